@@ -1,0 +1,1 @@
+"""Builds one searcher.tflite from pictures and captions."""

@@ -1,0 +1,1 @@
+"""Text and image towers, and how each is written into a graph."""

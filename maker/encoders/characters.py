@@ -1,0 +1,92 @@
+"""Character classes and folding: the one definition of what a letter is, as tables that the graph gathers from.
+
+Folding lower-cases, strips accents and maps full-width forms to their plain ones (Unicode NFKD, first base character), so that "Café",
+"café" and "ＣＡＦＥ" are one word.
+"""
+
+from __future__ import annotations
+
+import unicodedata
+
+import numpy as np
+
+SEPARATOR, WORD, CJK, IGNORED = range(4)
+PAGE = 256  # code points on one page of the two-level table
+LAST_CODE_POINT = 0x10FFFF
+# Scripts written without spaces, whose characters and pairs of characters are tokens; Hangul too, whose particles stick to the words.
+UNSPACED = (
+    (0x0E00, 0x0EFF),  # Thai, Lao
+    (0x1000, 0x109F),  # Myanmar
+    (0x1100, 0x11FF),  # Hangul Jamo
+    (0x1780, 0x17FF),  # Khmer
+    (0x2E80, 0x2FDF),  # radicals
+    (0x3005, 0x3007),
+    (0x3040, 0x30FF),  # Hiragana, Katakana
+    (0x3100, 0x31FF),  # Bopomofo, Hangul compatibility, Katakana extensions
+    (0x3400, 0x4DBF),
+    (0x4E00, 0x9FFF),
+    (0xAC00, 0xD7AF),  # Hangul syllables
+    (0xF900, 0xFAFF),
+    (0x1F000, 0x1FAFF),  # emoji: a token each
+    (0x20000, 0x323AF),
+)
+FOLDED_BELOW = 0x10000  # beyond the basic plane nothing is folded, which keeps the table small
+
+
+def classify(code_point: int) -> tuple[int, int]:
+    """A character's folded code point and its class."""
+    if 0xD800 <= code_point <= 0xDFFF:  # surrogates are no characters
+        return code_point, SEPARATOR
+    if code_point >= FOLDED_BELOW:
+        return code_point, CJK if _unspaced(code_point) else WORD
+    character = chr(code_point)
+    if unicodedata.category(character)[0] == "M" and not _unspaced(code_point):
+        return code_point, IGNORED
+    folded = ord(unicodedata.normalize("NFKD", character)[0].lower()[0]) if not 0xAC00 <= code_point <= 0xD7AF else code_point
+    if _unspaced(folded):
+        return folded, CJK
+    if unicodedata.category(chr(folded))[0] in "LN":
+        return folded, WORD
+    return folded, SEPARATOR
+
+
+def _unspaced(code_point: int) -> bool:
+    return any(first <= code_point <= last for first, last in UNSPACED)
+
+
+def tables() -> tuple[np.ndarray, np.ndarray]:
+    """The two-level table of all characters.
+
+    Returns:
+        `(pages,)` int32: the row of the second table at which a page starts, and `(rows,)` int32: four times what to add to a code point
+        to fold it, plus its class.
+    """
+    starts, rows, seen = [], [], {}
+    for page in range(0, LAST_CODE_POINT + 1, PAGE):
+        entries = [classify(code_point) for code_point in range(page, page + PAGE)]
+        content = tuple(4 * (folded - page - i) + kind for i, (folded, kind) in enumerate(entries))
+        if content not in seen:
+            seen[content] = len(rows)
+            rows.extend(content)
+        starts.append(seen[content])
+    return np.array(starts, np.int32), np.array(rows, np.int32)
+
+
+def lead_bytes() -> np.ndarray:
+    """How each UTF-8 byte starts a character (RFC 3629, section 3).
+
+    Returns:
+        `(256, 5)` int32: constant, factors of the next three bytes, whether the byte starts a character. The sum of constant and
+        factors times bytes is the code point.
+    """
+    table = np.zeros((256, 5), np.int32)
+    for byte in range(256):
+        if byte < 0x80:
+            table[byte] = byte, 0, 0, 0, 1
+        elif 0xC2 <= byte < 0xE0:
+            table[byte] = (byte - 0xC0) * 64 - 0x80, 1, 0, 0, 1
+        elif 0xE0 <= byte < 0xF0:
+            table[byte] = (byte - 0xE0) * 4096 - 0x80 * 65, 64, 1, 0, 1
+        elif 0xF0 <= byte < 0xF5:
+            table[byte] = (byte - 0xF0) * 262144 - 0x80 * 4161, 4096, 64, 1, 1
+    return table

@@ -1,0 +1,152 @@
+"""Embedders that exist as `.tflite`: any image model, or a file that `maker train` wrote."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from maker.errors import EncoderError
+from maker.graph.source import Source, SourceTensor
+from maker.graph.subgraph import Subgraph
+from task.format import archive, manifest, tflite_metadata
+from task.vision import resize
+
+MOBILENET_MEAN = MOBILENET_STD = 127.5  # what float image models take where their metadata say nothing: [-1, 1]
+
+
+@dataclass(frozen=True)
+class Tower:
+    """One way into the embedding space.
+
+    Attributes:
+        kind: `text` or `image`.
+        source: The model that holds it.
+        signature: Its signature there; None for the first subgraph.
+        query: Its input.
+        output: The tensor that is the embedding; it may lie inside the model.
+        mean, std: What a float image input is normalised with, a value or three; None where it takes uint8.
+    """
+
+    kind: str
+    source: Source
+    signature: str | None
+    query: SourceTensor
+    output: SourceTensor
+    mean: np.ndarray | None = None
+    std: np.ndarray | None = None
+
+    @property
+    def dimension(self) -> int:
+        """Length of the embedding."""
+        return int(np.prod(self.output.shape, dtype=np.int64))
+
+    @property
+    def input_shape(self) -> tuple[int, ...]:
+        """`(1, max_bytes)` or `(1, height, width, 3)`."""
+        return self.query.shape
+
+    def describe_query(self) -> dict[str, Any]:
+        """What the manifest says of the query's preprocessing."""
+        if self.kind == "text":
+            return {"max_bytes": self.query.shape[1], "encoding": "utf-8"}
+        _, height, width, _ = self.query.shape
+        return {"height": height, "width": width, "color": "rgb", "resize": resize.NAME, "crop": "none", "in_graph_after_resize": True}
+
+    def write(self, g: Subgraph, query: int) -> int:
+        """Adds the tower to a subgraph.
+
+        Args:
+            g: The subgraph.
+            query: uint8 tensor of `input_shape`.
+
+        Returns:
+            `[1, dimension]` float32 tensor.
+        """
+        x = query
+        if self.query.dtype == np.float32 and self.kind == "image":
+            assert self.mean is not None and self.std is not None
+            x = g.mul(g.sub(g.cast(query, np.float32), self.mean), (1.0 / self.std).astype(np.float32))
+        elif self.query.scale is not None:
+            # The graph's own input carries no quantisation at the boundary; inside, the model's operators look at it.
+            tensor = self.source.subgraph(self.signature).tensors[self.query.index]
+            g.table.tensors[query].quantization = tensor.quantization
+        (output,) = g.inline(self.source, {self.query.index: x}, [self.output.index], self.signature)
+        if self.output.dtype in (np.uint8, np.int8):
+            output = g.dequantize(output)
+        return g.reshape(output, (1, self.dimension))
+
+
+def open_embedder(path: str | Path) -> dict[str, Tower]:
+    """The towers of a `.tflite` embedder, by kind.
+
+    Raises:
+        EncoderError: It is no TFLite model, or none of its inputs is an image or UTF-8 bytes.
+    """
+    source = Source(path)
+    own = {key: s for key, s in source.signatures.items() if key in ("embed_text", "embed_image")}
+    if own:
+        return {key.removeprefix("embed_"): _own_tower(source, key) for key in own}
+    return {"image": image_tower(source)}
+
+
+def embedder_manifest(path: str | Path) -> manifest.Manifest | None:
+    """The manifest of an encoder that `maker train` wrote; None for other models."""
+    content = Path(path).read_bytes()
+    place = archive.locate(content).get(manifest.FILE)
+    return None if place is None else manifest.decode(content[place[0] : sum(place)])
+
+
+def image_tower(source: Source, tensor: str | None = None) -> Tower:
+    """An image model as a tower.
+
+    Args:
+        source: The model; its first subgraph is taken.
+        tensor: The tensor that is the embedding; the model's first output where None.
+
+    Raises:
+        EncoderError: It does not take one RGB image of a fixed size, or the tensor is neither float32 nor 8-bit with one scale.
+    """
+    inputs = source.inputs()
+    if len(inputs) != 1:
+        raise EncoderError(f"{source.path}: {len(inputs)} inputs, expected one image; tokenized text embedders are not supported yet")
+    query = inputs[0]
+    if len(query.shape) != 4 or query.shape[0] != 1 or query.shape[3] != 3 or min(query.shape) < 1:
+        raise EncoderError(
+            f"{source.path}: input {query.name!r} has shape {list(query.shape)}, expected [1, height, width, 3], or a file of `maker train`"
+        )
+    if query.dtype not in (np.dtype(np.uint8), np.dtype(np.float32)):
+        raise EncoderError(f"{source.path}: input {query.name!r} is {query.dtype}, expected uint8 or float32")
+    output = source.tensor(tensor) if tensor else source.outputs()[0]
+    scaled = output.dtype in (np.dtype(np.uint8), np.dtype(np.int8)) and output.scale is not None
+    if output.dtype != np.float32 and not scaled:
+        raise EncoderError(f"{source.path}: tensor {output.name!r} is {output.dtype}, expected float32, or 8 bits with one scale")
+    mean = std = None
+    if query.dtype == np.float32:
+        mean, std = _normalization(source)
+    return Tower("image", source, None, query, output, mean, std)
+
+
+def _own_tower(source: Source, key: str) -> Tower:
+    return Tower(key.removeprefix("embed_"), source, key, source.inputs(key)[0], source.outputs(key)[0])
+
+
+def _normalization(source: Source) -> tuple[np.ndarray, np.ndarray]:
+    """Mean and standard deviation from the model's TFLite Metadata, else those that bring pixels to [-1, 1]."""
+    found = tflite_metadata.TensorMetadata()
+    for entry in source.model.metadata or []:
+        name = entry.name.decode() if isinstance(entry.name, bytes) else entry.name
+        data = source.model.buffers[entry.buffer].data
+        if name == tflite_metadata.NAME and data is not None:
+            try:
+                found = tflite_metadata.first_input(bytes(np.asarray(data, np.uint8)))
+            except tflite_metadata.MetadataError as error:
+                raise EncoderError(f"{source.path}: {error}") from error
+    if found.std and any(s == 0 for s in found.std):
+        raise EncoderError(f"{source.path}: NormalizationOptions.std has a zero")
+    mean, std = found.mean or [MOBILENET_MEAN], found.std or [MOBILENET_STD]
+    if len(mean) not in (1, 3) or len(std) not in (1, 3):
+        raise EncoderError(f"{source.path}: NormalizationOptions have {len(mean)} means and {len(std)} stds, expected 1 or 3 of each")
+    return np.array(mean, np.float32), np.array(std, np.float32)

@@ -1,0 +1,63 @@
+"""TFLite Metadata of the files written here, so that standard tools show what they are."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from task.format import item_table, manifest
+
+PARSER_VERSION = "1.0.0"  # the first that knows the fields used
+QUERY = {
+    "text": ("query", "UTF-8 bytes of the sentence, zero padded"),
+    "image": ("query", "RGB pixels, stretched to this size"),
+    "embedding": ("query", "the query's embedding"),
+}
+RESULT = [
+    {"name": "distances", "description": "ascending; smaller is nearer"},
+    {"name": "ids", "description": "item numbers, -1 where there is no further neighbour"},
+]
+EMBEDDING = [{"name": "embedding", "description": "the query's embedding"}]
+
+
+def searcher_metadata(kinds: Sequence[str], items: int, distance: str) -> dict[str, Any]:
+    """Metadata of a searcher whose subgraphs are `search_*` and `embed_*` of each kind, then `search_embedding`."""
+    subgraphs = [_subgraph(f"{verb}_{kind}", kind, verb == "search") for kind in kinds for verb in ("search", "embed")]
+    asked_with = " or ".join([{"text": "a sentence", "image": "a picture"}[k] for k in kinds] or ["an embedding"])
+    return {
+        "name": "Pocket searcher",
+        "description": f"Finds the nearest of {items} items by {asked_with} ({distance}).",
+        "version": f"{manifest.FORMAT} {manifest.VERSION}",
+        "subgraph_metadata": [*subgraphs, _subgraph("search_embedding", "embedding", True)],
+        "author": "pocket-searcher",
+        "associated_files": [
+            {"name": manifest.FILE, "description": "manifest"},
+            {"name": item_table.OFFSETS, "description": "where each item's metadata start, little-endian uint32"},
+            {"name": item_table.BYTES, "description": "the items' metadata"},
+        ],
+        "min_parser_version": PARSER_VERSION,
+    }
+
+
+def encoder_metadata(kinds: Sequence[str]) -> dict[str, Any]:
+    """Metadata of an encoder file, whose subgraphs are `embed_*` of each kind."""
+    return {
+        "name": "Pocket searcher's encoder",
+        "description": f"Embeds {' and '.join(kinds)} into one space.",
+        "version": f"{manifest.FORMAT} {manifest.VERSION}",
+        "subgraph_metadata": [_subgraph(f"embed_{kind}", kind, False) for kind in kinds],
+        "author": "pocket-searcher",
+        "associated_files": [{"name": manifest.FILE, "description": "manifest"}],
+        "min_parser_version": PARSER_VERSION,
+    }
+
+
+def _subgraph(name: str, kind: str, search: bool) -> dict[str, Any]:
+    query_name, description = QUERY[kind]
+    return {
+        "name": name,
+        "input_tensor_metadata": [{"name": query_name, "description": description}],
+        "output_tensor_metadata": RESULT if search else EMBEDDING,
+    }
+
+

@@ -1,0 +1,139 @@
+"""Writes `searcher.tflite` and checks what was written."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from maker.encoders.embedder import Tower
+from maker.errors import BuildError, DataError
+from maker.export import digest, golden
+from maker.export.description import searcher_metadata
+from maker.export.search_graph import search, search_constants
+from maker.files import atomic
+from maker.graph.model import Model
+from maker.index.build import Index, are_normalized
+from task.format import archive, item_table, tflite_metadata
+from task.format import manifest as manifest_format
+from task.format.manifest import Manifest
+
+DEFAULT_K = 50
+
+
+@dataclass(kw_only=True)
+class SearcherContent:
+    """Everything that goes into a searcher file.
+
+    Attributes:
+        index: The index.
+        metadata: One entry an item.
+        towers: By kind; empty for a file that is asked with embeddings only.
+        k: Neighbours that a signature returns.
+        user_info: The builder's own text.
+        encoders, training, report: Parts of the manifest.
+    example_texts: Queries of which golden ones are made.
+    measure: Called with the file before the manifest is added; what it returns is added to the report.
+    """
+
+    index: Index
+    metadata: Sequence[bytes]
+    towers: dict[str, Tower] = field(default_factory=dict)
+    k: int = DEFAULT_K
+    user_info: str = ""
+    encoders: dict[str, Any] = field(default_factory=dict)
+    training: dict[str, Any] = field(default_factory=dict)
+    report: dict[str, Any] = field(default_factory=dict)
+    example_texts: Sequence[str] = ()
+    measure: Callable[[Path], dict[str, Any]] | None = None
+
+
+def write_searcher(content: SearcherContent, path: Path) -> Manifest:
+    """Writes the file, opens it with `task` and asks its golden queries; only then does it take its name.
+
+    Raises:
+        DataError: Metadata and embeddings differ in number, or an embedder's dimension is not the embeddings'.
+        BuildError: The file would pass 2 GB, or what was read back is not what was written.
+    """
+    check(content)
+    with atomic(path) as temporary:
+        normalized = are_normalized(content.index.embeddings)
+        model = search_model(content, normalized)
+        model.write(temporary)
+        offsets, data = _encode_items(content.metadata)
+        archive.append(temporary, item_table.OFFSETS, offsets)
+        archive.append(temporary, item_table.BYTES, data)
+        manifest = Manifest(
+            distance=content.index.distance,
+            dimension=int(content.index.embeddings.shape[1]),
+            items=len(content.metadata),
+            k=content.k,
+            normalized=normalized,
+            user_info=content.user_info,
+            query={kind: tower.describe_query() for kind, tower in content.towers.items()},
+            index=content.index.describe(),
+            encoders=content.encoders,
+            training=content.training,
+            report={**content.report, **(content.measure(temporary) if content.measure else {})},
+            golden=golden.ask(temporary, list(content.towers), content.index, content.example_texts),
+            sha256=digest.digests(temporary),
+        )
+        archive.append(temporary, manifest_format.FILE, manifest_format.encode(manifest))
+        golden.check(temporary)
+    return manifest
+
+
+def check(content: SearcherContent) -> None:
+    """Looks at what has to agree.
+
+    Raises:
+        DataError: Metadata and embeddings differ in number, or an embedder's dimension is not the embeddings'.
+        BuildError: k is below 1.
+    """
+    items, dimension = content.index.embeddings.shape
+    if len(content.metadata) != items:
+        raise DataError(f"{len(content.metadata)} metadata for {items} embeddings; there has to be one an item, in the same order")
+    if content.k < 1:
+        raise BuildError(f"k must be at least 1, found {content.k}")
+    for tower in content.towers.values():
+        if tower.dimension != dimension:
+            raise DataError(
+                f"{tower.source.path}: the embedder makes {tower.dimension} dimensions, the embeddings have {dimension}; "
+                "embed the items with this embedder"
+            )
+
+
+def search_model(content: SearcherContent, normalized: bool) -> Model:
+    """The graph: `embed_*` and `search_*` for each tower, and `search_embedding`, over the same constants."""
+    model = Model("pocket-searcher")
+    constants = search_constants(content.index)
+    dimension = int(content.index.embeddings.shape[1])
+    for kind, tower in content.towers.items():
+        for verb in ("search", "embed"):
+            g = model.subgraph(f"{verb}_{kind}")
+            query = g.tensor("query", tower.input_shape, np.uint8)
+            embedding = tower.write(g, query)
+            if normalized:
+                embedding = g.l2_normalize(embedding)
+            if verb == "embed":
+                model.signature(g, {"query": query}, {"embedding": embedding})
+            else:
+                distances, ids = search(g, embedding, constants, content.k)
+                model.signature(g, {"query": query}, {"distances": distances, "ids": ids})
+    g = model.subgraph("search_embedding")
+    query = g.tensor("query", (1, dimension), np.float32)
+    distances, ids = search(g, query, constants, content.k)
+    model.signature(g, {"query": query}, {"distances": distances, "ids": ids})
+    description = searcher_metadata(list(content.towers), len(content.metadata), content.index.distance)
+    model.metadata(tflite_metadata.NAME, tflite_metadata.encode(description))
+    return model
+
+
+def _encode_items(metadata: Sequence[bytes]) -> tuple[bytes, bytes]:
+    try:
+        return item_table.encode(metadata)
+    except item_table.ItemTableError as error:
+        raise DataError(str(error)) from error

@@ -1,0 +1,1 @@
+"""Turns embeddings into what the search graph scans: partitions, quantised rows, chunks. Imports no TensorFlow."""

@@ -1,0 +1,78 @@
+"""Rows as the graph stores them: int8 with a scale, product-quantised codes, or float32."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from maker.index.options import ScoreAH, Tree
+from maker.index.partition import assign_leaves, train_centroids
+
+ENTRIES = 256  # codebook entries a block, one byte
+
+
+def int8_scales(embeddings: np.ndarray) -> np.ndarray:
+    """The step of each row: its largest magnitude / 127, `(n,)` float32; 0 for a row of zeros."""
+    return (np.abs(embeddings).max(1) / 127.0).astype(np.float32)
+
+
+def int8_rows(embeddings: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Rounds rows to int8.
+
+    Args:
+        embeddings: `(n, d)` float32.
+
+    Returns:
+        `(n, d)` int8 in `[-127, 127]` and `(n,)` float32 scales; a row is about scale * codes.
+    """
+    scales = int8_scales(embeddings)
+    steps = np.where(scales > 0, scales, 1.0)[:, None]
+    return np.rint(embeddings / steps).astype(np.int8), scales
+
+
+@dataclass(frozen=True)
+class Codebooks:
+    """Product quantisation.
+
+    Attributes:
+        entries: `(blocks, entries, dimensions_per_block)` float32; a last, shorter block is padded with zeros.
+        dimension: Of the embeddings.
+    """
+
+    entries: np.ndarray
+    dimension: int
+
+    def blocks(self, embeddings: np.ndarray) -> np.ndarray:
+        """Embeddings `(n, d)` as `(n, blocks, dimensions_per_block)`."""
+        count, _, width = self.entries.shape
+        padded = np.zeros((len(embeddings), count * width), np.float32)
+        padded[:, : self.dimension] = embeddings
+        return padded.reshape(len(embeddings), count, width)
+
+    def encode(self, embeddings: np.ndarray) -> np.ndarray:
+        """The nearest entry of each block, `(n, blocks)` uint8."""
+        blocks = self.blocks(embeddings)
+        return np.stack([assign_leaves(np.ascontiguousarray(blocks[:, b]), e) for b, e in enumerate(self.entries)], 1).astype(np.uint8)
+
+    def decode(self, codes: np.ndarray) -> np.ndarray:
+        """What codes stand for, `(n, d)` float32."""
+        blocks = self.entries[np.arange(len(self.entries))[None], codes]
+        return blocks.reshape(len(codes), -1)[:, : self.dimension]
+
+
+def train_codebooks(embeddings: np.ndarray, score: ScoreAH, seed: int) -> Codebooks:
+    """Learns a codebook a block of dimensions by k-means.
+
+    With fewer embeddings than 256 there are as many entries as embeddings, where Model Maker fails.
+    """
+    width = min(score.dimensions_per_block, embeddings.shape[1])
+    count = -(-embeddings.shape[1] // width)
+    rng = np.random.default_rng(seed)
+    size = min(len(embeddings), score.training_sample_size)
+    sample = np.asarray(embeddings[np.sort(rng.choice(len(embeddings), size, replace=False))], np.float32)
+    empty = Codebooks(np.zeros((count, 1, width), np.float32), embeddings.shape[1])
+    blocks = empty.blocks(sample)
+    tree = Tree(min(ENTRIES, len(sample)), 1, training_sample_size=size, training_iterations=score.training_iterations)
+    entries = [train_centroids(np.ascontiguousarray(blocks[:, b]), tree, seed + b, trainer="own")[0] for b in range(count)]
+    return Codebooks(np.stack(entries), embeddings.shape[1])

@@ -1,0 +1,37 @@
+"""Trains a ScaNN k-means tree and saves its centres; run as a program, because scann loads TensorFlow where that is installed."""
+
+from __future__ import annotations
+
+import sys
+import tempfile
+from pathlib import Path
+
+import numpy as np
+
+
+def main(source: str, target: str, num_leaves: int, iterations: int, min_partition_size: int, spherical: int) -> None:
+    """Reads the sample `(n, d)` from `source`, writes the centres `(num_leaves, d)` to `target`."""
+    sys.modules["tensorflow"] = None  # type: ignore[assignment]  # scann goes on without it, 4 s sooner
+    from scann.partitioning import partitioner_pb2
+    from scann.scann_ops.py import scann_ops_pybind
+
+    sample = np.load(source)
+    builder = scann_ops_pybind.builder(sample, 10, "squared_l2").tree(
+        num_leaves=num_leaves,
+        num_leaves_to_search=1,
+        training_sample_size=len(sample),
+        min_partition_size=min(min_partition_size, max(1, len(sample) // num_leaves)),
+        training_iterations=iterations,
+        spherical=bool(spherical),
+    )
+    searcher = builder.score_brute_force().build()
+    with tempfile.TemporaryDirectory() as folder:
+        searcher.serialize(folder)
+        partitioner = partitioner_pb2.SerializedPartitioner()
+        partitioner.ParseFromString(Path(folder, "serialized_partitioner.pb").read_bytes())
+    centres = partitioner.kmeans.kmeans_tree.root.centers
+    np.save(target, np.array([list(c.dimension) for c in centres], np.float32))
+
+
+if __name__ == "__main__":
+    main(sys.argv[1], sys.argv[2], *map(int, sys.argv[3:]))

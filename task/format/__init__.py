@@ -1,0 +1,1 @@
+"""The parts of a searcher file, encoding and decoding side by side."""

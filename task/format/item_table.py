@@ -1,0 +1,76 @@
+"""The items' metadata: an offset table and the bytes, so that item i is read without reading the rest.
+
+`items.offsets` holds `n + 1` little-endian uint32; item i is `items.bytes[offsets[i] : offsets[i + 1]]`.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Sequence
+from mmap import mmap
+
+import numpy as np
+
+OFFSETS, BYTES = "items.offsets", "items.bytes"
+WIDTH = 4
+LIMIT = (1 << 32) - 1
+
+
+class ItemTableError(Exception):
+    """The table cannot be written or read."""
+
+
+def encode(items: Sequence[bytes]) -> tuple[bytes, bytes]:
+    """The contents of `items.offsets` and `items.bytes`.
+
+    Raises:
+        ItemTableError: The metadata take more than 4 GiB.
+    """
+    ends = np.cumsum([0, *map(len, items)], dtype=np.uint64)
+    if ends[-1] > LIMIT:
+        raise ItemTableError(f"the items' metadata take {int(ends[-1])} bytes, the table holds at most {LIMIT}")
+    return ends.astype("<u4").tobytes(), b"".join(items)
+
+
+class ItemTable:
+    """Reads items in place from a file's content."""
+
+    def __init__(self, content: bytes | mmap, offsets: tuple[int, int], data: tuple[int, int]) -> None:
+        """Looks at the table's bounds.
+
+        Args:
+            content: The whole file.
+            offsets: `(offset, size)` of `items.offsets` in it.
+            data: `(offset, size)` of `items.bytes` in it.
+
+        Raises:
+            ItemTableError: The sizes contradict each other.
+        """
+        self._content = content
+        self._offsets_at, size = offsets
+        self._data_at, data_size = data
+        if size < WIDTH or size % WIDTH:
+            raise ItemTableError(f"{OFFSETS} has {size} bytes, expected a multiple of {WIDTH}")
+        self._count = size // WIDTH - 1
+        (end,) = struct.unpack_from("<I", content, self._offsets_at + self._count * WIDTH)
+        if end != data_size:
+            raise ItemTableError(f"{OFFSETS} ends at {end}, but {BYTES} has {data_size} bytes")
+
+    def __len__(self) -> int:
+        """The number of items."""
+        return self._count
+
+    def __getitem__(self, item: int) -> bytes:
+        """The metadata of an item in `[0, len)`.
+
+        Raises:
+            IndexError: There is no such item.
+            ItemTableError: The offsets run backwards or out of the file.
+        """
+        if not 0 <= item < self._count:
+            raise IndexError(f"item {item} of {self._count}")
+        start, end = struct.unpack_from("<II", self._content, self._offsets_at + item * WIDTH)
+        (limit,) = struct.unpack_from("<I", self._content, self._offsets_at + self._count * WIDTH)
+        if not start <= end <= limit:
+            raise ItemTableError(f"{OFFSETS}: item {item} goes from {start} to {end} of {limit}")
+        return bytes(self._content[self._data_at + start : self._data_at + end])

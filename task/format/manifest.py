@@ -1,0 +1,92 @@
+"""`searcher.json`: what the file holds and how to ask it."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass, field, fields
+from typing import Any
+
+FILE = "searcher.json"
+FORMAT = "pocket-searcher"
+VERSION = 1
+DISTANCES = ("dot_product", "squared_l2")
+
+
+class ManifestError(Exception):
+    """The manifest cannot be used."""
+
+
+class NewerManifestError(ManifestError):
+    """The manifest's format version is above this release's."""
+
+
+@dataclass(kw_only=True)
+class Manifest:
+    """The manifest's content; FORMAT.md explains each key.
+
+    Attributes:
+        distance: `dot_product` (reported negative) or `squared_l2`.
+        dimension: Length of an embedding.
+        items: Number of items; 0 in an encoder file, which has no index.
+        k: Neighbours that a signature returns.
+        normalized: Whether embeddings have Euclidean norm 1.
+        user_info: The builder's own text.
+        query: How queries enter: `text` and `image` preprocessing.
+        index: Partitioning and quantisation.
+        encoders: What the towers are.
+        training: Options and curve of the training.
+        report: Figures measured on this file, each with how.
+        golden: Queries with the answers that every runtime has to give.
+        sha256: Digest of the model's bytes (`model`) and of each associated file but this one.
+    """
+
+    distance: str
+    dimension: int
+    items: int
+    k: int
+    normalized: bool
+    user_info: str = ""
+    query: dict[str, Any] = field(default_factory=dict)
+    index: dict[str, Any] = field(default_factory=dict)
+    encoders: dict[str, Any] = field(default_factory=dict)
+    training: dict[str, Any] = field(default_factory=dict)
+    report: dict[str, Any] = field(default_factory=dict)
+    golden: list[dict[str, Any]] = field(default_factory=list)
+    sha256: dict[str, str] = field(default_factory=dict)
+
+
+def encode(manifest: Manifest) -> bytes:
+    """The content of `searcher.json`: UTF-8, keys in their order, two spaces of indentation."""
+    content = {"format": FORMAT, "format_version": VERSION, **asdict(manifest)}
+    return (json.dumps(content, ensure_ascii=False, indent=2, allow_nan=False) + "\n").encode()
+
+
+def decode(content: bytes) -> Manifest:
+    """Reads `searcher.json`; keys that this release does not know are left out.
+
+    Raises:
+        NewerManifestError: The format version is above this release's.
+        ManifestError: It is no manifest, or a key is missing or of the wrong type.
+    """
+    try:
+        values = json.loads(content)
+    except ValueError as error:
+        raise ManifestError(f"{FILE} is not JSON ({error})") from error
+    if not isinstance(values, dict) or values.get("format") != FORMAT:
+        raise ManifestError(f"{FILE} does not say \"format\": \"{FORMAT}\"")
+    version = values.get("format_version")
+    if not isinstance(version, int):
+        raise ManifestError(f"{FILE}: format_version is {version!r}, expected a whole number")
+    if version > VERSION:
+        raise NewerManifestError(f"{FILE}: format version {version} is newer than {VERSION}, the newest that this release reads")
+    known = {f.name: values[f.name] for f in fields(Manifest) if f.name in values}
+    try:
+        manifest = Manifest(**known)
+    except TypeError as error:
+        raise ManifestError(f"{FILE} is incomplete ({error})") from error
+    for name, kind in (("distance", str), ("dimension", int), ("items", int), ("k", int), ("normalized", bool), ("query", dict)):
+        if not isinstance(getattr(manifest, name), kind):
+            raise ManifestError(f"{FILE}: {name} is {getattr(manifest, name)!r}, expected {kind.__name__}")
+    if manifest.distance not in DISTANCES:
+        raise ManifestError(f"{FILE}: distance is {manifest.distance!r}, expected one of {', '.join(DISTANCES)}")
+    return manifest

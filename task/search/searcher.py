@@ -1,0 +1,103 @@
+"""What text and image searchers have in common: options, life cycle and search by vector."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from types import TracebackType
+
+import numpy as np
+from typing_extensions import Self
+
+from ..core.base_options import BaseOptions
+from ..errors import InvalidArgumentError
+from ..processor.options import EmbeddingOptions, SearchOptions
+from ..processor.results import SearchResult
+from .graph import GraphEngine
+
+
+@dataclass
+class SearcherOptions:
+    """Options of a searcher.
+
+    Attributes:
+        base_options: Where the file is and how it is run.
+        embedding_options: How queries' embeddings are post-processed.
+        search_options: How neighbours are reported.
+    """
+
+    base_options: BaseOptions
+    embedding_options: EmbeddingOptions = field(default_factory=EmbeddingOptions)
+    search_options: SearchOptions = field(default_factory=SearchOptions)
+
+
+class Searcher:
+    """Base of `TextSearcher` and `ImageSearcher`; safe to use from several threads, each with an interpreter of its own."""
+
+    def __init__(self, options: SearcherOptions) -> None:
+        """Opens the file that the options name.
+
+        Raises:
+            InvalidArgumentError: An option or the model cannot be used.
+            MissingFileError: There is no such file.
+            SearcherError: The file is damaged or of a newer format.
+        """
+        options.search_options.check()
+        if options.embedding_options.quantize:
+            raise InvalidArgumentError("Setting EmbeddingOptions.quantize = true is not allowed in searchers.")
+        self._options = options
+        self._engine: GraphEngine | None = GraphEngine(options.base_options)
+        if options.embedding_options.l2_normalize and not self._engine.manifest.normalized:
+            self.close()
+            raise InvalidArgumentError(
+                "EmbeddingOptions.l2_normalize: this file's embeddings are not normalised, and its graph cannot be told to; "
+                "build it from normalised embeddings."
+            )
+
+    @property
+    def options(self) -> SearcherOptions:
+        """The options that the searcher was made with."""
+        return self._options
+
+    @property
+    def engine(self) -> GraphEngine:
+        """What answers the queries.
+
+        Raises:
+            InvalidArgumentError: The searcher is closed.
+        """
+        if self._engine is None:
+            raise InvalidArgumentError("the searcher is closed.")
+        return self._engine
+
+    def get_user_info(self) -> str:
+        """The text that the builder stored in the file; empty where there is none."""
+        return self.engine.manifest.user_info
+
+    def search_embedding(self, vector: np.ndarray) -> SearchResult:
+        """Finds the items nearest to an embedding.
+
+        Args:
+            vector: `(d,)` float32, of the kind that the file's embedder makes; it is not normalised here.
+
+        Raises:
+            InvalidArgumentError: Its length is not d, or a value is not finite.
+        """
+        return self.engine.search_embedding(vector, self._max_results())
+
+    def _max_results(self) -> int:
+        self._options.search_options.check()
+        return self._options.search_options.max_results
+
+    def close(self) -> None:
+        """Releases the file and the interpreters; a second call does nothing."""
+        if self._engine is not None:
+            self._engine.close()
+            self._engine = None
+
+    def __enter__(self) -> Self:
+        """Returns itself."""
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        """Closes the searcher."""
+        self.close()

@@ -1,0 +1,62 @@
+"""Finds items by a sentence."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from ..core.base_options import BaseOptions
+from ..processor.options import SearchOptions
+from ..processor.results import SearchResult
+from ..search.searcher import Searcher, SearcherOptions
+
+
+@dataclass
+class TextSearcherOptions(SearcherOptions):
+    """Options of a `TextSearcher`."""
+
+
+class TextSearcher(Searcher):
+    """Finds items by a sentence.
+
+    ```python
+    with TextSearcher.create_from_file("searcher.tflite") as searcher:
+        for neighbor in searcher.search("a man riding a bike").nearest_neighbors:
+            print(neighbor.metadata.decode(), neighbor.distance)
+    ```
+    """
+
+    @classmethod
+    def create_from_file(cls, model_file_path: str, index_file_path: str | None = None) -> TextSearcher:
+        """Opens a searcher with default options.
+
+        Args:
+            model_file_path: The searcher.
+            index_file_path: An index beside it, for Task Library models that do not hold theirs.
+
+        Raises:
+            InvalidArgumentError: It is no TFLite model, or it has no index.
+            MissingFileError: There is no such file.
+            SearcherError: The file is damaged or of a newer format.
+        """
+        return cls.create_from_options(
+            TextSearcherOptions(BaseOptions(model_file_path), search_options=SearchOptions(index_file_name=index_file_path))
+        )
+
+    @classmethod
+    def create_from_options(cls, options: TextSearcherOptions) -> TextSearcher:
+        """Opens a searcher; raises as `create_from_file` does."""
+        return cls(options)
+
+    def search(self, text: str) -> SearchResult:
+        """Finds the items nearest to a sentence.
+
+        Args:
+            text: The query; what lies beyond the file's `max_bytes` of UTF-8 is ignored. It may be empty.
+
+        Returns:
+            At most `search_options.max_results` neighbours, by ascending distance.
+
+        Raises:
+            InvalidArgumentError: The file answers no text, or `text` is no str.
+        """
+        return self.engine.search_text(text, self._max_results())
