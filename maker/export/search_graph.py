@@ -8,9 +8,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from maker.graph.flatbuffer import Chunks
+from maker.graph.int8 import int8_rows
 from maker.graph.subgraph import Subgraph
 from maker.index.build import Index
-from maker.index.quantise import int8_rows
 
 FAR = np.float32(3e38)  # the distance of "no further neighbour"
 

@@ -1,4 +1,4 @@
-"""Rows as the graph stores them: int8 with a scale, product-quantised codes, or float32."""
+"""Product quantisation: codebooks over blocks of dimensions."""
 
 from __future__ import annotations
 
@@ -10,25 +10,6 @@ from maker.index.options import ScoreAH, Tree
 from maker.index.partition import assign_leaves, train_centroids
 
 ENTRIES = 256  # codebook entries a block, one byte
-
-
-def int8_scales(embeddings: np.ndarray) -> np.ndarray:
-    """The step of each row: its largest magnitude / 127, `(n,)` float32; 0 for a row of zeros."""
-    return (np.abs(embeddings).max(1) / 127.0).astype(np.float32)
-
-
-def int8_rows(embeddings: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Rounds rows to int8.
-
-    Args:
-        embeddings: `(n, d)` float32.
-
-    Returns:
-        `(n, d)` int8 in `[-127, 127]` and `(n,)` float32 scales; a row is about scale * codes.
-    """
-    scales = int8_scales(embeddings)
-    steps = np.where(scales > 0, scales, 1.0)[:, None]
-    return np.rint(embeddings / steps).astype(np.int8), scales
 
 
 @dataclass(frozen=True)

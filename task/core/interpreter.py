@@ -42,6 +42,11 @@ class SignatureRunners:
         details = self._runner(signature).get_input_details()["query"]
         return tuple(int(d) for d in details["shape"])
 
+    def output_size(self, signature: str) -> int:
+        """The number of values of a signature's one output."""
+        (details,) = self._runner(signature).get_output_details().values()
+        return int(np.prod(details["shape"], dtype=np.int64))
+
     def run(self, signature: str, query: np.ndarray) -> dict[str, np.ndarray]:
         """Calls a signature with one input.
 

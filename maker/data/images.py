@@ -1,0 +1,57 @@
+"""Image files: finding them and decoding them."""
+
+from __future__ import annotations
+
+import warnings
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from maker.errors import DataError
+from task.vision.tensor_image import to_rgb
+
+SUFFIXES = {".jpg", ".jpeg", ".jpe", ".png", ".gif", ".bmp", ".webp", ".tif", ".tiff", ".ppm", ".pgm"}
+
+
+def list_images(folder: Path) -> list[str]:
+    """The image files below a folder, by suffix, as sorted relative paths with forward slashes; hidden ones are left out.
+
+    Raises:
+        DataError: The folder is missing or holds no image files.
+    """
+    if not folder.is_dir():
+        raise DataError(f"{folder}: no such folder of images")
+    found = [p.relative_to(folder) for p in folder.rglob("*") if p.suffix.lower() in SUFFIXES and p.is_file()]
+    images = sorted(p.as_posix() for p in found if not any(part.startswith(".") for part in p.parts))
+    if not images:
+        raise DataError(f"{folder}: no image files in it; looked for {', '.join(sorted(SUFFIXES))}")
+    return images
+
+
+def load_image(path: Path) -> np.ndarray:
+    """Decodes an image, upright, over white where transparent.
+
+    Returns:
+        `(height, width, 3)` uint8 RGB.
+
+    Raises:
+        DataError: It is missing, empty or cannot be decoded; the text is the reason without the path.
+    """
+    try:
+        if path.stat().st_size == 0:
+            raise DataError("empty file")
+        with warnings.catch_warnings():
+            # Pillow warns of odd EXIF and of large images; what it can decode is taken.
+            warnings.simplefilter("ignore")
+            with Image.open(path) as image:
+                return to_rgb(image)
+    except DataError:
+        raise
+    except FileNotFoundError as error:
+        raise DataError("missing file") from error
+    except Image.UnidentifiedImageError as error:
+        raise DataError("not an image") from error
+    except (OSError, ValueError, SyntaxError, EOFError, Image.DecompressionBombError) as error:
+        reason = str(error).replace(str(path), path.name)
+        raise DataError(f"cannot be decoded: {reason}") from error

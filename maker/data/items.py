@@ -1,0 +1,53 @@
+"""Embeddings and metadata as users bring them."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+
+from maker.errors import DataError
+
+
+def read_embeddings(path: Path) -> np.ndarray:
+    """Maps a `.npy` of `(n, d)` floats.
+
+    Raises:
+        DataError: It is missing, no `.npy`, or not two-dimensional floats.
+    """
+    if not path.is_file():
+        raise DataError(f"{path}: no such file of embeddings")
+    try:
+        embeddings = np.load(path, mmap_mode="r", allow_pickle=False)
+    except (ValueError, EOFError, OSError) as error:
+        raise DataError(f"{path}: not a .npy file of floats ({error})") from error
+    if embeddings.ndim != 2 or embeddings.dtype.kind != "f":
+        raise DataError(f"{path}: {embeddings.dtype} of shape {embeddings.shape}, expected (items, dimensions) of float32")
+    return embeddings
+
+
+def read_metadata(path: Path) -> list[bytes]:
+    """Reads a line an item.
+
+    A `.jsonl` line is checked to be JSON; a JSON string stands for its text, anything else is kept as the line is.
+
+    Raises:
+        DataError: The file is missing, or a line of a `.jsonl` is not JSON.
+    """
+    if not path.is_file():
+        raise DataError(f"{path}: no such file of metadata")
+    lines = path.read_bytes().split(b"\n")
+    if lines and not lines[-1]:
+        lines.pop()
+    lines = [line.removesuffix(b"\r") for line in lines]
+    if path.suffix.lower() != ".jsonl":
+        return lines
+    items = []
+    for number, line in enumerate(lines, start=1):
+        try:
+            value = json.loads(line)
+        except ValueError as error:
+            raise DataError(f"{path}: line {number} is not JSON ({error})") from error
+        items.append(value.encode() if isinstance(value, str) else line)
+    return items

@@ -1,0 +1,36 @@
+"""Inputs that were left out, each with its place and reason."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from maker.files import atomic
+
+
+@dataclass
+class Rejects:
+    """Collects what was left out.
+
+    Attributes:
+        rows: `(input, place, reason)`; the place is a line number or empty.
+    """
+
+    rows: list[tuple[str, str, str]] = field(default_factory=list)
+
+    def add(self, name: str, reason: str, place: str = "") -> None:
+        """Notes an input that is left out."""
+        self.rows.append((name, place, reason))
+
+    def summary(self) -> str:
+        """How many, by reason, most frequent first."""
+        reasons = Counter(reason.split(":")[0] for _, _, reason in self.rows)
+        return ", ".join(f"{count} {reason}" for reason, count in reasons.most_common())
+
+    def write(self, path: Path) -> None:
+        """Writes a TSV with the header `input place reason`; only the header where nothing was left out."""
+        with atomic(path) as temporary, open(temporary, "w", encoding="utf-8", newline="") as file:
+            file.write("input\tplace\treason\n")
+            for row in dict.fromkeys(self.rows):
+                file.write("\t".join(" ".join(cell.split()) for cell in row) + "\n")

@@ -1,0 +1,1 @@
+"""Runs image towers over folders, resumably."""

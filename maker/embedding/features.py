@@ -1,0 +1,151 @@
+"""Image features on disk: computed once a folder and tower, block by block, in worker processes."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import multiprocessing
+import os
+from collections.abc import Sequence
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from maker.data.images import load_image
+from maker.data.rejects import Rejects
+from maker.errors import DataError
+from maker.files import atomic
+from maker.progress import progress
+from task.core import BaseOptions
+from task.core.interpreter import SignatureRunners
+from task.core.model_file import ModelFile
+from task.vision.resize import resize
+
+BLOCK = 64  # images a task; also what a killed run loses at most, times the workers
+SIGNATURE = "embed_image"
+
+
+@dataclass(frozen=True)
+class Features:
+    """What a tower made of a folder's images.
+
+    Attributes:
+        images: Relative paths of those that could be read, in order.
+        values: `(len(images), d)` float32, memory-mapped.
+    """
+
+    images: list[str]
+    values: np.ndarray
+
+    def rows(self) -> dict[str, int]:
+        """Row of each image."""
+        return {image: row for row, image in enumerate(self.images)}
+
+
+def image_features(folder: Path, images: Sequence[str], encoder: Path, cache: Path, rejects: Rejects) -> Features:
+    """Features of images, from the cache where folder, files and tower are unchanged.
+
+    Args:
+        folder: What the paths are relative to.
+        images: The images wanted.
+        encoder: A `.tflite` with signature `embed_image`; its digest is part of the cache's key.
+        cache: Folder of cached features.
+        rejects: Gets the images that cannot be read.
+
+    Raises:
+        DataError: None of the images can be read.
+    """
+    key = _key(folder, images, encoder)
+    done = cache / key
+    if not (done / "features.npy").exists():
+        _compute(folder, images, encoder, done)
+    report = json.loads((done / "images.json").read_text(encoding="utf-8"))
+    for image, reason in report["rejected"].items():
+        rejects.add(image, reason)
+    if not report["images"]:
+        first = next(iter(report["rejected"].items()), ("", "no images"))
+        raise DataError(f"{folder}: none of {len(images)} images can be read; {first[0]}: {first[1]}")
+    return Features(report["images"], np.load(done / "features.npy", mmap_mode="r"))
+
+
+def _key(folder: Path, images: Sequence[str], encoder: Path) -> str:
+    digest = hashlib.sha256(encoder.read_bytes())
+    for image in images:
+        try:
+            status = (folder / image).stat()
+            digest.update(f"{image}\0{status.st_size}\0{status.st_mtime_ns}\n".encode("utf-8", "surrogateescape"))
+        except OSError:
+            digest.update(f"{image}\0missing\n".encode("utf-8", "surrogateescape"))
+    return digest.hexdigest()[:24]
+
+
+def _compute(folder: Path, images: Sequence[str], encoder: Path, done: Path) -> None:
+    """Fills `done` block by block; blocks that an earlier run finished are kept."""
+    blocks_folder = done / "blocks"
+    blocks_folder.mkdir(parents=True, exist_ok=True)
+    starts = range(0, len(images), BLOCK)
+    todo = [s for s in starts if not (blocks_folder / f"{s:08d}.npz").exists()]
+    jobs = [(s, [str(folder / i) for i in images[s : s + BLOCK]], blocks_folder / f"{s:08d}.npz") for s in todo]
+    workers = min(os.cpu_count() or 1, len(jobs))
+    bar = progress(range(len(starts)), f"embed {folder.name}", quiet=len(images) < BLOCK)
+    ticks = iter(bar)
+    for _ in range(len(starts) - len(todo)):
+        next(ticks)
+    if workers > 1:
+        context = multiprocessing.get_context("spawn")  # forking a process that runs TensorFlow's threads deadlocks
+        with ProcessPoolExecutor(workers, context, _open_encoder, (str(encoder),)) as pool:
+            for _ in pool.map(_embed_block, jobs):
+                next(ticks)
+    else:
+        _open_encoder(str(encoder))
+        for job in jobs:
+            _embed_block(job)
+            next(ticks)
+    next(ticks, None)
+    values, kept, rejected = [], [], {}
+    for start in starts:
+        with np.load(blocks_folder / f"{start:08d}.npz") as block:
+            values.append(block["values"])
+            reasons = block["reasons"].tolist()
+        for image, reason in zip(images[start : start + BLOCK], reasons, strict=True):
+            if reason:
+                rejected[image] = reason
+            else:
+                kept.append(image)
+    with atomic(done / "images.json") as temporary:
+        temporary.write_text(json.dumps({"images": kept, "rejected": rejected}, ensure_ascii=False), encoding="utf-8")
+    with atomic(done / "features.npy") as temporary, open(temporary, "wb") as file:
+        np.save(file, np.concatenate(values))
+    for start in starts:
+        (blocks_folder / f"{start:08d}.npz").unlink()
+    blocks_folder.rmdir()
+
+
+_runners: SignatureRunners | None = None  # of this worker process
+
+
+def _open_encoder(encoder: str) -> None:
+    global _runners
+    options = BaseOptions(encoder, num_threads=1)
+    _runners = SignatureRunners(ModelFile(options), options)
+
+
+def _embed_block(job: tuple[int, list[str], Path]) -> None:
+    """Embeds a block's images and saves `values` of those that could be read and `reasons`, empty for those."""
+    assert _runners is not None
+    _, paths, target = job
+    _, height, width, _ = _runners.input_shape(SIGNATURE)
+    dimension = _runners.output_size(SIGNATURE)
+    values, reasons = [np.zeros((0, dimension), np.float32)], []
+    for path in paths:
+        try:
+            pixels = resize(load_image(Path(path)), height, width)
+        except DataError as error:
+            reasons.append(str(error))
+            continue
+        values.append(_runners.run(SIGNATURE, pixels[None])["embedding"])
+        reasons.append("")
+    with atomic(target) as temporary, open(temporary, "wb") as file:
+        np.savez(file, values=np.concatenate(values), reasons=np.array(reasons, np.str_))

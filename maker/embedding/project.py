@@ -1,0 +1,47 @@
+"""Applies a trained head to cached features, with the operators that the exported graph has."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from maker.encoders.layers import Layer, write_layers
+from maker.files import atomic
+from maker.graph.model import Model
+from maker.progress import progress
+from task.core import BaseOptions
+from task.core.interpreter import SignatureRunners
+from task.core.model_file import ModelFile
+
+SIGNATURE = "project"
+
+
+def write_head(path: Path, head: Sequence[Layer], width: int) -> None:
+    """Writes a head as a `.tflite` of its own, from features `[1, width]` to an embedding of norm 1."""
+    model = Model("pocket-searcher head")
+    g = model.subgraph(SIGNATURE)
+    query = g.tensor("query", (1, width), np.float32)
+    model.signature(g, {"query": query}, {"embedding": g.l2_normalize(write_layers(g, query, head))})
+    with atomic(path) as temporary:
+        model.write(temporary)
+
+
+def project(features: np.ndarray, head: Path) -> np.ndarray:
+    """Embeddings of features.
+
+    Args:
+        features: `(n, f)` float32; may be memory-mapped.
+        head: What `write_head` wrote.
+
+    Returns:
+        `(n, d)` float32 of norm 1.
+    """
+    options = BaseOptions(str(head), num_threads=1)
+    with ModelFile(options) as file:
+        runners = SignatureRunners(file, options)
+        rows = progress(features, "project", quiet=len(features) < 10_000)
+        embeddings = [runners.run(SIGNATURE, np.asarray(row, np.float32)[None])["embedding"][0] for row in rows]
+        runners.close()
+    return np.stack(embeddings)

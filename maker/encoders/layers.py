@@ -1,0 +1,85 @@
+"""Layers of the projection heads as graph operators, with their trained weights."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Union
+
+import numpy as np
+
+from maker.graph.subgraph import Subgraph
+
+EPSILON = 1e-5
+GELU_SLOPE = 1.702
+
+
+@dataclass(frozen=True)
+class LayerNorm:
+    """Layer normalisation (Ba, Kiros, Hinton, 2016) over the last axis, with gain and bias."""
+
+    gain: np.ndarray
+    bias: np.ndarray
+
+    def write(self, g: Subgraph, x: int) -> int:
+        """Adds the layer; x is `[1, d]`."""
+        centred = g.sub(x, g.reshape(g.mean(x, axis=1), (1, 1)))
+        variance = g.reshape(g.mean(g.mul(centred, centred), axis=1), (1, 1))
+        scaled = g.mul(centred, g.rsqrt(g.add(variance, np.array(EPSILON, np.float32))))
+        return g.add(g.mul(scaled, self.gain[None]), self.bias[None])
+
+
+@dataclass(frozen=True)
+class Dense:
+    """x W + b.
+
+    Attributes:
+        weights: `(inputs, outputs)` float32.
+        bias: `(outputs,)` float32; None for none.
+    """
+
+    weights: np.ndarray
+    bias: np.ndarray | None = None
+
+    def write(self, g: Subgraph, x: int) -> int:
+        """Adds the layer; x is `[1, inputs]`."""
+        return g.fully_connected(x, self._rows, self.bias)
+
+    @cached_property
+    def _rows(self) -> np.ndarray:
+        # One array object however often the layer is written, so that the model stores it once.
+        return np.ascontiguousarray(self.weights.T, np.float32)
+
+
+@dataclass(frozen=True)
+class Gelu:
+    """x * sigmoid(1.702 x), the sigmoid approximation of GELU (Hendrycks, Gimpel, 2016, section 2): operators old runtimes know."""
+
+    def write(self, g: Subgraph, x: int) -> int:
+        """Adds the layer."""
+        return g.mul(x, g.logistic(g.mul(x, np.array(GELU_SLOPE, np.float32))))
+
+
+@dataclass(frozen=True)
+class Sum:
+    """The sum of branches that all see x; an empty branch is x itself."""
+
+    branches: Sequence[Sequence[Layer]]
+
+    def write(self, g: Subgraph, x: int) -> int:
+        """Adds the branches and their sum."""
+        total, *rest = [write_layers(g, x, branch) for branch in self.branches]
+        for branch in rest:
+            total = g.add(total, branch)
+        return total
+
+
+Layer = Union[LayerNorm, Dense, Gelu, Sum]
+
+
+def write_layers(g: Subgraph, x: int, layers: Sequence[Layer]) -> int:
+    """Adds layers one after the other."""
+    for layer in layers:
+        x = layer.write(g, x)
+    return x

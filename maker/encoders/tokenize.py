@@ -1,0 +1,67 @@
+"""Runs the tokenizer's graph over many texts, for building a vocabulary and for training."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from maker.encoders.tokenizer import TokenizerSize, units
+from maker.graph.model import Model
+from maker.progress import progress
+from task.core import BaseOptions
+from task.core.interpreter import SignatureRunners
+from task.core.model_file import ModelFile
+
+FIELDS = ("hashes", "present", "pair_hashes", "pair_present", "is_word", "lengths", "gram_rows", "gram_unit", "gram_present")
+
+
+@dataclass(frozen=True)
+class Tokens:
+    """What the graph finds in n texts; the columns are those of `tokenizer.Units`, int32.
+
+    Attributes:
+        hashes, present, pair_hashes, pair_present, is_word, lengths: `(n, max_units)`.
+        gram_rows, gram_unit, gram_present: `(n, max_characters)`.
+    """
+
+    hashes: np.ndarray
+    present: np.ndarray
+    pair_hashes: np.ndarray
+    pair_present: np.ndarray
+    is_word: np.ndarray
+    lengths: np.ndarray
+    gram_rows: np.ndarray
+    gram_unit: np.ndarray
+    gram_present: np.ndarray
+
+
+def tokenize(texts: Sequence[str], size: TokenizerSize) -> Tokens:
+    """Tokenises texts with the graph that is exported."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder, "tokenizer.tflite")
+        model = Model("tokenizer")
+        g = model.subgraph("tokenize")
+        query = g.tensor("query", (1, size.max_bytes), np.uint8)
+        found = units(g, query, size)
+        model.signature(g, {"query": query}, {name: getattr(found, name) for name in FIELDS})
+        model.write(path)
+        options = BaseOptions(str(path), num_threads=1)
+        with ModelFile(options) as file:
+            runners = SignatureRunners(file, options)
+            columns: dict[str, list[np.ndarray]] = {name: [] for name in FIELDS}
+            for text in progress(texts, "tokenize", quiet=len(texts) < 10_000):
+                found_here = runners.run("tokenize", encode(text, size.max_bytes))
+                for name in FIELDS:
+                    columns[name].append(found_here[name])
+            runners.close()
+    return Tokens(**{name: np.stack(values) for name, values in columns.items()})
+
+
+def encode(text: str, max_bytes: int) -> np.ndarray:
+    """A text as the graph takes it: `(1, max_bytes)` uint8, UTF-8, cut at a character, zero padded."""
+    data = np.frombuffer(text.encode()[:max_bytes].decode("utf-8", "ignore").encode(), np.uint8)
+    return np.pad(data, (0, max_bytes - len(data)))[None]

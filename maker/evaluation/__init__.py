@@ -1,0 +1,1 @@
+"""Measures: retrieval against captions, index recall against exact search, latency."""

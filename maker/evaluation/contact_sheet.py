@@ -1,0 +1,56 @@
+"""A picture of queries and what they found."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from PIL import Image, ImageDraw, ImageFont
+
+from maker.data.images import load_image
+from maker.errors import DataError
+from maker.files import atomic
+from task.processor import SearchResult
+
+THUMBNAIL, MARGIN, CAPTION, TITLE = 176, 14, 20, 40
+INK, GREY, PAPER, EMPTY = "#1d2433", "#6b7280", "#ffffff", "#eef0f4"
+
+
+def write_contact_sheet(path: Path, images: Path, answers: Sequence[tuple[str, SearchResult]]) -> None:
+    """Draws a row a query: the sentence, and below it the thumbnails of its neighbours with their distances.
+
+    Args:
+        path: The PNG.
+        images: The folder that the neighbours' metadata are relative to.
+        answers: Queries and what they found.
+    """
+    columns = max((len(result.nearest_neighbors) for _, result in answers), default=1)
+    row_height = TITLE + THUMBNAIL + CAPTION + MARGIN
+    width = MARGIN + columns * (THUMBNAIL + MARGIN)
+    sheet = Image.new("RGB", (width, MARGIN + row_height * len(answers)), PAPER)
+    draw = ImageDraw.Draw(sheet)
+    title_font, small_font = ImageFont.load_default(20), ImageFont.load_default(12)
+    for row, (query, result) in enumerate(answers):
+        top = MARGIN + row * row_height
+        draw.text((MARGIN, top), _fit(draw, f"“{query}”", title_font, width - 2 * MARGIN), INK, title_font)
+        for column, neighbor in enumerate(result.nearest_neighbors):
+            left, name = MARGIN + column * (THUMBNAIL + MARGIN), neighbor.metadata.decode("utf-8", "replace")
+            try:
+                picture = Image.fromarray(load_image(images / name))
+                picture.thumbnail((THUMBNAIL, THUMBNAIL))
+                offset = (THUMBNAIL - picture.width) // 2, (THUMBNAIL - picture.height) // 2
+                sheet.paste(picture, (left + offset[0], top + TITLE + offset[1]))
+            except DataError:
+                draw.rectangle((left, top + TITLE, left + THUMBNAIL, top + TITLE + THUMBNAIL), EMPTY)
+            below = f"{neighbor.distance:.3f}  {Path(name).name}"
+            draw.text((left, top + TITLE + THUMBNAIL + 4), _fit(draw, below, small_font, THUMBNAIL), GREY, small_font)
+    with atomic(path) as temporary:
+        sheet.save(temporary, "PNG")
+
+
+def _fit(draw: ImageDraw.ImageDraw, text: str, font: ImageFont.FreeTypeFont | ImageFont.ImageFont, width: int) -> str:
+    if draw.textlength(text, font) <= width:
+        return text
+    while text and draw.textlength(text + "…", font) > width:
+        text = text[:-1]
+    return text + "…"

@@ -1,0 +1,103 @@
+"""What an index costs: recall against exact float search, and latency."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from maker.encoders.tokenize import encode
+from task.core import BaseOptions
+from task.core.interpreter import SignatureRunners
+from task.core.model_file import ModelFile
+
+NEIGHBOURS = 10
+QUERIES = 1000
+WARM_UP = 20
+BLOCK = 64
+JITTER = 0.3  # norm of the noise on items that stand in for queries
+
+
+def exact_neighbours(embeddings: np.ndarray, queries: np.ndarray, distance: str, k: int = NEIGHBOURS) -> np.ndarray:
+    """The k nearest items of each query by float search, `(q, k)` int; k is at most the number of items."""
+    k = min(k, len(embeddings))
+    norms = np.einsum("nd,nd->n", embeddings, embeddings) if distance == "squared_l2" else None
+    found = np.empty((len(queries), k), np.int64)
+    for start in range(0, len(queries), BLOCK):
+        scores = queries[start : start + BLOCK] @ embeddings.T
+        if norms is not None:
+            scores = 2 * scores - norms
+        best = np.argpartition(scores, -k, axis=1)[:, -k:]
+        order = np.argsort(-np.take_along_axis(scores, best, axis=1), axis=1, kind="stable")
+        found[start : start + BLOCK] = np.take_along_axis(best, order, axis=1)
+    return found
+
+
+def perturbed_items(embeddings: np.ndarray, normalized: bool, seed: int = 0) -> np.ndarray:
+    """Items with noise, `(q, d)`: queries for want of real ones."""
+    rng = np.random.default_rng(seed)
+    chosen = np.asarray(embeddings[np.sort(rng.choice(len(embeddings), min(QUERIES, len(embeddings)), replace=False))], np.float32)
+    noise = rng.standard_normal(chosen.shape).astype(np.float32)
+    noise *= JITTER * np.linalg.norm(chosen, axis=1, keepdims=True) / np.linalg.norm(noise, axis=1, keepdims=True)
+    queries = chosen + noise
+    return queries / np.linalg.norm(queries, axis=1, keepdims=True) if normalized else queries
+
+
+def measure_index(path: Path, embeddings: np.ndarray, queries: np.ndarray, distance: str, how: str) -> dict[str, Any]:
+    """Asks a file's `search_embedding` and compares with exact float search.
+
+    Args:
+        path: The file; it needs no manifest yet.
+        embeddings: `(n, d)` float32, what it holds.
+        queries: `(q, d)` float32; at most 1,000 are asked.
+        distance: `dot_product` or `squared_l2`.
+        how: What the queries are, for the report.
+
+    Returns:
+        `index_recall@10` (or `@n` where there are fewer items), `queries`, `how`, `p50_ms` and `p99_ms` of the bare signature on one
+        thread, called from Python.
+    """
+    queries = queries[np.linspace(0, len(queries) - 1, min(QUERIES, len(queries))).astype(int)]
+    truth = exact_neighbours(embeddings, queries, distance)
+    options = BaseOptions(str(path), num_threads=1)
+    hits, times = 0, []
+    with ModelFile(options) as file:
+        runners = SignatureRunners(file, options)
+        for query in queries[:WARM_UP]:
+            runners.run("search_embedding", query[None])
+        for query, expected in zip(queries, truth, strict=True):
+            begin = time.perf_counter()
+            found = runners.run("search_embedding", query[None])["ids"][0]
+            times.append(time.perf_counter() - begin)
+            hits += len(set(found[: len(expected)].tolist()) & set(expected.tolist()))
+        runners.close()
+    return {
+        f"index_recall@{truth.shape[1]}": round(hits / truth.size, 4),
+        "queries": len(queries),
+        "how": how,
+        "p50_ms": round(1e3 * float(np.median(times)), 3),
+        "p99_ms": round(1e3 * float(np.percentile(times, 99)), 3),
+    }
+
+
+def measure_text_latency(path: Path, texts: Sequence[str], repeats: int = 200) -> dict[str, Any]:
+    """`p50_ms` and `p99_ms` of a file's bare `search_text` signature on one thread, called from Python."""
+    options = BaseOptions(str(path), num_threads=1)
+    with ModelFile(options) as file:
+        runners = SignatureRunners(file, options)
+        _, length = runners.input_shape("search_text")
+        queries = [encode(text, length) for text in texts]
+        times = []
+        for turn in range(WARM_UP + repeats):
+            begin = time.perf_counter()
+            runners.run("search_text", queries[turn % len(queries)])
+            times.append(time.perf_counter() - begin)
+        runners.close()
+    times = times[WARM_UP:]
+    return {
+        "p50_ms": round(1e3 * float(np.median(times)), 3),
+        "p99_ms": round(1e3 * float(np.percentile(times, 99)), 3),
+    }

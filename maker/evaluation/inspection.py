@@ -1,0 +1,78 @@
+"""What is inside a searcher file."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from maker.graph.source import Source
+from task.core import BaseOptions
+from task.core.model_file import ModelFile
+from task.format import archive, manifest
+from task.search import GraphEngine
+
+PARTS = {"rows": "item rows", "embedding": "word table", "centroids": "centroids"}
+
+
+def inspect(path: Path) -> dict[str, Any]:
+    """Signatures with shapes, sizes by part in bytes, and the manifest without its golden queries' vectors."""
+    engine = GraphEngine(BaseOptions(str(path)))
+    content = asdict(engine.manifest)
+    engine.close()
+    source = Source(path)
+    signatures = {
+        key: {"inputs": [_tensor(t) for t in source.inputs(key)], "outputs": [_tensor(t) for t in source.outputs(key)]}
+        for key in source.signatures
+    }
+    content["golden"] = [
+        {**entry, "query": entry["query"] if isinstance(entry["query"], str) else f"vector of {len(entry['query'])}"}
+        for entry in content["golden"]
+    ]
+    return {"file": str(path), "bytes": path.stat().st_size, "sizes": _sizes(path, source), "signatures": signatures, "manifest": content}
+
+
+def describe(found: dict[str, Any]) -> str:
+    """The same as text."""
+    content = found["manifest"]
+    lines = [f"{found['file']}: {content['items']} items of {content['dimension']} dimensions, {content['distance']}", "", "signatures"]
+    for key, signature in found["signatures"].items():
+        lines.append(f"  {key:18}{', '.join(signature['inputs'])} -> {', '.join(signature['outputs'])}")
+    lines += ["", "sizes"]
+    for name, size in found["sizes"].items():
+        lines.append(f"  {name:18}{size:>14,} bytes  {100 * size / found['bytes']:5.1f} %")
+    lines += ["", "manifest"]
+    for name in ("index", "query", "encoders", "report"):
+        lines.append(f"  {name}")
+        lines += [f"    {key:16}{value}" for key, value in content[name].items()]
+    lines.append(f"  {len(content['golden'])} golden queries, user info {content['user_info']!r}")
+    return "\n".join(lines)
+
+
+def _sizes(path: Path, source: Source) -> dict[str, int]:
+    """Bytes by part; constants that several signatures use count once."""
+    named: dict[int, str] = {}
+    for subgraph in source.model.subgraphs:
+        for tensor in subgraph.tensors:
+            name = tensor.name.decode() if isinstance(tensor.name, bytes) else tensor.name
+            if tensor.buffer:
+                named.setdefault(tensor.buffer, PARTS.get(name, "other constants"))
+    sizes: dict[str, int] = {}
+    for index, part in named.items():
+        data = source.model.buffers[index].data
+        sizes[part] = sizes.get(part, 0) + (0 if data is None else int(np.asarray(data).nbytes))
+    with ModelFile(BaseOptions(str(path))) as file:
+        model = archive.model_size(file.content)
+        files = {name: size for name, (_, size) in file.entries.items() if name != manifest.FILE}
+        files["manifest"] = file.entries[manifest.FILE][1]
+        total = len(file.content)
+    sizes["graph"] = model - sum(sizes.values())
+    sizes.update(files)
+    sizes["directory"] = total - model - sum(files.values())
+    return sizes
+
+
+def _tensor(tensor: Any) -> str:
+    return f"{tensor.name} {tensor.dtype}{list(tensor.shape)}"

@@ -1,0 +1,143 @@
+"""From photos and captions to a searcher file."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, TypeVar
+
+import numpy as np
+
+from maker.data.captions import Caption, read_captions, select_language
+from maker.data.images import list_images
+from maker.data.rejects import Rejects
+from maker.data.splits import Splits, split_captions
+from maker.embedding.features import Features
+from maker.embedding.texts import embed_texts
+from maker.encoders.image import SCRATCH, parse_spec
+from maker.errors import DataError
+from maker.files import refuse_overwrite
+from maker.pipeline.index import IndexSettings, Queries, write_index
+from maker.pipeline.report import BuildReport, file_lines, line
+from maker.pipeline.training_stage import EncoderFiles, train_encoder
+from maker.training.metrics import ranks, recall
+from maker.training.options import TrainingOptions
+
+EXAMPLES = 5  # golden text queries
+TUNING_QUERIES = 1000
+T = TypeVar("T")
+
+
+def build(
+    images: Path,
+    captions: Path,
+    output: Path,
+    *,
+    corpus: Path | None = None,
+    language: str | None = None,
+    image_encoder: str = SCRATCH,
+    work_dir: Path | None = None,
+    overwrite: bool = False,
+    user_info: str = "",
+    training: TrainingOptions | None = None,
+    index: IndexSettings | None = None,
+) -> BuildReport:
+    """Trains on images and captions, embeds a folder, indexes it and writes the searcher.
+
+    Args:
+        images: Folder of the training photos; the captions name them relative to it.
+        captions: Captions file.
+        output: The searcher to write.
+        corpus: Folder to be searched; `images` where None.
+        language: Only captions of this language.
+        image_encoder: Spec of the image tower.
+        work_dir: Where stages keep their results; the output's name with suffix `.work` where None.
+        overwrite: Replace an existing output.
+        user_info: Text that `get_user_info` returns.
+        training: Training options.
+        index: What the index is asked for.
+
+    Returns:
+        What was done, with the figures.
+
+    Raises:
+        MakerError: An input or option cannot be used; nothing is written at `output`.
+    """
+    begin = time.perf_counter()
+    refuse_overwrite(output, overwrite)
+    parse_spec(image_encoder)
+    work = work_dir or output.with_suffix(".work")
+    rejects, options = Rejects(), training or TrainingOptions()
+    try:
+        chosen = select_language(read_captions(captions, rejects), language, captions)
+        known = list_images(images)
+        searched = list_images(corpus) if corpus else known
+        splits = split_captions(_of_known_images(chosen, set(known), captions, rejects), options.seed, captions)
+        files = train_encoder(images, known, splits, image_encoder, options, work, rejects)
+        items = files.embed(corpus or images, searched, work, rejects)
+        held_out = sorted({c.image for c in splits.validation})
+        validated = items if corpus is None else files.embed(images, known if files.head else held_out, work, rejects) if held_out else None
+    finally:
+        rejects.write(work / "rejects.tsv")
+    asked = _spread([c.text for c in splits.validation or splits.train], TUNING_QUERIES)
+    queries = Queries(embed_texts(asked, files.encoder), "held-out captions" if splits.validation else "training captions")
+    manifest = write_index(
+        items.values,
+        [image.encode() for image in items.images],
+        output,
+        files.encoder,
+        index or IndexSettings(),
+        queries=queries,
+        user_info=user_info,
+        report=_validate(files, splits, validated) if validated else {},
+        example_texts=_spread(asked, EXAMPLES),
+    )
+    rejected = len(set(rejects.rows))
+    figures = {
+        "photos": len(items.images),
+        "rejected": rejected,
+        "bytes": output.stat().st_size,
+        "seconds": round(time.perf_counter() - begin, 1),
+        **manifest.report,
+    }
+    where = f": {rejects.summary()}; see {work / 'rejects.tsv'}" if rejected else ""
+    lines = [
+        line("photos", f"{len(items.images)} read and indexed, {rejected} inputs rejected{where}"),
+        *file_lines(manifest, output),
+        line("time", f"{figures['seconds']} s"),
+    ]
+    return BuildReport(figures, lines)
+
+
+def _of_known_images(captions: list[Caption], known: set[str], path: Path, rejects: Rejects) -> list[Caption]:
+    """The captions whose image is in the folder; the others are rejected by line."""
+    for caption in captions:
+        if caption.image not in known:
+            rejects.add(path.name, f"names an absent image: {caption.image}", f"line {caption.line}")
+    kept = [c for c in captions if c.image in known]
+    if not kept:
+        raise DataError(f"{path}: none of the images that it names is in the folder; line {captions[0].line} names {captions[0].image}")
+    return kept
+
+
+def _validate(files: EncoderFiles, splits: Splits, embedded: Features) -> dict[str, Any]:
+    """Text-to-image recall among the held-out images, by the encoder as it is exported and exact search."""
+    rows = embedded.rows()
+    captions = [c for c in splits.validation if c.image in rows]
+    if not captions:
+        return {}
+    images = sorted({c.image for c in captions})
+    places = {image: place for place, image in enumerate(images)}
+    found = ranks(
+        embed_texts([c.text for c in captions], files.encoder),
+        np.asarray(embedded.values[[rows[image] for image in images]]),
+        np.array([places[c.image] for c in captions]),
+    )
+    how = f"text to image among the images of the {splits.how} validation split, exported towers, exact search"
+    return {"retrieval": {**recall(found), "queries": len(captions), "images": len(images), "how": how}}
+
+
+def _spread(values: Sequence[T], count: int) -> list[T]:
+    """At most `count` of the values, evenly spread."""
+    return [values[i] for i in np.linspace(0, len(values) - 1, min(count, len(values))).astype(int)]

@@ -1,0 +1,45 @@
+"""What a build says when it is done."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from task.format.manifest import Manifest
+
+LABEL = 19  # columns
+
+
+@dataclass(frozen=True)
+class BuildReport:
+    """The figures of a build and the same as lines to print."""
+
+    figures: dict[str, Any]
+    lines: list[str]
+
+
+def line(label: str, text: str) -> str:
+    """A line of the report."""
+    return f"{label:{LABEL}}{text}"
+
+
+def file_lines(manifest: Manifest, output: Path) -> list[str]:
+    """What is said of any searcher that was written."""
+    lines = []
+    retrieval = manifest.report.get("retrieval")
+    if retrieval:
+        figures = "  ".join(f"{name} {retrieval[name]:.1f} %" for name in ("R@1", "R@5", "R@10"))
+        lines.append(line("retrieval", f"{figures}  ({retrieval['queries']} held-out captions, {retrieval['images']} held-out images)"))
+    quality = manifest.report["index"]
+    (name,) = [key for key in quality if key.startswith("index_recall")]
+    index = manifest.index
+    scanned = "all of them" if index["kind"] == "exact" else f"{100 * index['share_scanned']:.1f} % of them, in {index['leaves']} leaves"
+    lines.append(line("index", f"{name} {quality[name]:.3f} against exact float search ({quality['how']}); a query scans {scanned}"))
+    lines.append(line("file", f"{output}  {output.stat().st_size / 1e6:.2f} MB, {manifest.items} items of {manifest.dimension} dimensions"))
+    lines.append(line("latency", f"search_embedding p50 {quality['p50_ms']} ms, p99 {quality['p99_ms']} ms (bare signature, 1 thread)"))
+    if "search_text" in manifest.report:
+        text = manifest.report["search_text"]
+        lines.append(line("", f"search_text p50 {text['p50_ms']} ms, p99 {text['p99_ms']} ms (bare signature, 1 thread)"))
+    lines.append(line("golden queries", f"{len(manifest.golden)} asked again through task, all answers as written"))
+    return lines

@@ -1,0 +1,142 @@
+"""Trains an encoder, or takes the one that an earlier run with the same inputs left."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from maker.data.captions import Caption
+from maker.data.rejects import Rejects
+from maker.data.splits import Splits
+from maker.embedding.features import Features, image_features
+from maker.embedding.pixels import image_pixels
+from maker.embedding.project import project, write_head
+from maker.encoders.image import SCRATCH, ImageEncoder, parse_spec, tflite_backbone
+from maker.errors import DataError
+from maker.export.encoder_file import write_encoder
+from maker.training.options import TrainingOptions
+
+if TYPE_CHECKING:
+    from maker.training.train import Trained
+
+CACHE_VERSION = 1  # of what training makes of the same inputs
+SCRATCH_PIXELS = 64
+
+
+@dataclass(frozen=True)
+class EncoderFiles:
+    """A trained encoder, and for a frozen tower the two halves by which cached features are used.
+
+    Attributes:
+        encoder: `embed_text` and `embed_image`.
+        backbone: `embed_image` up to the features; None for a tower that was trained whole.
+        head: From features to embeddings; None for a tower that was trained whole.
+    """
+
+    encoder: Path
+    backbone: Path | None = None
+    head: Path | None = None
+
+    def embed(self, folder: Path, images: Sequence[str], work: Path, rejects: Rejects) -> Features:
+        """Embeddings of a folder's images, computed once."""
+        cache = work / "features"
+        if self.backbone is None or self.head is None:
+            return image_features(folder, images, self.encoder, cache, rejects)
+        features = image_features(folder, images, self.backbone, cache, rejects)
+        return Features(features.images, project(features.values, self.head))
+
+
+def train_encoder(
+    folder: Path, known: Sequence[str], splits: Splits, spec: str, options: TrainingOptions, work: Path, rejects: Rejects
+) -> EncoderFiles:
+    """Trains both towers.
+
+    Args:
+        folder: The training photos.
+        known: All image files in it.
+        splits: Captions, each of a known image.
+        spec: The image tower's.
+        options: Rates and sizes.
+        work: Where results are kept.
+        rejects: Gets images that cannot be read.
+
+    Raises:
+        MakerError: An input cannot be used.
+    """
+    kind, rest = parse_spec(spec)
+    captioned = {c.image for c in (*splits.train, *splits.validation)}
+    wanted = [image for image in known if image in captioned]
+    inputs = [CACHE_VERSION, spec, asdict(options), _texts(splits.train), _texts(splits.validation), [_status(folder / i) for i in wanted]]
+    if kind == SCRATCH:
+        files = EncoderFiles(work / f"encoder-{_digest(inputs)}.tflite")
+        if not files.encoder.exists():
+            readable, pixels = image_pixels(folder, wanted, SCRATCH_PIXELS, rejects)
+            splits = _readable(splits, readable)
+            from maker.training.train import train_scratch
+
+            trained = train_scratch(splits, {image: row for row, image in enumerate(readable)}, pixels, options)
+            _write(trained, files.encoder, spec, splits)
+        return files
+    tower = tflite_backbone(rest)
+    backbone = work / "backbone.tflite"
+    write_encoder(backbone, {"image": ImageEncoder(tower, [])}, {"image": tower.input_shape}, normalize=False, dimension=tower.dimension)
+    features = image_features(folder, known, backbone, work / "features", rejects)
+    key = _digest([*inputs, hashlib.sha256(backbone.read_bytes()).hexdigest()])
+    files = EncoderFiles(work / f"encoder-{key}.tflite", backbone, work / f"head-{key}.tflite")
+    if not (files.encoder.exists() and files.head is not None and files.head.exists()):
+        splits = _readable(splits, features.images)
+        from maker.training.train import train_frozen
+
+        trained = train_frozen(splits, features.rows(), features.values, tower, options)
+        write_head(work / f"head-{key}.tflite", trained.image.head, tower.dimension)
+        _write(trained, files.encoder, spec, splits)
+    return files
+
+
+def _write(trained: Trained, encoder: Path, spec: str, splits: Splits) -> None:
+    tower = trained.image.backbone
+    size = trained.text.size
+    write_encoder(
+        encoder,
+        {"text": trained.text, "image": trained.image},
+        {"text": (1, size.max_bytes), "image": tower.input_shape},
+        dimension=trained.described["options"]["dimension"],
+        described={
+            "text": {"spec": "words", "vocabulary": trained.described["vocabulary"], **asdict(size)},
+            "image": {"spec": _portable(spec), "feature": tower.output.name},
+        },
+        training={**trained.described, "split": splits.how, "history": trained.history},
+    )
+
+
+def _portable(spec: str) -> str:
+    """A spec without the folders of the machine that it was built on."""
+    kind, _, rest = spec.partition(":")
+    path, mark, tensor = rest.partition("#")
+    return f"{kind}:{Path(path).name}{mark}{tensor}" if rest else spec
+
+
+def _readable(splits: Splits, images: Iterable[str]) -> Splits:
+    """The captions whose image could be read."""
+    held = set(images)
+    train, validation = ([c for c in side if c.image in held] for side in (splits.train, splits.validation))
+    if not train:
+        raise DataError("none of the training captions' images can be read")
+    return Splits(train, validation, splits.how)
+
+
+def _texts(captions: Sequence[Caption]) -> list[tuple[str, str]]:
+    return [(c.image, c.text) for c in captions]
+
+
+def _status(path: Path) -> tuple[int, int]:
+    status = path.stat()
+    return status.st_size, status.st_mtime_ns
+
+
+def _digest(inputs: Any) -> str:
+    return hashlib.sha256(json.dumps(inputs, ensure_ascii=False).encode()).hexdigest()[:16]

@@ -1,0 +1,65 @@
+"""What a training run is told."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from maker.errors import TrainingError
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainingOptions:
+    """Options of a training run.
+
+    Attributes:
+        epochs: Passes over the captions.
+        captions_per_image: Captions of an image that are in a batch together.
+        batch_size: Images a batch.
+        learning_rate: Peak of the cosine schedule.
+        warm_up_epochs: Epochs over which the rate rises to its peak.
+        weight_decay: AdamW's, of matrices.
+        dimension: Length of an embedding.
+        dropout: Of the averaged words.
+        feature_dropout: Of frozen image features.
+        word_dropout: Share of known words that a step replaces by their trigrams.
+        min_count: How often a word has to be seen to be known.
+        word_pairs: How often a pair of neighbouring words has to be seen to be known; 0 knows only pairs of characters that are
+            written without spaces.
+        ema: Decay of the averaged weights, which are what is evaluated and exported.
+        patience: Epochs without a better R@10 on the validation split after which training stops.
+        seed: Of initialisation, order and dropout.
+    """
+
+    epochs: int = 5
+    captions_per_image: int = 1
+    batch_size: int = 512
+    learning_rate: float = 2e-3
+    warm_up_epochs: float = 1.0
+    weight_decay: float = 0.02
+    dimension: int = 128
+    dropout: float = 0.3
+    feature_dropout: float = 0.5
+    word_dropout: float = 0.1
+    min_count: int = 2
+    word_pairs: int = 0
+    ema: float = 0.99
+    patience: int = 3
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        """Checks the ranges.
+
+        Raises:
+            TrainingError: A value is out of its range.
+        """
+        for name, low, high in (
+            ("epochs", 1, 100_000),
+            ("batch_size", 2, 1 << 20),
+            ("dimension", 2, 4096),
+            ("dropout", 0, 0.99),
+            ("feature_dropout", 0, 0.99),
+            ("word_dropout", 0, 0.99),
+            ("ema", 0, 0.9999999),
+        ):
+            if not low <= getattr(self, name) <= high:
+                raise TrainingError(f"{name} must be within [{low}, {high}], found {getattr(self, name)}")

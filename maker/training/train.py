@@ -1,0 +1,129 @@
+"""From captions and images to trained towers."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+from maker.data.captions import Caption
+from maker.data.splits import Splits
+from maker.encoders.embedder import Tower
+from maker.encoders.image import ImageEncoder
+from maker.encoders.tokenize import tokenize
+from maker.encoders.tokenizer import TokenizerSize
+from maker.encoders.words import WordsTower
+from maker.progress import say
+from maker.training.image_side import CNN_SIZE, FrozenFeatures, ScratchCnn, layer_normalise
+from maker.training.initialise import linear_start
+from maker.training.loop import Side, fit
+from maker.training.options import TrainingOptions
+from maker.training.text_side import TextSide
+from maker.training.vocabulary import CaptionRows, Vocabulary, build_vocabulary
+
+SCRATCH_PIXELS = CNN_SIZE
+
+
+@dataclass(frozen=True)
+class Trained:
+    """The product of a training run.
+
+    Attributes:
+        text: The text tower.
+        image: The image tower.
+        history: An entry an epoch.
+        described: Options and vocabulary, for the manifest.
+    """
+
+    text: WordsTower
+    image: ImageEncoder
+    history: list[dict[str, Any]]
+    described: dict[str, Any]
+
+
+def train_frozen(splits: Splits, rows: dict[str, int], features: np.ndarray, backbone: Tower, options: TrainingOptions) -> Trained:
+    """Trains a text tower and a head over frozen features.
+
+    Args:
+        splits: Captions whose images are all in `rows`.
+        rows: Row of each image's features.
+        features: `(n, f)` float32.
+        backbone: What made the features; the head is exported behind it.
+        options: Rates and sizes.
+    """
+    _seed(options.seed)
+    prepared = _prepare(splits, rows, options)
+    used, within = np.unique(prepared.train.images, return_inverse=True)
+    start = linear_start(
+        layer_normalise(np.asarray(features[used], np.float32)),
+        prepared.train.captions.rows().rows,
+        within,
+        prepared.vocabulary.table_rows,
+        options.dimension,
+    )
+    text = TextSide(prepared.vocabulary, options.dimension, options.dropout, options.seed, start.table)
+    image = FrozenFeatures(
+        np.asarray(features, np.float32), options.dimension, options.feature_dropout, options.seed, start.weights, start.bias
+    )
+    history = fit(text, image, prepared.train, prepared.validation, options)
+    return Trained(text.tower(), ImageEncoder(backbone, image.head()), history, _describe(prepared, options))
+
+
+def train_scratch(splits: Splits, rows: dict[str, int], pixels: np.ndarray, options: TrainingOptions) -> Trained:
+    """Trains a text tower and a small CNN.
+
+    Args:
+        splits: Captions whose images are all in `rows`.
+        rows: Row of each image's pixels.
+        pixels: `(n, SCRATCH_PIXELS, SCRATCH_PIXELS, 3)` uint8.
+        options: Rates and sizes.
+    """
+    _seed(options.seed)
+    prepared = _prepare(splits, rows, options)
+    text = TextSide(prepared.vocabulary, options.dimension, options.dropout, options.seed)
+    image = ScratchCnn(pixels, options.dimension)
+    history = fit(text, image, prepared.train, prepared.validation, options)
+    return Trained(text.tower(), ImageEncoder(image.backbone(), []), history, _describe(prepared, options))
+
+
+@dataclass(frozen=True)
+class _Prepared:
+    vocabulary: Vocabulary
+    train: Side
+    validation: Side | None
+    captions: int
+
+
+def _prepare(splits: Splits, rows: dict[str, int], options: TrainingOptions) -> _Prepared:
+    size = TokenizerSize()
+    tokens = tokenize([c.text for c in splits.train], size)
+    vocabulary = build_vocabulary(tokens, options.min_count, options.word_pairs, size)
+    train = Side(CaptionRows(tokens, vocabulary), _numbers(splits.train, rows))
+    validation = None
+    if splits.validation:
+        held_out = tokenize([c.text for c in splits.validation], size)
+        validation = Side(CaptionRows(held_out, vocabulary), _numbers(splits.validation, rows))
+    say(f"training on {len(splits.train)} captions of {len(np.unique(train.images))} images, {len(vocabulary.hashes)} known words and pairs")
+    return _Prepared(vocabulary, train, validation, len(splits.train))
+
+
+def _numbers(captions: Sequence[Caption], rows: dict[str, int]) -> np.ndarray:
+    return np.array([rows[c.image] for c in captions], np.int64)
+
+
+def _describe(prepared: _Prepared, options: TrainingOptions) -> dict[str, Any]:
+    return {
+        "options": asdict(options),
+        "captions": prepared.captions,
+        "images": len(np.unique(prepared.train.images)),
+        "vocabulary": len(prepared.vocabulary.hashes),
+        "loss": "info_nce",
+    }
+
+
+def _seed(seed: int) -> None:
+    tf.keras.utils.set_random_seed(seed)
+    tf.config.experimental.enable_op_determinism()
