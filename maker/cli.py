@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from maker.errors import MakerError
-from maker.training.options import TrainingOptions
+from maker.training.options import SCRATCH, TrainingOptions
 from task.errors import TaskError
 
 SPECS = "tflite:PATH[#TENSOR] (a frozen TFLite model, or a tensor inside it) or scratch (a small CNN, trained here)"
@@ -67,7 +67,8 @@ def _add_build(verbs: Any) -> None:
     training = build.add_argument_group("training")
     for option in fields(TrainingOptions):
         flag = "--" + option.name.replace("_", "-")
-        training.add_argument(flag, type=type(option.default), default=option.default, metavar="N", help="default %(default)s")
+        scratch = f", {SCRATCH[option.name]} from scratch" if option.name in SCRATCH else ""
+        training.add_argument(flag, type=type(option.default), metavar="N", help=f"default {option.default}{scratch}")
     build.set_defaults(run=_build)
 
 
@@ -137,7 +138,7 @@ def _build(given: argparse.Namespace) -> None:
         work_dir=given.work_dir,
         overwrite=given.overwrite,
         user_info=given.user_info,
-        training=TrainingOptions(**{o.name: getattr(given, o.name) for o in fields(TrainingOptions)}),
+        training={option.name: getattr(given, option.name) for option in fields(TrainingOptions)},
         index=_index_settings(given),
     )
     print(json.dumps(report.figures) if given.json else "\n".join(report.lines))
@@ -164,7 +165,7 @@ def _index_settings(given: argparse.Namespace) -> Any:
 
     distance = getattr(given, "distance", "dot_product")
     return IndexSettings(
-        distance=distance, leaves=given.leaves, recall=given.recall, k=given.k, trainer=given.trainer, seed=given.seed
+        distance=distance, leaves=given.leaves, recall=given.recall, k=given.k, trainer=given.trainer, seed=given.seed or 0
     )
 
 

@@ -6,7 +6,7 @@ import warnings
 from pathlib import Path
 
 import numpy as np
-from PIL import Image
+from PIL import Image, UnidentifiedImageError
 
 from maker.errors import DataError
 from task.vision.tensor_image import to_rgb
@@ -50,7 +50,7 @@ def load_image(path: Path) -> np.ndarray:
         raise
     except FileNotFoundError as error:
         raise DataError("missing file") from error
-    except Image.UnidentifiedImageError as error:
+    except UnidentifiedImageError as error:
         raise DataError("not an image") from error
     except (OSError, ValueError, SyntaxError, EOFError, Image.DecompressionBombError) as error:
         reason = str(error).replace(str(path), path.name)

@@ -61,7 +61,9 @@ def tables() -> tuple[np.ndarray, np.ndarray]:
         `(pages,)` int32: the row of the second table at which a page starts, and `(rows,)` int32: four times what to add to a code point
         to fold it, plus its class.
     """
-    starts, rows, seen = [], [], {}
+    starts: list[int] = []
+    rows: list[int] = []
+    seen: dict[tuple[int, ...], int] = {}
     for page in range(0, LAST_CODE_POINT + 1, PAGE):
         entries = [classify(code_point) for code_point in range(page, page + PAGE)]
         content = tuple(4 * (folded - page - i) + kind for i, (folded, kind) in enumerate(entries))

@@ -67,7 +67,8 @@ class Tower:
         """
         x = query
         if self.query.dtype == np.float32 and self.kind == "image":
-            assert self.mean is not None and self.std is not None
+            assert self.mean is not None
+            assert self.std is not None
             x = g.mul(g.sub(g.cast(query, np.float32), self.mean), (1.0 / self.std).astype(np.float32))
         elif self.query.scale is not None:
             # The graph's own input carries no quantisation at the boundary; inside, the model's operators look at it.

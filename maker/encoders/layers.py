@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Union
+from typing import TypeAlias
 
 import numpy as np
 
@@ -75,7 +75,7 @@ class Sum:
         return total
 
 
-Layer = Union[LayerNorm, Dense, Gelu, Sum]
+Layer: TypeAlias = "LayerNorm | Dense | Gelu | Sum"
 
 
 def write_layers(g: Subgraph, x: int, layers: Sequence[Layer]) -> int:

@@ -10,8 +10,8 @@ import numpy as np
 
 from maker.encoders.layers import Layer, write_layers
 from maker.encoders.tokenizer import HashTable, TokenizerSize, rows, units
-from maker.graph.subgraph import Subgraph
 from maker.graph.int8 import int8_rows
+from maker.graph.subgraph import Subgraph
 
 TINY = np.array(1e-6, np.float32)
 

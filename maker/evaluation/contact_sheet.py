@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from PIL import Image, ImageDraw, ImageFont
+from PIL import Image, ImageDraw, ImageFont, ImageOps
 
 from maker.data.images import load_image
 from maker.errors import DataError
@@ -36,8 +36,7 @@ def write_contact_sheet(path: Path, images: Path, answers: Sequence[tuple[str, S
         for column, neighbor in enumerate(result.nearest_neighbors):
             left, name = MARGIN + column * (THUMBNAIL + MARGIN), neighbor.metadata.decode("utf-8", "replace")
             try:
-                picture = Image.fromarray(load_image(images / name))
-                picture.thumbnail((THUMBNAIL, THUMBNAIL))
+                picture = ImageOps.contain(Image.fromarray(load_image(images / name)), (THUMBNAIL, THUMBNAIL))
                 offset = (THUMBNAIL - picture.width) // 2, (THUMBNAIL - picture.height) // 2
                 sheet.paste(picture, (left + offset[0], top + TITLE + offset[1]))
             except DataError:

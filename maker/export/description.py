@@ -59,5 +59,3 @@ def _subgraph(name: str, kind: str, search: bool) -> dict[str, Any]:
         "input_tensor_metadata": [{"name": query_name, "description": description}],
         "output_tensor_metadata": RESULT if search else EMBEDDING,
     }
-
-

@@ -32,10 +32,8 @@ def write_encoder(
     *,
     normalize: bool = True,
     dimension: int = 0,
-    query: dict[str, Any] | None = None,
     described: dict[str, Any] | None = None,
     training: dict[str, Any] | None = None,
-    report: dict[str, Any] | None = None,
     example_texts: Sequence[str] = (),
 ) -> None:
     """Writes the file.
@@ -45,7 +43,9 @@ def write_encoder(
         encoders: By kind, `text` or `image`.
         shapes: Input shape of each, uint8.
         normalize: Divide embeddings by their Euclidean norm.
-        dimension, query, described, training, report: Parts of the manifest.
+        dimension: Length of the embeddings.
+        described: What the towers are, for the manifest.
+        training: Options and curve of the training, for the manifest.
         example_texts: Queries kept as examples for golden ones.
     """
     model = Model("pocket-searcher encoder")
@@ -65,10 +65,8 @@ def write_encoder(
             items=0,
             k=0,
             normalized=normalize,
-            query=query or {},
             encoders=described or {},
             training=training or {},
-            report=report or {},
             golden=[{"signature": "embed_text", "query": text} for text in example_texts],
             sha256=digest.digests(temporary),
         )

@@ -92,7 +92,7 @@ def _write_constant(file: BinaryIO, content: Constant) -> None:
     written = 0
     for piece in pieces:
         view = np.ascontiguousarray(piece).reshape(-1).view(np.uint8)
-        file.write(memoryview(view))
+        file.write(view.data)
         written += view.nbytes
     if written != content.nbytes:
         raise BuildError(f"{file.name}: a constant of {content.nbytes} bytes was announced, {written} came")

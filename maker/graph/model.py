@@ -44,6 +44,8 @@ class Model:
     def signature(self, graph: Subgraph, inputs: dict[str, int], outputs: dict[str, int]) -> None:
         """Declares `graph` callable under its own name, with named inputs and outputs (tensor indices)."""
         graph.table.inputs, graph.table.outputs = list(inputs.values()), list(outputs.values())
+        for name, index in (*inputs.items(), *outputs.items()):
+            graph.table.tensors[index].name = name
         signature = schema.SignatureDefT()
         signature.signatureKey = graph.table.name
         signature.subgraphIndex = self._model.subgraphs.index(graph.table)

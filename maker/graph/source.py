@@ -25,7 +25,7 @@ class SourceTensor:
     zero_point: int
 
 
-DTYPES = {
+DTYPES: dict[int, np.dtype[Any]] = {
     schema.TensorType.FLOAT32: np.dtype(np.float32),
     schema.TensorType.FLOAT16: np.dtype(np.float16),
     schema.TensorType.INT32: np.dtype(np.int32),

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 Op, Options, Type = schema.BuiltinOperator, schema.BuiltinOptions, schema.TensorType
 TYPES = {dtype: code for code, dtype in DTYPES.items() if dtype != np.dtype(object)}
 RELU, NO_ACTIVATION = schema.ActivationFunctionType.RELU, schema.ActivationFunctionType.NONE
+# Operators that reach beyond their subgraph.
+REFUSED = {Op.IF, Op.WHILE, Op.CALL_ONCE, Op.CALL, Op.CUSTOM, Op.VAR_HANDLE, Op.READ_VARIABLE, Op.ASSIGN_VARIABLE}
 
 
 class Subgraph:
@@ -217,9 +219,7 @@ class Subgraph:
 
     def l2_normalize(self, x: int) -> int:
         """Rows divided by their Euclidean norm."""
-        return self._new(
-            Op.L2_NORMALIZATION, self.shape(x), np.float32, [x], schema.L2NormOptionsT(), Options.L2NormOptions
-        )
+        return self._new(Op.L2_NORMALIZATION, self.shape(x), np.float32, [x], schema.L2NormOptionsT(), Options.L2NormOptions)
 
     def dequantize(self, x: int) -> int:
         """A quantised tensor as float32."""
@@ -277,10 +277,10 @@ class Subgraph:
                     moved[int(index)] = self._import_tensor(source, other.tensors[index])
             code = source.model.operatorCodes[operator.opcodeIndex]
             builtin = max(code.builtinCode, code.deprecatedBuiltinCode)
-            if builtin in (Op.IF, Op.WHILE, Op.CALL_ONCE, Op.CALL, Op.CUSTOM):
+            if builtin in REFUSED:
                 raise EncoderError(
                     f"{source.path}: operator {_operator_name(code)} cannot be taken into a searcher; convert the embedder with builtin "
-                    "operators only and without control flow"
+                    "operators only, its variables frozen and without control flow"
                 )
             copied = copy.copy(operator)
             copied.opcodeIndex = self.model.operator_code(builtin, code.version)

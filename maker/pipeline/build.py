@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -22,7 +22,7 @@ from maker.pipeline.index import IndexSettings, Queries, write_index
 from maker.pipeline.report import BuildReport, file_lines, line
 from maker.pipeline.training_stage import EncoderFiles, train_encoder
 from maker.training.metrics import ranks, recall
-from maker.training.options import TrainingOptions
+from maker.training.options import options_for
 
 EXAMPLES = 5  # golden text queries
 TUNING_QUERIES = 1000
@@ -40,7 +40,7 @@ def build(
     work_dir: Path | None = None,
     overwrite: bool = False,
     user_info: str = "",
-    training: TrainingOptions | None = None,
+    training: Mapping[str, Any] | None = None,
     index: IndexSettings | None = None,
 ) -> BuildReport:
     """Trains on images and captions, embeds a folder, indexes it and writes the searcher.
@@ -55,7 +55,7 @@ def build(
         work_dir: Where stages keep their results; the output's name with suffix `.work` where None.
         overwrite: Replace an existing output.
         user_info: Text that `get_user_info` returns.
-        training: Training options.
+        training: Fields of `TrainingOptions` that are not to have the defaults of the kind of image tower.
         index: What the index is asked for.
 
     Returns:
@@ -66,9 +66,9 @@ def build(
     """
     begin = time.perf_counter()
     refuse_overwrite(output, overwrite)
-    parse_spec(image_encoder)
+    kind, _ = parse_spec(image_encoder)
     work = work_dir or output.with_suffix(".work")
-    rejects, options = Rejects(), training or TrainingOptions()
+    rejects, options = Rejects(), options_for(kind == SCRATCH, **(training or {}))
     try:
         chosen = select_language(read_captions(captions, rejects), language, captions)
         known = list_images(images)

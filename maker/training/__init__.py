@@ -1,1 +1,6 @@
 """Trains a dual encoder on captions and images; the only part of the builder that imports TensorFlow."""
+
+import os
+
+# TensorFlow reads it once, when it is imported, and fills the terminal with its own log otherwise.
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Protocol
 
@@ -82,8 +84,8 @@ class FrozenFeatures:
 
     def head(self) -> Sequence[Layer]:
         """The trained head, to export behind the backbone."""
-        hidden = [Dense(self._hidden.numpy(), self._hidden_bias.numpy()), Gelu(), Dense(self._out.numpy())]
-        linear = [Dense(self._weights.numpy(), self._bias.numpy())]
+        hidden: list[Layer] = [Dense(self._hidden.numpy(), self._hidden_bias.numpy()), Gelu(), Dense(self._out.numpy())]
+        linear: list[Layer] = [Dense(self._weights.numpy(), self._bias.numpy())]
         return [LayerNorm(self._gain.numpy(), self._shift.numpy()), Sum([linear, hidden])]
 
 
@@ -116,10 +118,28 @@ class ScratchCnn:
         """The trained network, converted to TFLite."""
         with tempfile.TemporaryDirectory() as folder:
             path = Path(folder, "scratch.tflite")
-            function = tf.function(lambda x: self._network(x, training=False))
-            concrete = function.get_concrete_function(tf.TensorSpec((1, CNN_SIZE, CNN_SIZE, 3), tf.float32))
-            path.write_bytes(tf.lite.TFLiteConverter.from_concrete_functions([concrete], self._network).convert())
+            # By way of a SavedModel, because the converter leaves a Keras 3 model's variables unfrozen otherwise.
+            archive = tf.keras.export.ExportArchive()
+            archive.track(self._network)
+            signature = [tf.TensorSpec((1, CNN_SIZE, CNN_SIZE, 3), tf.float32)]
+            archive.add_endpoint("serve", lambda x: self._network(x, training=False), signature)
+            archive.write_out(folder, verbose=False)
+            with _quiet_native_log():
+                path.write_bytes(tf.lite.TFLiteConverter.from_saved_model(folder).convert())
             return image_tower(Source(path))
+
+
+@contextmanager
+def _quiet_native_log() -> Iterator[None]:
+    """The converter's C++ logs to file descriptor 2 whatever Python says; errors come as exceptions all the same."""
+    kept = os.dup(2)
+    try:
+        with open(os.devnull, "wb") as nowhere:
+            os.dup2(nowhere.fileno(), 2)
+        yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
 
 
 def _convolution(x: tf.Tensor, filters: int, stride: int) -> tf.Tensor:

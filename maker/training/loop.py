@@ -121,14 +121,18 @@ def _rounds(by_image: Sequence[np.ndarray], captions: int) -> int:
     return max(1, round(float(np.mean([len(g) - 1 for g in by_image])) / captions))
 
 
-def _batches(by_image: Sequence[np.ndarray], batch: int, captions: int, rng: np.random.Generator) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+def _batches(
+    by_image: Sequence[np.ndarray], batch: int, captions: int, rng: np.random.Generator
+) -> Iterator[tuple[np.ndarray, np.ndarray]]:
     """An epoch of `(images, captions)`: in every round each image once, with the next of its captions in a random order."""
     shuffled = [rng.permutation(g[1:]) for g in by_image]
     for turn in range(_rounds(by_image, captions)):
         order = rng.permutation(len(by_image))
         for start in range(0, len(order) - batch + 1, batch):
             chosen = order[start : start + batch]
-            texts = [np.take(shuffled[i], range(turn * captions, turn * captions + min(captions, len(shuffled[i]))), mode="wrap") for i in chosen]
+            texts = [
+                np.take(shuffled[i], range(turn * captions, turn * captions + min(captions, len(shuffled[i]))), mode="wrap") for i in chosen
+            ]
             yield np.array([by_image[i][0] for i in chosen]), np.concatenate(texts)
 
 

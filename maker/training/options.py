@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 from maker.errors import TrainingError
 
@@ -63,3 +64,29 @@ class TrainingOptions:
         ):
             if not low <= getattr(self, name) <= high:
                 raise TrainingError(f"{name} must be within [{low}, {high}], found {getattr(self, name)}")
+
+
+SCRATCH = {
+    "epochs": 3,
+    "batch_size": 64,
+    "learning_rate": 3e-3,
+    "weight_decay": 1e-3,
+    "dropout": 0.1,
+    "word_dropout": 0.05,
+    "min_count": 3,
+    "word_pairs": 3,
+}
+
+
+def options_for(from_scratch: bool, **given: Any) -> TrainingOptions:
+    """Options with the defaults that suit a frozen tower, or an image tower that is trained from scratch.
+
+    Args:
+        from_scratch: Whether the image tower is trained.
+        given: Options that were chosen; None stands for the default.
+
+    Raises:
+        TrainingError: A value is out of its range.
+    """
+    chosen = {name: value for name, value in given.items() if value is not None}
+    return TrainingOptions(**{**(SCRATCH if from_scratch else {}), **chosen})

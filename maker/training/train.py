@@ -106,7 +106,9 @@ def _prepare(splits: Splits, rows: dict[str, int], options: TrainingOptions) -> 
     if splits.validation:
         held_out = tokenize([c.text for c in splits.validation], size)
         validation = Side(CaptionRows(held_out, vocabulary), _numbers(splits.validation, rows))
-    say(f"training on {len(splits.train)} captions of {len(np.unique(train.images))} images, {len(vocabulary.hashes)} known words and pairs")
+    say(
+        f"training on {len(splits.train)} captions of {len(np.unique(train.images))} images, {len(vocabulary.hashes)} known words and pairs"
+    )
     return _Prepared(vocabulary, train, validation, len(splits.train))
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -22,7 +21,7 @@ def _interpreter_class() -> type[Any]:
             from tflite_runtime.interpreter import Interpreter
         except ImportError as error:
             raise ImportError("task needs a TFLite interpreter: pip install ai-edge-litert") from error
-    return Interpreter  # type: ignore[no-any-return]
+    return Interpreter
 
 
 class SignatureRunners:
@@ -60,7 +59,7 @@ class SignatureRunners:
         result: dict[str, np.ndarray] = self._runner(signature)(query=query)
         return result
 
-    def _runner(self, signature: str) -> Callable[..., Any] | Any:
+    def _runner(self, signature: str) -> Any:
         runners = self._local.__dict__.setdefault("runners", {})
         if signature not in runners:
             runners[signature] = self._interpreter().get_signature_runner(signature)

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import io
 import struct
 import zipfile
 from mmap import mmap
 from pathlib import Path
-from typing import IO
+from typing import Any
 
 LOCAL_HEADER = 30  # bytes before the name in a local file header (PKWARE APPNOTE 4.3.7)
 LENGTHS_AT = 26  # lengths of name and extra field
@@ -80,7 +81,7 @@ def model_size(content: bytes | mmap) -> int:
         return min((e.header_offset for e in tail.infolist()), default=len(content))
 
 
-class _Reader(IO[bytes]):
+class _Reader(io.RawIOBase):
     """A file object over bytes or a map that copies only what is read; `io.BytesIO` would copy a map whole."""
 
     def __init__(self, content: bytes | mmap) -> None:
@@ -96,14 +97,14 @@ class _Reader(IO[bytes]):
     def tell(self) -> int:
         return self._at
 
-    def read(self, size: int = -1) -> bytes:
-        end = len(self._content) if size is None or size < 0 else self._at + size
-        piece = bytes(self._content[self._at : end])
+    def readinto(self, buffer: Any) -> int:
+        piece = self._content[self._at : self._at + len(buffer)]
+        buffer[: len(piece)] = piece
         self._at += len(piece)
-        return piece
+        return len(piece)
+
+    def readable(self) -> bool:
+        return True
 
     def seekable(self) -> bool:
         return True
-
-    def close(self) -> None:
-        pass

@@ -73,7 +73,7 @@ def decode(content: bytes) -> Manifest:
     except ValueError as error:
         raise ManifestError(f"{FILE} is not JSON ({error})") from error
     if not isinstance(values, dict) or values.get("format") != FORMAT:
-        raise ManifestError(f"{FILE} does not say \"format\": \"{FORMAT}\"")
+        raise ManifestError(f'{FILE} does not say "format": "{FORMAT}"')
     version = values.get("format_version")
     if not isinstance(version, int):
         raise ManifestError(f"{FILE}: format_version is {version!r}, expected a whole number")

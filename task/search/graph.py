@@ -94,7 +94,7 @@ class GraphEngine:
         """Runs a search signature and reads the metadata of what it found."""
         found = self._runners.run(signature, query)
         pairs = zip(found["ids"][0].tolist(), found["distances"][0].tolist(), strict=True)
-        neighbors = []
+        neighbors: list[NearestNeighbor] = []
         for item, distance in pairs:
             if item < 0 or len(neighbors) == max_results:
                 break

@@ -1,0 +1,61 @@
+# The targets that people and CI run; `make help` lists them.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+DEMO := demo
+FLICKR := ../shared/data/flickr8k
+WEIGHTS := ../shared/data/weights
+MOBILENET := tflite:$(WEIGHTS)/mobilenet_v2_1.0_224_quant.tflite\#MobilenetV2/Logits/AvgPool
+
+.PHONY: help demo test test-all check fix bench-flickr bench-scale wheel clean
+
+help:  ## Show this list
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
+
+$(VENV)/installed: pyproject.toml
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --quiet --upgrade pip
+	$(BIN)/pip install --quiet --editable '.[maker,dev]'
+	touch $@
+
+demo: $(VENV)/installed  ## Draw the sample corpus, build a searcher from scratch, ask it three questions
+	$(BIN)/maker sample $(DEMO)/scenes
+	$(BIN)/maker build --images $(DEMO)/scenes --captions $(DEMO)/scenes/captions.tsv --image-encoder scratch \
+	  --output $(DEMO)/searcher.tflite --overwrite
+	$(BIN)/maker search $(DEMO)/searcher.tflite "a black cat in the forest" "two red kites above the desert" "a purple boat on a lake" \
+	  --images $(DEMO)/scenes --contact-sheet $(DEMO)/contact_sheet.png
+
+test: $(VENV)/installed  ## Run the default tests
+	$(BIN)/pytest -m "not slow"
+
+test-all: $(VENV)/installed  ## Run all tests
+	$(BIN)/pytest
+
+check: $(VENV)/installed  ## Check format, lint, types and layers
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+fix: $(VENV)/installed  ## Format and mend what ruff can
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+bench-flickr: $(VENV)/installed  ## Build on Flickr8k twice (cold, then cached) and evaluate the file
+	rm -rf build/flickr && mkdir -p build/flickr
+	for run in cold cached; do \
+	  if [ $$run = cached ]; then rm -f build/flickr/searcher.work/encoder-* build/flickr/searcher.work/head-*; fi; \
+	  echo "== $$run"; \
+	  $(BIN)/maker build --images $(FLICKR) --captions $(FLICKR)/captions.tsv --language en --image-encoder "$(MOBILENET)" \
+	    --output build/flickr/searcher.tflite --overwrite || exit 1; \
+	done
+	$(BIN)/maker evaluate build/flickr/searcher.tflite --images $(FLICKR) --captions $(FLICKR)/captions.tsv --split val --language en
+
+bench-scale: $(VENV)/installed  ## Index 1,000,000 x 128: seconds, peak memory, latency
+	$(BIN)/python -m tests.benchmarks.scale
+
+wheel: $(VENV)/installed  ## Build the wheel
+	$(BIN)/pip wheel --quiet --no-deps --wheel-dir dist .
+
+clean:  ## Remove what the targets made, the virtual environment excepted
+	rm -rf $(DEMO) build dist *.egg-info

@@ -1,0 +1,100 @@
+"""CRC-32C (Castagnoli) in NumPy, and the masking that LevelDB stores it with.
+
+A CRC is linear over XOR: each byte of a chunk contributes a word that depends on its value and its place, so a whole chunk is a table
+look-up and an XOR over its bytes. Chunks are joined pairwise; moving a CRC past the bytes that follow it is linear, too.
+"""
+
+from __future__ import annotations
+
+from functools import cache, lru_cache
+from mmap import mmap
+from typing import TypeAlias
+
+import numpy as np
+
+Bytes: TypeAlias = "bytes | bytearray | memoryview | mmap | np.ndarray"
+
+POLYNOMIAL = 0x82F63B78  # bit-reversed 0x1EDC6F41
+CHUNK = 256  # bytes that one row of the position table covers
+AT_ONCE = 1 << 18  # bytes worked on at a time, which bounds the memory
+MASK_DELTA = 0xA282EAD8
+ALL_ONES = 0xFFFFFFFF
+
+
+def crc32c(content: Bytes) -> int:
+    """The CRC-32C of `content`, in `[0, 2**32)`; `crc32c(b"123456789") == 0xE3069283`."""
+    data = np.frombuffer(content, np.uint8)
+    crc = ALL_ONES
+    for start in range(0, len(data), AT_ONCE):
+        piece = data[start : start + AT_ONCE]
+        crc = int(_shift(np.array([crc], np.uint32), len(piece))[0]) ^ _remainder(piece)
+    return crc ^ ALL_ONES
+
+
+def mask(crc: int) -> int:
+    """What LevelDB stores for a CRC: a CRC over data that hold CRCs would be weak."""
+    return ((crc >> 15 | crc << 17) + MASK_DELTA) & ALL_ONES
+
+
+def unmask(stored: int) -> int:
+    """The CRC of which LevelDB stored `stored`."""
+    rotated = (stored - MASK_DELTA) & ALL_ONES
+    return (rotated >> 17 | rotated << 15) & ALL_ONES
+
+
+def _remainder(data: np.ndarray) -> int:
+    """The CRC register after `data` when it starts at zero; leading zero bytes do not change it."""
+    count = 1
+    while count * CHUNK < len(data):
+        count *= 2
+    if count == 1:
+        return int(np.bitwise_xor.reduce(_positions()[CHUNK - len(data) + np.arange(len(data)), data], initial=0))
+    padded = np.zeros((count, CHUNK), np.uint8)
+    padded.reshape(-1)[count * CHUNK - len(data) :] = data
+    crcs = np.bitwise_xor.reduce(_positions()[np.arange(CHUNK), padded], axis=1)
+    size = CHUNK
+    while len(crcs) > 1:
+        crcs = _shift(crcs[::2], size) ^ crcs[1::2]
+        size *= 2
+    return int(crcs[0])
+
+
+def _shift(crcs: np.ndarray, size: int) -> np.ndarray:
+    """CRC registers after `size` more zero bytes."""
+    for power in range(size.bit_length()):
+        if size >> power & 1:
+            tables = _shift_tables(power)
+            crcs = tables[0][crcs & 255] ^ tables[1][crcs >> 8 & 255] ^ tables[2][crcs >> 16 & 255] ^ tables[3][crcs >> 24]
+    return crcs
+
+
+@cache
+def _byte_table() -> np.ndarray:
+    """`(256,)` uint32: the register after one byte."""
+    values = np.arange(256, dtype=np.uint32)
+    for _ in range(8):
+        values = np.where(values & 1, values >> np.uint32(1) ^ np.uint32(POLYNOMIAL), values >> np.uint32(1))
+    return values
+
+
+@cache
+def _positions() -> np.ndarray:
+    """`(CHUNK, 256)` uint32: what a byte adds to the register, by its place in a chunk."""
+    table = np.empty((CHUNK, 256), np.uint32)
+    table[-1] = step = _byte_table()
+    for place in range(CHUNK - 2, -1, -1):
+        following = table[place + 1]
+        table[place] = step[following & 255] ^ following >> np.uint32(8)
+    return table
+
+
+@lru_cache(maxsize=64)
+def _shift_tables(power: int) -> np.ndarray:
+    """`(4, 256)` uint32: a register's byte to its share of the register `2 ** power` zero bytes later."""
+    if power == 0:
+        step = _byte_table()
+        registers = np.arange(256, dtype=np.uint32) << np.arange(0, 32, 8, dtype=np.uint32)[:, None]
+        shifted: np.ndarray = step[registers & 255] ^ registers >> np.uint32(8)
+        return shifted
+    half = _shift_tables(power - 1)
+    return half[0][half & 255] ^ half[1][half >> 8 & 255] ^ half[2][half >> 16 & 255] ^ half[3][half >> 24]

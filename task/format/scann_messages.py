@@ -1,0 +1,253 @@
+"""The messages that configure an on-device ScaNN index, each with its `encode` and `decode`.
+
+A field that is None is absent. Fields of an unknown number are skipped, as protocol buffers have it, and not kept.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from enum import IntEnum
+from typing import TypeVar
+
+import numpy as np
+
+from . import wire
+
+Message = TypeVar("Message")
+Choice = TypeVar("Choice", bound=IntEnum)
+
+
+class MessageError(Exception):
+    """The content is no such message."""
+
+
+class DistanceMeasure(IntEnum):
+    """How far a row is from a query."""
+
+    SQUARED_L2_DISTANCE = 0
+    DOT_PRODUCT = 1
+    UNSPECIFIED = 2
+
+
+class LookupType(IntEnum):
+    """Of what numbers the table of asymmetric hashing is made."""
+
+    FLOAT = 0
+    INT16 = 1
+    INT8 = 2
+    INT8_LUT16 = 3
+
+
+class EmbeddingType(IntEnum):
+    """How a partition's rows are stored."""
+
+    UNSPECIFIED = 0
+    FLOAT = 1
+    UINT8 = 2
+
+
+@dataclass(kw_only=True, eq=False)
+class PartitionerProto:
+    """The partitions' centroids.
+
+    Attributes:
+        leaf: `(dimension,)` float32 each.
+        search_fraction: Share of the leaves that a query looks into; 1 where absent.
+        query_distance: By which leaves are chosen; squared L2 where absent.
+    """
+
+    leaf: list[np.ndarray] = field(default_factory=list)
+    search_fraction: float | None = None
+    query_distance: DistanceMeasure | None = None
+
+    def encode(self) -> bytes:
+        """The message's bytes."""
+        leaves = b"".join(wire.nested(1, wire.floats(1, leaf)) for leaf in self.leaf)
+        fraction = b"" if self.search_fraction is None else wire.single(2, self.search_fraction)
+        return leaves + fraction + _encode_choice(3, self.query_distance)
+
+    @classmethod
+    def decode(cls, content: bytes | memoryview) -> PartitionerProto:
+        """Reads the message.
+
+        Raises:
+            MessageError: It is damaged.
+        """
+        return _decode(cls, content, cls._take)
+
+    def _take(self, number: int, kind: int, value: wire.Value) -> None:
+        if number == 1:
+            self.leaf.append(_vector(wire.to_bytes(kind, value)))
+        elif number == 2:
+            self.search_fraction = wire.to_single(kind, value)
+        elif number == 3:
+            self.query_distance = _decode_choice(DistanceMeasure, kind, value)
+
+
+@dataclass(kw_only=True, eq=False)
+class AsymmetricHashingProto:
+    """The codebooks.
+
+    Attributes:
+        subspace: For each, its codebook, `(entries, dimensions of the subspace)` float32.
+        query_distance: Which the looked-up distances are; squared L2 where absent.
+        lookup_type: Of what numbers the table is made; FLOAT where absent.
+    """
+
+    subspace: list[np.ndarray] = field(default_factory=list)
+    query_distance: DistanceMeasure | None = None
+    lookup_type: LookupType | None = None
+
+    def encode(self) -> bytes:
+        """The message's bytes."""
+        books = (b"".join(wire.nested(1, wire.floats(1, entry)) for entry in book) for book in self.subspace)
+        subspaces = b"".join(wire.nested(1, book) for book in books)
+        return subspaces + _encode_choice(2, self.query_distance) + _encode_choice(3, self.lookup_type)
+
+    @classmethod
+    def decode(cls, content: bytes | memoryview) -> AsymmetricHashingProto:
+        """Reads the message; raises as `PartitionerProto.decode` does."""
+        return _decode(cls, content, cls._take)
+
+    def _take(self, number: int, kind: int, value: wire.Value) -> None:
+        if number == 1:
+            self.subspace.append(_matrix(wire.to_bytes(kind, value)))
+        elif number == 2:
+            self.query_distance = _decode_choice(DistanceMeasure, kind, value)
+        elif number == 3:
+            self.lookup_type = _decode_choice(LookupType, kind, value)
+
+
+@dataclass(kw_only=True, eq=False)
+class ScannOnDeviceConfig:
+    """How an index is searched.
+
+    Attributes:
+        query_distance: Of rows stored as floats.
+        asymmetric_hashing: The codebooks, where rows are stored as codes.
+        partitioner: The centroids, where there is more than one partition.
+        has_indexer: Whether there is an indexer, with or without codebooks.
+    """
+
+    query_distance: DistanceMeasure | None = None
+    asymmetric_hashing: AsymmetricHashingProto | None = None
+    partitioner: PartitionerProto | None = None
+    has_indexer: bool = False
+
+    def encode(self) -> bytes:
+        """The message's bytes."""
+        hashing, partitioner = self.asymmetric_hashing, self.partitioner
+        codebooks = b"" if hashing is None else wire.nested(1, hashing.encode())
+        return (
+            _encode_choice(1, self.query_distance)
+            + (wire.nested(2, codebooks) if self.has_indexer or hashing is not None else b"")
+            + (b"" if partitioner is None else wire.nested(3, partitioner.encode()))
+        )
+
+    @classmethod
+    def decode(cls, content: bytes | memoryview) -> ScannOnDeviceConfig:
+        """Reads the message; raises as `PartitionerProto.decode` does."""
+        return _decode(cls, content, cls._take)
+
+    def _take(self, number: int, kind: int, value: wire.Value) -> None:
+        if number == 1:
+            self.query_distance = _decode_choice(DistanceMeasure, kind, value)
+        elif number == 2:
+            self.has_indexer = True
+            for n, k, hashing in wire.fields(wire.to_bytes(kind, value)):
+                if n == 1:
+                    self.asymmetric_hashing = AsymmetricHashingProto.decode(wire.to_bytes(k, hashing))
+        elif number == 3:
+            self.partitioner = PartitionerProto.decode(wire.to_bytes(kind, value))
+
+
+@dataclass(kw_only=True, eq=False)
+class IndexConfig:
+    """The value of `INDEX_CONFIG`.
+
+    Attributes:
+        scann_config: How the index is searched.
+        embedding_type: How rows are stored.
+        embedding_dim: Numbers in a stored row: dimensions of FLOAT, codes of UINT8.
+        global_partition_offsets: The number of each partition's first row.
+    """
+
+    scann_config: ScannOnDeviceConfig = field(default_factory=ScannOnDeviceConfig)
+    embedding_type: EmbeddingType = EmbeddingType.UNSPECIFIED
+    embedding_dim: int = 0
+    global_partition_offsets: list[int] = field(default_factory=list)
+
+    def encode(self) -> bytes:
+        """The message's bytes."""
+        return (
+            wire.nested(1, self.scann_config.encode())
+            + wire.number(2, self.embedding_type)
+            + wire.number(3, self.embedding_dim)
+            + wire.numbers(4, self.global_partition_offsets)
+        )
+
+    @classmethod
+    def decode(cls, content: bytes | memoryview) -> IndexConfig:
+        """Reads the message; raises as `PartitionerProto.decode` does."""
+        return _decode(cls, content, cls._take)
+
+    def _take(self, number: int, kind: int, value: wire.Value) -> None:
+        if number == 1:
+            self.scann_config = ScannOnDeviceConfig.decode(wire.to_bytes(kind, value))
+        elif number == 2:
+            self.embedding_type = _decode_choice(EmbeddingType, kind, value)
+        elif number == 3:
+            self.embedding_dim = wire.to_number(kind, value)
+        elif number == 4:
+            self.global_partition_offsets += wire.to_numbers(kind, value)
+
+
+def _decode(cls: type[Message], content: bytes | memoryview, take: Callable[[Message, int, int, wire.Value], None]) -> Message:
+    message = cls()
+    try:
+        for number, kind, value in wire.fields(content):
+            take(message, number, kind, value)
+    except wire.WireError as error:
+        raise MessageError(f"{cls.__name__}: {error}") from error
+    return message
+
+
+def _vector(content: memoryview) -> np.ndarray:
+    """The message that Leaf and CodebookEntry are: packed floats in field 1."""
+    parts = [wire.to_floats(kind, value) for number, kind, value in wire.fields(content) if number == 1]
+    return np.concatenate(parts) if parts else np.empty(0, np.float32)
+
+
+def _matrix(content: memoryview) -> np.ndarray:
+    """The message that SubspaceCodebook is: vectors of one length in field 1.
+
+    There are tens of thousands in an index. As a rule they differ in their floats only, so they are read as rows of one table.
+    """
+    first = next(((k, v) for n, k, v in wire.fields(content) if n == 1), None)
+    if first is None:
+        return np.empty((0, 0), np.float32)
+    vector = _vector(wire.to_bytes(*first))
+    record = wire.nested(1, wire.floats(1, vector))
+    header = len(record) - vector.nbytes
+    if vector.nbytes and len(content) % len(record) == 0:
+        rows = np.frombuffer(content, np.uint8).reshape(-1, len(record))
+        if (rows[:, :header] == rows[0, :header]).all() and bytes(rows[0, :header]) == record[:header]:
+            return np.ascontiguousarray(rows[:, header:]).view("<f4").astype(np.float32)
+    vectors = [_vector(wire.to_bytes(k, v)) for n, k, v in wire.fields(content) if n == 1]
+    lengths = sorted({len(v) for v in vectors})
+    if len(lengths) > 1:
+        raise wire.WireError(f"the entries of a codebook have {lengths[0]} to {lengths[-1]} dimensions, expected one number")
+    return np.stack(vectors)
+
+
+def _encode_choice(number: int, value: IntEnum | None) -> bytes:
+    return b"" if value is None else wire.number(number, value)
+
+
+def _decode_choice(choices: type[Choice], kind: int, value: wire.Value) -> Choice:
+    found = wire.to_number(kind, value)
+    try:
+        return choices(found)
+    except ValueError as error:
+        raise wire.WireError(f"{choices.__name__} {found} is none of {', '.join(c.name for c in choices)}") from error

@@ -1,0 +1,167 @@
+"""Decoding, resizing, and that training, embedding, the graph and task see the same picture."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from conftest import SIDE, PooledColours
+from PIL import Image
+
+from maker.data.images import list_images, load_image
+from maker.data.rejects import Rejects
+from maker.embedding.features import image_features
+from maker.errors import DataError
+from task import vision
+from task.core import BaseOptions
+from task.search import GraphEngine
+from task.vision.resize import resize
+
+RNG = np.random.default_rng(0)
+PIXELS = RNG.integers(0, 256, (20, 30, 3)).astype(np.uint8)
+
+
+@pytest.mark.parametrize("size", [(64, 48), (7, 9), (20, 30), (1, 1), (41, 5), (5, 60)])
+def test_resizing_is_what_pillow_calls_bilinear(size):
+    ours = resize(PIXELS, *size).astype(int)
+    pillow = np.asarray(Image.fromarray(PIXELS).resize(size[::-1], Image.Resampling.BILINEAR)).astype(int)
+    assert np.abs(ours - pillow).max() <= 1
+
+
+def test_a_large_photo_is_resized_as_a_small_one():
+    big = RNG.integers(0, 256, (900, 700, 3)).astype(np.uint8)
+    pillow = np.asarray(Image.fromarray(big).resize((60, 50), Image.Resampling.BILINEAR)).astype(int)
+    assert np.abs(resize(big, 50, 60).astype(int) - pillow).max() <= 1
+
+
+def save(image: Image.Image, path: Path, **options: object) -> Path:
+    image.save(path, **options)
+    return path
+
+
+def test_modes_become_rgb(tmp_path):
+    rgb = Image.fromarray(PIXELS)
+    grey = np.asarray(rgb.convert("L"))
+    assert np.array_equal(load_image(save(rgb, tmp_path / "a.png")), PIXELS)
+    assert np.array_equal(load_image(save(rgb.convert("L"), tmp_path / "b.png")), np.repeat(grey[:, :, None], 3, 2))
+    assert load_image(save(rgb.convert("CMYK"), tmp_path / "c.jpg")).shape == PIXELS.shape
+    assert load_image(save(rgb.convert("P"), tmp_path / "d.png")).shape == PIXELS.shape
+    deep = Image.fromarray(grey.astype(np.uint16) * 257)
+    assert np.array_equal(load_image(save(deep, tmp_path / "e.png"))[:, :, 0], grey)
+    assert load_image(save(rgb.convert("1"), tmp_path / "f.png")).dtype == np.uint8
+
+
+def test_transparent_pixels_are_white(tmp_path):
+    rgba = np.dstack([PIXELS, np.zeros(PIXELS.shape[:2], np.uint8)])
+    rgba[:10, :, 3] = 255
+    loaded = load_image(save(Image.fromarray(rgba), tmp_path / "a.png"))
+    assert np.array_equal(loaded[:10], PIXELS[:10])
+    assert (loaded[10:] == 255).all()
+
+
+def test_exif_orientation_is_applied(tmp_path):
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    path = save(Image.fromarray(PIXELS), tmp_path / "a.png", exif=exif)
+    assert np.array_equal(load_image(path), np.rot90(PIXELS, -1))
+    assert vision.TensorImage.create_from_file(str(path)).width == 20
+
+
+def test_the_first_frame_of_an_animation_is_taken(tmp_path):
+    frames = [Image.new("RGB", (8, 8), colour) for colour in ("red", "blue")]
+    frames[0].save(tmp_path / "a.gif", save_all=True, append_images=frames[1:])
+    assert load_image(tmp_path / "a.gif")[0, 0].tolist() == [255, 0, 0]
+
+
+def test_bad_files_are_refused_with_the_reason(tmp_path):
+    (tmp_path / "empty.jpg").touch()
+    (tmp_path / "text.jpg").write_text("hello")
+    Image.fromarray(RNG.integers(0, 256, (200, 200, 3)).astype(np.uint8)).save(tmp_path / "whole.jpg")
+    (tmp_path / "cut.jpg").write_bytes((tmp_path / "whole.jpg").read_bytes()[:9000])
+    for name, reason in {"empty": "empty file", "text": "not an image", "cut": "truncated", "gone": "missing file"}.items():
+        with pytest.raises(DataError, match=reason):
+            load_image(tmp_path / f"{name}.jpg")
+
+
+def test_images_are_found_below_folders_and_hidden_ones_are_not(tmp_path):
+    for name in ("b.PNG", "a/c.jpg", ".hidden/d.jpg", "notes.txt"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).touch()
+    assert list_images(tmp_path) == ["a/c.jpg", "b.PNG"]
+    with pytest.raises(DataError, match="no such folder"):
+        list_images(tmp_path / "nowhere")
+
+
+def test_arrays_of_any_strides_and_channels_are_copied():
+    view = PIXELS[::2, ::-3]
+    image = vision.TensorImage.create_from_array(view)
+    assert np.array_equal(image.buffer, view)
+    assert vision.TensorImage.create_from_array(PIXELS[:, :, 0]).buffer.shape == (20, 30, 3)
+    with pytest.raises(ValueError, match="expected uint8"):
+        vision.TensorImage.create_from_array(PIXELS.astype(np.float32))
+
+
+def cosine(a: np.ndarray, b: np.ndarray) -> float:
+    return float(a @ b / np.linalg.norm(a) / np.linalg.norm(b))
+
+
+def test_corpus_embedding_the_graph_and_task_agree_on_a_picture(tmp_path, encoder, searcher_file):
+    Image.fromarray(PIXELS).save(tmp_path / "a.png")
+    corpus = image_features(tmp_path, ["a.png"], encoder, tmp_path / "cache", Rejects()).values[0]
+    by_task = GraphEngine(BaseOptions(str(searcher_file))).embed_image(resize(PIXELS, SIDE, SIDE))
+    by_numpy = PooledColours().weights @ resize(PIXELS, SIDE, SIDE).reshape(-1, 3).mean(0) / 255
+    assert cosine(corpus, by_task) > 0.9999
+    assert cosine(corpus, by_numpy) > 0.999
+
+
+def test_another_resize_would_be_noticed():
+    checks = np.indices((96, 96)).sum(0) % 2 * 255
+    picture = np.repeat(checks[:, :, None], 3, 2).astype(np.uint8)
+    ours = resize(picture, SIDE, SIDE).astype(float).ravel()
+    nearest = np.asarray(Image.fromarray(picture).resize((SIDE, SIDE), Image.Resampling.NEAREST)).astype(float).ravel()
+    bicubic = np.asarray(Image.fromarray(PIXELS).resize((SIDE, SIDE), Image.Resampling.BICUBIC)).astype(float)
+    assert np.abs(ours - nearest).max() > 100
+    assert np.abs(resize(PIXELS, SIDE, SIDE) - bicubic).max() > 5
+
+
+def test_features_are_computed_once_and_rejects_are_named(tmp_path, encoder, monkeypatch):
+    for number in range(5):
+        Image.fromarray(np.roll(PIXELS, number, 1)).save(tmp_path / f"{number}.png")
+    (tmp_path / "2.png").write_text("no image")
+    names = [f"{n}.png" for n in range(5)]
+    first_rejects, second_rejects = Rejects(), Rejects()
+    first = image_features(tmp_path, names, encoder, tmp_path / "cache", first_rejects)
+    assert first.images == ["0.png", "1.png", "3.png", "4.png"]
+    assert first_rejects.rows == [("2.png", "", "not an image")]
+    monkeypatch.setattr("maker.embedding.features._embed_block", lambda job: pytest.fail("computed again"))
+    second = image_features(tmp_path, names, encoder, tmp_path / "cache", second_rejects)
+    assert np.array_equal(first.values, second.values)
+    assert second_rejects.rows == first_rejects.rows
+
+
+def test_an_interrupted_folder_goes_on_where_it_stopped(tmp_path, encoder, monkeypatch):
+    from maker.embedding import features
+
+    monkeypatch.setattr(features, "BLOCK", 2)
+    monkeypatch.setattr(features.os, "cpu_count", lambda: 1)
+    for number in range(7):
+        Image.fromarray(np.roll(PIXELS, number, 1)).save(tmp_path / f"{number}.png")
+    names = [f"{n}.png" for n in range(7)]
+    whole = image_features(tmp_path, names, encoder, tmp_path / "whole", Rejects()).values
+    done: list[int] = []
+    real = features._embed_block
+
+    def interrupted(job: tuple[int, list[str], Path]) -> None:
+        if len(done) == 2:
+            raise KeyboardInterrupt
+        done.append(job[0])
+        real(job)
+
+    monkeypatch.setattr(features, "_embed_block", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        image_features(tmp_path, names, encoder, tmp_path / "cache", Rejects())
+    resumed: list[int] = []
+    monkeypatch.setattr(features, "_embed_block", lambda job: (resumed.append(job[0]), real(job)))
+    again = image_features(tmp_path, names, encoder, tmp_path / "cache", Rejects()).values
+    assert done == [0, 2]
+    assert resumed == [4, 6]
+    assert np.array_equal(again, whole)

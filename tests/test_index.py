@@ -1,0 +1,178 @@
+import importlib.util
+import math
+
+import numpy as np
+import pytest
+
+from maker import searcher
+from maker.errors import BuildError, DataError
+from maker.index.build import build_index, default_options
+from maker.index.options import ScaNNOptions, ScoreAH, ScoreBruteForce, Tree
+from maker.index.partition import assign_leaves, train_centroids
+from maker.index.tune import share_for_recall
+from task.core import BaseOptions
+from task.processor import SearchOptions
+from task.text import TextSearcher, TextSearcherOptions
+
+RNG = np.random.default_rng(5)
+
+
+def export(embeddings, path, options, k=20, **kwargs):
+    data = searcher.DataLoader(None, embeddings, [str(i) for i in range(len(embeddings))])
+    searcher.Searcher.create_from_data(data, options, trainer="own", **kwargs).export(export_filename=path, k=k)
+    return TextSearcher.create_from_options(
+        TextSearcherOptions(
+            BaseOptions(str(path)),
+            search_options=SearchOptions(max_results=k),
+        )
+    )
+
+
+def distances(embeddings, query, measure):
+    return -(embeddings @ query) if measure == "dot_product" else ((embeddings - query) ** 2).sum(1)
+
+
+@pytest.mark.parametrize("measure", ["dot_product", "squared_l2"])
+@pytest.mark.parametrize("tree", [None, Tree(9, 9)])
+@pytest.mark.parametrize("items", [5, 9, 130, 257])
+def test_float_rows_give_exact_neighbours_and_distances(tmp_path, measure, tree, items):
+    if tree and items < tree.num_leaves:
+        tree = Tree(items, items)
+    embeddings = RNG.standard_normal((items, 13)).astype(np.float32)
+    with export(embeddings, tmp_path / "x.tflite", ScaNNOptions(measure, tree=tree, score_brute_force=ScoreBruteForce())) as opened:
+        for query in RNG.standard_normal((5, 13)).astype(np.float32):
+            expected = distances(embeddings, query, measure)
+            found = opened.search_embedding(query).nearest_neighbors
+            assert [int(n.metadata) for n in found] == np.argsort(expected, kind="stable")[:20].tolist()
+            assert np.allclose([n.distance for n in found], np.sort(expected)[:20], atol=1e-4)
+
+
+@pytest.mark.parametrize("measure", ["dot_product", "squared_l2"])
+@pytest.mark.parametrize(("block", "least"), [(1, 0.95), (2, 0.75), (3, 0.6), (50, 0.05)])
+def test_quantised_rows_find_most_neighbours(tmp_path, measure, block, least):
+    embeddings = RNG.standard_normal((1000, 24)).astype(np.float32)
+    with export(embeddings, tmp_path / "x.tflite", ScaNNOptions(measure, score_ah=ScoreAH(block)), k=10) as opened:
+        hits = 0
+        queries = RNG.standard_normal((40, 24)).astype(np.float32)
+        for query in queries:
+            truth = set(np.argsort(distances(embeddings, query, measure))[:10].tolist())
+            hits += len(truth & {int(n.metadata) for n in opened.search_embedding(query).nearest_neighbors})
+    assert hits / 400 >= least
+
+
+def test_fewer_rows_than_codebook_entries_work(tmp_path):
+    embeddings = RNG.standard_normal((20, 8)).astype(np.float32)
+    with export(embeddings, tmp_path / "x.tflite", ScaNNOptions("dot_product", score_ah=ScoreAH(2)), k=3) as opened:
+        nearest = opened.search_embedding(embeddings[4] * 9).nearest_neighbors
+    assert int(nearest[0].metadata) == int(np.argmax(embeddings @ embeddings[4]))
+
+
+def test_negative_similarities_are_not_displaced_by_padding(tmp_path):
+    embeddings = -np.abs(RNG.standard_normal((19, 6))).astype(np.float32)
+    query = np.ones(6, np.float32)
+    with export(embeddings, tmp_path / "x.tflite", ScaNNOptions("dot_product", score_ah=ScoreAH(1)), k=30) as opened:
+        found = opened.search_embedding(query).nearest_neighbors
+    assert len(found) == 19
+    assert all(n.distance > 0 for n in found)
+    assert {int(n.metadata) for n in found} == set(range(19))
+
+
+def test_the_same_input_gives_the_same_bytes(tmp_path):
+    embeddings = RNG.standard_normal((200, 8)).astype(np.float32)
+    contents = []
+    for name in ("a", "b"):
+        export(embeddings, tmp_path / name, ScaNNOptions("dot_product", tree=Tree(10, 3), score_ah=ScoreAH(2))).close()
+        contents.append((tmp_path / name).read_bytes())
+    assert contents[0] == contents[1]
+
+
+def test_a_query_scans_the_share_of_the_leaves_that_was_asked_for():
+    embeddings = RNG.standard_normal((3200, 8)).astype(np.float32)
+    index = build_index(embeddings, ScaNNOptions("dot_product", tree=Tree(40, 4), score_ah=ScoreAH(1)), trainer="own")
+    assert index.budget == math.ceil(0.1 * index.chunks)
+    assert sorted(index.order.tolist()) == list(range(3200))
+
+
+def test_few_items_are_not_partitioned():
+    assert default_options(19_999).tree is None
+    assert default_options(20_000).tree is not None
+
+
+def test_the_share_for_a_recall_gives_that_recall():
+    embeddings = RNG.standard_normal((4000, 12)).astype(np.float32)
+    queries = RNG.standard_normal((200, 12)).astype(np.float32)
+    truth = np.argsort(-(queries @ embeddings.T), 1)[:, :10]
+    index = build_index(embeddings, ScaNNOptions("dot_product", tree=Tree(60, 1), score_ah=ScoreAH(1)), trainer="own")
+    tuned = index.with_share(share_for_recall(index, queries, truth, 0.9))
+    chunk_scores = (queries @ index.centroids.T)[:, index.chunk_leaves].max(2)
+    scanned = np.argsort(-chunk_scores, 1)[:, : tuned.budget]
+    chunk_of = np.empty(4000, int)
+    chunk_of[index.order] = np.arange(4000) // index.chunk
+    hits = np.mean([np.isin(chunk_of[t], s).mean() for t, s in zip(truth, scanned, strict=True)])
+    assert 0.9 <= hits < 0.93
+    assert tuned.budget < index.chunks
+
+
+def test_own_k_means_leaves_no_leaf_empty_and_lowers_the_error():
+    points = np.repeat(RNG.standard_normal((3, 4)).astype(np.float32), 50, axis=0) + 0.01 * RNG.standard_normal((150, 4)).astype(np.float32)
+    centroids, trainer = train_centroids(points, Tree(3, 1), 0, "own")
+    leaves = assign_leaves(points, centroids)
+    assert trainer == "own"
+    assert np.bincount(leaves, minlength=3).min() > 0
+    assert ((points - centroids[leaves]) ** 2).sum(1).mean() < 0.8
+
+
+def test_k_means_plus_plus_finds_separate_clusters():
+    centres = 10 * np.eye(5, dtype=np.float32)
+    points = np.repeat(centres, 20, axis=0) + 0.01 * RNG.standard_normal((100, 5)).astype(np.float32)
+    centroids, _ = train_centroids(points, Tree(5, 1, random_init=False), 0, "own")
+    assert np.bincount(assign_leaves(points, centroids), minlength=5).tolist() == [20] * 5
+
+
+def test_scann_and_the_own_trainer_are_about_as_good():
+
+    if importlib.util.find_spec("scann") is None:
+        pytest.skip("scann is not installed")
+    points = RNG.standard_normal((4000, 16)).astype(np.float32)
+    errors = []
+    for trainer in ("scann", "own"):
+        centroids, made_by = train_centroids(points, Tree(50, 1), 0, trainer)
+        assert made_by == trainer
+        assert centroids.shape == (50, 16)
+        errors.append(((points - centroids[assign_leaves(points, centroids)]) ** 2).sum(1).mean())
+    assert errors[1] < 1.05 * errors[0]
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_values_that_are_not_finite_are_named_by_row(value):
+    embeddings = np.ones((7, 3), np.float32)
+    embeddings[4, 1] = value
+    with pytest.raises(DataError, match="row 4"):
+        build_index(embeddings, default_options(7))
+
+
+@pytest.mark.parametrize("embeddings", [np.ones(3, np.float32), np.ones((0, 3), np.float32), np.ones((2, 3), np.int32)])
+def test_arrays_of_another_kind_are_refused(embeddings):
+    with pytest.raises(DataError, match="expected"):
+        build_index(embeddings, default_options(7))
+
+
+def test_more_leaves_than_items_are_refused():
+    with pytest.raises(BuildError, match="cannot fill 9 leaves"):
+        build_index(np.ones((3, 2), np.float32), ScaNNOptions("dot_product", tree=Tree(9, 1), score_ah=ScoreAH(1)))
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda: ScaNNOptions("cosine", score_ah=ScoreAH(1)),
+        lambda: ScaNNOptions("dot_product"),
+        lambda: ScaNNOptions("dot_product", score_ah=ScoreAH(1), score_brute_force=ScoreBruteForce()),
+        lambda: Tree(0, 1),
+        lambda: Tree(4, 5),
+        lambda: ScoreAH(0),
+    ],
+)
+def test_options_out_of_range_are_refused(make):
+    with pytest.raises(BuildError):
+        make()
