@@ -1,8 +1,9 @@
 """Errors of the runtime.
 
     TaskError
-    ├── InvalidArgumentError (ValueError)      an option, a query or a model that cannot be used as given
-    └── SearcherError (RuntimeError)           a file that cannot be searched
+    ├── InvalidArgumentError (ValueError)       an option, a query or a model that cannot be used as given
+    │   └── ArgumentTypeError (TypeError)       a query of the wrong type
+    └── SearcherError (RuntimeError)            a file that cannot be searched
         ├── MissingFileError (FileNotFoundError)
         ├── DamagedFileError
         └── NewerFormatError
@@ -17,6 +18,10 @@ class TaskError(Exception):
 
 class InvalidArgumentError(TaskError, ValueError):
     """An option, a query or a model that cannot be used as given."""
+
+
+class ArgumentTypeError(InvalidArgumentError, TypeError):
+    """A query of the wrong type."""
 
 
 class SearcherError(TaskError, RuntimeError):

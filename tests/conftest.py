@@ -46,7 +46,7 @@ def words_tower(seed: int = 0) -> WordsTower:
     vocabulary = build_vocabulary(tokenize(TEXTS * 2, size), 2, 0, size)
     rng = np.random.default_rng(seed)
     table = rng.standard_normal((vocabulary.table_rows, DIMENSION)).astype(np.float32)
-    return WordsTower(vocabulary.hashes, table, np.exp(rng.standard_normal(len(table)) / 4).astype(np.float32), [], size)
+    return WordsTower(vocabulary.hashes, table, size)
 
 
 @pytest.fixture(scope="session")

@@ -16,8 +16,8 @@ from maker.encoders.embedder import MOBILENET_MEAN, Tower, image_tower
 from maker.encoders.layers import EPSILON, GELU_SLOPE, Dense, Gelu, Layer, LayerNorm, Sum
 from maker.graph.source import Source
 
-HIDDEN = 512
-HEAD_DROPOUT = 0.2
+HIDDEN = 1024
+HEAD_DROPOUT = 0.3
 RESIDUAL_START = 0.1
 BLOCK = 512
 CNN_SIZE = 64

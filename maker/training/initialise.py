@@ -33,13 +33,14 @@ class Start:
     bias: np.ndarray
 
 
-def linear_start(features: np.ndarray, rows: np.ndarray, images: np.ndarray, table_rows: int, dimension: int) -> Start:
+def linear_start(features: np.ndarray, rows: np.ndarray, images: np.ndarray, known: int, table_rows: int, dimension: int) -> Start:
     """Solves for words and images.
 
     Args:
         features: `(n, f)` float32, layer-normalised.
         rows: `(captions, t)` int32 rows of the embedding table, 0 for none.
         images: `(captions,)` the row of `features` that each caption describes.
+        known: Rows of the embedding table that stand for known words; those behind them, of trigrams, do not shape the space.
         table_rows: Rows of the embedding table.
         dimension: Of the shared space.
     """
@@ -57,7 +58,7 @@ def linear_start(features: np.ndarray, rows: np.ndarray, images: np.ndarray, tab
     for word in np.flatnonzero(counts[:, 0]):
         sums[word] = codes[seen_in[order[starts[word] : starts[word + 1]]]].sum(0)
     means = sums / (counts + SHRINKAGE)
-    weighted = sums / np.sqrt(counts + SHRINKAGE)
+    weighted = (sums / np.sqrt(counts + SHRINKAGE))[:known]
     strength, axes = np.linalg.eigh((weighted.T @ weighted).astype(np.float64))
     count = min(dimension, len(strength))
     singular = np.sqrt(np.maximum(strength[::-1][:count], 0))

@@ -20,7 +20,7 @@ class TrainingOptions:
         warm_up_epochs: Epochs over which the rate rises to its peak.
         weight_decay: AdamW's, of matrices.
         dimension: Length of an embedding.
-        dropout: Of the averaged words.
+        dropout: Of the averaged words' dimensions.
         feature_dropout: Of frozen image features.
         word_dropout: Share of known words that a step replaces by their trigrams.
         min_count: How often a word has to be seen to be known.
@@ -38,7 +38,7 @@ class TrainingOptions:
     warm_up_epochs: float = 1.0
     weight_decay: float = 0.02
     dimension: int = 128
-    dropout: float = 0.3
+    dropout: float = 0.25
     feature_dropout: float = 0.5
     word_dropout: float = 0.1
     min_count: int = 2
@@ -67,7 +67,7 @@ class TrainingOptions:
 
 
 SCRATCH = {
-    "epochs": 3,
+    "epochs": 4,
     "batch_size": 64,
     "learning_rate": 3e-3,
     "weight_decay": 1e-3,

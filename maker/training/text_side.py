@@ -47,4 +47,4 @@ class TextSide:
     def tower(self) -> WordsTower:
         """The tower to export."""
         vocabulary = self._vocabulary
-        return WordsTower(vocabulary.hashes, self.table.numpy(), np.exp(self.log_weights.numpy()), [], vocabulary.size)
+        return WordsTower(vocabulary.hashes, self.table.numpy() * np.exp(self.log_weights.numpy())[:, None], vocabulary.size)

@@ -56,11 +56,13 @@ def train_frozen(splits: Splits, rows: dict[str, int], features: np.ndarray, bac
     """
     _seed(options.seed)
     prepared = _prepare(splits, rows, options)
+    captions = prepared.train.captions
     used, within = np.unique(prepared.train.images, return_inverse=True)
     start = linear_start(
         layer_normalise(np.asarray(features[used], np.float32)),
-        prepared.train.captions.rows().rows,
+        np.concatenate([captions.rows().rows, captions.gram_rows()], axis=1),
         within,
+        1 + len(prepared.vocabulary.hashes),
         prepared.vocabulary.table_rows,
         options.dimension,
     )

@@ -10,7 +10,7 @@ from maker.encoders.tokenize import Tokens
 from maker.encoders.tokenizer import TokenizerSize
 from maker.errors import TrainingError
 
-MIN_CHARACTER_PAIRS = 2
+MIN_CHARACTER_PAIRS = 3
 
 
 @dataclass(frozen=True)
@@ -44,7 +44,7 @@ def build_vocabulary(tokens: Tokens, min_count: int, word_pairs: int, size: Toke
     Args:
         tokens: The training captions.
         min_count: For words and characters.
-        word_pairs: For pairs of words; 0 for none. Pairs of characters written without spaces are taken when seen twice.
+        word_pairs: For pairs of words; 0 for none. Pairs of characters written without spaces are taken when seen three times.
         size: The tokenizer's.
 
     Raises:
@@ -117,6 +117,11 @@ class CaptionRows:
         lengths = np.take_along_axis(tokens.lengths, np.take_along_axis(tokens.gram_unit, at, axis=1), axis=1)
         weights = [units > 0, pairs > 0, used / np.maximum(lengths, 1)]
         return Rows(np.concatenate([units, pairs, grams], 1).astype(np.int32), np.concatenate(weights, 1).astype(np.float32))
+
+    def gram_rows(self) -> np.ndarray:
+        """The trigrams' rows of all words, known or not: `(n, t)` int32, 0 for none."""
+        rows = self.rows(np.ones(self._tokens.present.shape, bool)).rows
+        return np.where(rows > len(self._vocabulary.hashes), rows, 0)
 
     def random_rows(self, share: float, rng: np.random.Generator) -> Rows:
         """`rows` with a random share of the known words forgotten."""

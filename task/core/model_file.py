@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import mmap
 from types import TracebackType
 
-from ..errors import DamagedFileError, InvalidArgumentError, MissingFileError
+from ..errors import DamagedFileError, InvalidArgumentError
 from ..format import archive
 from .base_options import BaseOptions
+from .external_file import ExternalFile
 
 TFLITE_IDENTIFIER = b"TFL3"
 
@@ -29,23 +29,13 @@ class ModelFile:
             MissingFileError: There is no such file.
             DamagedFileError: The associated files cannot be located.
         """
-        self.path: str | None = None
-        self._map: mmap.mmap | None = None
-        self.content: bytes | mmap.mmap
-        if options.file_content is not None:
-            self.name = "file_content"
-            self.content = bytes(options.file_content)
-        elif options.file_name:
-            self.name = self.path = options.file_name
-            self.content = self._map = _map_file(options.file_name)
-        else:
-            raise InvalidArgumentError("ExternalFile must specify at least one of 'file_content', 'file_name' or 'file_descriptor_meta'.")
+        self._file = ExternalFile(options.file_name, options.file_content)
+        self.name, self.path, self.content = self._file.name, self._file.path, self._file.content
         found = bytes(self.content[4:8])
         if found != TFLITE_IDENTIFIER:
             self.close()
-            raise InvalidArgumentError(
-                f"{self.name}: The model is not a valid Flatbuffer buffer: bytes 4 to 8 are {found!r}, expected {TFLITE_IDENTIFIER!r}."
-            )
+            problem = f"bytes 4 to 8 are {found!r}, expected {TFLITE_IDENTIFIER!r}" if len(self.content) else "the file is empty"
+            raise InvalidArgumentError(f"{self.name}: The model is not a valid Flatbuffer buffer: {problem}.")
         try:
             self.entries = archive.locate(self.content)
         except archive.ArchiveError as error:
@@ -66,8 +56,7 @@ class ModelFile:
 
     def close(self) -> None:
         """Unmaps the file; a second call does nothing."""
-        if self._map is not None:
-            self._map.close()
+        self._file.close()
 
     def __enter__(self) -> ModelFile:
         """Returns itself."""
@@ -76,13 +65,3 @@ class ModelFile:
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         """Closes the file."""
         self.close()
-
-
-def _map_file(path: str) -> mmap.mmap:
-    try:
-        with open(path, "rb") as file:
-            return mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
-    except FileNotFoundError as error:
-        raise MissingFileError(f"Unable to open file at {path}: no such file.") from error
-    except ValueError as error:  # mmap's word for an empty file
-        raise InvalidArgumentError(f"{path}: The model is not a valid Flatbuffer buffer: the file is empty.") from error

@@ -1,14 +1,14 @@
 """An on-device ScaNN index: which keys its table has and what is under them.
 
-`INDEX_CONFIG` is the configuration, `E_<partition>` the rows of a partition, `M_<row>` a row's metadata, `USER_INFO` the builder's own text.
-Rows are numbered through the partitions in order.
+`INDEX_CONFIG` is the configuration, `E_<partition>` the rows of a partition, `M_<row>` a row's metadata, `USER_INFO` the builder's own
+text. Rows are numbered through the partitions in order.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from mmap import mmap
-from typing import IO
+from typing import IO, Any
 
 import numpy as np
 
@@ -17,7 +17,7 @@ from .sstable import Compress, SSTable, write
 
 CONFIG, USER_INFO = b"INDEX_CONFIG", b"USER_INFO"
 PARTITION, METADATA = "E_", "M_"
-DTYPES = {EmbeddingType.FLOAT: np.dtype("<f4"), EmbeddingType.UINT8: np.dtype(np.uint8)}
+DTYPES: dict[EmbeddingType, np.dtype[Any]] = {EmbeddingType.FLOAT: np.dtype("<f4"), EmbeddingType.UINT8: np.dtype(np.uint8)}
 
 
 class ScannFileError(Exception):
@@ -117,7 +117,7 @@ class ScannFile:
         width = self.config.embedding_dim * dtype.itemsize
         if width == 0 or len(content) % width:
             raise ScannFileError(f"{PARTITION}{number} has {len(content)} bytes, expected a multiple of {width}")
-        rows = np.frombuffer(content, dtype).reshape(-1, self.config.embedding_dim)
+        rows: np.ndarray = np.frombuffer(content, dtype=dtype).reshape(-1, self.config.embedding_dim)
         offsets = self.config.global_partition_offsets
         if number + 1 < len(offsets) and len(rows) != offsets[number + 1] - offsets[number]:
             raise ScannFileError(f"{PARTITION}{number} has {len(rows)} rows, expected {offsets[number + 1] - offsets[number]}")

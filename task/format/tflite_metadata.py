@@ -15,12 +15,18 @@ from flatbuffers.table import Table
 
 NAME = "TFLITE_METADATA"  # of the entry in Model.metadata
 IDENTIFIER = b"M001"
-SCANN_INDEX_FILE = 6  # AssociatedFileType
-NORMALIZATION_OPTIONS = 1  # ProcessUnitOptions
+VOCABULARY, SCANN_INDEX_FILE = 5, 6  # AssociatedFileType
+NORMALIZATION_OPTIONS, BERT_TOKENIZER, SENTENCE_PIECE_TOKENIZER, REGEX_TOKENIZER = 1, 4, 5, 6  # ProcessUnitOptions
 
-# A field is (name, id, kind); kinds are text, byte, floats, or a table's fields in a list.
+# A field is (name, id, kind); kinds are text, byte, floats, table (of the fields that options_type says), or a table's fields in a list.
 ASSOCIATED_FILE = [("name", 0, "text"), ("description", 1, "text"), ("type", 2, "byte")]
 NORMALIZATION = [("mean", 0, "floats"), ("std", 1, "floats")]
+OPTIONS: dict[int, list[Any]] = {
+    NORMALIZATION_OPTIONS: NORMALIZATION,
+    BERT_TOKENIZER: [("vocab_file", 0, ASSOCIATED_FILE)],
+    SENTENCE_PIECE_TOKENIZER: [("sentencePiece_model", 0, ASSOCIATED_FILE), ("vocab_file", 1, ASSOCIATED_FILE)],
+    REGEX_TOKENIZER: [("delim_regex_pattern", 0, "text"), ("vocab_file", 1, ASSOCIATED_FILE)],
+}
 PROCESS_UNIT = [("options_type", 0, "byte"), ("options", 1, "table")]
 TENSOR = [("name", 0, "text"), ("description", 1, "text"), ("process_units", 4, PROCESS_UNIT), ("associated_files", 6, ASSOCIATED_FILE)]
 SUBGRAPH = [
@@ -29,6 +35,7 @@ SUBGRAPH = [
     ("input_tensor_metadata", 2, TENSOR),
     ("output_tensor_metadata", 3, TENSOR),
     ("associated_files", 4, ASSOCIATED_FILE),
+    ("input_process_units", 5, PROCESS_UNIT),
 ]
 MODEL = [
     ("name", 0, "text"),
@@ -85,8 +92,8 @@ def first_input(content: bytes) -> TensorMetadata:
             found = TensorMetadata(tensor.get("name", ""), tensor.get("description", ""))
             for unit in tensor.get("process_units", []):
                 if unit.get("options_type") == NORMALIZATION_OPTIONS:
-                    found.mean = unit["options"].get("mean", [])
-                    found.std = unit["options"].get("std", [])
+                    options = unit.get("options", {})
+                    found.mean, found.std = options.get("mean", []), options.get("std", [])
             return found
     return TensorMetadata()
 
@@ -107,7 +114,7 @@ def _write(builder: Any, fields: list[Any], values: dict[str, Any]) -> int:
         elif kind == "byte":
             prepared.append((slot, kind, value))
         elif kind == "table":
-            prepared.append((slot, kind, _write(builder, NORMALIZATION, value)))
+            prepared.append((slot, kind, _write(builder, OPTIONS[values["options_type"]], value)))
         else:
             tables = [_write(builder, kind, v) for v in value]
             builder.StartVector(4, len(tables), 4)
@@ -137,8 +144,8 @@ def _read(table: Table, fields: list[Any]) -> dict[str, Any]:
             start, count = table.Vector(offset), table.VectorLen(offset)
             values[name] = list(struct.unpack_from(f"<{count}f", table.Bytes, start))
         elif kind == "table":
-            if values.get("options_type") == NORMALIZATION_OPTIONS:
-                values[name] = _read(Table(table.Bytes, table.Indirect(offset + table.Pos)), NORMALIZATION)
+            if values.get("options_type") in OPTIONS:
+                values[name] = _read(Table(table.Bytes, table.Indirect(offset + table.Pos)), OPTIONS[values["options_type"]])
         else:
             start, count = table.Vector(offset), table.VectorLen(offset)
             values[name] = [_read(Table(table.Bytes, table.Indirect(start + 4 * i)), kind) for i in range(count)]

@@ -1,4 +1,4 @@
-"""The engine for graph searchers: everything happens in the model's signatures."""
+"""The engine for graph files: everything happens in the model's signatures."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import numpy as np
 from ..core.base_options import BaseOptions
 from ..core.interpreter import SignatureRunners
 from ..core.model_file import ModelFile
-from ..errors import DamagedFileError, InvalidArgumentError, NewerFormatError
+from ..errors import ArgumentTypeError, DamagedFileError, InvalidArgumentError, NewerFormatError
 from ..format import item_table, manifest
 from ..processor.results import NearestNeighbor, SearchResult
 
@@ -17,26 +17,32 @@ NO_INDEX = (
 )
 
 
-class GraphEngine:
-    """A searcher file and its interpreters; safe to use from several threads.
+class GraphEmbedder:
+    """A searcher or encoder file and its interpreters; safe to use from several threads.
 
     Attributes:
         manifest: The file's manifest.
+        resampling: How images are brought to size.
     """
 
-    def __init__(self, options: BaseOptions) -> None:
+    resampling = "triangle"
+
+    def __init__(self, options: BaseOptions, file: ModelFile | None = None) -> None:
         """Opens the file.
 
+        Args:
+            options: Where it is and how it is run.
+            file: The file where it is open already; it is closed with the embedder.
+
         Raises:
-            InvalidArgumentError: It is no TFLite model, or it has no index.
+            InvalidArgumentError: It is no TFLite model, or it has no manifest.
             MissingFileError: There is no such file.
-            DamagedFileError: Manifest, items and signatures contradict each other.
+            DamagedFileError: The manifest is damaged.
             NewerFormatError: It was written in a newer format.
         """
-        self._file = ModelFile(options)
+        self._file = ModelFile(options) if file is None else file
         try:
             self.manifest = _read_manifest(self._file)
-            self._items = _read_items(self._file, self.manifest)
             self._runners = SignatureRunners(self._file, options)
         except BaseException:
             self._file.close()
@@ -47,30 +53,10 @@ class GraphEngine:
         """What can be asked: `search_text`, `embed_image`, …."""
         return list(self._runners.signatures)
 
-    def search_text(self, query: str, max_results: int) -> SearchResult:
-        """Finds the items nearest to a sentence; a sentence longer than the file reads is cut at a character.
-
-        Raises:
-            InvalidArgumentError: The file answers no text, or the query is no string.
-        """
-        return self.search("search_text", self._text(query, "search_text"), max_results)
-
-    def search_image(self, pixels: np.ndarray, max_results: int) -> SearchResult:
-        """Finds the items nearest to an image, `(height, width, 3)` uint8 RGB of the size that `image_size` says."""
-        return self.search("search_image", self._image(pixels, "search_image"), max_results)
-
-    def search_embedding(self, vector: np.ndarray, max_results: int) -> SearchResult:
-        """Finds the items nearest to an embedding, `(d,)` float32; it is used as it is, not normalised.
-
-        Raises:
-            InvalidArgumentError: Its length is not the index's dimension, or it is not finite.
-        """
-        query = np.asarray(vector, np.float32).reshape(-1)
-        if len(query) != self.manifest.dimension:
-            raise InvalidArgumentError(f"{self._file.name}: the query has {len(query)} dimensions, the index {self.manifest.dimension}.")
-        if not np.isfinite(query).all():
-            raise InvalidArgumentError(f"{self._file.name}: the query embedding has a value that is not finite.")
-        return self.search("search_embedding", query[None], max_results)
+    @property
+    def dimension(self) -> int:
+        """Length of an embedding."""
+        return self.manifest.dimension
 
     def embed_text(self, text: str) -> np.ndarray:
         """The `(d,)` float32 embedding of a sentence."""
@@ -89,6 +75,92 @@ class GraphEngine:
         self._require("search_image" if self.manifest.items else "embed_image")
         image = self.manifest.query["image"]
         return int(image["height"]), int(image["width"])
+
+    def close(self) -> None:
+        """Releases the interpreter and the file."""
+        self._runners.close()
+        self._file.close()
+
+    def _text(self, query: str, signature: str) -> np.ndarray:
+        self._require(signature)
+        if not isinstance(query, str):
+            raise ArgumentTypeError(f"the query has to be a str, found {type(query).__name__}.")
+        (_, length) = self._runners.input_shape(signature)
+        # A cut in the middle of a character would make it another one; decoding drops the rest of it.
+        data = query.encode("utf-8", "replace")[:length].decode("utf-8", "ignore").encode()
+        padded = np.zeros((1, length), np.uint8)
+        padded[0, : len(data)] = np.frombuffer(data, np.uint8)
+        return padded
+
+    def _image(self, pixels: np.ndarray, signature: str) -> np.ndarray:
+        self._require(signature)
+        height, width = self.image_size()
+        if pixels.shape != (height, width, 3) or pixels.dtype != np.uint8:
+            raise InvalidArgumentError(
+                f"{self._file.name}: the image is {pixels.dtype} {pixels.shape}, expected uint8 {(height, width, 3)}."
+            )
+        return np.ascontiguousarray(pixels)[None]
+
+    def _require(self, signature: str) -> None:
+        if signature not in self._runners.signatures:
+            raise InvalidArgumentError(f"{self._file.name}: there is no {signature!r}; this file has {', '.join(self.signatures)}.")
+
+
+class GraphEngine(GraphEmbedder):
+    """A searcher file: an embedder that finds items, too."""
+
+    def __init__(self, options: BaseOptions, file: ModelFile | None = None) -> None:
+        """Opens the file.
+
+        Args:
+            options: Where it is and how it is run.
+            file: The file where it is open already; it is closed with the engine.
+
+        Raises:
+            InvalidArgumentError: It is no TFLite model, or it has no index.
+            MissingFileError: There is no such file.
+            DamagedFileError: Manifest, items and signatures contradict each other.
+            NewerFormatError: It was written in a newer format.
+        """
+        super().__init__(options, file)
+        try:
+            self._items = _read_items(self._file, self.manifest)
+        except BaseException:
+            self.close()
+            raise
+
+    @property
+    def user_info(self) -> str:
+        """The builder's own text."""
+        return self.manifest.user_info
+
+    def search_text(self, query: str, max_results: int, num_leaves: int | None = None) -> SearchResult:
+        """Finds the items nearest to a sentence; a sentence longer than the file reads is cut at a character.
+
+        Raises:
+            InvalidArgumentError: The file answers no text, or the query is no string.
+        """
+        self._refuse(num_leaves)
+        return self.search("search_text", self._text(query, "search_text"), max_results)
+
+    def search_image(self, pixels: np.ndarray, max_results: int, num_leaves: int | None = None) -> SearchResult:
+        """Finds the items nearest to an image, `(height, width, 3)` uint8 RGB of the size that `image_size` says."""
+        self._refuse(num_leaves)
+        return self.search("search_image", self._image(pixels, "search_image"), max_results)
+
+    def search_embedding(self, vector: np.ndarray, max_results: int, num_leaves: int | None = None) -> SearchResult:
+        """Finds the items nearest to an embedding, `(d,)` float32; it is used as it is, not normalised.
+
+        Raises:
+            InvalidArgumentError: Its length is not the index's dimension, or it is not finite.
+        """
+        self._refuse(num_leaves)
+        query = np.asarray(vector, np.float32).reshape(-1)
+        if len(query) != self.manifest.dimension:
+            raise InvalidArgumentError(f"{self._file.name}: the query has {len(query)} dimensions, the index {self.manifest.dimension}.")
+        if not np.isfinite(query).all():
+            raise InvalidArgumentError(f"{self._file.name}: the query embedding has a value that is not finite.")
+        return self.search("search_embedding", query[None], max_results)
 
     def search(self, signature: str, query: np.ndarray, max_results: int) -> SearchResult:
         """Runs a search signature and reads the metadata of what it found."""
@@ -112,34 +184,11 @@ class GraphEngine:
         except (IndexError, item_table.ItemTableError) as error:
             raise DamagedFileError(f"{self._file.name}: {error}") from error
 
-    def close(self) -> None:
-        """Releases the interpreter and the file."""
-        self._runners.close()
-        self._file.close()
-
-    def _text(self, query: str, signature: str) -> np.ndarray:
-        self._require(signature)
-        if not isinstance(query, str):
-            raise InvalidArgumentError(f"the query has to be a str, found {type(query).__name__}.")
-        (_, length) = self._runners.input_shape(signature)
-        # A cut in the middle of a character would make it another one; decoding drops the rest of it.
-        data = query.encode("utf-8", "replace")[:length].decode("utf-8", "ignore").encode()
-        padded = np.zeros((1, length), np.uint8)
-        padded[0, : len(data)] = np.frombuffer(data, np.uint8)
-        return padded
-
-    def _image(self, pixels: np.ndarray, signature: str) -> np.ndarray:
-        self._require(signature)
-        height, width = self.image_size()
-        if pixels.shape != (height, width, 3) or pixels.dtype != np.uint8:
+    def _refuse(self, num_leaves: int | None) -> None:
+        if num_leaves is not None:
             raise InvalidArgumentError(
-                f"{self._file.name}: the image is {pixels.dtype} {pixels.shape}, expected uint8 {(height, width, 3)}."
+                f"{self._file.name}: num_leaves_to_search is fixed in this file's graph; choose it when building, or use an on-device ScaNN index."
             )
-        return np.ascontiguousarray(pixels)[None]
-
-    def _require(self, signature: str) -> None:
-        if signature not in self._runners.signatures:
-            raise InvalidArgumentError(f"{self._file.name}: there is no {signature!r}; this file has {', '.join(self.signatures)}.")
 
 
 def _read_manifest(file: ModelFile) -> manifest.Manifest:
@@ -154,6 +203,8 @@ def _read_manifest(file: ModelFile) -> manifest.Manifest:
 
 
 def _read_items(file: ModelFile, content: manifest.Manifest) -> item_table.ItemTable:
+    if not content.items and item_table.OFFSETS not in file.entries:
+        raise InvalidArgumentError(f"{file.name}: {NO_INDEX} It is an encoder file, without items.")
     missing = [name for name in (item_table.OFFSETS, item_table.BYTES) if name not in file.entries]
     if missing:
         raise DamagedFileError(f"{file.name}: associated file {missing[0]!r} is missing.")

@@ -1,0 +1,79 @@
+"""Opens a file with the engine that it is for."""
+
+from __future__ import annotations
+
+from ..core.base_options import BaseOptions
+from ..core.model_file import ModelFile
+from ..errors import InvalidArgumentError
+from ..format import manifest
+from ..processor.options import EmbeddingOptions, SearchOptions
+from .engine import Embedder, Engine
+from .graph import GraphEmbedder, GraphEngine
+from .scann_engine import ScannEngine, has_external_index, open_embedded_index, open_external_index
+from .task_library import TaskLibraryEmbedder
+
+
+def open_engine(base_options: BaseOptions, embedding_options: EmbeddingOptions, search_options: SearchOptions) -> Engine:
+    """Opens a searcher: a graph file is one that holds `searcher.json`, anything else is a Task Library model.
+
+    An index that the options name is searched in the place of the file's own.
+
+    Args:
+        base_options: Where the model is and how it is run.
+        embedding_options: How queries' embeddings are post-processed.
+        search_options: Where the index is, if not in the model's file.
+
+    Raises:
+        InvalidArgumentError: An option or the model cannot be used, or there is no index.
+        MissingFileError: There is no such file.
+        SearcherError: A file is damaged or of a newer format.
+    """
+    file = ModelFile(base_options)
+    if manifest.FILE in file.entries and not has_external_index(search_options):
+        engine = GraphEngine(base_options, file)
+        _check_normalized(engine, embedding_options)
+        return engine
+    embedder = open_embedder(base_options, embedding_options, file)
+    try:
+        if has_external_index(search_options):
+            index, index_file = open_external_index(search_options)
+            try:
+                return ScannEngine(embedder, index, file.name, index_file)
+            except InvalidArgumentError:
+                index.close()
+                index_file.close()
+                raise
+        index = open_embedded_index(file, embedder.subgraph if isinstance(embedder, TaskLibraryEmbedder) else {})
+        try:
+            return ScannEngine(embedder, index, file.name)
+        except InvalidArgumentError:
+            index.close()
+            raise
+    except BaseException:
+        embedder.close()
+        raise
+
+
+def open_embedder(base_options: BaseOptions, embedding_options: EmbeddingOptions, file: ModelFile | None = None) -> Embedder:
+    """Opens what embeds queries; the arguments and errors are those of `open_engine`.
+
+    Args:
+        base_options: Where the model is and how it is run.
+        embedding_options: How embeddings are post-processed.
+        file: The model where it is open already; it is closed with the embedder.
+    """
+    file = ModelFile(base_options) if file is None else file
+    if manifest.FILE in file.entries:
+        embedder = GraphEmbedder(base_options, file)
+        _check_normalized(embedder, embedding_options)
+        return embedder
+    return TaskLibraryEmbedder(base_options, bool(embedding_options.l2_normalize), file)
+
+
+def _check_normalized(embedder: GraphEmbedder, options: EmbeddingOptions) -> None:
+    if options.l2_normalize and not embedder.manifest.normalized:
+        embedder.close()
+        raise InvalidArgumentError(
+            "EmbeddingOptions.l2_normalize: this file's embeddings are not normalised, and its graph cannot be told to; "
+            "build it from normalised embeddings."
+        )

@@ -1,0 +1,191 @@
+"""The embedder for models made for the Task Library: TFLite Metadata say how a query enters."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from ..core.base_options import BaseOptions
+from ..core.interpreter import TensorInfo, TensorRunner
+from ..core.model_file import ModelFile
+from ..errors import ArgumentTypeError, DamagedFileError, InvalidArgumentError, SearcherError
+from ..format import tflite_metadata, tflite_model
+from .text_input import TextInput, text_input
+
+CHANNELS = 3
+
+
+class TaskLibraryEmbedder:
+    """A model and its interpreters; safe to use from several threads.
+
+    Attributes:
+        resampling: How the Task Library brings images to size.
+        subgraph: The metadata of the model's first subgraph.
+    """
+
+    resampling = "bilinear"
+
+    def __init__(self, options: BaseOptions, l2_normalize: bool = False, file: ModelFile | None = None) -> None:
+        """Opens the model.
+
+        Args:
+            options: Where it is and how it is run.
+            l2_normalize: Divide embeddings by their Euclidean norm.
+            file: The file where it is open already; it is closed with the embedder.
+
+        Raises:
+            InvalidArgumentError: It is no TFLite model, or none that the Task Library takes; an operator is not built into LiteRT.
+            MissingFileError: There is no such file.
+            SearcherError: Metadata are missing or damaged.
+        """
+        self._file = ModelFile(options) if file is None else file
+        self._l2_normalize = l2_normalize
+        try:
+            self.subgraph = _metadata(self._file)
+            self._runner = TensorRunner(self._file, options)
+            self._configure()
+        except BaseException:
+            self._file.close()
+            raise
+
+    def _configure(self) -> None:
+        inputs, outputs = self._runner.inputs, self._runner.outputs
+        self._text: TextInput | None = None
+        self._image: ImageInput | None = None
+        number = 0
+        if len(inputs) == 1 and len(inputs[0].shape) == 4:
+            self._image = ImageInput(self._file.name, inputs[0], self.subgraph)
+            if len(outputs) != 1:
+                raise InvalidArgumentError(f"{self._file.name}: the model has {len(outputs)} output tensors, expected exactly 1.")
+        else:
+            self._text, number = text_input(self._file, inputs, len(outputs), self.subgraph)
+        self._number, self._output = number, outputs[number]
+        shape, dtype = self._output.shape, self._output.dtype
+        if dtype not in (np.float32, np.uint8) or (dtype == np.uint8 and self._output.scale == 0):
+            raise InvalidArgumentError(f"{self._file.name}: the output tensor is {dtype}, expected float32 or quantised uint8.")
+        if len(shape) not in (2, 4) or any(size != 1 for size in shape[:-1]):
+            raise InvalidArgumentError(f"{self._file.name}: the output tensor is of shape {shape}, expected [1, d] or [1, 1, 1, d].")
+
+    @property
+    def name(self) -> str:
+        """What error messages call the file."""
+        return self._file.name
+
+    @property
+    def dimension(self) -> int:
+        """Length of an embedding."""
+        return self._output.shape[-1]
+
+    def embed_text(self, text: str) -> np.ndarray:
+        """The `(d,)` float32 embedding of a sentence.
+
+        Raises:
+            InvalidArgumentError: The model embeds images, or `text` is no str.
+        """
+        if self._text is None:
+            raise InvalidArgumentError(f"{self._file.name}: this model embeds images, not text.")
+        if not isinstance(text, str):
+            raise ArgumentTypeError(f"the query has to be a str, found {type(text).__name__}.")
+        return self._embed(self._text.prepare(text))
+
+    def embed_image(self, pixels: np.ndarray) -> np.ndarray:
+        """The `(d,)` float32 embedding of an image, `(height, width, 3)` uint8 RGB of the size that `image_size` says.
+
+        Raises:
+            InvalidArgumentError: The model embeds text, or the image is of another size.
+        """
+        return self._embed([self._require_image().prepare(pixels)])
+
+    def image_size(self) -> tuple[int, int]:
+        """Height and width that image queries have to have.
+
+        Raises:
+            InvalidArgumentError: The model embeds text.
+        """
+        return self._require_image().size
+
+    def close(self) -> None:
+        """Releases the interpreter and the file."""
+        self._runner.close()
+        self._file.close()
+
+    def _require_image(self) -> ImageInput:
+        if self._image is None:
+            raise InvalidArgumentError(f"{self._file.name}: this model embeds text, not images.")
+        return self._image
+
+    def _embed(self, values: list[np.ndarray]) -> np.ndarray:
+        found = self._runner.run(values)[self._number].reshape(-1)
+        if found.dtype == np.uint8:
+            found = np.float32(self._output.scale) * (found.astype(np.int32) - self._output.zero_point).astype(np.float32)
+        return l2_normalized(found) if self._l2_normalize else found
+
+
+class ImageInput:
+    """One input of pixels.
+
+    Attributes:
+        size: Its height and width.
+    """
+
+    def __init__(self, name: str, info: TensorInfo, subgraph: dict[str, Any]) -> None:
+        """Reads the normalisation from the metadata, for models that take floats.
+
+        Raises:
+            InvalidArgumentError: The input is no RGB image.
+            SearcherError: It wants floats and the metadata do not say which.
+        """
+        self._name, self.size = name, (info.shape[1], info.shape[2])
+        if info.shape[0] != 1 or info.shape[3] != CHANNELS or info.dtype not in (np.float32, np.uint8):
+            raise InvalidArgumentError(f"{name}: the input is {info.dtype} {info.shape}, expected float32 or uint8 [1, height, width, 3].")
+        self._normalization: tuple[np.ndarray, np.ndarray] | None = None
+        if info.dtype == np.float32:
+            tensors = subgraph.get("input_tensor_metadata", [])
+            units = [u for u in tensors[0].get("process_units", []) if _is_normalization(u)] if tensors else []
+            if len(units) != 1:
+                raise SearcherError(
+                    f"{name}: Input tensor has type kTfLiteFloat32: it requires specifying NormalizationOptions metadata to preprocess input "
+                    "images."
+                )
+            mean, std = (np.array(units[0]["options"].get(key, []), np.float32) for key in ("mean", "std"))
+            if len(mean) != len(std) or len(mean) not in (1, CHANNELS) or not (np.isfinite(mean).all() and np.isfinite(std).all()):
+                raise InvalidArgumentError(
+                    f"{name}: NormalizationOptions have {len(mean)} means and {len(std)} stds, expected 1 or 3 of each."
+                )
+            if not std.all():
+                raise InvalidArgumentError(f"{name}: NormalizationOptions.std has a zero.")
+            self._normalization = mean, std
+
+    def prepare(self, pixels: np.ndarray) -> np.ndarray:
+        """What the input wants of an image.
+
+        Raises:
+            InvalidArgumentError: The image is of another size or type.
+        """
+        expected = (*self.size, CHANNELS)
+        if pixels.shape != expected or pixels.dtype != np.uint8:
+            raise InvalidArgumentError(f"{self._name}: the image is {pixels.dtype} {pixels.shape}, expected uint8 {expected}.")
+        if self._normalization is None:
+            return np.ascontiguousarray(pixels)[None]
+        mean, std = self._normalization
+        return ((pixels.astype(np.float32) - mean) / std)[None]
+
+
+def l2_normalized(vector: np.ndarray) -> np.ndarray:
+    """A vector divided by its Euclidean norm; zeros stay as they are."""
+    norm = np.sqrt(np.float32(vector @ vector))
+    return vector / norm if norm > 0 else vector
+
+
+def _is_normalization(unit: dict[str, Any]) -> bool:
+    return unit.get("options_type") == tflite_metadata.NORMALIZATION_OPTIONS and "options" in unit
+
+
+def _metadata(file: ModelFile) -> dict[str, Any]:
+    try:
+        content = tflite_model.metadata(file.content, tflite_metadata.NAME)
+        found = tflite_metadata.decode(content) if content else {}
+    except (tflite_model.ModelError, tflite_metadata.MetadataError) as error:
+        raise DamagedFileError(f"{file.name}: {error}.") from error
+    return next(iter(found.get("subgraph_metadata", [])), {})

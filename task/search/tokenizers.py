@@ -1,0 +1,165 @@
+"""Tokenizers that a Task Library model leaves to the caller, by the files in its TFLite Metadata."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Iterator
+from typing import Any
+
+from ..errors import DamagedFileError, InvalidArgumentError
+
+PAD, START, UNKNOWN = "<PAD>", "<START>", "<UNKNOWN>"  # of a regex tokenizer's vocabulary
+CLS, SEP, UNK = "[CLS]", "[SEP]", "[UNK]"  # of BERT's
+MAX_WORD_BYTES = 100  # a longer word is unknown
+SPACES = frozenset("\t\n\f\r ")
+LOWER_CASE = {code: code + 32 for code in range(ord("A"), ord("Z") + 1)}  # ASCII only, as in the Task Library
+IDEOGRAPHS = (
+    (0x4E00, 0x9FFF),
+    (0x3400, 0x4DBF),
+    (0x20000, 0x2A6DF),
+    (0x2A700, 0x2B73F),
+    (0x2B740, 0x2B81F),
+    (0x2B820, 0x2CEAF),
+    (0xF900, 0xFAFF),
+    (0x2F800, 0x2FA1F),
+)
+
+
+class RegexTokenizer:
+    """Splits at what a pattern matches; case counts."""
+
+    def __init__(self, name: str, pattern: str, vocabulary: bytes) -> None:
+        """Reads the vocabulary: lines of a token, a space and its id.
+
+        Args:
+            name: What error messages call the model.
+            pattern: What lies between tokens. Classes such as `\\w` are ASCII's.
+            vocabulary: The file.
+
+        Raises:
+            InvalidArgumentError: The pattern is none.
+            DamagedFileError: The vocabulary cannot be read, or lacks `<PAD>` or `<UNKNOWN>`.
+        """
+        try:
+            self._delimiter = re.compile(pattern, re.ASCII)
+        except re.error as error:
+            raise InvalidArgumentError(f"{name}: the tokenizer's pattern {pattern!r} cannot be used ({error}).") from error
+        self._ids: dict[str, int] = {}
+        for number, line in enumerate(_lines(vocabulary), 1):
+            token, *rest = line.split(" ")
+            try:
+                self._ids[token] = int(rest[0])
+            except (IndexError, ValueError) as error:
+                raise DamagedFileError(f"{name}: line {number} of the vocabulary is {line!r}, expected a token and its id.") from error
+        missing = [token for token in (PAD, UNKNOWN) if token not in self._ids]
+        if missing:
+            raise DamagedFileError(f"{name}: the vocabulary has no {missing[0]}.")
+
+    def encode(self, text: str, length: int) -> list[int]:
+        """A text's ids, cut or padded to `length`; the Task Library ends a text at the first NUL."""
+        text = text.partition("\0")[0]
+        tokens, start = [], 0
+        for match in self._delimiter.finditer(text):
+            if match.end() > match.start():
+                tokens.append(text[start : match.start()])
+                start = match.end()
+        tokens.append(text[start:])
+        ids = [self._ids[START]] if START in self._ids else []
+        ids += [self._ids.get(token, self._ids[UNKNOWN]) for token in tokens if token]
+        return (ids + [self._ids[PAD]] * length)[:length]
+
+
+class WordPieceTokenizer:
+    """BERT's: words and punctuation, then the longest pieces that the vocabulary has, from the left."""
+
+    def __init__(self, vocabulary: bytes) -> None:
+        """Reads the vocabulary, a piece a line, numbered from 0."""
+        self._ids = {piece: number for number, piece in enumerate(_lines(vocabulary))}
+        self._longest = max(map(len, self._ids), default=0)
+
+    def pieces(self, text: str) -> list[str]:
+        """A text's pieces; those that continue a word start with `##`."""
+        return [piece for word in _words(text) for piece in self._split(word)]
+
+    def id(self, piece: str) -> int:
+        """A piece's number; 0 where the vocabulary lacks it."""
+        return self._ids.get(piece, 0)
+
+    def _split(self, word: str) -> list[str]:
+        if len(word.encode("utf-8", "replace")) > MAX_WORD_BYTES:
+            return [UNK]
+        pieces, start = [], 0
+        while start < len(word):
+            prefix = "##" if start else ""
+            for end in range(min(len(word), start + self._longest), start, -1):
+                if prefix + word[start:end] in self._ids:
+                    break
+            else:
+                return [UNK]
+            pieces.append(prefix + word[start:end])
+            start = end
+        return pieces
+
+
+class SentencePieceTokenizer:
+    """SentencePiece, by its own package."""
+
+    def __init__(self, name: str, model: bytes) -> None:
+        """Reads the model.
+
+        Raises:
+            InvalidArgumentError: The package `sentencepiece` is not installed.
+            DamagedFileError: It is no SentencePiece model.
+        """
+        try:
+            import sentencepiece
+        except ImportError as error:
+            raise InvalidArgumentError(f"{name}: the model's tokenizer is SentencePiece: pip install sentencepiece") from error
+        self._processor: Any = sentencepiece.SentencePieceProcessor()
+        try:
+            self._processor.LoadFromSerializedProto(model)
+        except (RuntimeError, TypeError) as error:
+            raise DamagedFileError(f"{name}: the SentencePiece model cannot be read ({error}).") from error
+
+    def pieces(self, text: str) -> list[str]:
+        """A text's pieces."""
+        return [str(piece) for piece in self._processor.EncodeAsPieces(text)]
+
+    def id(self, piece: str) -> int:
+        """A piece's number; that of the unknown piece where the model lacks it."""
+        return int(self._processor.PieceToId(piece))
+
+
+def bert_pieces(tokenizer: WordPieceTokenizer | SentencePieceTokenizer, text: str) -> list[str]:
+    """A text's pieces as a BERT model takes them, ASCII letters in lower case, between `[CLS]` and `[SEP]`, not cut yet."""
+    return [CLS, *tokenizer.pieces(text.translate(LOWER_CASE)), SEP]
+
+
+def _words(text: str) -> Iterator[str]:
+    """Splits at spaces, and before and after punctuation and ideographs, which are words of their own."""
+    start = 0
+    for at, character in enumerate(text):
+        if character in SPACES or _stands_alone(character):
+            if at > start:
+                yield text[start:at]
+            if character not in SPACES:
+                yield character
+            start = at + 1
+    if start < len(text):
+        yield text[start:]
+
+
+def _stands_alone(character: str) -> bool:
+    code = ord(character)
+    if code < 128:
+        return 33 <= code <= 126 and not character.isalnum()
+    return unicodedata.category(character).startswith("P") or any(low <= code <= high for low, high in IDEOGRAPHS)
+
+
+def _lines(content: bytes) -> list[str]:
+    """A vocabulary's lines, without the end of line of any system."""
+    lines = content.decode("utf-8", "replace").split("\n")
+    if lines and not lines[-1]:
+        lines.pop()
+    return [line.removesuffix("\r") for line in lines]

@@ -1,0 +1,202 @@
+"""The command line, end to end on pictures that the test makes."""
+
+import json
+import shutil
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+from conftest import run_fresh
+from PIL import Image
+
+from maker.cli import main
+from task import text, vision
+
+
+def build(photos, output, *more):
+    return main(
+        ["build", "--images", str(photos), "--captions", str(photos / "captions.tsv"), "--output", str(output), "--batch-size", "8", *more]
+    )
+
+
+@pytest.fixture(scope="module")
+def built(tmp_path_factory):
+    """A searcher built from scratch by the command, its folder of photos and what was printed."""
+    folder = tmp_path_factory.mktemp("built")
+    photos = folder / "photos"
+    photos.mkdir()
+    colours = {"red": (220, 30, 30), "green": (30, 200, 40), "blue": (30, 40, 220), "white": (250, 250, 250)}
+    lines = ["image\tsplit\tlang\tcaption"]
+    for number in range(40):
+        name, colour = list(colours.items())[number % 4]
+        noise = np.random.default_rng(number).integers(-20, 20, (20, 30, 3))
+        Image.fromarray(np.clip(np.array(colour) + noise, 0, 255).astype(np.uint8)).save(photos / f"{number}.png")
+        for caption in (f"a plain {name} picture", f"something all {name}"):
+            lines.append(f"{number}.png\t{'val' if number >= 32 else 'train'}\ten\t{caption}")
+    lines.append("gone.png\ttrain\ten\tan absent picture")
+    (photos / "broken.png").write_text("no image")
+    (photos / "captions.tsv").write_text("\n".join(lines) + "\n")
+    output = folder / "searcher.tflite"
+    command = [sys.executable, "-m", "maker.cli", "build", "--images", photos, "--captions", photos / "captions.tsv", "--output", output]
+    options = ["--epochs", "12", "--batch-size", "16", "--language", "en", "--dimension", "32"]
+    done = subprocess.run([*map(str, command), *options], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    return output, photos, done.stdout
+
+
+def test_a_build_says_what_it_did(built):
+    _, _, printed = built
+    assert "40 read and indexed, 2 inputs rejected" in printed
+    for word in ("R@1", "R@10", "index_recall@10", "MB", "p50", "golden queries"):
+        assert word in printed
+
+
+def test_rejected_inputs_are_listed_with_place_and_reason(built):
+    output, _, _ = built
+    rows = (output.with_suffix(".work") / "rejects.tsv").read_text().splitlines()
+    assert "broken.png\t\tnot an image" in rows
+    assert "captions.tsv\tline 82\tnames an absent image: gone.png" in rows
+
+
+def test_the_searcher_finds_pictures_by_text_and_by_image(built):
+    output, photos, _ = built
+    with text.TextSearcher.create_from_file(str(output)) as searcher:
+        found = searcher.search("a plain blue picture").nearest_neighbors
+    assert [int(n.metadata.decode().removesuffix(".png")) % 4 for n in found] == [2] * 5
+    with vision.ImageSearcher.create_from_file(str(output)) as searcher:
+        image = vision.TensorImage.create_from_file(str(photos / "7.png"))
+        found = searcher.search(image).nearest_neighbors
+    assert [int(n.metadata.decode().removesuffix(".png")) % 4 for n in found] == [3] * 5
+
+
+def test_search_prints_json_and_draws_a_contact_sheet(built, capsys, tmp_path):
+    output, photos, _ = built
+    sheet = tmp_path / "sheet.png"
+    assert main(["search", str(output), "red", "-k", "3", "--json", "--images", str(photos), "--contact-sheet", str(sheet)]) == 0
+    answer = json.loads(capsys.readouterr().out)
+    assert answer["query"] == "red"
+    assert len(answer["neighbors"]) == 3
+    with Image.open(sheet) as drawn:
+        assert drawn.width > 500
+        assert len(drawn.getcolors(1 << 24)) > 50
+    assert main(["search", str(output), "--by-image", str(photos / "3.png")]) == 0
+    assert "3.png" in capsys.readouterr().out
+
+
+def test_evaluate_asks_the_file_every_caption(built, capsys):
+    output, photos, _ = built
+    arguments = ["evaluate", str(output), "--images", str(photos), "--captions", str(photos / "captions.tsv"), "--json"]
+    assert main([*arguments, "--split", "val"]) == 0
+    figures = json.loads(capsys.readouterr().out)
+    assert figures["queries"] == 16
+    assert figures["items"] == 40
+    assert 100 * 1 / 40 < figures["R@10"] <= 100
+    assert figures["R@1"] <= figures["R@5"] <= figures["R@10"]
+    assert figures["p50_ms"] > 0
+    assert main([*arguments, "--split", "test"]) == 1
+    assert "the file has train, val" in capsys.readouterr().err
+
+
+def test_inspect_accounts_for_every_byte(built, capsys):
+    output, _, _ = built
+    assert main(["inspect", str(output), "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert sum(found["sizes"].values()) == found["bytes"] == output.stat().st_size
+    assert set(found["signatures"]) == {"search_text", "embed_text", "search_image", "embed_image", "search_embedding"}
+    assert found["signatures"]["search_text"]["outputs"] == ["distances float32[1, 50]", "ids int32[1, 50]"]
+    assert main(["inspect", str(output)]) == 0
+    assert "item rows" in capsys.readouterr().out
+    assert main(["verify", str(output)]) == 0
+
+
+def test_a_second_build_takes_the_trained_encoder_and_gives_the_same_file(built, tmp_path):
+    output, photos, _ = built
+    shutil.copytree(output.with_suffix(".work"), tmp_path / "work")
+    begin = time.monotonic()
+    options = ["--epochs", "12", "--batch-size", "16", "--language", "en", "--dimension", "32", "--work-dir", str(tmp_path / "work")]
+    command = ["build", "--images", str(photos), "--captions", str(photos / "captions.tsv"), "--output", str(tmp_path / "again.tflite")]
+    assert main([*command, *options]) == 0
+    assert time.monotonic() - begin < 60
+    first, second = (text.TextSearcher.create_from_file(str(p)).search("white") for p in (output, tmp_path / "again.tflite"))
+    assert first == second
+
+
+def test_another_folder_can_be_the_corpus(built, tmp_path, capsys):
+    output, photos, _ = built
+    (tmp_path / "corpus" / "deep").mkdir(parents=True)
+    for number in (1, 2):
+        shutil.copy(photos / f"{number}.png", tmp_path / "corpus" / "deep")
+    options = ["--epochs", "12", "--batch-size", "16", "--language", "en", "--dimension", "32"]
+    command = ["build", "--images", str(photos), "--captions", str(photos / "captions.tsv"), "--output", str(tmp_path / "c.tflite")]
+    work = ["--work-dir", str(output.with_suffix(".work")), "--corpus", str(tmp_path / "corpus")]
+    assert main([*command, *options, *work]) == 0
+    found = text.TextSearcher.create_from_file(str(tmp_path / "c.tflite")).search("green").nearest_neighbors
+    assert [n.metadata for n in found] == [b"deep/1.png", b"deep/2.png"]
+
+
+def test_an_existing_output_is_kept_without_overwrite(photos, tmp_path, capsys):
+    (tmp_path / "s.tflite").write_text("precious")
+    assert build(photos, tmp_path / "s.tflite") == 1
+    assert "s.tflite: exists already; pass --overwrite" in capsys.readouterr().err
+    assert (tmp_path / "s.tflite").read_text() == "precious"
+
+
+@pytest.mark.parametrize(
+    ("more", "message"),
+    [
+        (["--language", "fr"], "no captions of language 'fr'; the file has en"),
+        (["--image-encoder", "magic:x"], "unknown kind 'magic'"),
+        (["--image-encoder", "tflite:nowhere.tflite"], "no such file: nowhere.tflite"),
+        (["--epochs", "0"], "epochs must be within"),
+        (["--recall", "2"], "recall must be within"),
+        (["--corpus", "nowhere"], "nowhere: no such folder"),
+    ],
+)
+def test_bad_input_is_one_line_and_leaves_no_output(photos, tmp_path, capsys, more, message):
+    assert build(photos, tmp_path / "s.tflite", *more) == 1
+    errors = [line for line in capsys.readouterr().err.splitlines() if line.startswith("maker: error:")]
+    assert len(errors) == 1
+    assert message in errors[0]
+    assert not (tmp_path / "s.tflite").exists()
+
+
+def test_captions_of_no_image_in_the_folder_are_an_error(photos, tmp_path, capsys):
+    (tmp_path / "c.tsv").write_text("image\tcaption\nelse/x.png\ta cat\n")
+    assert main(["build", "--images", str(photos), "--captions", str(tmp_path / "c.tsv"), "--output", str(tmp_path / "s.tflite")]) == 1
+    assert "line 2 names else/x.png" in capsys.readouterr().err
+
+
+def test_embeddings_from_anywhere_are_indexed(tmp_path, encoder, capsys):
+    np.save(tmp_path / "e.npy", np.random.default_rng(0).standard_normal((50, 16)).astype(np.float32))
+    (tmp_path / "m.txt").write_text("\n".join(f"item {i}" for i in range(50)))
+    command = ["index", "--embeddings", str(tmp_path / "e.npy"), "--metadata", str(tmp_path / "m.txt"), "--embedder", str(encoder)]
+    assert main([*command, "--output", str(tmp_path / "s.tflite"), "--leaves", "5", "--trainer", "own"]) == 0
+    assert "in 5 leaves" in capsys.readouterr().out
+    assert len(text.TextSearcher.create_from_file(str(tmp_path / "s.tflite")).search("a kite").nearest_neighbors) == 5
+    (tmp_path / "m.txt").write_text("too few\n")
+    assert main([*command, "--output", str(tmp_path / "t.tflite")]) == 1
+    assert "1 metadata for 50 embeddings" in capsys.readouterr().err
+    assert [p.name for p in tmp_path.iterdir() if "t.tflite" in p.name] == []
+
+
+def test_usage_errors_exit_with_two(capsys):
+    with pytest.raises(SystemExit) as caught:
+        main(["build"])
+    assert caught.value.code == 2
+    assert "--images" in capsys.readouterr().err
+
+
+HELP = """
+import sys
+from maker.cli import main
+try:
+    main(["--help"])
+except SystemExit:
+    print("tensorflow" in sys.modules)
+"""
+
+
+def test_help_does_not_load_tensorflow():
+    assert run_fresh(HELP).splitlines()[-1] == "False"

@@ -1,0 +1,126 @@
+"""Training: what is exported computes what was trained, and a few epochs learn something."""
+
+import numpy as np
+import pytest
+
+from maker.encoders.layers import write_layers
+from maker.encoders.tokenize import tokenize
+from maker.encoders.tokenizer import TokenizerSize
+from maker.errors import TrainingError
+from maker.graph.model import Model
+from maker.training.metrics import ranks, recall
+from maker.training.options import TrainingOptions, options_for
+from maker.training.vocabulary import CaptionRows, build_vocabulary
+
+SIZE = TokenizerSize(max_bytes=64, max_characters=48, max_units=12, max_grams=12, gram_rows=64)
+RNG = np.random.default_rng(0)
+
+
+def run_graph(tmp_path, shape, dtype, write, queries):
+    from task.core import BaseOptions
+    from task.core.interpreter import SignatureRunners
+    from task.core.model_file import ModelFile
+
+    model = Model("test")
+    g = model.subgraph("s")
+    query = g.tensor("query", shape, dtype)
+    model.signature(g, {"query": query}, {"out": g.l2_normalize(write(g, query))})
+    model.write(tmp_path / "m.tflite")
+    options = BaseOptions(str(tmp_path / "m.tflite"))
+    runners = SignatureRunners(ModelFile(options), options)
+    return np.stack([runners.run("s", q)["out"][0] for q in queries])
+
+
+def test_ranks_count_nearer_items_and_ties_by_half():
+    items = np.eye(3, dtype=np.float32)
+    queries = np.array([[3, 2, 1], [1, 1, 1]], np.float32)
+    assert ranks(queries, items, np.array([1, 0])).tolist() == [1.0, 1.0]
+    assert recall(np.array([0.0, 4.0, 9.0, 30.0])) == {"R@1": 25.0, "R@5": 50.0, "R@10": 75.0}
+
+
+def test_words_seen_too_seldom_are_not_in_the_vocabulary():
+    tokens = tokenize(["a red kite", "a red hill", "一只猫", "一只狗", "一只鸟"], SIZE)
+    known = build_vocabulary(tokens, 2, 0, SIZE)
+    assert len(known.hashes) == 5  # a, red, 一, 只 and 一只
+    assert len(build_vocabulary(tokens, 2, 2, SIZE).hashes) == 6  # and "a red"
+    with pytest.raises(TrainingError, match="no word is seen 9 times"):
+        build_vocabulary(tokens, 9, 0, SIZE)
+
+
+def test_options_have_the_defaults_of_the_kind_of_tower():
+    assert options_for(True, epochs=None).epochs != options_for(False).epochs
+    assert options_for(True, epochs=9).epochs == 9
+    with pytest.raises(TrainingError, match="epochs must be within"):
+        TrainingOptions(epochs=0)
+
+
+def test_the_exported_head_computes_what_was_trained(tmp_path):
+    from maker.training.image_side import FrozenFeatures, embed
+
+    features = np.abs(RNG.standard_normal((6, 20))).astype(np.float32)
+    side = FrozenFeatures(features, 8, 0.5, 0, None, None)
+    for variable in side.variables:
+        variable.assign_add(0.1 * RNG.standard_normal(variable.shape).astype(np.float32))
+    by_graph = run_graph(tmp_path, (1, 20), np.float32, lambda g, q: write_layers(g, q, side.head()), features[:, None])
+    assert np.allclose(by_graph, embed(side, np.arange(6)), atol=1e-5)
+
+
+def test_the_exported_words_compute_what_was_trained(tmp_path):
+    from maker.encoders.tokenize import encode
+    from maker.training.text_side import TextSide
+
+    texts = ["a red kite", "一只黑猫", "unknown words here", "two kites"]
+    tokens = tokenize(texts, SIZE)
+    vocabulary = build_vocabulary(tokenize(["a red kite 一只猫"] * 2, SIZE), 2, 2, SIZE)
+    side = TextSide(vocabulary, 32, 0.3, 0)
+    side.log_weights.assign(RNG.standard_normal(side.log_weights.shape).astype(np.float32) / 3)
+    queries = [encode(text, SIZE.max_bytes) for text in texts]
+    by_graph = run_graph(tmp_path, (1, SIZE.max_bytes), np.uint8, side.tower().write, queries)
+    trained = side.embed(CaptionRows(tokens, vocabulary).rows())
+    assert (by_graph * trained).sum(1).min() > 0.999  # the table is int8 in the graph
+
+
+def test_the_exported_network_computes_what_was_trained(tmp_path):
+    from maker.training.image_side import CNN_SIZE, ScratchCnn, embed
+
+    pixels = RNG.integers(0, 256, (2, CNN_SIZE, CNN_SIZE, 3)).astype(np.uint8)
+    side = ScratchCnn(pixels, 8)
+    tower = side.backbone()
+    by_graph = run_graph(tmp_path, tower.input_shape, np.uint8, tower.write, pixels[:, None])
+    assert np.allclose(by_graph, embed(side, np.arange(2)), atol=1e-4)
+
+
+def test_the_linear_start_already_finds_images_by_their_words():
+    from maker.training.image_side import layer_normalise
+    from maker.training.initialise import linear_start
+
+    topics = RNG.integers(0, 5, 400)
+    features = (5 * np.eye(5, 30)[topics] + RNG.standard_normal((400, 30))).astype(np.float32)
+    rows = (topics + 1)[:, None].astype(np.int32)
+    start = linear_start(layer_normalise(features), rows, np.arange(400), 6, 8, 4)
+    images = layer_normalise(features) @ start.weights + start.bias
+    images /= np.linalg.norm(images, axis=1, keepdims=True)
+    scores = start.table[1:6] @ images.T
+    assert np.mean(topics[np.argsort(-scores, 1)[:, :20]] == np.arange(5)[:, None]) > 0.9
+
+
+def test_training_is_repeatable_and_keeps_the_best_epoch():
+    from maker.training.image_side import FrozenFeatures
+    from maker.training.loop import Side, fit, measure
+    from maker.training.text_side import TextSide
+    from maker.training.train import _seed
+
+    colours = ["red", "green", "blue", "white"]
+    topics = np.arange(80) % 4
+    features = (4 * np.eye(4, 12)[topics] + np.random.default_rng(1).standard_normal((80, 12))).astype(np.float32)
+    tokens = tokenize([f"a {colours[t]} thing" for t in topics], SIZE)
+    vocabulary = build_vocabulary(tokens, 2, 0, SIZE)
+    histories = []
+    for _ in range(2):
+        _seed(3)
+        text, image = TextSide(vocabulary, 8, 0.1, 3), FrozenFeatures(features, 8, 0.1, 3, None, None)
+        side = Side(CaptionRows(tokens, vocabulary), np.arange(80))
+        histories.append(fit(text, image, side, side, TrainingOptions(epochs=4, batch_size=16, learning_rate=1e-2, dimension=8, seed=3)))
+    assert histories[0] == histories[1]
+    assert measure(text, image, side)["R@10"] == max(entry["R@10"] for entry in histories[1])
+    assert histories[0][-1]["loss"] < histories[0][0]["loss"]
