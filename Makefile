@@ -7,7 +7,7 @@ FLICKR := ../shared/data/flickr8k
 WEIGHTS := ../shared/data/weights
 MOBILENET := tflite:$(WEIGHTS)/mobilenet_v2_1.0_224_quant.tflite\#MobilenetV2/Logits/AvgPool
 
-.PHONY: help demo test test-all check fix bench-flickr bench-scale wheel clean
+.PHONY: help demo test test-all old-runtime check fix bench-flickr bench-scale wheel clean
 
 help:  ## Show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -25,11 +25,19 @@ demo: $(VENV)/installed  ## Draw the sample corpus, build a searcher from scratc
 	$(BIN)/maker search $(DEMO)/searcher.tflite "a black cat in the forest" "two red kites above the desert" "a purple boat on a lake" \
 	  --images $(DEMO)/scenes --contact-sheet $(DEMO)/contact_sheet.png
 
-test: $(VENV)/installed  ## Run the default tests
+test: $(VENV)/installed old-runtime  ## Run the default tests
 	$(BIN)/pytest -m "not slow"
 
-test-all: $(VENV)/installed  ## Run all tests
+test-all: $(VENV)/installed old-runtime  ## Run all tests
 	$(BIN)/pytest
+
+# The last CPython that tflite-runtime has wheels for is 3.11; without one the test that wants it says so.
+OLD_PYTHON := $(firstword $(foreach p,python3.11 python3.10,$(shell command -v $(p) 2>/dev/null)))
+old-runtime:  ## Make the virtual environment of tflite-runtime 2.14, on which files are tested too
+	@if [ -n "$(OLD_PYTHON)" ] && [ ! -e .venv-tflite-2.14/installed ]; then \
+	  $(OLD_PYTHON) -m venv .venv-tflite-2.14 && \
+	  .venv-tflite-2.14/bin/pip install --quiet --disable-pip-version-check tflite-runtime==2.14.0 'numpy<2' && \
+	  touch .venv-tflite-2.14/installed || echo "old-runtime: tflite-runtime 2.14 could not be installed"; fi
 
 check: $(VENV)/installed  ## Check format, lint, types and layers
 	$(BIN)/ruff format --check .

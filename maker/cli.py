@@ -14,6 +14,7 @@ from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
+from maker.data.formats import FORMATS
 from maker.errors import MakerError
 from maker.training.options import SCRATCH, TrainingOptions
 from task.errors import TaskError
@@ -57,8 +58,13 @@ def _parser() -> argparse.ArgumentParser:
 
 def _add_build(verbs: Any) -> None:
     build = verbs.add_parser("build", help="train on pictures and captions, index a folder, write one searcher")
-    build.add_argument("--images", type=Path, required=True, metavar="DIR", help="training photos")
-    build.add_argument("--captions", type=Path, required=True, metavar="FILE", help="TSV or CSV with columns image, caption[, split, lang]")
+    build.add_argument("--images", type=Path, metavar="DIR", help="training photos; not needed where the captions file holds them")
+    build.add_argument("--captions", type=Path, required=True, metavar="FILE", help="see --captions-format")
+    kinds = "; ".join(f"{name}: {what}" for name, what in FORMATS.items())
+    build.add_argument(
+        "--captions-format", choices=("auto", *FORMATS), default="auto", help=f"default %(default)s, by content. {kinds}", metavar="NAME"
+    )
+    build.add_argument("--validation-captions", type=Path, metavar="FILE", help="captions that are only measured on")
     build.add_argument("--corpus", type=Path, metavar="DIR", help="photos to be searched (default: the training photos)")
     build.add_argument("--language", metavar="NAME", help="only captions whose lang is this")
     build.add_argument("--image-encoder", default="scratch", metavar="SPEC", help=SPECS + "; default %(default)s")
@@ -132,6 +138,8 @@ def _build(given: argparse.Namespace) -> None:
         given.images,
         given.captions,
         given.output,
+        captions_format=given.captions_format,
+        validation_captions=given.validation_captions,
         corpus=given.corpus,
         language=given.language,
         image_encoder=given.image_encoder,

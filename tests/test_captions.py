@@ -1,8 +1,15 @@
+import base64
+import io
+import json
+import tarfile
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
-from maker.data.captions import read_captions, select_language, select_split
+from maker.data.captions import open_captions, read_captions, select_language, select_split
+from maker.data.formats import recognise
+from maker.data.images import load_image
 from maker.data.items import read_embeddings, read_metadata
 from maker.data.rejects import Rejects
 from maker.data.splits import split_captions
@@ -45,9 +52,9 @@ def test_rows_that_cannot_be_used_are_rejected_by_line(tmp_path):
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        (b"", "no column 'image'"),
+        (b"", "the file is empty"),
         (b"image\tcaption\n", "no captions in it"),
-        (b"picture\tcaption\n1\tx\n", "found picture, caption"),
+        (b"picture\tcaption\n1\tx\n", "no column 'image'.*found picture, caption"),
         (b"image\tcaption\na.jpg\t\xff\xfe\n", "not UTF-8"),
     ],
 )
@@ -93,6 +100,86 @@ def test_an_image_in_two_splits_is_an_error(tmp_path):
     path = write(tmp_path / "c.tsv", "image\tsplit\tcaption\na\ttrain\tx\na\tval\ty\n")
     with pytest.raises(DataError, match="in both train and val, the first is a"):
         split_captions(read_captions(path, Rejects()), 0, path)
+
+
+def png(colour: str) -> bytes:
+    stream = io.BytesIO()
+    Image.new("RGB", (4, 4), colour).save(stream, "PNG")
+    return stream.getvalue()
+
+
+def test_flickr_tokens_are_recognised(tmp_path):
+    path = write(tmp_path / "Flickr8k.token.txt", "1.jpg#0\tA child .\n1.jpg#1\tA girl .\nbroken\n")
+    rejects = Rejects()
+    assert recognise(path) == "flickr"
+    assert [(c.image, c.text) for c in read_captions(path, rejects)] == [("1.jpg", "A child ."), ("1.jpg", "A girl .")]
+    assert rejects.rows == [("Flickr8k.token.txt", "line 3", "too few columns: 1")]
+
+
+def test_json_lines_are_recognised_and_may_hold_several_captions(tmp_path):
+    lines = ['{"file_name": "a.jpg", "captions": ["x", "y"], "split": "val"}', "{", '{"image": "b.jpg"}', "[1]"]
+    path, rejects = write(tmp_path / "c.jsonl", "\n".join(lines)), Rejects()
+    assert recognise(path) == "jsonl"
+    assert [(c.image, c.text, c.split) for c in read_captions(path, rejects)] == [("a.jpg", "x", "val"), ("a.jpg", "y", "val")]
+    assert [place for _, place, _ in rejects.rows] == ["line 2", "line 3", "line 4"]
+
+
+def test_coco_is_recognised_and_a_caption_of_no_image_is_rejected(tmp_path):
+    content = {
+        "images": [{"id": 7, "file_name": "COCO_7.jpg"}],
+        "annotations": [{"image_id": 7, "caption": "a cat"}, {"image_id": 8, "caption": "lost"}],
+    }
+    path, rejects = write(tmp_path / "captions.json", json.dumps(content, indent=1)), Rejects()
+    assert recognise(path) == "coco"
+    assert [(c.image, c.text) for c in read_captions(path, rejects)] == [("COCO_7.jpg", "a cat")]
+    assert rejects.rows == [("captions.json", "annotation 2", "no image named")]
+    write(path, '{"images": [],\n "x": 1}')
+    with pytest.raises(DataError, match="missing 'annotations'"):
+        read_captions(path, Rejects())
+
+
+def test_easynlp_images_are_unpacked_once(tmp_path, monkeypatch):
+    lines = [f"a {colour} tile\t{base64.b64encode(png(colour)).decode()}" for colour in ("red", "blue")]
+    path, rejects = write(tmp_path / "train.tsv", "\n".join([*lines, "bad\t!!", "\t" + lines[0].split("\t")[1]]) + "\n"), Rejects()
+    assert recognise(path) == "easynlp"
+    source = open_captions(path, None, tmp_path / "unpacked", rejects)
+    assert [c.text for c in source.captions] == ["a red tile", "a blue tile"]
+    assert load_image(source.images / source.captions[1].image)[0, 0].tolist() == [0, 0, 255]
+    assert [place for _, place, _ in rejects.rows] == ["row 3", "row 4"]
+    path.write_text("gone")
+    assert open_captions(path, None, tmp_path / "unpacked", Rejects(), "easynlp").captions == source.captions
+
+
+def test_webdataset_shards_are_read_together(tmp_path):
+    for number, colour in enumerate(("red", "blue")):
+        with tarfile.open(tmp_path / f"train-00{number}.tar", "w") as shard:
+            caption = f"a {colour} tile".encode() if number else json.dumps({"caption": [f"a {colour} tile", "second"]}).encode()
+            for name, content in (("k.png", png(colour)), ("k.txt" if number else "k.json", caption)):
+                member = tarfile.TarInfo(name)
+                member.size = len(content)
+                shard.addfile(member, io.BytesIO(content))
+    source = open_captions(tmp_path / "train-000.tar", None, tmp_path / "unpacked", Rejects())
+    assert source.format == "webdataset"
+    assert [c.text for c in source.captions] == ["a red tile", "second", "a blue tile"]
+    assert len({c.image for c in source.captions}) == 2
+
+
+def test_parquet_rows_hold_image_bytes(tmp_path):
+    pyarrow = pytest.importorskip("pyarrow")
+    from pyarrow import parquet
+
+    table = pyarrow.table({"image": [{"bytes": png("red"), "path": "x"}, {"bytes": None, "path": "y"}], "text": ["a red tile", "none"]})
+    parquet.write_table(table, tmp_path / "c.parquet")
+    rejects = Rejects()
+    source = open_captions(tmp_path / "c.parquet", None, tmp_path / "unpacked", rejects)
+    assert [c.text for c in source.captions] == ["a red tile"]
+    assert rejects.rows == [("c.parquet", "row 2", "image is not bytes")]
+
+
+def test_a_file_that_names_its_images_needs_their_folder(tmp_path):
+    path = write(tmp_path / "c.tsv", "image\tcaption\na\tb\n")
+    with pytest.raises(DataError, match="pass --images DIR"):
+        open_captions(path, None, tmp_path / "unpacked", Rejects())
 
 
 def test_metadata_are_a_line_an_item(tmp_path):

@@ -1,109 +1,88 @@
-"""Captions files: TSV or CSV with a header that names `image` and `caption`, and where known `split` and `lang`."""
+"""Captions, whatever file they come in."""
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Sequence
-from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
+from dataclasses import dataclass, replace
+from pathlib import Path
 
+from maker.data import packed, tabular
+from maker.data.caption import TRAIN, VALIDATION, Caption, split_name
+from maker.data.formats import PACKED, recognise
+from maker.data.json_captions import read_coco, read_jsonl
 from maker.data.rejects import Rejects
 from maker.errors import DataError
 
-NAMES = {
-    "image": ("image", "image_path", "file", "file_name", "filename", "path"),
-    "caption": ("caption", "text", "sentence"),
-    "split": ("split",),
-    "lang": ("lang", "language"),
-}
-TRAIN, VALIDATION = "train", "val"
-SPLIT_NAMES = {"validation": VALIDATION, "valid": VALIDATION, "dev": VALIDATION, "training": TRAIN}
-csv.field_size_limit(1 << 30)
+__all__ = ["TRAIN", "VALIDATION", "Caption", "CaptionFile", "open_captions", "read_captions", "select_language", "select_split"]
 
 
 @dataclass(frozen=True)
-class Caption:
-    """A sentence about an image.
+class CaptionFile:
+    """Captions and where their images are.
 
     Attributes:
-        image: Path relative to the images' folder, with forward slashes.
-        text: The sentence.
-        split: `train`, `val`, or another name of the file's own; empty where the file has none.
-        language: The file's name of it; empty where the file has none.
-        line: Line in the file, from 1.
+        captions: At least one.
+        images: The folder that the images' paths are relative to.
+        format: Which format the file has.
     """
 
-    image: str
-    text: str
-    split: str
-    language: str
-    line: int
+    captions: list[Caption]
+    images: Path
+    format: str
 
 
-def read_captions(path: Path, rejects: Rejects) -> list[Caption]:
-    """Reads a captions file.
-
-    A `.csv` is read with quoting, anything else as tab-separated values without. The header is found by its names.
+def open_captions(path: Path, images: Path | None, unpack_to: Path, rejects: Rejects, format: str = "auto") -> CaptionFile:
+    """Reads a captions file; images that it holds itself are unpacked, once.
 
     Args:
-        path: The file, UTF-8.
-        rejects: Gets the rows that are left out: too few columns, no image or no caption.
+        path: The file, or one of several numbered WebDataset shards.
+        images: Folder of the images, for formats that name them.
+        unpack_to: Folder for the images of formats that hold them.
+        rejects: Gets the rows that are left out.
+        format: A name of `formats.FORMATS`, or `auto` to recognise it by content.
 
     Raises:
-        DataError: The file is missing, empty, not UTF-8, or has no column for images or captions.
+        DataError: The file cannot be read, or names images and no folder is given.
     """
-    if not path.is_file():
-        raise DataError(f"{path}: no such captions file")
-    comma = path.suffix.lower() == ".csv"
-    captions = []
-    try:
-        with open(path, encoding="utf-8-sig", newline="") as file:
-            reader = csv.reader(file, delimiter="," if comma else "\t", quoting=csv.QUOTE_MINIMAL if comma else csv.QUOTE_NONE)
-            columns = _columns(path, next(reader, []))
-            for row in reader:
-                if not row:
-                    continue
-                caption = _caption(row, columns, reader.line_num)
-                if isinstance(caption, str):
-                    rejects.add(path.name, caption, f"line {reader.line_num}")
-                else:
-                    captions.append(caption)
-    except UnicodeDecodeError as error:
-        raise DataError(f"{path}: not UTF-8 ({error.reason} at byte {error.start}); convert the file to UTF-8") from error
-    except csv.Error as error:
-        raise DataError(f"{path}: line {reader.line_num}: {error}") from error
+    chosen = recognise(path) if format == "auto" else format
+    if chosen in PACKED:
+        captions = packed.unpack(path, chosen, unpack_to, rejects)
+        return CaptionFile(captions, unpack_to, chosen)
+    if images is None:
+        raise DataError(f"{path}: a {chosen} file names its images; pass --images DIR, the folder that they are in")
+    return CaptionFile(read_captions(path, rejects, chosen), images, chosen)
+
+
+def read_captions(path: Path, rejects: Rejects, format: str = "auto") -> list[Caption]:
+    """Reads a captions file that names its images.
+
+    Args:
+        path: The file.
+        rejects: Gets the rows that are left out, with their line.
+        format: `tsv`, `csv`, `flickr`, `jsonl` or `coco`; `auto` recognises it by content.
+
+    Raises:
+        DataError: The file is missing, empty, of another format, or damaged.
+    """
+    chosen = recognise(path) if format == "auto" else format
+    if chosen in ("tsv", "csv"):
+        captions = tabular.read_table(path, "\t" if chosen == "tsv" else ",", rejects)
+    elif chosen == "flickr":
+        captions = tabular.read_flickr_tokens(path, rejects)
+    elif chosen == "jsonl":
+        captions = read_jsonl(path, rejects)
+    elif chosen == "coco":
+        captions = read_coco(path, rejects)
+    else:
+        raise DataError(f"{path}: a {chosen} file holds its images itself; it can be built from, not evaluated with")
     if not captions:
         raise DataError(f"{path}: no captions in it")
     return captions
 
 
-def _columns(path: Path, header: Sequence[str]) -> dict[str, int]:
-    names = [name.strip().lower() for name in header]
-    columns = {}
-    for wanted, synonyms in NAMES.items():
-        for name in synonyms:
-            if name in names:
-                columns[wanted] = names.index(name)
-                break
-    for wanted in ("image", "caption"):
-        if wanted not in columns:
-            found = ", ".join(names) or "nothing"
-            raise DataError(f"{path}: line 1: no column {wanted!r}; expected a header with 'image' and 'caption', found {found}")
-    return columns
-
-
-def _caption(row: Sequence[str], columns: dict[str, int], line: int) -> Caption | str:
-    """The caption in a row, or why there is none."""
-    if len(row) <= max(columns["image"], columns["caption"]):
-        return f"too few columns: {len(row)}"
-    cells = {name: row[at].strip() if at < len(row) else "" for name, at in columns.items()}
-    if not cells["image"]:
-        return "no image named"
-    if not cells["caption"]:
-        return "empty caption"
-    split = cells.get("split", "").lower()
-    image = str(PurePosixPath(cells["image"].replace("\\", "/")))
-    return Caption(image, cells["caption"], SPLIT_NAMES.get(split, split), cells.get("lang", "").lower(), line)
+def as_split(captions: Sequence[Caption], split: str) -> list[Caption]:
+    """The captions, all of one split."""
+    return [replace(caption, split=split) for caption in captions]
 
 
 def select_language(captions: list[Caption], language: str | None, path: Path) -> list[Caption]:
@@ -129,8 +108,7 @@ def select_split(captions: list[Caption], split: str | None, path: Path) -> list
     """
     if split is None:
         return captions
-    wanted = SPLIT_NAMES.get(split, split)
-    chosen = [c for c in captions if c.split == wanted]
+    chosen = [c for c in captions if c.split == split_name(split)]
     if not chosen:
         held = ", ".join(sorted({c.split for c in captions} - {""})) or "no split column"
         raise DataError(f"{path}: no captions of split {split!r}; the file has {held}")

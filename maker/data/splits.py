@@ -6,7 +6,7 @@ import random
 from dataclasses import dataclass
 from pathlib import Path
 
-from maker.data.captions import TRAIN, VALIDATION, Caption
+from maker.data.caption import TRAIN, VALIDATION, Caption
 from maker.errors import DataError
 
 HELD_OUT = 0.1

@@ -15,6 +15,7 @@ from maker.progress import progress, say
 from maker.training.metrics import CUTS
 from task.core import BaseOptions
 from task.processor import SearchOptions
+from task.search import GraphEngine
 from task.text import TextSearcher, TextSearcherOptions
 
 WARM_UP = 20
@@ -41,10 +42,9 @@ def evaluate(searcher: Path, images: Path, captions: Path, split: str | None = N
     chosen = select_split(select_language(read_captions(captions, rejects), language, captions), split, captions)
     if not images.is_dir():
         raise DataError(f"{images}: no such folder of images")
+    held = _items(searcher)
     options = TextSearcherOptions(BaseOptions(str(searcher), num_threads=1), search_options=SearchOptions(max_results=max(CUTS)))
     with TextSearcher.create_from_options(options) as open_searcher:
-        engine = open_searcher.engine
-        held = {engine.item(i) for i in range(engine.manifest.items)}
         queries = [c for c in chosen if c.image.encode() in held]
         left_out = len(chosen) - len(queries)
         if not queries:
@@ -72,3 +72,12 @@ def evaluate(searcher: Path, images: Path, captions: Path, split: str | None = N
         "p50_ms": round(1e3 * float(np.median(times)), 3),
         "p99_ms": round(1e3 * float(np.percentile(times, 99)), 3),
     }
+
+
+def _items(searcher: Path) -> set[bytes]:
+    """The metadata of all items."""
+    engine = GraphEngine(BaseOptions(str(searcher)))
+    try:
+        return {engine.item(number) for number in range(engine.manifest.items)}
+    finally:
+        engine.close()

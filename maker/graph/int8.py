@@ -14,6 +14,7 @@ def int8_rows(rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     Returns:
         `(n, d)` int8 in `[-127, 127]` and `(n,)` float32 scales, each row's largest magnitude / 127; a row is about scale * codes.
     """
-    scales = (np.abs(rows).max(1) / 127.0).astype(np.float32)
-    steps = np.where(scales > 0, scales, 1.0)[:, None]
-    return np.rint(rows / steps).astype(np.int8), scales
+    scales = np.maximum(rows.max(1), -rows.min(1)).astype(np.float32) / np.float32(127)
+    inverse = np.where(scales > 0, 1.0 / np.where(scales > 0, scales, 1.0), 0.0).astype(np.float32)
+    scaled = rows * inverse[:, None]
+    return np.rint(scaled, out=scaled).astype(np.int8), scales

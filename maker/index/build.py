@@ -15,7 +15,7 @@ from maker.index.partition import assign_leaves, train_centroids
 
 EXACT_BELOW = 20_000  # ScaNN's guidance: brute force under 20k items (its docs/algorithms.md)
 CHUNK = 16  # rows that are picked together; the measurements are in `make bench`
-BLOCK = 65_536  # rows quantised at a time
+BLOCK = 8192  # rows handled at a time: what stays in the cache
 NORM_TOLERANCE = 1e-3
 
 

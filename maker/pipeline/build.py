@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeVar
 
 import numpy as np
 
-from maker.data.captions import Caption, read_captions, select_language
+from maker.data.captions import TRAIN, VALIDATION, Caption, CaptionFile, as_split, open_captions, select_language
+from maker.data.formats import FORMATS
 from maker.data.images import list_images
 from maker.data.rejects import Rejects
 from maker.data.splits import Splits, split_captions
@@ -21,6 +23,7 @@ from maker.files import refuse_overwrite
 from maker.pipeline.index import IndexSettings, Queries, write_index
 from maker.pipeline.report import BuildReport, file_lines, line
 from maker.pipeline.training_stage import EncoderFiles, train_encoder
+from maker.progress import say
 from maker.training.metrics import ranks, recall
 from maker.training.options import options_for
 
@@ -30,10 +33,12 @@ T = TypeVar("T")
 
 
 def build(
-    images: Path,
+    images: Path | None,
     captions: Path,
     output: Path,
     *,
+    captions_format: str = "auto",
+    validation_captions: Path | None = None,
     corpus: Path | None = None,
     language: str | None = None,
     image_encoder: str = SCRATCH,
@@ -46,9 +51,11 @@ def build(
     """Trains on images and captions, embeds a folder, indexes it and writes the searcher.
 
     Args:
-        images: Folder of the training photos; the captions name them relative to it.
+        images: Folder of the training photos; the captions name them relative to it. None where the captions file holds them.
         captions: Captions file.
         output: The searcher to write.
+        captions_format: A name of `maker.data.formats.FORMATS`, or `auto` to recognise it by content.
+        validation_captions: A file whose captions are all of the validation split.
         corpus: Folder to be searched; `images` where None.
         language: Only captions of this language.
         image_encoder: Spec of the image tower.
@@ -70,7 +77,8 @@ def build(
     work = work_dir or output.with_suffix(".work")
     rejects, options = Rejects(), options_for(kind == SCRATCH, **(training or {}))
     try:
-        chosen = select_language(read_captions(captions, rejects), language, captions)
+        source = _open(captions, validation_captions, images, captions_format, work, rejects)
+        chosen, images = select_language(source.captions, language, captions), source.images
         known = list_images(images)
         searched = list_images(corpus) if corpus else known
         splits = split_captions(_of_known_images(chosen, set(known), captions, rejects), options.seed, captions)
@@ -108,6 +116,23 @@ def build(
         line("time", f"{figures['seconds']} s"),
     ]
     return BuildReport(figures, lines)
+
+
+def _open(captions: Path, validation: Path | None, images: Path | None, format: str, work: Path, rejects: Rejects) -> CaptionFile:
+    """The captions, with those of the validation file behind them."""
+    folder = work / "unpacked"
+    source = open_captions(captions, images, folder / "captions", rejects, format)
+    say(f"{captions}: {len(source.captions)} captions, {FORMATS[source.format]}")
+    if validation is None:
+        return source
+    held_out = open_captions(validation, images, folder / "validation", rejects, format)
+    if held_out.images == source.images:
+        joined, parent = [*as_split(source.captions, TRAIN), *as_split(held_out.captions, VALIDATION)], source.images
+    else:  # both hold their images, unpacked side by side
+        sides = ((source, TRAIN), (held_out, VALIDATION))
+        joined = [replace(c, image=f"{s.images.name}/{c.image}") for s, split in sides for c in as_split(s.captions, split)]
+        parent = folder
+    return CaptionFile(joined, parent, source.format)
 
 
 def _of_known_images(captions: list[Caption], known: set[str], path: Path, rejects: Rejects) -> list[Caption]:

@@ -33,8 +33,8 @@ class ModelFile:
         self.name, self.path, self.content = self._file.name, self._file.path, self._file.content
         found = bytes(self.content[4:8])
         if found != TFLITE_IDENTIFIER:
-            self.close()
             problem = f"bytes 4 to 8 are {found!r}, expected {TFLITE_IDENTIFIER!r}" if len(self.content) else "the file is empty"
+            self.close()
             raise InvalidArgumentError(f"{self.name}: The model is not a valid Flatbuffer buffer: {problem}.")
         try:
             self.entries = archive.locate(self.content)

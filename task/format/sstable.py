@@ -17,6 +17,7 @@ from typing import IO
 
 from . import snappy, varint
 from .crc32c import crc32c, mask, unmask
+from .sstable_block import Block, BlockError, BlockWriter, shared_prefix
 
 BLOCK_BYTES = 4096  # a block is closed when it has grown to this
 RESTART_INTERVAL = 16  # entries from one whole key to the next
@@ -70,7 +71,7 @@ def write(entries: Iterable[tuple[bytes, bytes]], target: IO[bytes], compress: C
         position += size + TRAILER.size
         return varint.encode(start) + varint.encode(size)
 
-    block, index = _BlockWriter(RESTART_INTERVAL), _BlockWriter(1)
+    block, index = BlockWriter(RESTART_INTERVAL), BlockWriter(1)
     last: bytes | None = None
     handle: bytes | None = None  # of a block whose end key waits for the next block's first key
     for key, value in entries:
@@ -82,10 +83,10 @@ def write(entries: Iterable[tuple[bytes, bytes]], target: IO[bytes], compress: C
         block.add(key, value)
         last = key
         if block.size >= BLOCK_BYTES:
-            handle, block = put(block.finish()), _BlockWriter(RESTART_INTERVAL)
+            handle, block = put(block.finish()), BlockWriter(RESTART_INTERVAL)
     if block.last:
         handle = put(block.finish())
-    metaindex = put(_BlockWriter(RESTART_INTERVAL).finish())
+    metaindex = put(BlockWriter(RESTART_INTERVAL).finish())
     if handle is not None and last is not None:
         index.add(_successor(last), handle)
     footer = (metaindex + put(index.finish())).ljust(FOOTER_BYTES - len(MAGIC), b"\0") + MAGIC
@@ -119,10 +120,10 @@ class SSTable:
             if not footer.endswith(MAGIC):
                 raise SSTableError("not an sstable (bad magic number)")
             _, at = _handle(footer, 0)
-            self._index = _Block(self._read(_handle(footer, at)[0]))
-        except SSTableError:
+            self._index = Block(self._read(_handle(footer, at)[0]))
+        except (SSTableError, BlockError) as error:
             self.close()
-            raise
+            raise SSTableError(str(error)) from error
 
     def __getitem__(self, key: bytes) -> memoryview:
         """The value of a key, in place where its block is not compressed.
@@ -131,23 +132,27 @@ class SSTable:
             KeyError: There is no such key.
             SSTableError: A block on the way to it is damaged.
         """
-        where = self._index.seek(key)
-        if where is None:
-            raise KeyError(key)
-        found = _Block(self._read(_handle(where[1], 0)[0])).seek(key)
+        try:
+            where = self._index.seek(key)
+            found = None if where is None else Block(self._read(_handle(where[1], 0)[0])).seek(key)
+        except BlockError as error:
+            raise SSTableError(str(error)) from error
         if found is None or found[0] != key:
             raise KeyError(key)
         return found[1]
 
     def __iter__(self) -> Iterator[tuple[bytes, memoryview]]:
         """All entries, in order; raises as `__getitem__` does."""
-        for _, where in self._index:
-            yield from _Block(self._read(_handle(where, 0)[0]))
+        try:
+            for _, where in self._index:
+                yield from Block(self._read(_handle(where, 0)[0]))
+        except BlockError as error:
+            raise SSTableError(str(error)) from error
 
     def close(self) -> None:
         """Lets go of the content."""
         self._view = memoryview(b"")
-        self._index = _Block(memoryview(_BlockWriter(1).finish()))
+        self._index = Block(memoryview(BlockWriter(1).finish()))
         with self._lock:
             self._unpacked.clear()
             self._unpacked_bytes = 0
@@ -187,99 +192,6 @@ class SSTable:
                 self._unpacked_bytes -= len(self._unpacked.popitem(last=False)[1])
 
 
-class _BlockWriter:
-    """A block under construction."""
-
-    def __init__(self, interval: int) -> None:
-        self._interval = interval
-        self._content = bytearray()
-        self._restarts = [0]
-        self._count = 0  # since the last restart
-        self.last = b""
-
-    @property
-    def size(self) -> int:
-        """Bytes that the block would take if it were closed now."""
-        return len(self._content) + 4 * len(self._restarts) + 4
-
-    def add(self, key: bytes, value: bytes) -> None:
-        """Appends an entry."""
-        shared = 0
-        if self._count < self._interval:
-            shared = _shared(self.last, key)
-        else:
-            self._restarts.append(len(self._content))
-            self._count = 0
-        for length in (shared, len(key) - shared, len(value)):
-            self._content += varint.encode(length)
-        self._content += key[shared:]
-        self._content += value
-        self._count += 1
-        self.last = key
-
-    def finish(self) -> bytes:
-        """The block's bytes."""
-        return bytes(self._content) + struct.pack(f"<{len(self._restarts) + 1}I", *self._restarts, len(self._restarts))
-
-
-class _Block:
-    """A block's entries, found by binary search over the restarts."""
-
-    def __init__(self, content: memoryview) -> None:
-        if len(content) < 4:
-            raise SSTableError(f"a block has {len(content)} bytes, expected at least 4")
-        (self._restarts,) = struct.unpack_from("<I", content, len(content) - 4)
-        self._end = len(content) - 4 - 4 * self._restarts
-        if self._end < 0:
-            raise SSTableError(f"a block of {len(content)} bytes has {self._restarts} restarts")
-        self._content = content
-
-    def seek(self, key: bytes) -> tuple[bytes, memoryview] | None:
-        """The first entry whose key is not below `key`; None where all are."""
-        low, high = 0, self._restarts - 1
-        while low < high:
-            middle = (low + high + 1) // 2
-            if self._entry(self._restart(middle), b"")[0] < key:
-                low = middle
-            else:
-                high = middle - 1
-        for found in self._from(self._restart(low) if self._restarts else self._end):
-            if found[0] >= key:
-                return found
-        return None
-
-    def __iter__(self) -> Iterator[tuple[bytes, memoryview]]:
-        return self._from(0)
-
-    def _from(self, at: int) -> Iterator[tuple[bytes, memoryview]]:
-        key = b""
-        while at < self._end:
-            key, value, at = self._entry(at, key)
-            yield key, value
-
-    def _restart(self, number: int) -> int:
-        return int(struct.unpack_from("<I", self._content, self._end + 4 * number)[0])
-
-    def _entry(self, at: int, previous: bytes) -> tuple[bytes, memoryview, int]:
-        """The entry at a place, and the place after it."""
-        content = self._content
-        lengths = content[at : at + 3] if at <= self._end else b""
-        if len(lengths) == 3 and max(lengths) < 128:
-            shared, rest, size = lengths
-            at += 3
-        else:
-            try:
-                shared, at = varint.decode(content, at)
-                rest, at = varint.decode(content, at)
-                size, at = varint.decode(content, at)
-            except varint.VarintError as error:
-                raise SSTableError(f"a block's entry is damaged ({error})") from error
-        value_at, end = at + rest, at + rest + size
-        if shared > len(previous) or end > self._end:
-            raise SSTableError(f"a block's entry shares {shared} of {len(previous)} bytes and ends at {end} of {self._end}")
-        return previous[:shared] + bytes(content[at:value_at]), content[value_at:end], end
-
-
 def _handle(content: bytes | memoryview, at: int) -> tuple[tuple[int, int], int]:
     """A block's start and size, and the place after them."""
     try:
@@ -290,18 +202,9 @@ def _handle(content: bytes | memoryview, at: int) -> tuple[tuple[int, int], int]
     return (start, size), at
 
 
-def _shared(a: bytes, b: bytes) -> int:
-    """How many bytes at the start are the same."""
-    limit = min(len(a), len(b))
-    for i in range(limit):
-        if a[i] != b[i]:
-            return i
-    return limit
-
-
 def _separator(last: bytes, following: bytes) -> bytes:
     """A short key in `[last, following)`."""
-    at = _shared(last, following)
+    at = shared_prefix(last, following)
     if at < min(len(last), len(following)) and last[at] < 255 and last[at] + 1 < following[at]:
         return last[:at] + bytes([last[at] + 1])
     return last

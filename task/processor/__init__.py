@@ -1,6 +1,16 @@
 """Options and results that tasks share."""
 
+from .embeddings import Embedding, EmbeddingResult, FeatureVector
 from .options import BoundingBox, EmbeddingOptions, SearchOptions
 from .results import NearestNeighbor, SearchResult
 
-__all__ = ["BoundingBox", "EmbeddingOptions", "NearestNeighbor", "SearchOptions", "SearchResult"]
+__all__ = [
+    "BoundingBox",
+    "Embedding",
+    "EmbeddingOptions",
+    "EmbeddingResult",
+    "FeatureVector",
+    "NearestNeighbor",
+    "SearchOptions",
+    "SearchResult",
+]

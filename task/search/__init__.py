@@ -1,5 +1,7 @@
 """Engines that answer queries; the file decides which one."""
 
+from .engine import Embedder, Engine
 from .graph import GraphEngine
+from .open import open_embedder, open_engine
 
-__all__ = ["GraphEngine"]
+__all__ = ["Embedder", "Engine", "GraphEngine", "open_embedder", "open_engine"]

@@ -55,6 +55,17 @@ class Engine(Embedder, Protocol):
     def user_info(self) -> str:
         """The builder's own text; bytes that are no UTF-8 are surrogates, as `os.fsdecode` has them."""
 
+    @property
+    def items(self) -> int:
+        """How many there are."""
+
+    def item(self, number: int) -> bytes:
+        """The metadata of an item in `[0, items)`.
+
+        Raises:
+            DamagedFileError: There is no such item.
+        """
+
     def search_text(self, query: str, max_results: int, num_leaves: int | None = None) -> SearchResult:
         """Finds the items nearest to a sentence; raises as `embed_text` does."""
 

@@ -162,6 +162,11 @@ class GraphEngine(GraphEmbedder):
             raise InvalidArgumentError(f"{self._file.name}: the query embedding has a value that is not finite.")
         return self.search("search_embedding", query[None], max_results)
 
+    @property
+    def items(self) -> int:
+        """How many there are."""
+        return self.manifest.items
+
     def search(self, signature: str, query: np.ndarray, max_results: int) -> SearchResult:
         """Runs a search signature and reads the metadata of what it found."""
         found = self._runners.run(signature, query)
@@ -187,7 +192,7 @@ class GraphEngine(GraphEmbedder):
     def _refuse(self, num_leaves: int | None) -> None:
         if num_leaves is not None:
             raise InvalidArgumentError(
-                f"{self._file.name}: num_leaves_to_search is fixed in this file's graph; choose it when building, or use an on-device ScaNN index."
+                f"{self._file.name}: num_leaves_to_search is fixed in this graph; only on-device ScaNN indexes take it at query time."
             )
 
 

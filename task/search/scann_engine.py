@@ -51,6 +51,19 @@ class ScannEngine:
         """The builder's own text; bytes that are no UTF-8 are surrogates."""
         return self._index.user_info
 
+    @property
+    def items(self) -> int:
+        """How many rows there are."""
+        return self._index.rows
+
+    def item(self, number: int) -> bytes:
+        """The metadata of a row.
+
+        Raises:
+            DamagedFileError: There is no such row.
+        """
+        return self._index.metadata(number)
+
     def embed_text(self, text: str) -> np.ndarray:
         """The `(d,)` float32 embedding of a sentence."""
         return self._embedder.embed_text(text)

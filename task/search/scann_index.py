@@ -110,6 +110,25 @@ class ScannIndex:
         except SSTableError as error:
             raise self._damaged(str(error)) from error
 
+    @property
+    def rows(self) -> int:
+        """How many there are, in all partitions."""
+        try:
+            return self._offsets[-1] + len(self._file.partition(self.num_leaves - 1))
+        except (SSTableError, ScannFileError) as error:
+            raise self._damaged(str(error)) from error
+
+    def metadata(self, row: int) -> bytes:
+        """What was stored with a row.
+
+        Raises:
+            DamagedFileError: There is no such row, or its block is damaged.
+        """
+        try:
+            return self._file.metadata(row)
+        except (SSTableError, ScannFileError) as error:
+            raise self._damaged(str(error)) from error
+
     def search(self, query: np.ndarray, max_results: int, num_leaves: int | None = None) -> SearchResult:
         """Finds the rows nearest to a query.
 

@@ -12,7 +12,8 @@ from ..core.base_options import BaseOptions
 from ..errors import InvalidArgumentError
 from ..processor.options import EmbeddingOptions, SearchOptions
 from ..processor.results import SearchResult
-from .graph import GraphEngine
+from .engine import Engine
+from .open import open_engine
 
 
 @dataclass
@@ -45,13 +46,7 @@ class Searcher:
         if options.embedding_options.quantize:
             raise InvalidArgumentError("Setting EmbeddingOptions.quantize = true is not allowed in searchers.")
         self._options = options
-        self._engine: GraphEngine | None = GraphEngine(options.base_options)
-        if options.embedding_options.l2_normalize and not self._engine.manifest.normalized:
-            self.close()
-            raise InvalidArgumentError(
-                "EmbeddingOptions.l2_normalize: this file's embeddings are not normalised, and its graph cannot be told to; "
-                "build it from normalised embeddings."
-            )
+        self._engine: Engine | None = open_engine(options.base_options, options.embedding_options, options.search_options)
 
     @property
     def options(self) -> SearcherOptions:
@@ -59,7 +54,7 @@ class Searcher:
         return self._options
 
     @property
-    def engine(self) -> GraphEngine:
+    def engine(self) -> Engine:
         """What answers the queries.
 
         Raises:
@@ -70,19 +65,24 @@ class Searcher:
         return self._engine
 
     def get_user_info(self) -> str:
-        """The text that the builder stored in the file; empty where there is none."""
-        return self.engine.manifest.user_info
+        """The text that the builder stored in the file; empty where there is none.
 
-    def search_embedding(self, vector: np.ndarray) -> SearchResult:
+        Bytes that are no UTF-8 are surrogates: `text.encode("utf-8", "surrogateescape")` gives them back.
+        """
+        return self.engine.user_info
+
+    def search_embedding(self, vector: np.ndarray, *, num_leaves_to_search: int | None = None) -> SearchResult:
         """Finds the items nearest to an embedding.
 
         Args:
             vector: `(d,)` float32, of the kind that the file's embedder makes; it is not normalised here.
+            num_leaves_to_search: For on-device ScaNN indexes, how many leaves to look into; as built where None.
 
         Raises:
-            InvalidArgumentError: Its length is not d, or a value is not finite.
+            InvalidArgumentError: Its length is not d, a value is not finite, or the file's leaves are fixed.
+            DamagedFileError: A part of the index that the query needs is damaged.
         """
-        return self.engine.search_embedding(vector, self._max_results())
+        return self.engine.search_embedding(vector, self._max_results(), num_leaves_to_search)
 
     def _max_results(self) -> int:
         self._options.search_options.check()

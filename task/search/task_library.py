@@ -145,8 +145,8 @@ class ImageInput:
             units = [u for u in tensors[0].get("process_units", []) if _is_normalization(u)] if tensors else []
             if len(units) != 1:
                 raise SearcherError(
-                    f"{name}: Input tensor has type kTfLiteFloat32: it requires specifying NormalizationOptions metadata to preprocess input "
-                    "images."
+                    f"{name}: Input tensor has type kTfLiteFloat32: it requires specifying NormalizationOptions metadata to preprocess "
+                    "input images."
                 )
             mean, std = (np.array(units[0]["options"].get(key, []), np.float32) for key in ("mean", "std"))
             if len(mean) != len(std) or len(mean) not in (1, CHANNELS) or not (np.isfinite(mean).all() and np.isfinite(std).all()):

@@ -107,7 +107,7 @@ def text_input(file: ModelFile, infos: Sequence[TensorInfo], outputs: int, subgr
     _require(file, infos, np.dtype(np.int32), "int32")
     if len(infos[0].shape) not in (1, 2) or infos[0].shape[:-1] not in ((), (1,)):
         raise InvalidArgumentError(f"{file.name}: the input tensor is of shape {infos[0].shape}, expected [1, length] or [length].")
-    unit = next((u for t in tensors[:1] for u in t.get("process_units", [])), {})
+    unit: dict[str, Any] = next((u for t in tensors[:1] for u in t.get("process_units", [])), {})
     if unit.get("options_type") != tflite_metadata.REGEX_TOKENIZER:
         raise InvalidArgumentError(f"{file.name}: the int32 input needs RegexTokenizerOptions in the TFLite Metadata, and there are none.")
     options = unit.get("options", {})

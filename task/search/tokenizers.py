@@ -13,6 +13,7 @@ PAD, START, UNKNOWN = "<PAD>", "<START>", "<UNKNOWN>"  # of a regex tokenizer's 
 CLS, SEP, UNK = "[CLS]", "[SEP]", "[UNK]"  # of BERT's
 MAX_WORD_BYTES = 100  # a longer word is unknown
 SPACES = frozenset("\t\n\f\r ")
+SPACE_CLASS = r"\t\n\f\r "
 LOWER_CASE = {code: code + 32 for code in range(ord("A"), ord("Z") + 1)}  # ASCII only, as in the Task Library
 IDEOGRAPHS = (
     (0x4E00, 0x9FFF),
@@ -30,11 +31,11 @@ class RegexTokenizer:
     """Splits at what a pattern matches; case counts."""
 
     def __init__(self, name: str, pattern: str, vocabulary: bytes) -> None:
-        """Reads the vocabulary: lines of a token, a space and its id.
+        r"""Reads the vocabulary: lines of a token, a space and its id.
 
         Args:
             name: What error messages call the model.
-            pattern: What lies between tokens. Classes such as `\\w` are ASCII's.
+            pattern: What lies between tokens. Classes such as `\w` are ASCII's.
             vocabulary: The file.
 
         Raises:
@@ -42,7 +43,7 @@ class RegexTokenizer:
             DamagedFileError: The vocabulary cannot be read, or lacks `<PAD>` or `<UNKNOWN>`.
         """
         try:
-            self._delimiter = re.compile(pattern, re.ASCII)
+            self._delimiter = re.compile(_without_vertical_tab(pattern), re.ASCII)
         except re.error as error:
             raise InvalidArgumentError(f"{name}: the tokenizer's pattern {pattern!r} cannot be used ({error}).") from error
         self._ids: dict[str, int] = {}
@@ -57,8 +58,7 @@ class RegexTokenizer:
             raise DamagedFileError(f"{name}: the vocabulary has no {missing[0]}.")
 
     def encode(self, text: str, length: int) -> list[int]:
-        """A text's ids, cut or padded to `length`; the Task Library ends a text at the first NUL."""
-        text = text.partition("\0")[0]
+        """A text's ids, cut or padded to `length`."""
         tokens, start = [], 0
         for match in self._delimiter.finditer(text):
             if match.end() > match.start():
@@ -113,7 +113,7 @@ class SentencePieceTokenizer:
             DamagedFileError: It is no SentencePiece model.
         """
         try:
-            import sentencepiece
+            import sentencepiece  # type: ignore[import-not-found, unused-ignore]
         except ImportError as error:
             raise InvalidArgumentError(f"{name}: the model's tokenizer is SentencePiece: pip install sentencepiece") from error
         self._processor: Any = sentencepiece.SentencePieceProcessor()
@@ -132,8 +132,23 @@ class SentencePieceTokenizer:
 
 
 def bert_pieces(tokenizer: WordPieceTokenizer | SentencePieceTokenizer, text: str) -> list[str]:
-    """A text's pieces as a BERT model takes them, ASCII letters in lower case, between `[CLS]` and `[SEP]`, not cut yet."""
-    return [CLS, *tokenizer.pieces(text.translate(LOWER_CASE)), SEP]
+    """A text's pieces as a BERT model takes them, ASCII letters in lower case, between `[CLS]` and `[SEP]`, not cut yet.
+
+    As in the Task Library, a text ends at its first NUL.
+    """
+    return [CLS, *tokenizer.pieces(text.partition("\0")[0].translate(LOWER_CASE)), SEP]
+
+
+def _without_vertical_tab(pattern: str) -> str:
+    r"""A pattern whose `\s` and `\S` mean what RE2, which the Task Library uses, means by them; Python's also know the vertical tab."""
+    result, within = "", False
+    for part in re.findall(r"\\.|.", pattern, re.DOTALL):
+        if part == r"\s" or (part == r"\S" and not within):
+            part = SPACE_CLASS if within else ("[^" if part == r"\S" else "[") + SPACE_CLASS + "]"
+        elif part in "[]":
+            within = part == "["
+        result += part
+    return result
 
 
 def _words(text: str) -> Iterator[str]:
@@ -158,8 +173,8 @@ def _stands_alone(character: str) -> bool:
 
 
 def _lines(content: bytes) -> list[str]:
-    """A vocabulary's lines, without the end of line of any system."""
+    """A vocabulary's lines; a carriage return is part of one, as in the Task Library."""
     lines = content.decode("utf-8", "replace").split("\n")
     if lines and not lines[-1]:
         lines.pop()
-    return [line.removesuffix("\r") for line in lines]
+    return lines

@@ -1,6 +1,7 @@
 """Search by an image."""
 
+from .image_embedder import ImageEmbedder, ImageEmbedderOptions
 from .image_searcher import ImageSearcher, ImageSearcherOptions
 from .tensor_image import TensorImage
 
-__all__ = ["ImageSearcher", "ImageSearcherOptions", "TensorImage"]
+__all__ = ["ImageEmbedder", "ImageEmbedderOptions", "ImageSearcher", "ImageSearcherOptions", "TensorImage"]

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from ..core.base_options import BaseOptions
-from ..errors import InvalidArgumentError
 from ..processor.options import BoundingBox, SearchOptions
 from ..processor.results import SearchResult
 from ..search.searcher import Searcher, SearcherOptions
-from .resize import resize
+from .query import query_pixels
 from .tensor_image import TensorImage
 
 
@@ -49,25 +49,26 @@ class ImageSearcher(Searcher):
         """Opens a searcher; raises as `create_from_file` does."""
         return cls(options)
 
-    def search(self, image: TensorImage, bounding_box: BoundingBox | None = None) -> SearchResult:
+    def search(
+        self, image: TensorImage, bounding_box: BoundingBox | None = None, *, num_leaves_to_search: int | None = None
+    ) -> SearchResult:
         """Finds the items nearest to an image.
 
         Args:
             image: The query, of any size.
             bounding_box: The region that is the query; the whole image where None.
+            num_leaves_to_search: For on-device ScaNN indexes, how many leaves to look into; as built where None.
 
         Returns:
             At most `search_options.max_results` neighbours, by ascending distance.
 
         Raises:
-            InvalidArgumentError: The file answers no images, or the box is not within the image.
+            InvalidArgumentError: The file answers no images, the box is not within the image, or the file's leaves are fixed.
+            DamagedFileError: A part of the index that the query needs is damaged.
         """
-        height, width = self.engine.image_size()
-        pixels = image.buffer
-        if bounding_box is not None:
-            box = bounding_box
-            right, bottom = box.origin_x + box.width, box.origin_y + box.height
-            if min(box.origin_x, box.origin_y) < 0 or min(box.width, box.height) < 1 or right > image.width or bottom > image.height:
-                raise InvalidArgumentError(f"Invalid crop coordinates. {box} is not within {image.width} x {image.height} pixels.")
-            pixels = pixels[box.origin_y : bottom, box.origin_x : right]
-        return self.engine.search_image(resize(pixels, height, width), self._max_results())
+        engine = self.engine
+        return engine.search_image(query_pixels(image, bounding_box, engine), self._max_results(), num_leaves_to_search)
+
+    def search_batch(self, images: Iterable[TensorImage], *, num_leaves_to_search: int | None = None) -> list[SearchResult]:
+        """Finds the items nearest to each of some images; arguments and errors are those of `search`."""
+        return [self.search(image, num_leaves_to_search=num_leaves_to_search) for image in images]

@@ -6,7 +6,10 @@ from functools import lru_cache
 
 import numpy as np
 
+from .resize_fixed import resize_fixed
+
 NAME = "triangle"  # how the manifest calls it
+BILINEAR = "bilinear"  # what Task Library models expect
 
 
 def resize(pixels: np.ndarray, height: int, width: int) -> np.ndarray:
@@ -33,6 +36,21 @@ def resize(pixels: np.ndarray, height: int, width: int) -> np.ndarray:
         tall = rows @ flat.astype(np.float32)
     both = columns @ tall.reshape(height, pixels.shape[1], -1)
     return np.clip(np.rint(both), 0, 255).astype(np.uint8)
+
+
+def resize_as(name: str, pixels: np.ndarray, height: int, width: int) -> np.ndarray:
+    """Stretches an image as an engine wants it.
+
+    Args:
+        name: `triangle`, as `resize` does, or `bilinear`, as the Task Library does.
+        pixels: `(h, w, 3)` uint8.
+        height: Rows wanted.
+        width: Columns wanted.
+
+    Returns:
+        `(height, width, 3)` uint8.
+    """
+    return resize_fixed(pixels, height, width) if name == BILINEAR else resize(pixels, height, width)
 
 
 def _apply_banded(rows: np.ndarray, flat: np.ndarray) -> np.ndarray:

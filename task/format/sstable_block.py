@@ -1,0 +1,114 @@
+"""A block of a sorted string table: entries whose keys share prefixes, and the places where a key is whole."""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Iterator
+
+from . import varint
+
+
+class BlockError(Exception):
+    """The block is damaged."""
+
+
+class BlockWriter:
+    """A block under construction."""
+
+    def __init__(self, interval: int) -> None:
+        self._interval = interval
+        self._content = bytearray()
+        self._restarts = [0]
+        self._count = 0  # since the last restart
+        self.last = b""
+
+    @property
+    def size(self) -> int:
+        """Bytes that the block would take if it were closed now."""
+        return len(self._content) + 4 * len(self._restarts) + 4
+
+    def add(self, key: bytes, value: bytes) -> None:
+        """Appends an entry."""
+        shared = 0
+        if self._count < self._interval:
+            shared = shared_prefix(self.last, key)
+        else:
+            self._restarts.append(len(self._content))
+            self._count = 0
+        for length in (shared, len(key) - shared, len(value)):
+            self._content += varint.encode(length)
+        self._content += key[shared:]
+        self._content += value
+        self._count += 1
+        self.last = key
+
+    def finish(self) -> bytes:
+        """The block's bytes."""
+        return bytes(self._content) + struct.pack(f"<{len(self._restarts) + 1}I", *self._restarts, len(self._restarts))
+
+
+class Block:
+    """A block's entries, found by binary search over the restarts."""
+
+    def __init__(self, content: memoryview) -> None:
+        if len(content) < 4:
+            raise BlockError(f"a block has {len(content)} bytes, expected at least 4")
+        (self._restarts,) = struct.unpack_from("<I", content, len(content) - 4)
+        self._end = len(content) - 4 - 4 * self._restarts
+        if self._end < 0:
+            raise BlockError(f"a block of {len(content)} bytes has {self._restarts} restarts")
+        self._content = content
+
+    def seek(self, key: bytes) -> tuple[bytes, memoryview] | None:
+        """The first entry whose key is not below `key`; None where all are."""
+        low, high = 0, self._restarts - 1
+        while low < high:
+            middle = (low + high + 1) // 2
+            if self._entry(self._restart(middle), b"")[0] < key:
+                low = middle
+            else:
+                high = middle - 1
+        for found in self._from(self._restart(low) if self._restarts else self._end):
+            if found[0] >= key:
+                return found
+        return None
+
+    def __iter__(self) -> Iterator[tuple[bytes, memoryview]]:
+        return self._from(0)
+
+    def _from(self, at: int) -> Iterator[tuple[bytes, memoryview]]:
+        key = b""
+        while at < self._end:
+            key, value, at = self._entry(at, key)
+            yield key, value
+
+    def _restart(self, number: int) -> int:
+        return int(struct.unpack_from("<I", self._content, self._end + 4 * number)[0])
+
+    def _entry(self, at: int, previous: bytes) -> tuple[bytes, memoryview, int]:
+        """The entry at a place, and the place after it."""
+        content = self._content
+        lengths = content[at : at + 3] if at <= self._end else b""
+        if len(lengths) == 3 and max(lengths) < 128:
+            shared, rest, size = lengths
+            at += 3
+        else:
+            try:
+                shared, at = varint.decode(content, at)
+                rest, at = varint.decode(content, at)
+                size, at = varint.decode(content, at)
+            except varint.VarintError as error:
+                raise BlockError(f"a block's entry is damaged ({error})") from error
+        value_at, end = at + rest, at + rest + size
+        if shared > len(previous) or end > self._end:
+            raise BlockError(f"a block's entry shares {shared} of {len(previous)} bytes and ends at {end} of {self._end}")
+        return previous[:shared] + bytes(content[at:value_at]), content[value_at:end], end
+
+
+def shared_prefix(a: bytes, b: bytes) -> int:
+    """How many bytes at the start are the same."""
+    limit = min(len(a), len(b))
+    for i in range(limit):
+        if a[i] != b[i]:
+            return i
+    return limit

@@ -1,0 +1,96 @@
+"""What text and image embedders have in common: options, life cycle and post-processing."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from types import TracebackType
+
+import numpy as np
+from typing_extensions import Self
+
+from ..core.base_options import BaseOptions
+from ..errors import InvalidArgumentError
+from ..processor import embeddings
+from ..processor.embeddings import Embedding, EmbeddingResult, FeatureVector
+from ..processor.options import EmbeddingOptions
+from . import engine as engines
+from .open import open_embedder
+
+
+@dataclass
+class EmbedderOptions:
+    """Options of an embedder.
+
+    Attributes:
+        base_options: Where the file is and how it is run.
+        embedding_options: How embeddings are post-processed.
+    """
+
+    base_options: BaseOptions
+    embedding_options: EmbeddingOptions = field(default_factory=EmbeddingOptions)
+
+
+class Embedder:
+    """Base of `TextEmbedder` and `ImageEmbedder`; safe to use from several threads, each with an interpreter of its own."""
+
+    def __init__(self, options: EmbedderOptions) -> None:
+        """Opens the file that the options name.
+
+        Raises:
+            InvalidArgumentError: An option or the model cannot be used.
+            MissingFileError: There is no such file.
+            SearcherError: The file is damaged or of a newer format.
+        """
+        self._options = options
+        self._engine: engines.Embedder | None = open_embedder(options.base_options, options.embedding_options)
+
+    @property
+    def options(self) -> EmbedderOptions:
+        """The options that the embedder was made with."""
+        return self._options
+
+    @property
+    def engine(self) -> engines.Embedder:
+        """What embeds.
+
+        Raises:
+            InvalidArgumentError: The embedder is closed.
+        """
+        if self._engine is None:
+            raise InvalidArgumentError("the embedder is closed.")
+        return self._engine
+
+    @property
+    def number_of_output_layers(self) -> int:
+        """How many embeddings a query gives."""
+        return 1
+
+    def get_embedding_dimension(self, output_index: int) -> int:
+        """Length of the embedding of an output; -1 where there is no such output."""
+        return self.engine.dimension if output_index == 0 else -1
+
+    def cosine_similarity(self, u: FeatureVector, v: FeatureVector) -> float:
+        """The cosine of the angle between two embeddings, in `[-1, 1]`; larger is more alike.
+
+        Raises:
+            InvalidArgumentError: One is quantised and the other is not, their lengths differ, or one has no direction.
+        """
+        return embeddings.cosine_similarity(u, v)
+
+    def _result(self, vector: np.ndarray) -> EmbeddingResult:
+        value = embeddings.quantize(vector) if self._options.embedding_options.quantize else vector
+        return EmbeddingResult([Embedding(FeatureVector(value), 0)])
+
+    def close(self) -> None:
+        """Releases the file and the interpreters; a second call does nothing."""
+        if self._engine is not None:
+            self._engine.close()
+            self._engine = None
+
+    def __enter__(self) -> Self:
+        """Returns itself."""
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        """Closes the embedder."""
+        self.close()

@@ -1,0 +1,55 @@
+"""Embeds sentences."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from ..core.base_options import BaseOptions
+from ..processor.embeddings import EmbeddingResult
+from ..search.embedder import Embedder, EmbedderOptions
+
+
+@dataclass
+class TextEmbedderOptions(EmbedderOptions):
+    """Options of a `TextEmbedder`."""
+
+
+class TextEmbedder(Embedder):
+    """Embeds sentences, with an encoder file, a searcher file or a Task Library model.
+
+    ```python
+    with TextEmbedder.create_from_file("encoder.tflite") as embedder:
+        (a,), (b,) = (embedder.embed(text).embeddings for text in ("a cat", "a kitten"))
+        print(embedder.cosine_similarity(a.feature_vector, b.feature_vector))
+    ```
+    """
+
+    @classmethod
+    def create_from_file(cls, file_path: str) -> TextEmbedder:
+        """Opens an embedder with default options.
+
+        Raises:
+            InvalidArgumentError: It is no TFLite model, or none that embeds.
+            MissingFileError: There is no such file.
+            SearcherError: The file is damaged or of a newer format.
+        """
+        return cls.create_from_options(TextEmbedderOptions(BaseOptions(file_path)))
+
+    @classmethod
+    def create_from_options(cls, options: TextEmbedderOptions) -> TextEmbedder:
+        """Opens an embedder; raises as `create_from_file` does."""
+        return cls(options)
+
+    def embed(self, text: str) -> EmbeddingResult:
+        """Embeds a sentence.
+
+        Args:
+            text: What lies beyond the length that the file reads is ignored. It may be empty.
+
+        Returns:
+            One embedding, `(d,)` float32, or int8 stored as uint8 where `embedding_options.quantize` is set.
+
+        Raises:
+            InvalidArgumentError: The file embeds no text, or `text` is no str.
+        """
+        return self._result(self.engine.embed_text(text))

@@ -1,0 +1,60 @@
+"""Embeds images."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from ..core.base_options import BaseOptions
+from ..processor.embeddings import EmbeddingResult
+from ..processor.options import BoundingBox
+from ..search.embedder import Embedder, EmbedderOptions
+from .query import query_pixels
+from .tensor_image import TensorImage
+
+
+@dataclass
+class ImageEmbedderOptions(EmbedderOptions):
+    """Options of an `ImageEmbedder`."""
+
+
+class ImageEmbedder(Embedder):
+    """Embeds images, with an encoder file, a searcher file or a Task Library model.
+
+    ```python
+    with ImageEmbedder.create_from_file("encoder.tflite") as embedder:
+        (embedding,) = embedder.embed(TensorImage.create_from_file("query.jpg")).embeddings
+        print(embedding.feature_vector.value)
+    ```
+    """
+
+    @classmethod
+    def create_from_file(cls, file_path: str) -> ImageEmbedder:
+        """Opens an embedder with default options.
+
+        Raises:
+            InvalidArgumentError: It is no TFLite model, or none that embeds.
+            MissingFileError: There is no such file.
+            SearcherError: The file is damaged or of a newer format.
+        """
+        return cls.create_from_options(ImageEmbedderOptions(BaseOptions(file_path)))
+
+    @classmethod
+    def create_from_options(cls, options: ImageEmbedderOptions) -> ImageEmbedder:
+        """Opens an embedder; raises as `create_from_file` does."""
+        return cls(options)
+
+    def embed(self, image: TensorImage, bounding_box: BoundingBox | None = None) -> EmbeddingResult:
+        """Embeds an image.
+
+        Args:
+            image: Of any size.
+            bounding_box: The region that is embedded; the whole image where None.
+
+        Returns:
+            One embedding, `(d,)` float32, or int8 stored as uint8 where `embedding_options.quantize` is set.
+
+        Raises:
+            InvalidArgumentError: The file embeds no images, or the box is not within the image.
+        """
+        engine = self.engine
+        return self._result(engine.embed_image(query_pixels(image, bounding_box, engine)))
