@@ -16,10 +16,13 @@ from typing import Any
 
 from maker.data.formats import FORMATS
 from maker.errors import MakerError
-from maker.training.options import SCRATCH, TrainingOptions
+from maker.training.options import RECIPES, SCRATCH, TrainingOptions
 from task.errors import TaskError
 
-SPECS = "tflite:PATH[#TENSOR] (a frozen TFLite model, or a tensor inside it) or scratch (a small CNN, trained here)"
+SPECS = (
+    "tflite:PATH[#TENSOR] (a frozen TFLite model, or a tensor inside it), keras:NAME, keras_file:PATH, saved_model:FOLDER, hub:HANDLE, "
+    "or scratch (a small CNN, trained here)"
+)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -68,9 +71,17 @@ def _add_build(verbs: Any) -> None:
     build.add_argument("--corpus", type=Path, metavar="DIR", help="photos to be searched (default: the training photos)")
     build.add_argument("--language", metavar="NAME", help="only captions whose lang is this")
     build.add_argument("--image-encoder", default="scratch", metavar="SPEC", help=SPECS + "; default %(default)s")
+    build.add_argument(
+        "--image-weights", default="imagenet", metavar="W", help="of a keras: model: imagenet, none or a file (default %(default)s)"
+    )
+    build.add_argument("--image-size", type=int, metavar="N", help="input height and width of a converted model (default: its own)")
+    build.add_argument("--pool", choices=("avg", "max", "gem"), default="avg", help="of a feature map (default %(default)s)")
     build.add_argument("--work-dir", type=Path, metavar="DIR", help="where stages keep their results (default: OUTPUT with suffix .work)")
     _add_output(build)
     training = build.add_argument_group("training")
+    training.add_argument(
+        "--recipe", choices=tuple(RECIPES), default="default", help="where the defaults below are from (default %(default)s)"
+    )
     for option in fields(TrainingOptions):
         flag = "--" + option.name.replace("_", "-")
         scratch = f", {SCRATCH[option.name]} from scratch" if option.name in SCRATCH else ""
@@ -132,6 +143,7 @@ def _add_inspect(verbs: Any) -> None:
 
 
 def _build(given: argparse.Namespace) -> None:
+    from maker.encoders.convert import ImageModelOptions
     from maker.pipeline import build
 
     report = build(
@@ -143,9 +155,11 @@ def _build(given: argparse.Namespace) -> None:
         corpus=given.corpus,
         language=given.language,
         image_encoder=given.image_encoder,
+        image_model=ImageModelOptions(weights=given.image_weights, size=given.image_size, pool=given.pool),
         work_dir=given.work_dir,
         overwrite=given.overwrite,
         user_info=given.user_info,
+        recipe=given.recipe,
         training={option.name: getattr(given, option.name) for option in fields(TrainingOptions)},
         index=_index_settings(given),
     )

@@ -8,7 +8,7 @@ from maker.encoders.tokenize import tokenize
 from maker.encoders.tokenizer import TokenizerSize
 from maker.errors import TrainingError
 from maker.graph.model import Model
-from maker.training.metrics import ranks, recall
+from maker.training.metrics import interval, nearest_positive_ranks, ranks, recall, retrieval
 from maker.training.options import TrainingOptions, options_for
 from maker.training.vocabulary import CaptionRows, build_vocabulary
 
@@ -36,6 +36,37 @@ def test_ranks_count_nearer_items_and_ties_by_half():
     queries = np.array([[3, 2, 1], [1, 1, 1]], np.float32)
     assert ranks(queries, items, np.array([1, 0])).tolist() == [1.0, 1.0]
     assert recall(np.array([0.0, 4.0, 9.0, 30.0])) == {"R@1": 25.0, "R@5": 50.0, "R@10": 75.0}
+
+
+def test_the_interval_holds_the_figure_and_narrows_with_more_images():
+    few, many = RNG.integers(0, 20, 100), RNG.integers(0, 20, 10_000)
+    for found in (few, many):
+        low, high = interval(found, np.arange(len(found)), 10)
+        assert low <= 100 * (found < 10).mean() <= high
+    widths = [np.diff(interval(found, np.arange(len(found)), 10))[0] for found in (few, many)]
+    assert widths[1] < widths[0] / 5
+
+
+def test_median_rank_and_reciprocal_rank_count_from_one():
+    figures = retrieval(np.array([0.0, 1.0, 3.0]), np.arange(3))
+    assert figures["median_rank"] == 2
+    assert figures["MRR"] == pytest.approx((1 + 1 / 2 + 1 / 4) / 3, abs=1e-4)
+
+
+def test_of_several_answers_the_nearest_counts():
+    items = np.array([[1, 0], [0.9, 0], [0, 1], [0.8, 0]], np.float32)
+    assert nearest_positive_ranks(np.eye(2, dtype=np.float32), items, np.array([1, 0, 1, 0])).tolist() == [1.0, 0.0]
+
+
+@pytest.mark.parametrize("loss", ["info_nce", "soft_targets", "sigmoid"])
+def test_every_loss_is_lower_where_captions_match_their_images(loss):
+    from maker.training.losses import Loss
+
+    images = np.linalg.qr(RNG.standard_normal((8, 8)))[0].astype(np.float32)
+    same = np.repeat(np.eye(8, dtype=np.float32), 2, axis=0)
+    matching, shuffled = np.repeat(images, 2, axis=0), np.repeat(np.roll(images, 1, axis=0), 2, axis=0)
+    of = Loss(loss)
+    assert float(of(matching, images, same)) < float(of(shuffled, images, same)) - 0.1
 
 
 def test_words_seen_too_seldom_are_not_in_the_vocabulary():

@@ -100,12 +100,13 @@ def embedder_manifest(path: str | Path) -> manifest.Manifest | None:
     return None if place is None else manifest.decode(content[place[0] : sum(place)])
 
 
-def image_tower(source: Source, tensor: str | None = None) -> Tower:
+def image_tower(source: Source, tensor: str | None = None, normalization: tuple[np.ndarray, np.ndarray] | None = None) -> Tower:
     """An image model as a tower.
 
     Args:
         source: The model; its first subgraph is taken.
         tensor: The tensor that is the embedding; the model's first output where None.
+        normalization: Mean and standard deviation of a float input; from its TFLite Metadata where None.
 
     Raises:
         EncoderError: It does not take one RGB image of a fixed size, or the tensor is neither float32 nor 8-bit with one scale.
@@ -126,7 +127,7 @@ def image_tower(source: Source, tensor: str | None = None) -> Tower:
         raise EncoderError(f"{source.path}: tensor {output.name!r} is {output.dtype}, expected float32, or 8 bits with one scale")
     mean = std = None
     if query.dtype == np.float32:
-        mean, std = _normalization(source)
+        mean, std = normalization or _normalization(source)
     return Tower("image", source, None, query, output, mean, std)
 
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from maker.encoders.convert import ImageModelOptions, convert, normalization
 from maker.encoders.embedder import Tower, image_tower
 from maker.encoders.layers import Layer, write_layers
 from maker.errors import EncoderError
@@ -13,7 +15,14 @@ from maker.graph.source import Source
 from maker.graph.subgraph import Subgraph
 
 SCRATCH = "scratch"
-KINDS = ("tflite", "keras", "hub", "saved_model", "keras_file", SCRATCH)
+FORMS = {
+    "tflite": "tflite:PATH[#TENSOR]",
+    "keras": "keras:NAME",
+    "keras_file": "keras_file:PATH",
+    "saved_model": "saved_model:FOLDER",
+    "hub": "hub:HANDLE",
+    SCRATCH: SCRATCH,
+}
 
 
 @dataclass(frozen=True)
@@ -32,24 +41,28 @@ def parse_spec(spec: str) -> tuple[str, str]:
     """Splits `kind:rest`; the rest is empty for `scratch`.
 
     Raises:
-        EncoderError: The kind is unknown or not available in this release.
+        EncoderError: The kind is unknown, or what belongs behind it is missing.
     """
     kind, _, rest = spec.partition(":")
-    if kind not in KINDS:
-        raise EncoderError(f"image encoder {spec!r}: unknown kind {kind!r}; expected one of {', '.join(KINDS)}")
-    if kind not in ("tflite", SCRATCH):
-        raise EncoderError(f"image encoder {spec!r}: {kind!r} is not available in this release; use tflite:PATH[#TENSOR] or scratch")
-    if kind == "tflite" and not rest:
-        raise EncoderError(f"image encoder {spec!r}: expected tflite:PATH[#TENSOR]")
+    if kind not in FORMS:
+        raise EncoderError(f"image encoder {spec!r}: unknown kind {kind!r}; expected one of {', '.join(FORMS.values())}")
+    if kind != SCRATCH and not rest:
+        raise EncoderError(f"image encoder {spec!r}: expected {FORMS[kind]}")
     return kind, rest
 
 
-def tflite_backbone(rest: str) -> Tower:
-    """The tower of `PATH[#TENSOR]`.
+def backbone(spec: str, options: ImageModelOptions, work: Path) -> Tower:
+    """The frozen tower of a spec other than `scratch`; converted models are kept in `work`.
 
     Raises:
-        EncoderError: The file is missing, no image model, or has no such tensor.
+        EncoderError: The model is missing, no image model, or cannot be converted.
     """
+    kind, rest = parse_spec(spec)
+    if kind != "tflite":
+        key = hashlib.sha256(repr((kind, rest, options)).encode()).hexdigest()[:16]
+        work.mkdir(parents=True, exist_ok=True)
+        converted = convert(kind, rest, options, work / f"model-{key}.tflite")
+        return image_tower(Source(converted.path), None, normalization(converted))
     path, _, tensor = rest.partition("#")
     if not Path(path).is_file():
         raise EncoderError(f"image encoder: no such file: {path}")

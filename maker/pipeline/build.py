@@ -17,6 +17,7 @@ from maker.data.rejects import Rejects
 from maker.data.splits import Splits, split_captions
 from maker.embedding.features import Features
 from maker.embedding.texts import embed_texts
+from maker.encoders.convert import ImageModelOptions
 from maker.encoders.image import SCRATCH, parse_spec
 from maker.errors import DataError
 from maker.files import refuse_overwrite
@@ -24,7 +25,7 @@ from maker.pipeline.index import IndexSettings, Queries, write_index
 from maker.pipeline.report import BuildReport, file_lines, line
 from maker.pipeline.training_stage import EncoderFiles, train_encoder
 from maker.progress import say
-from maker.training.metrics import ranks, recall
+from maker.training.metrics import nearest_positive_ranks, ranks, recall, retrieval
 from maker.training.options import options_for
 
 EXAMPLES = 5  # golden text queries
@@ -42,9 +43,11 @@ def build(
     corpus: Path | None = None,
     language: str | None = None,
     image_encoder: str = SCRATCH,
+    image_model: ImageModelOptions | None = None,
     work_dir: Path | None = None,
     overwrite: bool = False,
     user_info: str = "",
+    recipe: str = "default",
     training: Mapping[str, Any] | None = None,
     index: IndexSettings | None = None,
 ) -> BuildReport:
@@ -59,9 +62,11 @@ def build(
         corpus: Folder to be searched; `images` where None.
         language: Only captions of this language.
         image_encoder: Spec of the image tower.
+        image_model: Weights, size and pooling of a converted model.
         work_dir: Where stages keep their results; the output's name with suffix `.work` where None.
         overwrite: Replace an existing output.
         user_info: Text that `get_user_info` returns.
+        recipe: A name in `maker.training.options.RECIPES`.
         training: Fields of `TrainingOptions` that are not to have the defaults of the kind of image tower.
         index: What the index is asked for.
 
@@ -75,14 +80,14 @@ def build(
     refuse_overwrite(output, overwrite)
     kind, _ = parse_spec(image_encoder)
     work = work_dir or output.with_suffix(".work")
-    rejects, options = Rejects(), options_for(kind == SCRATCH, **(training or {}))
+    rejects, options = Rejects(), options_for(kind == SCRATCH, recipe, **(training or {}))
     try:
         source = _open(captions, validation_captions, images, captions_format, work, rejects)
         chosen, images = select_language(source.captions, language, captions), source.images
         known = list_images(images)
         searched = list_images(corpus) if corpus else known
         splits = split_captions(_of_known_images(chosen, set(known), captions, rejects), options.seed, captions)
-        files = train_encoder(images, known, splits, image_encoder, options, work, rejects)
+        files = train_encoder(images, known, splits, image_encoder, image_model or ImageModelOptions(), options, work, rejects)
         items = files.embed(corpus or images, searched, work, rejects)
         held_out = sorted({c.image for c in splits.validation})
         validated = items if corpus is None else files.embed(images, known if files.head else held_out, work, rejects) if held_out else None
@@ -154,13 +159,17 @@ def _validate(files: EncoderFiles, splits: Splits, embedded: Features) -> dict[s
         return {}
     images = sorted({c.image for c in captions})
     places = {image: place for place, image in enumerate(images)}
-    found = ranks(
-        embed_texts([c.text for c in captions], files.encoder),
-        np.asarray(embedded.values[[rows[image] for image in images]]),
-        np.array([places[c.image] for c in captions]),
-    )
-    how = f"text to image among the images of the {splits.how} validation split, exported towers, exact search"
-    return {"retrieval": {**recall(found), "queries": len(captions), "images": len(images), "how": how}}
+    queries = embed_texts([c.text for c in captions], files.encoder)
+    items = np.asarray(embedded.values[[rows[image] for image in images]])
+    targets = np.array([places[c.image] for c in captions])
+    found = ranks(queries, items, targets)
+    figures: dict[str, Any] = {**retrieval(found, targets), "queries": len(captions), "images": len(images)}
+    figures["image_to_text"] = recall(nearest_positive_ranks(items, queries, targets))
+    languages = np.array([c.language for c in captions])
+    if len(set(languages)) > 1:
+        figures["languages"] = {name: retrieval(found[languages == name], targets[languages == name]) for name in sorted(set(languages))}
+    figures["how"] = f"text to image among the images of the {splits.how} validation split, exported towers, exact search"
+    return {"retrieval": figures}
 
 
 def _spread(values: Sequence[T], count: int) -> list[T]:

@@ -24,13 +24,21 @@ def line(label: str, text: str) -> str:
     return f"{label:{LABEL}}{text}"
 
 
+def _recalls(figures: dict[str, Any]) -> str:
+    return "  ".join(f"{name} {figures[name]:.1f} %" for name in ("R@1", "R@5", "R@10"))
+
+
 def file_lines(manifest: Manifest, output: Path) -> list[str]:
     """What is said of any searcher that was written."""
     lines = []
     retrieval = manifest.report.get("retrieval")
     if retrieval:
-        figures = "  ".join(f"{name} {retrieval[name]:.1f} %" for name in ("R@1", "R@5", "R@10"))
-        lines.append(line("retrieval", f"{figures}  ({retrieval['queries']} held-out captions, {retrieval['images']} held-out images)"))
+        asked = f"{retrieval['queries']} held-out captions, {retrieval['images']} held-out images"
+        low, high = retrieval["R@10_interval"]
+        lines.append(line("retrieval", f"{_recalls(retrieval)}, 95 % interval {low:.1f} to {high:.1f}  ({asked})"))
+        for language, figures in retrieval.get("languages", {}).items():
+            lines.append(line("", f"{_recalls(figures)}  ({language or 'no language'})"))
+        lines.append(line("", f"{_recalls(retrieval['image_to_text'])}  (image to text)"))
     quality = manifest.report["index"]
     (name,) = [key for key in quality if key.startswith("index_recall")]
     index = manifest.index

@@ -15,7 +15,8 @@ from maker.data.splits import Splits
 from maker.embedding.features import Features, image_features
 from maker.embedding.pixels import image_pixels
 from maker.embedding.project import project, write_head
-from maker.encoders.image import SCRATCH, ImageEncoder, parse_spec, tflite_backbone
+from maker.encoders.convert import ImageModelOptions
+from maker.encoders.image import SCRATCH, ImageEncoder, backbone, parse_spec
 from maker.errors import DataError
 from maker.export.encoder_file import write_encoder
 from maker.training.options import TrainingOptions
@@ -51,7 +52,14 @@ class EncoderFiles:
 
 
 def train_encoder(
-    folder: Path, known: Sequence[str], splits: Splits, spec: str, options: TrainingOptions, work: Path, rejects: Rejects
+    folder: Path,
+    known: Sequence[str],
+    splits: Splits,
+    spec: str,
+    model: ImageModelOptions,
+    options: TrainingOptions,
+    work: Path,
+    rejects: Rejects,
 ) -> EncoderFiles:
     """Trains both towers.
 
@@ -60,6 +68,7 @@ def train_encoder(
         known: All image files in it.
         splits: Captions, each of a known image.
         spec: The image tower's.
+        model: How a model becomes an image tower.
         options: Rates and sizes.
         work: Where results are kept.
         rejects: Gets images that cannot be read.
@@ -67,7 +76,7 @@ def train_encoder(
     Raises:
         MakerError: An input cannot be used.
     """
-    kind, rest = parse_spec(spec)
+    kind, _ = parse_spec(spec)
     captioned = {c.image for c in (*splits.train, *splits.validation)}
     wanted = [image for image in known if image in captioned]
     inputs = [CACHE_VERSION, spec, asdict(options), _texts(splits.train), _texts(splits.validation), [_status(folder / i) for i in wanted]]
@@ -81,12 +90,12 @@ def train_encoder(
             trained = train_scratch(splits, {image: row for row, image in enumerate(readable)}, pixels, options)
             _write(trained, files.encoder, spec, splits)
         return files
-    tower = tflite_backbone(rest)
-    backbone = work / "backbone.tflite"
-    write_encoder(backbone, {"image": ImageEncoder(tower, [])}, {"image": tower.input_shape}, normalize=False, dimension=tower.dimension)
-    features = image_features(folder, known, backbone, work / "features", rejects)
-    key = _digest([*inputs, hashlib.sha256(backbone.read_bytes()).hexdigest()])
-    files = EncoderFiles(work / f"encoder-{key}.tflite", backbone, work / f"head-{key}.tflite")
+    tower = backbone(spec, model, work)
+    frozen = work / "backbone.tflite"
+    write_encoder(frozen, {"image": ImageEncoder(tower, [])}, {"image": tower.input_shape}, normalize=False, dimension=tower.dimension)
+    features = image_features(folder, known, frozen, work / "features", rejects)
+    key = _digest([*inputs, hashlib.sha256(frozen.read_bytes()).hexdigest()])
+    files = EncoderFiles(work / f"encoder-{key}.tflite", frozen, work / f"head-{key}.tflite")
     if not (files.encoder.exists() and files.head is not None and files.head.exists()):
         splits = _readable(splits, features.images)
         from maker.training.train import train_frozen

@@ -1,4 +1,4 @@
-"""Trains a dual encoder on captions and images; the only part of the builder that imports TensorFlow."""
+"""Trains a dual encoder on captions and images."""
 
 import os
 

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import os
 import tempfile
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Protocol
 
 import numpy as np
 import tensorflow as tf
 
+from maker.encoders.convert import convert_keras
 from maker.encoders.embedder import MOBILENET_MEAN, Tower, image_tower
 from maker.encoders.layers import EPSILON, GELU_SLOPE, Dense, Gelu, Layer, LayerNorm, Sum
 from maker.graph.source import Source
@@ -118,28 +117,8 @@ class ScratchCnn:
         """The trained network, converted to TFLite."""
         with tempfile.TemporaryDirectory() as folder:
             path = Path(folder, "scratch.tflite")
-            # By way of a SavedModel, because the converter leaves a Keras 3 model's variables unfrozen otherwise.
-            archive = tf.keras.export.ExportArchive()
-            archive.track(self._network)
-            signature = [tf.TensorSpec((1, CNN_SIZE, CNN_SIZE, 3), tf.float32)]
-            archive.add_endpoint("serve", lambda x: self._network(x, training=False), signature)
-            archive.write_out(folder, verbose=False)
-            with _quiet_native_log():
-                path.write_bytes(tf.lite.TFLiteConverter.from_saved_model(folder).convert())
+            convert_keras(self._network, path)
             return image_tower(Source(path))
-
-
-@contextmanager
-def _quiet_native_log() -> Iterator[None]:
-    """The converter's C++ logs to file descriptor 2 whatever Python says; errors come as exceptions all the same."""
-    kept = os.dup(2)
-    try:
-        with open(os.devnull, "wb") as nowhere:
-            os.dup2(nowhere.fileno(), 2)
-        yield
-    finally:
-        os.dup2(kept, 2)
-        os.close(kept)
 
 
 def _convolution(x: tf.Tensor, filters: int, stride: int) -> tf.Tensor:

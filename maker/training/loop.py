@@ -12,14 +12,12 @@ import tensorflow as tf
 from maker.errors import TrainingError
 from maker.progress import progress, say
 from maker.training.image_side import ImageSide, embed
-from maker.training.losses import info_nce
+from maker.training.losses import Loss
 from maker.training.metrics import ranks, recall
 from maker.training.options import TrainingOptions
 from maker.training.text_side import TextSide
 from maker.training.vocabulary import CaptionRows
 
-START_TEMPERATURE = 0.07
-HOTTEST, COLDEST = 1.0, 0.01  # bounds of the temperature (CLIP's; Radford et al., 2021, section 2.5)
 FINAL_RATE = 0.02  # of the peak
 CLIP_NORM = 5.0
 
@@ -59,8 +57,8 @@ def fit(text: TextSide, image: ImageSide, train: Side, validation: Side | None, 
     rng = np.random.default_rng(options.seed)
     batch = min(options.batch_size, len(by_image))
     steps = _rounds(by_image, options.captions_per_image) * (len(by_image) // batch)
-    log_scale = tf.Variable(np.float32(-np.log(START_TEMPERATURE)), name="log_scale")
-    trained = [*text.variables, *image.variables, log_scale]
+    loss_of = Loss(options.loss)
+    trained = [*text.variables, *image.variables, *loss_of.variables]
     averaged = _Average([*trained, *image.untrained], options.ema)
     decayed = {id(v) for v in (*text.decayed, *image.decayed)}
     optimizer = _optimizer(options, steps, trained, decayed)
@@ -68,11 +66,10 @@ def fit(text: TextSide, image: ImageSide, train: Side, validation: Side | None, 
     @tf.function(reduce_retracing=True)
     def step(images: tf.Tensor, rows: tf.Tensor, weights: tf.Tensor, same: tf.Tensor) -> tf.Tensor:
         with tf.GradientTape() as tape:
-            similarities = tf.matmul(text.forward(rows, weights, True), image.forward(images, True), transpose_b=True)
-            loss = info_nce(similarities * tf.exp(log_scale), same)
+            loss = loss_of(text.forward(rows, weights, True), image.forward(images, True), same)
         gradients = tape.gradient(loss, trained)
         optimizer.apply_gradients([(tf.convert_to_tensor(g), v) for g, v in zip(gradients, trained, strict=True)])
-        log_scale.assign(tf.clip_by_value(log_scale, -np.log(HOTTEST), -np.log(COLDEST)))
+        loss_of.keep_in_bounds()
         averaged.update()
         return loss
 
@@ -87,7 +84,7 @@ def fit(text: TextSide, image: ImageSide, train: Side, validation: Side | None, 
             losses.append(float(step(*map(tf.constant, arguments))))
         if not np.isfinite(losses).all():
             raise TrainingError(f"epoch {epoch}: the loss is not finite; lower --learning-rate ({options.learning_rate})")
-        entry = {"epoch": epoch, "loss": round(float(np.mean(losses)), 4), "temperature": round(float(np.exp(-log_scale.numpy())), 4)}
+        entry = {"epoch": epoch, "loss": round(float(np.mean(losses)), 4), "temperature": round(loss_of.temperature, 4)}
         with averaged:
             if validation is not None:
                 entry |= measure(text, image, validation)

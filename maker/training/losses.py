@@ -1,21 +1,79 @@
-"""Losses over a batch's similarities."""
+"""Losses over a batch of captions and images, each embedding of norm 1."""
 
 from __future__ import annotations
 
+import numpy as np
 import tensorflow as tf
 
 IMAGE_TO_TEXT = 0.2  # weight beside text to image, which is what a searcher is asked
+SOFT_TEMPERATURE = 0.05
+START_TEMPERATURE = 0.07
+SIGMOID_START = 10.0, -10.0  # scale and bias (Zhai et al., ICCV 2023, section 3.2)
+HOTTEST, COLDEST = 1.0, 0.01  # bounds of the temperature (CLIP's; Radford et al., 2021, section 2.5)
 
 
-def info_nce(similarities: tf.Tensor, same: tf.Tensor) -> tf.Tensor:
-    """InfoNCE in both directions (van den Oord et al., 2018) in which every caption of an image is a positive of it.
+class Loss:
+    """A loss with its learnt temperature, and for `sigmoid` its bias.
 
-    Args:
-        similarities: `[captions, images]` float32, divided by the temperature.
-        same: `[captions, images]` float32: 1 where the caption describes the image.
+    Attributes:
+        variables: What is trained with the towers.
     """
-    to_image = tf.nn.softmax_cross_entropy_with_logits(same / tf.reduce_sum(same, 1, keepdims=True), similarities)
-    to_text = tf.nn.softmax_cross_entropy_with_logits(
-        tf.transpose(same / tf.reduce_sum(same, 0, keepdims=True)), tf.transpose(similarities)
-    )
+
+    def __init__(self, name: str) -> None:
+        """Takes `info_nce`, `soft_targets` or `sigmoid`."""
+        self._name = name
+        scale, bias = SIGMOID_START if name == "sigmoid" else (1 / START_TEMPERATURE, 0.0)
+        self._log_scale = tf.Variable(np.float32(np.log(scale)), name="log_scale")
+        self._bias = tf.Variable(np.float32(bias), name="bias")
+        self.variables = {"info_nce": [self._log_scale], "soft_targets": [], "sigmoid": [self._log_scale, self._bias]}[name]
+
+    def __call__(self, texts: tf.Tensor, images: tf.Tensor, same: tf.Tensor) -> tf.Tensor:
+        """The loss of a batch.
+
+        Args:
+            texts: `[captions, d]` float32.
+            images: `[images, d]` float32.
+            same: `[captions, images]` float32: 1 where the caption describes the image.
+        """
+        similarities = tf.matmul(texts, images, transpose_b=True)
+        if self._name == "soft_targets":
+            return _soft_targets(similarities, texts, images, same)
+        if self._name == "sigmoid":
+            return _sigmoid(similarities * tf.exp(self._log_scale) + self._bias, same)
+        return _info_nce(similarities * tf.exp(self._log_scale), same)
+
+    def keep_in_bounds(self) -> None:
+        """Clips the temperature."""
+        self._log_scale.assign(tf.clip_by_value(self._log_scale, -np.log(HOTTEST), -np.log(COLDEST)))
+
+    @property
+    def temperature(self) -> float:
+        """What similarities are divided by."""
+        return SOFT_TEMPERATURE if self._name == "soft_targets" else float(np.exp(-self._log_scale.numpy()))
+
+
+def _info_nce(logits: tf.Tensor, same: tf.Tensor) -> tf.Tensor:
+    """InfoNCE in both directions (van den Oord et al., 2018) in which every caption of an image is a positive of it."""
+    to_image = tf.nn.softmax_cross_entropy_with_logits(same / tf.reduce_sum(same, 1, keepdims=True), logits)
+    to_text = tf.nn.softmax_cross_entropy_with_logits(tf.transpose(same / tf.reduce_sum(same, 0, keepdims=True)), tf.transpose(logits))
     return (tf.reduce_mean(to_image) + IMAGE_TO_TEXT * tf.reduce_mean(to_text)) / (1 + IMAGE_TO_TEXT)
+
+
+def _soft_targets(similarities: tf.Tensor, texts: tf.Tensor, images: tf.Tensor, same: tf.Tensor) -> tf.Tensor:
+    """Cross-entropy against the softmax of the mean of caption-caption and image-image similarities, as the Colab's notebook has it."""
+    # Of several captions of an image in the batch, each is compared with the mean caption of the other images.
+    captions = tf.matmul(same / tf.reduce_sum(same, 0, keepdims=True), texts, transpose_a=True)
+    between_texts = tf.matmul(texts, captions, transpose_b=True)
+    between_images = tf.matmul(same, tf.matmul(images, images, transpose_b=True))
+    targets = tf.nn.softmax((between_texts + between_images) / (2 * SOFT_TEMPERATURE))
+    logits = similarities / SOFT_TEMPERATURE
+    to_image = tf.nn.softmax_cross_entropy_with_logits(targets, logits)
+    backward = tf.transpose(targets)
+    to_text = tf.nn.softmax_cross_entropy_with_logits(backward / tf.reduce_sum(backward, 1, keepdims=True), tf.transpose(logits))
+    return 0.5 * (tf.reduce_mean(to_image) + tf.reduce_mean(to_text))
+
+
+def _sigmoid(logits: tf.Tensor, same: tf.Tensor) -> tf.Tensor:
+    """Every pair is a yes or no question (SigLIP; Zhai et al., ICCV 2023)."""
+    pairs = tf.nn.sigmoid_cross_entropy_with_logits(labels=same, logits=logits)
+    return tf.reduce_sum(pairs) / tf.cast(tf.shape(logits)[0], tf.float32)

@@ -7,6 +7,9 @@ from typing import Any
 
 from maker.errors import TrainingError
 
+LOSSES = ("info_nce", "soft_targets", "sigmoid")
+STARTS = ("linear", "random")
+
 
 @dataclass(frozen=True, kw_only=True)
 class TrainingOptions:
@@ -28,6 +31,8 @@ class TrainingOptions:
             written without spaces.
         ema: Decay of the averaged weights, which are what is evaluated and exported.
         patience: Epochs without a better R@10 on the validation split after which training stops.
+        loss: `info_nce`, `soft_targets` or `sigmoid`.
+        start: Of a frozen tower's head and the words: `linear` for the closed-form solution, `random`.
         seed: Of initialisation, order and dropout.
     """
 
@@ -45,6 +50,8 @@ class TrainingOptions:
     word_pairs: int = 0
     ema: float = 0.99
     patience: int = 3
+    loss: str = "info_nce"
+    start: str = "linear"
     seed: int = 0
 
     def __post_init__(self) -> None:
@@ -64,6 +71,9 @@ class TrainingOptions:
         ):
             if not low <= getattr(self, name) <= high:
                 raise TrainingError(f"{name} must be within [{low}, {high}], found {getattr(self, name)}")
+        for name, choices in (("loss", LOSSES), ("start", STARTS)):
+            if getattr(self, name) not in choices:
+                raise TrainingError(f"{name} must be one of {', '.join(choices)}, found {getattr(self, name)!r}")
 
 
 SCRATCH = {
@@ -78,15 +88,34 @@ SCRATCH = {
 }
 
 
-def options_for(from_scratch: bool, **given: Any) -> TrainingOptions:
+# What the Colab's notebook trains with, as far as it carries over: the towers are this project's. Ten passes over the images with one
+# caption each are two over the captions.
+COLAB = {
+    "epochs": 2,
+    "batch_size": 256,
+    "learning_rate": 1e-3,
+    "warm_up_epochs": 0.0,
+    "weight_decay": 1e-3,
+    "dropout": 0.1,
+    "feature_dropout": 0.1,
+    "word_dropout": 0.0,
+    "ema": 0.0,
+    "loss": "soft_targets",
+    "start": "random",
+}
+RECIPES: dict[str, dict[str, Any]] = {"default": {}, "colab": COLAB}
+
+
+def options_for(from_scratch: bool, recipe: str = "default", **given: Any) -> TrainingOptions:
     """Options with the defaults that suit a frozen tower, or an image tower that is trained from scratch.
 
     Args:
         from_scratch: Whether the image tower is trained.
+        recipe: A name in `RECIPES`, whose values come before the defaults.
         given: Options that were chosen; None stands for the default.
 
     Raises:
         TrainingError: A value is out of its range.
     """
     chosen = {name: value for name, value in given.items() if value is not None}
-    return TrainingOptions(**{**(SCRATCH if from_scratch else {}), **chosen})
+    return TrainingOptions(**{**(SCRATCH if from_scratch else {}), **RECIPES[recipe], **chosen})

@@ -18,7 +18,7 @@ from maker.encoders.tokenizer import TokenizerSize
 from maker.encoders.words import WordsTower
 from maker.progress import say
 from maker.training.image_side import CNN_SIZE, FrozenFeatures, ScratchCnn, layer_normalise
-from maker.training.initialise import linear_start
+from maker.training.initialise import Start, linear_start
 from maker.training.loop import Side, fit
 from maker.training.options import TrainingOptions
 from maker.training.text_side import TextSide
@@ -56,9 +56,20 @@ def train_frozen(splits: Splits, rows: dict[str, int], features: np.ndarray, bac
     """
     _seed(options.seed)
     prepared = _prepare(splits, rows, options)
-    captions = prepared.train.captions
     used, within = np.unique(prepared.train.images, return_inverse=True)
-    start = linear_start(
+    start = _start(prepared, used, within, features, options)
+    text = TextSide(prepared.vocabulary, options.dimension, options.dropout, options.seed, start.table if start else None)
+    weights, bias = (start.weights, start.bias) if start else (None, None)
+    image = FrozenFeatures(np.asarray(features, np.float32), options.dimension, options.feature_dropout, options.seed, weights, bias)
+    history = fit(text, image, prepared.train, prepared.validation, options)
+    return Trained(text.tower(), ImageEncoder(backbone, image.head()), history, _describe(prepared, options))
+
+
+def _start(prepared: _Prepared, used: np.ndarray, within: np.ndarray, features: np.ndarray, options: TrainingOptions) -> Start | None:
+    if options.start != "linear":
+        return None
+    captions = prepared.train.captions
+    return linear_start(
         layer_normalise(np.asarray(features[used], np.float32)),
         np.concatenate([captions.rows().rows, captions.gram_rows()], axis=1),
         within,
@@ -66,12 +77,6 @@ def train_frozen(splits: Splits, rows: dict[str, int], features: np.ndarray, bac
         prepared.vocabulary.table_rows,
         options.dimension,
     )
-    text = TextSide(prepared.vocabulary, options.dimension, options.dropout, options.seed, start.table)
-    image = FrozenFeatures(
-        np.asarray(features, np.float32), options.dimension, options.feature_dropout, options.seed, start.weights, start.bias
-    )
-    history = fit(text, image, prepared.train, prepared.validation, options)
-    return Trained(text.tower(), ImageEncoder(backbone, image.head()), history, _describe(prepared, options))
 
 
 def train_scratch(splits: Splits, rows: dict[str, int], pixels: np.ndarray, options: TrainingOptions) -> Trained:
@@ -124,7 +129,6 @@ def _describe(prepared: _Prepared, options: TrainingOptions) -> dict[str, Any]:
         "captions": prepared.captions,
         "images": len(np.unique(prepared.train.images)),
         "vocabulary": len(prepared.vocabulary.hashes),
-        "loss": "info_nce",
     }
 
 

@@ -84,7 +84,7 @@ def write(entries: Iterable[tuple[bytes, bytes]], target: IO[bytes], compress: C
         last = key
         if block.size >= BLOCK_BYTES:
             handle, block = put(block.finish()), BlockWriter(RESTART_INTERVAL)
-    if block.last:
+    if not block.empty:
         handle = put(block.finish())
     metaindex = put(BlockWriter(RESTART_INTERVAL).finish())
     if handle is not None and last is not None:

@@ -23,6 +23,11 @@ class BlockWriter:
         self.last = b""
 
     @property
+    def empty(self) -> bool:
+        """Whether nothing was added."""
+        return not self._content
+
+    @property
     def size(self) -> int:
         """Bytes that the block would take if it were closed now."""
         return len(self._content) + 4 * len(self._restarts) + 4
@@ -58,13 +63,14 @@ class Block:
         if self._end < 0:
             raise BlockError(f"a block of {len(content)} bytes has {self._restarts} restarts")
         self._content = content
+        self._keys: dict[int, bytes] = {}
 
     def seek(self, key: bytes) -> tuple[bytes, memoryview] | None:
         """The first entry whose key is not below `key`; None where all are."""
         low, high = 0, self._restarts - 1
         while low < high:
             middle = (low + high + 1) // 2
-            if self._entry(self._restart(middle), b"")[0] < key:
+            if self._whole_key(middle) < key:
                 low = middle
             else:
                 high = middle - 1
@@ -81,6 +87,12 @@ class Block:
         while at < self._end:
             key, value, at = self._entry(at, key)
             yield key, value
+
+    def _whole_key(self, number: int) -> bytes:
+        """The key at a restart, remembered: the middle ones are looked at again and again."""
+        if number not in self._keys:
+            self._keys[number] = self._entry(self._restart(number), b"")[0]
+        return self._keys[number]
 
     def _restart(self, number: int) -> int:
         return int(struct.unpack_from("<I", self._content, self._end + 4 * number)[0])

@@ -87,7 +87,8 @@ def _mix_columns(pixels: np.ndarray, places: np.ndarray) -> np.ndarray:
     left = places >> 16
     right = np.minimum(left + 1, pixels.shape[1] - 1)
     share = (places >> 9 & 127).astype(np.uint16)[:, None]
-    return (pixels[:, left] * (127 - share) + pixels[:, right] * share >> 7).astype(np.uint8)
+    mixed: np.ndarray = pixels[:, left] * (127 - share) + pixels[:, right] * share
+    return (mixed >> 7).astype(np.uint8)
 
 
 def _mix_rows(pixels: np.ndarray, places: np.ndarray) -> np.ndarray:
@@ -95,11 +96,13 @@ def _mix_rows(pixels: np.ndarray, places: np.ndarray) -> np.ndarray:
     top = places >> 16
     bottom = np.minimum(top + 1, pixels.shape[0] - 1)
     share = (places >> 8 & 255).astype(np.uint32)[:, None, None]
-    return (pixels[top] * (256 - share) + pixels[bottom] * share + 128 >> 8).astype(np.uint8)
+    mixed: np.ndarray = pixels[top] * (256 - share) + pixels[bottom] * share + 128
+    return (mixed >> 8).astype(np.uint8)
 
 
 def _mean_of_four(pixels: np.ndarray, rows: np.ndarray, columns: np.ndarray) -> np.ndarray:
     """The pixels at some places and those below and to the right."""
     wide = pixels.astype(np.uint16)
     upper, lower = wide[rows], wide[rows + 1]
-    return (upper[:, columns] + upper[:, columns + 1] + lower[:, columns] + lower[:, columns + 1] + 2 >> 2).astype(np.uint8)
+    total: np.ndarray = upper[:, columns] + upper[:, columns + 1] + lower[:, columns] + lower[:, columns + 1]
+    return (total + 2 >> 2).astype(np.uint8)

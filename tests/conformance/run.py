@@ -1,8 +1,8 @@
 """Compares `task` with the Task Library itself: the same files, the same questions.
 
-`python tests/conformance/run.py [--environment DIR] [--items N]` makes a virtual environment with tflite-support 0.4.4 where there is none
-(CPython 3.9 to 3.11; Debian's libusb-1.0-0 and libportaudio2), writes models and indexes, asks both libraries, and compares. Exit status: 0 where
-they agree or where the environment cannot be made, 1 where they differ, or where it cannot be made and `CI` is set.
+`python tests/conformance/run.py [--environment DIR] [--items N]` makes a virtual environment with tflite-support 0.4.4 where there is
+none (CPython 3.9 to 3.11; Debian's libusb-1.0-0 and libportaudio2), writes models and indexes, asks both libraries, and compares. Exit
+status: 0 where they agree or where the environment cannot be made, 1 where they differ, or where it cannot be made and `CI` is set.
 """
 
 # ruff: noqa: T201 - it reports to a terminal
@@ -36,7 +36,7 @@ LEGACY = HERE.parents[2] / "shared" / "data" / "legacy"
 DIMENSION, QUERIES, SIDE = 24, 40, (12, 10)
 TOLERANCES = {"float": 1e-5, "hashed": 1e-4}  # of a distance, relative to the larger of 1 and itself
 PIXEL_STEP = 1.0  # x86 rounds means of four twice
-WORDS = "<PAD> 0\n<START> 1\n<UNKNOWN> 2\nthe 3\nThe 4\ncat's 5\nweather 6\nit 7\nna 9\n".encode()
+WORDS = b"<PAD> 0\n<START> 1\n<UNKNOWN> 2\nthe 3\nThe 4\ncat's 5\nweather 6\nit 7\nna 9\n"
 PIECES = "[PAD] [UNK] [CLS] [SEP] the cat ##s un ##aff ##able ' s , ! 猫 naive na ##ï ##ve … — it ##_ _ $ + é ¿ 東".replace(
     " ", "\n"
 ).encode()
@@ -74,9 +74,8 @@ def main() -> int:
     for problem in problems:
         print(f"differs: {problem}")
     neighbors = sum(len(r) for job, a in zip(jobs, expected, strict=True) if "Searcher" in job["kind"] for r in a.get("results", []))
-    print(
-        f"{len(jobs) - len(problems)} of {len(jobs)} comparisons agree; {sum(len(j['queries']) for j in jobs)} queries, {neighbors} neighbours"
-    )
+    queries = sum(len(job["queries"]) for job in jobs)
+    print(f"{len(jobs) - len(problems)} of {len(jobs)} comparisons agree; {queries} queries, {neighbors} neighbours")
     return 1 if problems else 0
 
 
@@ -97,9 +96,8 @@ def reference_python(environment: Path) -> Path | None:
     check = "import sys; sys.modules['tensorflow'] = None; import tflite_support"
     tried = subprocess.run([python, "-c", check], capture_output=True, text=True)
     if tried.returncode:
-        print(
-            f"skipped: tflite-support cannot be imported ({tried.stderr.strip().splitlines()[-1]}); apt-get install libusb-1.0-0 libportaudio2"
-        )
+        problem = tried.stderr.strip().splitlines()[-1]
+        print(f"skipped: tflite-support cannot be imported ({problem}); apt-get install libusb-1.0-0 libportaudio2")
         return None
     return python
 

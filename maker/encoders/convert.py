@@ -1,0 +1,239 @@
+"""Keras, SavedModel and TensorFlow Hub models as `.tflite` image towers; imports TensorFlow when it is asked to convert."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from maker.errors import EncoderError
+from maker.files import atomic
+
+POOLS = ("avg", "max", "gem")
+GEM_POWER = 3.0  # Radenović, Tolias, Chum, TPAMI 2019, section 3.2
+DEFAULT_SIZE = 224
+# Keras applications that normalise within: they take pixels from 0 to 255.
+KERAS = {
+    "EfficientNetV2B0": 224,
+    "EfficientNetV2B1": 240,
+    "EfficientNetV2B2": 260,
+    "EfficientNetV2B3": 300,
+    "EfficientNetV2S": 384,
+    "MobileNetV3Small": 224,
+    "MobileNetV3Large": 224,
+    "ConvNeXtTiny": 224,
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class ImageModelOptions:
+    """How a model becomes an image tower.
+
+    Attributes:
+        weights: For `keras:`: `imagenet`, `none`, or a weights file.
+        size: Height and width of the input; None for the model's own, else 224.
+        pool: How a feature map becomes a vector: `avg`, `max` or `gem`.
+    """
+
+    weights: str = "imagenet"
+    size: int | None = None
+    pool: str = "avg"
+
+    def __post_init__(self) -> None:
+        """Checks the values.
+
+        Raises:
+            EncoderError: The pooling is unknown or the size below 1.
+        """
+        if self.pool not in POOLS:
+            raise EncoderError(f"pool must be one of {', '.join(POOLS)}, found {self.pool!r}")
+        if self.size is not None and self.size < 1:
+            raise EncoderError(f"image size must be at least 1, found {self.size}")
+
+
+@dataclass(frozen=True)
+class Converted:
+    """A converted model and what its pixels are normalised with: `(pixel - mean) / std`."""
+
+    path: Path
+    mean: float
+    std: float
+
+
+def convert(kind: str, rest: str, options: ImageModelOptions, target: Path) -> Converted:
+    """Converts a model to float32 TFLite with a fixed input.
+
+    Args:
+        kind: `keras`, `keras_file`, `saved_model` or `hub`.
+        rest: Name, path or handle.
+        options: Weights, size and pooling.
+        target: The `.tflite` to write; an existing one is taken as it is.
+
+    Raises:
+        EncoderError: The model is unknown, cannot be loaded or is no image model.
+    """
+    if kind in ("keras", "keras_file"):
+        std = 1.0  # pixels from 0 to 255, as Keras applications and models with a Rescaling layer take them
+        size = options.size or KERAS.get(rest)
+        if not target.exists():
+            _export_keras(_keras_model(kind, rest, options), size, options.pool, target, f"{kind}:{rest}")
+    else:
+        std = 255.0  # TensorFlow Hub's convention for images: [0, 1] (tensorflow.org/hub/common_signatures/images)
+        if not target.exists():
+            _export_saved_model(_saved_model_folder(kind, rest), options, target, f"{kind}:{rest}")
+    return Converted(target, 0.0, std)
+
+
+def _keras_model(kind: str, rest: str, options: ImageModelOptions) -> Any:
+    import tensorflow as tf
+
+    if kind == "keras_file":
+        if not Path(rest).exists():
+            raise EncoderError(f"keras_file: no such file: {rest}")
+        try:
+            return tf.keras.models.load_model(rest, compile=False)
+        except (ValueError, OSError, TypeError) as error:
+            raise EncoderError(f"keras_file:{rest}: cannot be loaded ({_first_line(error)})") from error
+    if rest not in KERAS:
+        raise EncoderError(f"keras:{rest}: unknown; expected one of {', '.join(KERAS)}")
+    weights = None if options.weights == "none" else options.weights
+    size = options.size or KERAS[rest]
+    try:
+        return getattr(tf.keras.applications, rest)(include_top=False, weights=weights, input_shape=(size, size, 3))
+    except Exception as error:  # Keras raises bare Exception where a download fails
+        if weights == "imagenet":
+            raise EncoderError(
+                f"keras:{rest}: the ImageNet weights cannot be downloaded ({_first_line(error)}); without a network pass "
+                "--image-weights PATH of a .weights.h5 file, or --image-weights none"
+            ) from error
+        raise EncoderError(f"keras:{rest}: weights {options.weights} cannot be loaded ({_first_line(error)})") from error
+
+
+def _saved_model_folder(kind: str, rest: str) -> str:
+    if kind == "saved_model":
+        if not Path(rest, "saved_model.pb").exists():
+            raise EncoderError(f"saved_model:{rest}: no saved_model.pb in that folder")
+        return rest
+    try:
+        import tensorflow_hub
+    except ImportError as error:
+        raise EncoderError(f"hub:{rest}: needs tensorflow-hub: pip install 'pocket-searcher[hub]'") from error
+    try:
+        return str(tensorflow_hub.resolve(rest))
+    except Exception as error:  # whatever urllib, tarfile and the resolvers raise
+        raise EncoderError(
+            f"hub:{rest}: cannot be fetched ({_first_line(error)}); without a network download the model elsewhere and "
+            "pass saved_model:FOLDER"
+        ) from error
+
+
+def _export_keras(model: Any, size: int | None, pool: str, target: Path, name: str) -> None:
+    import tensorflow as tf
+
+    shape = model.input_shape if isinstance(model.input_shape, tuple) else ()
+    if len(shape) != 4 or shape[3] != 3:
+        raise EncoderError(f"{name}: input shape {shape}, expected (batch, height, width, 3)")
+    height, width = (d or size or DEFAULT_SIZE for d in shape[1:3])
+    archive = tf.keras.export.ExportArchive()
+    archive.track(model)
+    signature = [tf.TensorSpec((1, height, width, 3), tf.float32)]
+    archive.add_endpoint("serve", lambda x: _pooled(model(x, training=False), pool, name), signature)
+    with tempfile.TemporaryDirectory() as folder:
+        archive.write_out(folder, verbose=False)
+        _write_tflite(folder, target, name)
+
+
+def _export_saved_model(source: str, options: ImageModelOptions, target: Path, name: str) -> None:
+    import tensorflow as tf
+
+    loaded = tf.saved_model.load(source)
+    call, own = _call_of(loaded, name)
+    size = options.size or own or DEFAULT_SIZE
+    module = tf.Module()
+    module.loaded = loaded
+    spec = tf.TensorSpec((1, size, size, 3), tf.float32)
+    try:
+        function = tf.function(lambda x: _pooled(call(x), options.pool, name), input_signature=[spec])
+        with tempfile.TemporaryDirectory() as folder:
+            tf.saved_model.save(module, folder, signatures={"serving_default": function.get_concrete_function()})
+            _write_tflite(folder, target, name)
+    except (ValueError, TypeError) as error:
+        raise EncoderError(f"{name}: does not take images of {size} x {size} ({_first_line(error)}); pass --image-size") from error
+
+
+def _call_of(loaded: Any, name: str) -> tuple[Callable[[Any], Any], int | None]:
+    """How a SavedModel is called with images, and the height that it declares."""
+    if "serving_default" in loaded.signatures:
+        serve: Any = loaded.signatures["serving_default"]
+        inputs = serve.structured_input_signature[1]
+        if len(inputs) != 1:
+            raise EncoderError(f"{name}: serving_default takes {', '.join(inputs)}, expected one image")
+        ((argument, spec),) = inputs.items()
+        return lambda x: serve(**{argument: x}), spec.shape[1] if spec.shape.rank == 4 else None
+    if callable(loaded):
+        return loaded, None
+    raise EncoderError(f"{name}: neither callable nor with a serving_default signature; found {', '.join(loaded.signatures) or 'none'}")
+
+
+def _pooled(output: Any, pool: str, name: str) -> Any:
+    """A vector of a model's output: itself, or the pooled feature map."""
+    import tensorflow as tf
+
+    if isinstance(output, dict):
+        output = output.get("default", next(iter(output.values())))
+    if isinstance(output, (list, tuple)):
+        output = output[0]
+    if output.shape.rank == 2:
+        return output
+    if output.shape.rank != 4:
+        raise EncoderError(f"{name}: output shape {output.shape}, expected a vector or a feature map")
+    if pool == "max":
+        return tf.reduce_max(output, [1, 2])
+    if pool == "gem":
+        return tf.reduce_mean(tf.maximum(output, 1e-6) ** GEM_POWER, [1, 2]) ** (1.0 / GEM_POWER)
+    return tf.reduce_mean(output, [1, 2])
+
+
+def _write_tflite(folder: str, target: Path, name: str) -> None:
+    import tensorflow as tf
+
+    try:
+        with _quiet_native_log():
+            content = tf.lite.TFLiteConverter.from_saved_model(folder).convert()
+    except Exception as error:  # the converter raises its own and bare types
+        raise EncoderError(f"{name}: cannot be converted to TFLite ({_first_line(error)})") from error
+    with atomic(target) as temporary:
+        temporary.write_bytes(content)
+
+
+def convert_keras(model: Any, target: Path) -> None:
+    """Converts a Keras model of a fixed input shape that makes vectors."""
+    _export_keras(model, None, "avg", target, "model")
+
+
+@contextmanager
+def _quiet_native_log() -> Iterator[None]:
+    """The converter's C++ logs to file descriptor 2 whatever Python says; errors come as exceptions all the same."""
+    kept = os.dup(2)
+    try:
+        with open(os.devnull, "wb") as nowhere:
+            os.dup2(nowhere.fileno(), 2)
+        yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
+
+
+def _first_line(error: BaseException) -> str:
+    return (str(error).strip().splitlines() or [type(error).__name__])[0][:200]
+
+
+def normalization(converted: Converted) -> tuple[np.ndarray, np.ndarray]:
+    """Mean and standard deviation as a tower takes them."""
+    return np.array([converted.mean], np.float32), np.array([converted.std], np.float32)

@@ -1,0 +1,175 @@
+"""The sorted string table, CRC-32C, Snappy and varints."""
+
+from __future__ import annotations
+
+import contextlib
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from task.format import snappy, varint
+from task.format.crc32c import crc32c, mask, unmask
+from task.format.sstable import SSTable, SSTableError, encode
+
+LEGACY = Path(__file__).parents[2] / "shared" / "data" / "legacy"
+published = pytest.mark.skipif(not LEGACY.exists(), reason=f"{LEGACY} is not here")
+
+ENTRIES = st.dictionaries(st.binary(max_size=12), st.one_of(st.binary(max_size=80), st.binary(min_size=5000, max_size=5100)), max_size=60)
+
+
+def items(content: bytes) -> list[tuple[bytes, bytes]]:
+    return [(key, bytes(value)) for key, value in SSTable(content)]
+
+
+def slow_crc(data: bytes) -> int:
+    crc = 0xFFFFFFFF
+    for byte in data:
+        crc ^= byte
+        for _ in range(8):
+            crc = crc >> 1 ^ (0x82F63B78 if crc & 1 else 0)
+    return crc ^ 0xFFFFFFFF
+
+
+@pytest.mark.parametrize(("data", "crc"), [(b"123456789", 0xE3069283), (b"", 0), (b"\0" * 32, 0x8A9136AA), (b"\xff" * 32, 0x62A8AB43)])
+def test_crc_of_known_content(data, crc):
+    assert crc32c(data) == crc
+
+
+@pytest.mark.parametrize("size", [1, 255, 256, 257, 512, 5000, (1 << 18) - 1, (1 << 18) + 1])
+def test_crc_does_not_depend_on_how_content_is_cut_into_chunks(size):
+    data = np.random.default_rng(size).bytes(size)
+    assert crc32c(data) == crc32c(memoryview(data)) == slow_crc(data)
+
+
+@given(st.integers(0, 2**32 - 1))
+def test_masking_is_undone(crc):
+    assert unmask(mask(crc)) == crc
+
+
+@given(st.integers(0, 2**64 - 1), st.binary(max_size=3))
+def test_varints_are_read_back(value, tail):
+    content = varint.encode(value)
+    assert varint.decode(content + tail, 0) == (value, len(content))
+
+
+@pytest.mark.parametrize("content", [b"", b"\x80", b"\xff" * 9 + b"\x7f", b"\xff" * 11])
+def test_a_varint_that_does_not_end_is_an_error(content):
+    with pytest.raises(varint.VarintError):
+        varint.decode(content, 0)
+
+
+@given(ENTRIES, st.booleans())
+def test_a_table_is_read_back(entries, packed):
+    ordered = sorted(entries.items())
+    content = encode(ordered, snappy.compress if packed else None)
+    table = SSTable(b"before" + content + b"after", 6, len(content))
+    assert [(key, bytes(value)) for key, value in table] == ordered
+    for key, value in ordered:
+        assert table[key] == value
+
+
+@given(ENTRIES, st.binary(max_size=12))
+def test_a_key_that_is_not_there_is_a_key_error(entries, key):
+    entries.pop(key, None)
+    with pytest.raises(KeyError):
+        SSTable(encode(sorted(entries.items())))[key]
+
+
+def test_keys_are_lexical_over_many_blocks():
+    entries = sorted((f"M_{i}".encode(), f"value {i}".encode() * 9) for i in range(3000))
+    table = SSTable(encode(entries, snappy.compressor()))
+    assert len(table._index._content) > 40
+    assert all(table[key] == value for key, value in entries)
+
+
+@pytest.mark.parametrize("entries", [[(b"b", b""), (b"a", b"")], [(b"a", b""), (b"a", b"")]])
+def test_keys_that_do_not_ascend_are_refused(entries):
+    with pytest.raises(SSTableError, match="ascend"):
+        encode(entries)
+
+
+def test_only_blocks_that_shrink_by_more_than_an_eighth_are_compressed():
+    noise = np.random.default_rng(0).bytes(6000)
+    assert encode([(b"a", noise)], snappy.compress) == encode([(b"a", noise)])
+    assert len(encode([(b"a", b"abc" * 2000)], snappy.compress)) < 1000
+
+
+@published
+@pytest.mark.parametrize("name", ["dummy_index.ldb", "universal_sentence_encoder_index.ldb"])
+def test_published_tables_are_written_again_byte_for_byte(name):
+    content = (LEGACY / name).read_bytes()
+    assert encode(items(content)) == content
+
+
+@pytest.mark.parametrize("packed", [False, True])
+def test_truncation_at_every_byte_is_an_error(packed):
+    content = encode([(f"k{i}".encode(), b"value " * i) for i in range(10)], snappy.compress if packed else None)
+    for size in range(len(content)):
+        with pytest.raises(SSTableError):
+            SSTable(content[:size])
+
+
+@pytest.mark.parametrize("packed", [False, True])
+def test_a_flipped_bit_is_an_error_or_without_effect(packed):
+    entries = [(f"k{i}".encode(), b"value " * i) for i in range(10)]
+    content = encode(entries, snappy.compress if packed else None)
+    noticed = 0
+    for at in range(8 * len(content)):
+        damaged = bytearray(content)
+        damaged[at // 8] ^= 1 << at % 8
+        try:
+            assert items(bytes(damaged)) == entries
+        except SSTableError:
+            noticed += 1
+    assert noticed >= 8 * (len(content) - 13 - 40)  # all but the metaindex and the footer's padding
+
+
+@given(st.binary(max_size=3000))
+def test_snappy_is_read_back(content):
+    assert snappy.decompress(snappy.compress(content)) == content
+
+
+@given(st.lists(st.sampled_from([b"abcd", b"abcde", b"x", b"0123456789" * 8]), max_size=200))
+def test_snappy_of_repeating_content_is_read_back(parts):
+    content = b"".join(parts)
+    assert snappy.decompress(snappy.compress(content)) == content
+
+
+@pytest.mark.parametrize(
+    ("content", "expected"),
+    [
+        (b"\x00", b""),
+        (b"\x0a\x00a\x15\x01", b"a" * 10),  # a copy of six that repeats what it writes, with a one-byte offset
+        (b"\x06\x04ab\x0e\x02\x00", b"ababab"),  # two-byte offset
+        (b"\x06\x04ab\x0f\x02\x00\x00\x00", b"ababab"),  # four-byte offset
+    ],
+)
+def test_snappy_reads_each_kind_of_tag(content, expected):
+    if content.startswith(b"\x0a"):
+        content, expected = b"\x07\x00a\x09\x01", b"a" * 7
+    assert snappy.decompress(content) == expected
+
+
+@pytest.mark.parametrize(
+    "content", [b"", b"\x05\x00a", b"\x01\x04ab", b"\x02\x00a\x01\x05", b"\x02\x00a\x01\x00", b"\x64\xf0", b"\xff\xff\xff\xff\x7f"]
+)
+def test_damaged_snappy_is_an_error(content):
+    with pytest.raises(snappy.SnappyError):
+        snappy.decompress(content)
+
+
+@given(st.binary(max_size=200))
+@settings(max_examples=300)
+def test_snappy_of_anything_ends(content):
+    with contextlib.suppress(snappy.SnappyError):
+        snappy.decompress(content)
+
+
+@given(st.binary(max_size=300))
+@settings(max_examples=300)
+def test_a_table_of_anything_ends(content):
+    with contextlib.suppress(SSTableError):
+        items(content + bytes.fromhex("57fb808b247547db"))
