@@ -7,7 +7,7 @@ FLICKR := ../shared/data/flickr8k
 WEIGHTS := ../shared/data/weights
 MOBILENET := tflite:$(WEIGHTS)/mobilenet_v2_1.0_224_quant.tflite\#MobilenetV2/Logits/AvgPool
 
-.PHONY: help demo test test-all old-runtime check fix bench-flickr bench-scale wheel clean
+.PHONY: help demo test test-all old-runtime check fix bench-flickr bench-retrieval bench-scale wheel clean
 
 help:  ## Show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -58,6 +58,9 @@ bench-flickr: $(VENV)/installed  ## Build on Flickr8k twice (cold, then cached) 
 	    --output build/flickr/searcher.tflite --overwrite || exit 1; \
 	done
 	$(BIN)/maker evaluate build/flickr/searcher.tflite --images $(FLICKR) --captions $(FLICKR)/captions.tsv --split val --language en
+
+bench-retrieval: $(VENV)/installed  ## Retrieval on Flickr8k by language, recipe and seed, and with misspelt queries
+	$(BIN)/python -m tests.benchmarks.retrieval --flickr $(FLICKR) --image-encoder "$(MOBILENET)"
 
 bench-scale: $(VENV)/installed  ## Index 1,000,000 x 128: seconds, peak memory, latency
 	$(BIN)/python -m tests.benchmarks.scale

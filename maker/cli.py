@@ -106,7 +106,7 @@ def _add_output(verb: argparse.ArgumentParser) -> None:
     verb.add_argument("--user-info", default="", metavar="TEXT", help="kept in the file for get_user_info()")
     verb.add_argument("--json", action="store_true", help="print the figures as JSON")
     group = verb.add_argument_group("index")
-    group.add_argument("--recall", type=float, default=0.95, metavar="R", help="of the partitions, at 10 (default %(default)s)")
+    group.add_argument("--recall", type=float, default=0.95, metavar="R", help="index recall at 10 to reach (default %(default)s)")
     group.add_argument("--leaves", type=int, metavar="N", help="partitions; 0 for none (default: none under 20,000 items)")
     group.add_argument("--k", type=int, default=50, metavar="N", help="neighbours a query returns at most (default %(default)s)")
     group.add_argument("--trainer", choices=("auto", "scann", "own"), default="auto", help="of the k-means (default %(default)s)")

@@ -9,7 +9,7 @@ from maker.errors import BuildError, DataError
 from maker.index.build import build_index, default_options
 from maker.index.options import ScaNNOptions, ScoreAH, ScoreBruteForce, Tree
 from maker.index.partition import assign_leaves, train_centroids
-from maker.index.tune import share_for_recall
+from maker.index.tune import rows_recall, share_for_recall
 from task.core import BaseOptions
 from task.processor import SearchOptions
 from task.text import TextSearcher, TextSearcherOptions
@@ -111,6 +111,17 @@ def test_the_share_for_a_recall_gives_that_recall():
     hits = np.mean([np.isin(chunk_of[t], s).mean() for t, s in zip(truth, scanned, strict=True)])
     assert 0.9 <= hits < 0.93
     assert tuned.budget < index.chunks
+
+
+def test_what_rows_allow_is_what_an_exhaustive_search_of_them_finds(tmp_path):
+    embeddings = RNG.standard_normal((700, 16)).astype(np.float32)
+    queries = RNG.standard_normal((60, 16)).astype(np.float32)
+    truth = np.argsort(-(queries @ embeddings.T), 1)[:, :10]
+    for options in (ScaNNOptions("dot_product", score_ah=ScoreAH(1)), ScaNNOptions("dot_product", score_ah=ScoreAH(4))):
+        with export(embeddings, tmp_path / "x.tflite", options, k=10) as opened:
+            found = [{int(n.metadata) for n in opened.search_embedding(q).nearest_neighbors} for q in queries]
+        measured = np.mean([len(f & set(t.tolist())) / 10 for f, t in zip(found, truth, strict=True)])
+        assert abs(rows_recall(build_index(embeddings, options), queries, truth) - measured) < 0.01
 
 
 def test_own_k_means_leaves_no_leaf_empty_and_lowers_the_error():

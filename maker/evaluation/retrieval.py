@@ -42,7 +42,7 @@ def evaluate(searcher: Path, images: Path, captions: Path, split: str | None = N
     chosen = select_split(select_language(read_captions(captions, rejects), language, captions), split, captions)
     if not images.is_dir():
         raise DataError(f"{images}: no such folder of images")
-    held = _items(searcher)
+    held = items_of(searcher)
     options = TextSearcherOptions(BaseOptions(str(searcher), num_threads=1), search_options=SearchOptions(max_results=max(CUTS)))
     with TextSearcher.create_from_options(options) as open_searcher:
         queries = [c for c in chosen if c.image.encode() in held]
@@ -74,7 +74,7 @@ def evaluate(searcher: Path, images: Path, captions: Path, split: str | None = N
     }
 
 
-def _items(searcher: Path) -> set[bytes]:
+def items_of(searcher: Path) -> set[bytes]:
     """The metadata of all items."""
     engine = GraphEngine(BaseOptions(str(searcher)))
     try:

@@ -15,6 +15,7 @@ from maker.index.partition import assign_leaves, train_centroids
 
 EXACT_BELOW = 20_000  # ScaNN's guidance: brute force under 20k items (its docs/algorithms.md)
 CHUNK = 16  # rows that are picked together; the measurements are in `make bench`
+ITEMS_PER_LEAF, MOST_LEAVES = 40, 4096
 BLOCK = 8192  # rows handled at a time: what stays in the cache
 NORM_TOLERANCE = 1e-3
 
@@ -110,10 +111,13 @@ def are_normalized(embeddings: np.ndarray) -> bool:
 
 
 def default_options(items: int, distance: str = "dot_product") -> ScaNNOptions:
-    """What suits a number of items: int8 rows, and from 20,000 on twice the square root of them as leaves."""
+    """What suits a number of items: int8 rows, and from 20,000 on leaves of about 40 items, at most 4,096 of them.
+
+    Finer leaves cost k-means time and a longer list of centroids to score, and save rows to scan.
+    """
     tree = None
     if items >= EXACT_BELOW:
-        leaves = 2 * math.isqrt(items)
+        leaves = min(MOST_LEAVES, items // ITEMS_PER_LEAF)
         tree = Tree(leaves, max(1, leaves // 10))
     return ScaNNOptions(distance, tree=tree, score_ah=ScoreAH(1))
 

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 
+from maker.graph.int8 import int8_rows
 from maker.index.build import Index
+
+QUANTISATION_QUERIES = 100
 
 
 def share_for_recall(index: Index, queries: np.ndarray, truth: np.ndarray, target: float) -> float:
@@ -35,3 +38,40 @@ def share_for_recall(index: Index, queries: np.ndarray, truth: np.ndarray, targe
     ordered = np.sort(np.concatenate(places))
     needed = ordered[min(len(ordered) - 1, int(np.ceil(target * len(ordered))) - 1)] + 1
     return float(needed) / index.chunks
+
+
+def rows_recall(index: Index, queries: np.ndarray, truth: np.ndarray) -> float:
+    """The recall that the stored rows allow when all of them are scanned.
+
+    Args:
+        index: An index of int8 or float32 rows, or product-quantised ones.
+        queries: `(q, d)` float32; at most 100 are asked.
+        truth: `(q, k)` the items nearest to each by exact search.
+    """
+    if index.scorer == "float32":
+        return 1.0
+    chosen = np.linspace(0, len(queries) - 1, min(QUANTISATION_QUERIES, len(queries))).astype(int)
+    asked, expected = queries[chosen], truth[chosen]
+    if index.codebooks is None:  # the hybrid kernel rounds the query too
+        codes, scales = int8_rows(asked)
+        asked = codes * scales[:, None]
+    best = np.full(expected.shape, -np.inf, np.float32)
+    items = np.zeros(expected.shape, np.int64)
+    at = 0
+    for block in index.row_blocks():
+        if index.codebooks is not None:
+            stored = index.codebooks.decode(index.codebooks.encode(block))
+        else:
+            codes, scales = int8_rows(block)
+            stored = codes * scales[:, None]
+        scores = asked @ stored.T
+        if index.distance == "squared_l2":
+            scores = 2 * scores - np.einsum("nd,nd->n", stored, stored)
+        best = np.concatenate([best, scores], axis=1)
+        items = np.concatenate([items, np.broadcast_to(index.order[at : at + len(block)], scores.shape)], axis=1)
+        keep = np.argpartition(-best, expected.shape[1] - 1, axis=1)[:, : expected.shape[1]]
+        best, items = np.take_along_axis(best, keep, axis=1), np.take_along_axis(items, keep, axis=1)
+        at += len(block)
+    return float(
+        np.mean([len(set(found) & set(wanted)) / len(wanted) for found, wanted in zip(items.tolist(), expected.tolist(), strict=True)])
+    )

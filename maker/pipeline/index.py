@@ -17,8 +17,9 @@ from maker.export.searcher_file import DEFAULT_K, SearcherContent, check, write_
 from maker.files import refuse_overwrite
 from maker.index.build import Index, are_normalized, build_index, check_embeddings, default_options
 from maker.index.options import ScaNNOptions, Tree
-from maker.index.tune import share_for_recall
+from maker.index.tune import rows_recall, share_for_recall
 from maker.pipeline.report import BuildReport, file_lines, line
+from maker.progress import say
 from task.format.manifest import Manifest
 
 
@@ -29,7 +30,7 @@ class IndexSettings:
     Attributes:
         distance: `dot_product` or `squared_l2`.
         leaves: Partitions; 0 for none, None to choose by the number of items.
-        recall: Share of the true ten nearest that the partitions have to give, which decides how much of them a query scans.
+        recall: Share of the true ten nearest to find, which decides how many of the partitions a query scans.
         k: Neighbours that a query returns at most.
         trainer: `scann`, `own`, or `auto` for ScaNN's k-means where it is installed.
         seed: Of the k-means.
@@ -146,4 +147,9 @@ def _index(embeddings: np.ndarray, settings: IndexSettings, queries: Queries) ->
     if index.centroids is None:
         return index
     truth = exact_neighbours(embeddings, queries.embeddings, settings.distance)
-    return index.with_share(share_for_recall(index, queries.embeddings, truth, settings.recall))
+    # A neighbour is found when its chunk is scanned and quantisation has not moved it out of the first ten.
+    possible = rows_recall(index, queries.embeddings, truth)
+    if possible < settings.recall:
+        say(f"the quantised rows alone give a recall of {possible:.3f}, less than {settings.recall}: everything is scanned")
+        return index.with_share(1.0)
+    return index.with_share(share_for_recall(index, queries.embeddings, truth, settings.recall / possible))

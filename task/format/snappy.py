@@ -51,8 +51,11 @@ def _compress_fragment(content: bytes, result: bytearray) -> None:
     while at <= limit:
         candidate, table[hashes[at]] = table[hashes[at]], at
         if seen[candidate] != seen[at]:
-            at += skip >> 5
-            skip += skip >> 5
+            if at == written:  # right after a copy
+                at += 1
+            else:
+                at += skip >> 5
+                skip += skip >> 5
             continue
         _literal(content[written:at], result)
         length = 4

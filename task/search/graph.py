@@ -72,9 +72,10 @@ class GraphEmbedder:
         Raises:
             InvalidArgumentError: The file answers no images.
         """
-        self._require("search_image" if self.manifest.items else "embed_image")
-        image = self.manifest.query["image"]
-        return int(image["height"]), int(image["width"])
+        signature = "search_image" if self.manifest.items else "embed_image"
+        self._require(signature)
+        _, height, width, _ = self._runners.input_shape(signature)
+        return height, width
 
     def close(self) -> None:
         """Releases the interpreter and the file."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 from typing import TYPE_CHECKING, Any
 
@@ -39,6 +40,23 @@ class TensorImage:
                 return cls(to_rgb(image))
         except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
             raise InvalidArgumentError(f"{file_name}: cannot be read as an image ({error}).") from error
+
+    @classmethod
+    def create_from_buffer(cls, buffer: bytes) -> TensorImage:
+        """Reads an image file's content as `create_from_file` reads the file.
+
+        Raises:
+            InvalidArgumentError: It is no image that Pillow reads, or Pillow is not installed.
+        """
+        try:
+            from PIL import Image
+        except ImportError as error:
+            raise InvalidArgumentError("reading image files needs Pillow: pip install pillow") from error
+        try:
+            with Image.open(io.BytesIO(buffer)) as image:
+                return cls(to_rgb(image))
+        except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
+            raise InvalidArgumentError(f"the buffer cannot be read as an image ({error}).") from error
 
     @classmethod
     def create_from_array(cls, array: np.ndarray) -> TensorImage:

@@ -151,6 +151,7 @@ def make_jobs(folder: Path, items: int) -> list[dict[str, Any]]:
         image = files.echo_image_model(folder / f"image_{number}.tflite", SIDE, projection=projection, index=index)
         shared = {"kind": "TextSearcher", "model": str(text), "tolerance": TOLERANCES[kind.split("_")[0]]}
         jobs.append({**shared, "name": f"text {name}", "queries": [f"q{i}" for i in range(QUERIES)], "max_results": 10})
+        jobs.append({**shared, "name": f"all rows {name}", "queries": ["q0", "q1"], "max_results": items})
         jobs.append({**shared, "name": f"image {name}", "kind": "ImageSearcher", "model": str(image), "queries": images[:3]})
     return jobs + other_jobs(folder, rows, metadata, queries, images)
 

@@ -1,0 +1,122 @@
+"""Retrieval on Flickr8k by language, recipe and seed, and with misspelt queries; `make bench-retrieval` runs it.
+
+Figures are on the `val` split (1,000 unseen photos), by which the best epoch is chosen too: they flatter a little.
+"""
+
+from __future__ import annotations
+
+import argparse
+import random
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from maker.data.captions import Caption, read_captions
+from maker.data.rejects import Rejects
+from maker.embedding.texts import embed_texts
+from maker.evaluation.retrieval import items_of
+from maker.pipeline import build
+from maker.training.metrics import ranks, recall
+from task.core import BaseOptions
+from task.search import GraphEngine
+
+STOP_LENGTH = 4  # a content word is one of at least this many letters
+LETTERS = "abcdefghijklmnopqrstuvwxyz"
+RUNS = (("default", "en"), ("default", "zh"), ("default", None), ("colab", "en"))
+
+
+def misspell(text: str, rng: random.Random) -> str:
+    """One edit (delete, insert, replace or swap) in one word of at least four letters; the text itself where it has none."""
+    words = text.split()
+    candidates = [i for i, word in enumerate(words) if len(word) >= STOP_LENGTH and word.isascii() and word.isalpha()]
+    if not candidates:
+        return text
+    place = rng.choice(candidates)
+    word = words[place]
+    at = rng.randrange(len(word) - 1)
+    edits = (
+        word[:at] + word[at + 1 :],
+        word[:at] + rng.choice(LETTERS) + word[at:],
+        word[:at] + rng.choice(LETTERS.replace(word[at].lower(), "")) + word[at + 1 :],
+        word[:at] + word[at + 1] + word[at] + word[at + 2 :],
+    )
+    words[place] = rng.choice([edit for edit in edits if edit != word])
+    return " ".join(words)
+
+
+def misspelt_loss(encoder: Path, captions: list[Caption], embeddings: dict[str, np.ndarray], seed: int) -> dict[str, float]:
+    """R@10 of the captions as they are and with one word of each misspelt."""
+    rng = random.Random(seed)
+    images = sorted({c.image for c in captions})
+    places = {image: place for place, image in enumerate(images)}
+    items = np.stack([embeddings[image] for image in images])
+    targets = np.array([places[c.image] for c in captions])
+    texts = [c.text for c in captions]
+    straight = recall(ranks(embed_texts(texts, encoder), items, targets))["R@10"]
+    wrong = recall(ranks(embed_texts([misspell(t, rng) for t in texts], encoder), items, targets))["R@10"]
+    return {"straight": straight, "misspelt": wrong, "lost": round(100 * (1 - wrong / straight), 1)}
+
+
+def main() -> None:
+    """Runs all combinations and prints a line each, then means over the seeds."""
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--flickr", type=Path, default=Path("../shared/data/flickr8k"))
+    parser.add_argument("--image-encoder", required=True)
+    parser.add_argument("--work", type=Path, default=Path("build/retrieval"))
+    parser.add_argument("--seeds", type=int, default=3)
+    given = parser.parse_args()
+    for recipe, language in RUNS:
+        rows: list[dict[str, Any]] = []
+        for seed in range(given.seeds):
+            begin = time.perf_counter()
+            output = given.work / "searcher.tflite"
+            report = build(
+                given.flickr,
+                given.flickr / "captions.tsv",
+                output,
+                language=language,
+                image_encoder=given.image_encoder,
+                work_dir=given.work / "work",
+                overwrite=True,
+                recipe=recipe,
+                training={"seed": seed},
+            )
+            figures = report.figures["retrieval"]
+            row = {"all": figures} | figures.get("languages", {})
+            rows.append({name: {k: values[k] for k in ("R@1", "R@5", "R@10")} for name, values in row.items()})
+            text = report.figures["search_text"]["embed_p50_ms"]
+            print_line(
+                f"{recipe} {language or 'en + zh'} seed {seed}", rows[-1], f"{time.perf_counter() - begin:.0f} s, embed_text {text} ms"
+            )
+            if (recipe, language, seed) == ("default", "en", 0):
+                captions = [c for c in read_captions(given.flickr / "captions.tsv", Rejects()) if (c.split, c.language) == ("val", "en")]
+                print_line(
+                    "misspelt, en, seed 0", {"": misspelt_loss(output, captions, _embeddings(output, given.flickr, captions), 0)}, ""
+                )
+        means = {name: {k: round(float(np.mean([row[name][k] for row in rows])), 2) for k in rows[0][name]} for name in rows[0]}
+        print_line(f"{recipe} {language or 'en + zh'} mean", means, "")
+
+
+def _embeddings(searcher: Path, folder: Path, captions: list[Caption]) -> dict[str, np.ndarray]:
+    from maker.data.images import load_image
+    from task.vision.resize import resize
+
+    engine = GraphEngine(BaseOptions(str(searcher)))
+    size = engine.image_size()
+    held = items_of(searcher)
+    images = sorted({c.image for c in captions if c.image.encode() in held})
+    return {image: engine.embed_image(resize(load_image(folder / image), *size)) for image in images}
+
+
+def print_line(name: str, figures: dict[str, dict[str, float]], more: str) -> None:
+    """A line of the table."""
+    parts = [f"{part or ''} " + " ".join(f"{k} {v}" for k, v in values.items()) for part, values in figures.items()]
+    sys.stdout.write(f"{name:28}{'   '.join(parts)}   {more}\n")
+    sys.stdout.flush()
+
+
+if __name__ == "__main__":
+    main()
