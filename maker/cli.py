@@ -43,6 +43,7 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="maker", description="Builds searchers that find pictures by a sentence.")
     verbs = parser.add_subparsers(required=True, metavar="VERB")
     _add_build(verbs)
+    _add_embed(verbs)
     _add_index(verbs)
     _add_search(verbs)
     _add_evaluate(verbs)
@@ -87,6 +88,17 @@ def _add_build(verbs: Any) -> None:
         scratch = f", {SCRATCH[option.name]} from scratch" if option.name in SCRATCH else ""
         training.add_argument(flag, type=type(option.default), metavar="N", help=f"default {option.default}{scratch}")
     build.set_defaults(run=_build)
+
+
+def _add_embed(verbs: Any) -> None:
+    embed = verbs.add_parser("embed", help="embed a folder of images, or a file of sentences")
+    embed.add_argument("embedder", type=Path, help="a searcher, or an encoder of a work folder")
+    embed.add_argument("source", type=Path, help="a folder of images, or a file of a sentence a line")
+    embed.add_argument("--kind", choices=("image", "text"), required=True)
+    embed.add_argument("--output", type=Path, required=True, metavar="FILE", help=".npy (names beside it in .txt), .tsv or .parquet")
+    embed.add_argument("--work-dir", type=Path, metavar="DIR")
+    embed.add_argument("--overwrite", action="store_true", help="replace existing outputs")
+    embed.set_defaults(run=_embed)
 
 
 def _add_index(verbs: Any) -> None:
@@ -164,6 +176,13 @@ def _build(given: argparse.Namespace) -> None:
         index=_index_settings(given),
     )
     print(json.dumps(report.figures) if given.json else "\n".join(report.lines))
+
+
+def _embed(given: argparse.Namespace) -> None:
+    from maker.pipeline import embed
+
+    done = embed(given.embedder, given.kind, given.source, given.output, work_dir=given.work_dir, overwrite=given.overwrite)
+    print("\n".join(done))
 
 
 def _index(given: argparse.Namespace) -> None:

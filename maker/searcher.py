@@ -19,7 +19,7 @@ from typing import Any
 
 import numpy as np
 
-from maker.encoders.embedder import Tower, embedder_manifest, open_embedder
+from maker.encoders.embedder import Tower, embedder_manifest, example_texts, open_embedder
 from maker.errors import BuildError, DataError
 from maker.export.searcher_file import DEFAULT_K, SearcherContent, check, write_searcher
 from maker.index.build import Index, build_index, check_embeddings
@@ -174,7 +174,7 @@ class Searcher:
             encoders=trained.encoders if trained else {kind: {"file": Path(t.source.path).name} for kind, t in self._towers.items()},
             training=trained.training if trained else {},
             report=trained.report if trained else {},
-            example_texts=[g["query"] for g in trained.golden if g["signature"] == "embed_text"] if trained else (),
+            example_texts=example_texts(trained),
             measure=measure,
         )
         check(content)

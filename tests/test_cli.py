@@ -181,6 +181,30 @@ def test_embeddings_from_anywhere_are_indexed(tmp_path, encoder, capsys):
     assert [p.name for p in tmp_path.iterdir() if "t.tflite" in p.name] == []
 
 
+def test_embedded_images_can_be_indexed_again(built, tmp_path, capsys):
+    output, photos, _ = built
+    assert main(["embed", str(output), str(photos), "--kind", "image", "--output", str(tmp_path / "e.npy")]) == 0
+    assert "40 embeddings of 32 dimensions, 1 rejected" in capsys.readouterr().out
+    command = ["index", "--embeddings", str(tmp_path / "e.npy"), "--metadata", str(tmp_path / "e.txt"), "--embedder", str(output)]
+    assert main([*command, "--output", str(tmp_path / "s.tflite")]) == 0
+    first, second = (text.TextSearcher.create_from_file(str(p)).search("green") for p in (output, tmp_path / "s.tflite"))
+    assert [n.metadata for n in first.nearest_neighbors] == [n.metadata for n in second.nearest_neighbors]
+
+
+def test_sentences_are_embedded_into_tables(built, tmp_path, capsys):
+    output, _, _ = built
+    (tmp_path / "t.txt").write_text("a plain red picture\nblue\n")
+    for name in ("e.tsv", "e.parquet", "e.npy"):
+        assert main(["embed", str(output), str(tmp_path / "t.txt"), "--kind", "text", "--output", str(tmp_path / name)]) == 0
+    values = np.load(tmp_path / "e.npy")
+    rows = [line.split("\t") for line in (tmp_path / "e.tsv").read_text().splitlines()]
+    assert [row[0] for row in rows] == ["a plain red picture", "blue"]
+    assert np.array_equal(np.array([row[1:] for row in rows], np.float32), values)
+    parquet = pytest.importorskip("pyarrow.parquet")
+    assert np.array_equal(np.array(parquet.read_table(tmp_path / "e.parquet")["embedding"].to_pylist(), np.float32), values)
+    assert main(["embed", str(output), str(tmp_path / "t.txt"), "--kind", "text", "--output", str(tmp_path / "e.doc")]) == 1
+
+
 def test_usage_errors_exit_with_two(capsys):
     with pytest.raises(SystemExit) as caught:
         main(["build"])

@@ -100,6 +100,12 @@ def embedder_manifest(path: str | Path) -> manifest.Manifest | None:
     return None if place is None else manifest.decode(content[place[0] : sum(place)])
 
 
+def example_texts(trained: manifest.Manifest | None) -> list[str]:
+    """The sentences that an encoder or searcher keeps as golden queries."""
+    golden = trained.golden if trained else []
+    return [g["query"] for g in golden if g["signature"] in ("embed_text", "search_text")]
+
+
 def image_tower(source: Source, tensor: str | None = None, normalization: tuple[np.ndarray, np.ndarray] | None = None) -> Tower:
     """An image model as a tower.
 

@@ -104,7 +104,7 @@ def build(
         queries=queries,
         user_info=user_info,
         report=_validate(files, splits, validated) if validated else {},
-        example_texts=_spread(asked, EXAMPLES),
+        examples=_spread(asked, EXAMPLES),
     )
     rejected = len(set(rejects.rows))
     figures = {

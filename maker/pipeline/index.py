@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from maker.encoders.embedder import embedder_manifest, open_embedder
+from maker.encoders.embedder import embedder_manifest, example_texts, open_embedder
 from maker.errors import BuildError
 from maker.evaluation.index_quality import exact_neighbours, measure_index, measure_text_latency, perturbed_items
 from maker.export.searcher_file import DEFAULT_K, SearcherContent, check, write_searcher
@@ -107,14 +107,14 @@ def write_index(
     queries: Queries | None = None,
     user_info: str = "",
     report: dict[str, Any] | None = None,
-    example_texts: Sequence[str] = (),
+    examples: Sequence[str] = (),
 ) -> Manifest:
     """Indexes and writes; `queries` stand for what will be asked, perturbed items where None."""
     check_embeddings(embeddings)
     towers = open_embedder(embedder) if embedder else {}
     trained = embedder_manifest(embedder) if embedder else None
     queries = queries or Queries(perturbed_items(embeddings, are_normalized(embeddings)), "perturbed items")
-    texts = list(example_texts) or ([g["query"] for g in trained.golden] if trained else [])
+    texts = list(examples) or example_texts(trained)
 
     def measure(path: Path) -> dict[str, Any]:
         found = {"index": measure_index(path, embeddings, queries.embeddings, settings.distance, queries.how)}

@@ -1,0 +1,85 @@
+"""Feature extraction: a folder of images or a file of sentences as embeddings on disk."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from maker.data.images import list_images
+from maker.data.items import read_metadata
+from maker.data.rejects import Rejects
+from maker.embedding.features import image_features
+from maker.embedding.texts import embed_texts
+from maker.encoders.embedder import open_embedder
+from maker.errors import DataError, EncoderError
+from maker.files import atomic, refuse_overwrite
+
+FORMATS = (".npy", ".tsv", ".parquet")
+
+
+def embed(embedder: Path, kind: str, source: Path, output: Path, *, work_dir: Path | None = None, overwrite: bool = False) -> list[str]:
+    """Embeds images or sentences.
+
+    Args:
+        embedder: An encoder or searcher file that this project wrote.
+        kind: `image` or `text`.
+        source: A folder of images, or a file of a sentence a line.
+        output: `.npy` (with the names beside it in `.txt`, as `maker index` takes them), `.tsv` or `.parquet`.
+        work_dir: Where image embeddings are kept until they are complete; the output's name with suffix `.work` where None.
+        overwrite: Replace existing outputs.
+
+    Returns:
+        Lines that say what was done.
+
+    Raises:
+        MakerError: An input cannot be used; nothing is written at `output`.
+    """
+    if output.suffix not in FORMATS:
+        raise DataError(f"{output}: unknown kind of file; expected a name that ends in {', '.join(FORMATS)}")
+    names_path = output.with_suffix(".txt")
+    for path in (output, names_path) if output.suffix == ".npy" else (output,):
+        refuse_overwrite(path, overwrite)
+    towers = open_embedder(embedder)
+    if kind not in towers or towers[kind].signature is None:
+        raise EncoderError(f"{embedder}: has no embed_{kind}; expected a file of `maker build` or its work folder's encoder")
+    work, rejects = work_dir or output.with_suffix(".work"), Rejects()
+    if kind == "image":
+        features = image_features(source, list_images(source), embedder, work / "features", rejects)
+        names, values = features.images, np.asarray(features.values)
+        rejects.write(work / "rejects.tsv")
+    else:
+        names = [line.decode("utf-8", "replace") for line in read_metadata(source)]
+        if not names:
+            raise DataError(f"{source}: no sentences in it")
+        values = embed_texts(names, embedder)
+    _write(output, names, values)
+    if output.suffix == ".npy":
+        with atomic(names_path) as temporary:
+            temporary.write_text("".join(f"{name}\n" for name in names), encoding="utf-8")
+    rejected = f", {len(rejects.rows)} rejected (see {work / 'rejects.tsv'})" if rejects.rows else ""
+    return [f"{output}: {len(names)} embeddings of {values.shape[1]} dimensions{rejected}"]
+
+
+def _write(output: Path, names: Sequence[str], values: np.ndarray) -> None:
+    with atomic(output) as temporary:
+        if output.suffix == ".npy":
+            with open(temporary, "wb") as file:
+                np.save(file, values.astype(np.float32))
+        elif output.suffix == ".tsv":
+            with open(temporary, "w", encoding="utf-8") as text:
+                for name, row in zip(names, values, strict=True):
+                    text.write("\t".join([" ".join(name.split()), *(str(v) for v in row)]) + "\n")
+        else:
+            _write_parquet(temporary, output, names, values)
+
+
+def _write_parquet(temporary: Path, output: Path, names: Sequence[str], values: np.ndarray) -> None:
+    try:
+        import pyarrow
+        from pyarrow import parquet
+    except ImportError as error:
+        raise DataError(f"{output}: writing Parquet needs pyarrow: pip install 'pocket-searcher[formats]'") from error
+    rows = pyarrow.FixedSizeListArray.from_arrays(pyarrow.array(values.astype(np.float32).ravel()), values.shape[1])
+    parquet.write_table(pyarrow.table({"name": list(names), "embedding": rows}), temporary)
