@@ -7,8 +7,11 @@ import pytest
 from conftest import SIDE, PooledColours
 from PIL import Image
 
+from maker.data.caption import Caption
+from maker.data.duplicates import across_splits, difference_hash
 from maker.data.images import list_images, load_image
 from maker.data.rejects import Rejects
+from maker.data.splits import Splits
 from maker.embedding.features import image_features
 from maker.errors import DataError
 from task import vision
@@ -165,3 +168,14 @@ def test_an_interrupted_folder_goes_on_where_it_stopped(tmp_path, encoder, monke
     assert done == [0, 2]
     assert resumed == [4, 6]
     assert np.array_equal(again, whole)
+
+
+def test_a_recompressed_picture_on_both_sides_of_a_split_is_found(tmp_path):
+    smooth = resize(RNG.integers(0, 256, (6, 6, 3)).astype(np.uint8), 80, 90)
+    other = resize(RNG.integers(0, 256, (6, 6, 3)).astype(np.uint8), 80, 90)
+    Image.fromarray(smooth).save(tmp_path / "a.jpg", quality=30)
+    again = resize(load_image(tmp_path / "a.jpg"), 60, 50)
+    hashes = {"val": int(difference_hash(again)), "same": int(difference_hash(smooth)), "other": int(difference_hash(other)), "flat": 0}
+    train = [Caption(name, "x", "train", "", 1) for name in ("other", "same", "flat")]
+    assert across_splits(Splits(train, [Caption("val", "y", "val", "", 1)], "official"), hashes) == [("val", "same")]
+    assert difference_hash(np.full((9, 9, 3), 77, np.uint8)) == 0

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
+from maker.data.duplicates import difference_hash
 from maker.data.images import load_image
 from maker.data.rejects import Rejects
 from maker.errors import DataError
@@ -34,10 +35,12 @@ class Features:
     Attributes:
         images: Relative paths of those that could be read, in order.
         values: `(len(images), d)` float32, memory-mapped.
+        hashes: Perceptual hash of each image, as `maker.data.duplicates` makes it.
     """
 
     images: list[str]
     values: np.ndarray
+    hashes: list[int]
 
     def rows(self) -> dict[str, int]:
         """Row of each image."""
@@ -67,7 +70,7 @@ def image_features(folder: Path, images: Sequence[str], encoder: Path, cache: Pa
     if not report["images"]:
         first = next(iter(report["rejected"].items()), ("", "no images"))
         raise DataError(f"{folder}: none of {len(images)} images can be read; {first[0]}: {first[1]}")
-    return Features(report["images"], np.load(done / "features.npy", mmap_mode="r"))
+    return Features(report["images"], np.load(done / "features.npy", mmap_mode="r"), report["hashes"])
 
 
 def _key(folder: Path, images: Sequence[str], encoder: Path) -> str:
@@ -104,10 +107,14 @@ def _compute(folder: Path, images: Sequence[str], encoder: Path, done: Path) -> 
             _embed_block(job)
             next(ticks)
     next(ticks, None)
-    values, kept, rejected = [], [], {}
+    values: list[np.ndarray] = []
+    kept: list[str] = []
+    hashes: list[int] = []
+    rejected: dict[str, str] = {}
     for start in starts:
         with np.load(blocks_folder / f"{start:08d}.npz") as block:
             values.append(block["values"])
+            hashes.extend(block["hashes"].tolist())
             reasons = block["reasons"].tolist()
         for image, reason in zip(images[start : start + BLOCK], reasons, strict=True):
             if reason:
@@ -115,7 +122,7 @@ def _compute(folder: Path, images: Sequence[str], encoder: Path, done: Path) -> 
             else:
                 kept.append(image)
     with atomic(done / "images.json") as temporary:
-        temporary.write_text(json.dumps({"images": kept, "rejected": rejected}, ensure_ascii=False), encoding="utf-8")
+        temporary.write_text(json.dumps({"images": kept, "hashes": hashes, "rejected": rejected}, ensure_ascii=False), encoding="utf-8")
     with atomic(done / "features.npy") as temporary, open(temporary, "wb") as file:
         np.save(file, np.concatenate(values))
     for start in starts:
@@ -138,14 +145,15 @@ def _embed_block(job: tuple[int, list[str], Path]) -> None:
     _, paths, target = job
     _, height, width, _ = _runners.input_shape(SIGNATURE)
     dimension = _runners.output_size(SIGNATURE)
-    values, reasons = [np.zeros((0, dimension), np.float32)], []
+    values, hashes, reasons = [np.zeros((0, dimension), np.float32)], [], []
     for path in paths:
         try:
-            pixels = resize(load_image(Path(path)), height, width)
+            image = load_image(Path(path))
         except DataError as error:
             reasons.append(str(error))
             continue
-        values.append(_runners.run(SIGNATURE, pixels[None])["embedding"])
+        values.append(_runners.run(SIGNATURE, resize(image, height, width)[None])["embedding"])
+        hashes.append(difference_hash(image))
         reasons.append("")
     with atomic(target) as temporary, open(temporary, "wb") as file:
-        np.savez(file, values=np.concatenate(values), reasons=np.array(reasons, np.str_))
+        np.savez(file, values=np.concatenate(values), hashes=np.array(hashes, np.uint64), reasons=np.array(reasons, np.str_))

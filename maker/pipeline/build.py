@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 import numpy as np
 
 from maker.data.captions import TRAIN, VALIDATION, Caption, CaptionFile, as_split, open_captions, select_language
+from maker.data.duplicates import across_splits
 from maker.data.formats import FORMATS
 from maker.data.images import list_images
 from maker.data.rejects import Rejects
@@ -93,6 +94,7 @@ def build(
         validated = items if corpus is None else files.embed(images, known if files.head else held_out, work, rejects) if held_out else None
     finally:
         rejects.write(work / "rejects.tsv")
+    twins = across_splits(splits, dict(zip(validated.images, validated.hashes, strict=True))) if validated else []
     asked = _spread([c.text for c in splits.validation or splits.train], TUNING_QUERIES)
     queries = Queries(embed_texts(asked, files.encoder), "held-out captions" if splits.validation else "training captions")
     manifest = write_index(
@@ -103,7 +105,7 @@ def build(
         index or IndexSettings(),
         queries=queries,
         user_info=user_info,
-        report=_validate(files, splits, validated) if validated else {},
+        report=_validate(files, splits, validated, len(twins)) if validated else {},
         examples=_spread(asked, EXAMPLES),
     )
     rejected = len(set(rejects.rows))
@@ -117,6 +119,11 @@ def build(
     where = f": {rejects.summary()}; see {work / 'rejects.tsv'}" if rejected else ""
     lines = [
         line("photos", f"{len(items.images)} read and indexed, {rejected} inputs rejected{where}"),
+        *(
+            [line("", f"{len(twins)} held-out images look like a training image, the first {twins[0][0]} like {twins[0][1]}")]
+            if twins
+            else []
+        ),
         *file_lines(manifest, output),
         line("time", f"{figures['seconds']} s"),
     ]
@@ -151,7 +158,7 @@ def _of_known_images(captions: list[Caption], known: set[str], path: Path, rejec
     return kept
 
 
-def _validate(files: EncoderFiles, splits: Splits, embedded: Features) -> dict[str, Any]:
+def _validate(files: EncoderFiles, splits: Splits, embedded: Features, twins: int) -> dict[str, Any]:
     """Text-to-image recall among the held-out images, by the encoder as it is exported and exact search."""
     rows = embedded.rows()
     captions = [c for c in splits.validation if c.image in rows]
@@ -164,6 +171,7 @@ def _validate(files: EncoderFiles, splits: Splits, embedded: Features) -> dict[s
     targets = np.array([places[c.image] for c in captions])
     found = ranks(queries, items, targets)
     figures: dict[str, Any] = {**retrieval(found, targets), "queries": len(captions), "images": len(images)}
+    figures["images_like_a_training_image"] = twins
     figures["image_to_text"] = recall(nearest_positive_ranks(items, queries, targets))
     languages = np.array([c.language for c in captions])
     if len(set(languages)) > 1:

@@ -48,7 +48,7 @@ class EncoderFiles:
         if self.backbone is None or self.head is None:
             return image_features(folder, images, self.encoder, cache, rejects)
         features = image_features(folder, images, self.backbone, cache, rejects)
-        return Features(features.images, project(features.values, self.head))
+        return Features(features.images, project(features.values, self.head), features.hashes)
 
 
 def train_encoder(
