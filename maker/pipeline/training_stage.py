@@ -24,7 +24,7 @@ from maker.training.options import TrainingOptions
 if TYPE_CHECKING:
     from maker.training.train import Trained
 
-CACHE_VERSION = 1  # of what training makes of the same inputs
+CACHE_VERSION = 2  # of what training makes of the same inputs
 SCRATCH_PIXELS = 64
 
 
@@ -81,14 +81,17 @@ def train_encoder(
     wanted = [image for image in known if image in captioned]
     inputs = [CACHE_VERSION, spec, asdict(options), _texts(splits.train), _texts(splits.validation), [_status(folder / i) for i in wanted]]
     if kind == SCRATCH:
-        files = EncoderFiles(work / f"encoder-{_digest(inputs)}.tflite")
+        key = _digest(inputs)
+        files = EncoderFiles(work / f"encoder-{key}.tflite")
         if not files.encoder.exists():
             readable, pixels = image_pixels(folder, wanted, SCRATCH_PIXELS, rejects)
             splits = _readable(splits, readable)
             from maker.training.train import train_scratch
 
-            trained = train_scratch(splits, {image: row for row, image in enumerate(readable)}, pixels, options)
+            rows = {image: row for row, image in enumerate(readable)}
+            trained = train_scratch(splits, rows, pixels, options, _checkpoint(work, key))
             _write(trained, files.encoder, spec, splits)
+            _checkpoint(work, key).unlink()
         return files
     tower = backbone(spec, model, work)
     frozen = work / "backbone.tflite"
@@ -100,10 +103,16 @@ def train_encoder(
         splits = _readable(splits, features.images)
         from maker.training.train import train_frozen
 
-        trained = train_frozen(splits, features.rows(), features.values, tower, options)
+        trained = train_frozen(splits, features.rows(), features.values, tower, options, _checkpoint(work, key))
         write_head(work / f"head-{key}.tflite", trained.image.head, tower.dimension)
         _write(trained, files.encoder, spec, splits)
+        _checkpoint(work, key).unlink()
     return files
+
+
+def _checkpoint(work: Path, key: str) -> Path:
+    """Where an unfinished training run is kept."""
+    return work / f"training-{key}.npz"
 
 
 def _write(trained: Trained, encoder: Path, spec: str, splits: Splits) -> None:

@@ -30,14 +30,14 @@ class ImageSide(Protocol):
     decayed: list[tf.Variable]
     untrained: list[tf.Variable]  # statistics that move with training but have no gradient
 
-    def forward(self, images: tf.Tensor, training: bool) -> tf.Tensor:
-        """`[n, d]` embeddings of norm 1 of images by number."""
+    def forward(self, images: tf.Tensor, seed: tf.Tensor | None = None) -> tf.Tensor:
+        """`[n, d]` embeddings of norm 1 of images by number; with a `[2]` int32 seed, with the noise of training."""
 
 
 def embed(side: ImageSide, images: np.ndarray) -> np.ndarray:
     """`(n, d)` float32 embeddings of images by number."""
     blocks = [tf.constant(images[start : start + BLOCK], tf.int32) for start in range(0, len(images), BLOCK)]
-    return np.concatenate([side.forward(block, training=False).numpy() for block in blocks])
+    return np.concatenate([side.forward(block).numpy() for block in blocks])
 
 
 def layer_normalise(features: np.ndarray) -> np.ndarray:
@@ -67,18 +67,18 @@ class FrozenFeatures:
         self.variables = [self._gain, self._shift, self._bias, self._hidden_bias, *self.decayed]
         self.untrained: list[tf.Variable] = []
 
-    def forward(self, images: tf.Tensor, training: bool) -> tf.Tensor:
-        """`[n, d]` embeddings of norm 1 of images by row of the features."""
+    def forward(self, images: tf.Tensor, seed: tf.Tensor | None = None) -> tf.Tensor:
+        """`[n, d]` embeddings of norm 1 of images by row of the features; with a `[2]` int32 seed, with dropout as in training."""
         x = tf.gather(self._features, images)
         x -= tf.reduce_mean(x, 1, keepdims=True)
         x *= tf.math.rsqrt(tf.reduce_mean(tf.square(x), 1, keepdims=True) + EPSILON)
         x = x * self._gain + self._shift
-        if training:
-            x = tf.nn.dropout(x, self._dropout)
+        if seed is not None:
+            x = tf.nn.experimental.stateless_dropout(x, self._dropout, seed)
         hidden = x @ self._hidden + self._hidden_bias
         hidden *= tf.sigmoid(GELU_SLOPE * hidden)
-        if training:
-            hidden = tf.nn.dropout(hidden, HEAD_DROPOUT)
+        if seed is not None:
+            hidden = tf.nn.experimental.stateless_dropout(hidden, HEAD_DROPOUT, tf.random.experimental.stateless_fold_in(seed, 1))
         return tf.math.l2_normalize(x @ self._weights + self._bias + hidden @ self._out, 1)
 
     def head(self) -> Sequence[Layer]:
@@ -106,12 +106,12 @@ class ScratchCnn:
         self.decayed = [v for v in self.variables if len(v.shape) > 1]
         self.untrained = [v.value for v in self._network.non_trainable_variables]
 
-    def forward(self, images: tf.Tensor, training: bool) -> tf.Tensor:
-        """`[n, d]` embeddings of norm 1 of images by number; training moves the batch by a few pixels."""
+    def forward(self, images: tf.Tensor, seed: tf.Tensor | None = None) -> tf.Tensor:
+        """`[n, d]` embeddings of norm 1 of images by number; with a `[2]` int32 seed, moved by a few pixels as in training."""
         x = tf.cast(tf.gather(self._pixels, images), tf.float32) / MOBILENET_MEAN - 1.0
-        if training:
-            x = tf.roll(x, tf.random.uniform([2], -CNN_SHIFT, CNN_SHIFT + 1, tf.int32), [1, 2])
-        return tf.math.l2_normalize(self._network(x, training=training), 1)
+        if seed is not None:
+            x = tf.roll(x, tf.random.stateless_uniform([2], seed, -CNN_SHIFT, CNN_SHIFT + 1, tf.int32), [1, 2])
+        return tf.math.l2_normalize(self._network(x, training=seed is not None), 1)
 
     def backbone(self) -> Tower:
         """The trained network, converted to TFLite."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -11,6 +12,7 @@ import tensorflow as tf
 
 from maker.errors import TrainingError
 from maker.progress import progress, say
+from maker.training.checkpoint import Progress, load, save
 from maker.training.image_side import ImageSide, embed
 from maker.training.losses import Loss
 from maker.training.metrics import ranks, recall
@@ -35,7 +37,9 @@ class Side:
     images: np.ndarray
 
 
-def fit(text: TextSide, image: ImageSide, train: Side, validation: Side | None, options: TrainingOptions) -> list[dict[str, Any]]:
+def fit(
+    text: TextSide, image: ImageSide, train: Side, validation: Side | None, options: TrainingOptions, checkpoint: Path | None = None
+) -> list[dict[str, Any]]:
     """Trains both towers in place and leaves the best epoch's averaged weights in them.
 
     Args:
@@ -44,6 +48,8 @@ def fit(text: TextSide, image: ImageSide, train: Side, validation: Side | None, 
         train: What is trained on.
         validation: What epochs are compared on, by text-to-image R@10; None keeps the last one.
         options: Rates and sizes.
+        checkpoint: Where the run is kept after every epoch; a run that finds one goes on behind its last epoch and ends as an unbroken
+            one would.
 
     Returns:
         An entry an epoch: `epoch`, `loss`, `temperature` and, with a validation side, `R@1`, `R@5`, `R@10`.
@@ -54,7 +60,6 @@ def fit(text: TextSide, image: ImageSide, train: Side, validation: Side | None, 
     by_image = _captions_by_image(train.images)
     if len(by_image) < 2:
         raise TrainingError(f"{len(by_image)} images to train on; a dual encoder needs at least two")
-    rng = np.random.default_rng(options.seed)
     batch = min(options.batch_size, len(by_image))
     steps = _rounds(by_image, options.captions_per_image) * (len(by_image) // batch)
     loss_of = Loss(options.loss)
@@ -62,42 +67,48 @@ def fit(text: TextSide, image: ImageSide, train: Side, validation: Side | None, 
     averaged = _Average([*trained, *image.untrained], options.ema)
     decayed = {id(v) for v in (*text.decayed, *image.decayed)}
     optimizer = _optimizer(options, steps, trained, decayed)
+    taken = tf.Variable(0, dtype=tf.int32, name="steps")
+    state = [*trained, *image.untrained, *averaged.variables, *optimizer.variables, taken]
 
     @tf.function(reduce_retracing=True)
     def step(images: tf.Tensor, rows: tf.Tensor, weights: tf.Tensor, same: tf.Tensor) -> tf.Tensor:
+        # Stateless noise: it depends on seed and step only, so that a resumed run draws what an unbroken one would.
+        seed = tf.stack([tf.constant(options.seed), taken.assign_add(1)])
         with tf.GradientTape() as tape:
-            loss = loss_of(text.forward(rows, weights, True), image.forward(images, True), same)
+            image_seed = tf.random.experimental.stateless_fold_in(seed, 2)
+            loss = loss_of(text.forward(rows, weights, seed), image.forward(images, image_seed), same)
         gradients = tape.gradient(loss, trained)
         optimizer.apply_gradients([(tf.convert_to_tensor(g), v) for g, v in zip(gradients, trained, strict=True)])
         loss_of.keep_in_bounds()
         averaged.update()
         return loss
 
-    history: list[dict[str, Any]] = []
-    best: tuple[float, int, list[np.ndarray]] | None = None
-    for epoch in range(1, options.epochs + 1):
+    run = load(checkpoint, state) if checkpoint else Progress()
+    while run.epoch < options.epochs and (not run.epoch or run.epoch - run.best_epoch < options.patience):
+        run.epoch += 1
+        rng = np.random.default_rng([options.seed, run.epoch])
         seen = train.captions.random_rows(options.word_dropout, rng)
         losses = []
-        for images, captions in progress(_batches(by_image, batch, options.captions_per_image, rng), f"epoch {epoch}", total=steps):
+        batches = _batches(by_image, batch, options.captions_per_image, rng)
+        for images, captions in progress(batches, f"epoch {run.epoch}", total=steps):
             same = (train.images[captions][:, None] == images[None]).astype(np.float32)
             arguments = images.astype(np.int32), seen.rows[captions], seen.weights[captions], same
             losses.append(float(step(*map(tf.constant, arguments))))
         if not np.isfinite(losses).all():
-            raise TrainingError(f"epoch {epoch}: the loss is not finite; lower --learning-rate ({options.learning_rate})")
-        entry = {"epoch": epoch, "loss": round(float(np.mean(losses)), 4), "temperature": round(loss_of.temperature, 4)}
+            raise TrainingError(f"epoch {run.epoch}: the loss is not finite; lower --learning-rate ({options.learning_rate})")
+        entry = {"epoch": run.epoch, "loss": round(float(np.mean(losses)), 4), "temperature": round(loss_of.temperature, 4)}
         with averaged:
             if validation is not None:
                 entry |= measure(text, image, validation)
-            score = entry.get("R@10", float(epoch))
-            if best is None or score > best[0]:
-                best = score, epoch, averaged.values()
-        history.append(entry)
+        run.history.append(entry)
+        score = entry.get("R@10", float(run.epoch))
+        if score > run.best_score:
+            run.best_score, run.best_epoch, run.best_values = score, run.epoch, averaged.values()
         say("  " + "  ".join(f"{name} {value}" for name, value in entry.items()))
-        if epoch - best[1] >= options.patience:
-            break
-    assert best is not None
-    averaged.assign(best[2])
-    return history
+        if checkpoint:
+            save(checkpoint, run, state)
+    averaged.assign(run.best_values)
+    return run.history
 
 
 def measure(text: TextSide, image: ImageSide, side: Side) -> dict[str, float]:
@@ -152,6 +163,10 @@ class _Average:
         self._decay = decay
         self._step = tf.Variable(0.0)
         self._means = [tf.Variable(v) for v in variables]
+
+    @property
+    def variables(self) -> list[tf.Variable]:
+        return [self._step, *self._means]
 
     def update(self) -> None:
         # A younger average forgets faster, so that it does not remember the initial weights.

@@ -27,13 +27,13 @@ class TextSide:
         self.variables = [self.table, self.log_weights]
         self.decayed = [self.table]
 
-    def forward(self, rows: tf.Tensor, weights: tf.Tensor, training: bool) -> tf.Tensor:
-        """`[n, d]` embeddings of norm 1 of `[n, t]` rows and weights."""
+    def forward(self, rows: tf.Tensor, weights: tf.Tensor, seed: tf.Tensor | None = None) -> tf.Tensor:
+        """`[n, d]` embeddings of norm 1 of `[n, t]` rows and weights; with a `[2]` int32 seed, with dropout as in training."""
         weighted = weights * tf.exp(tf.gather(self.log_weights, rows))
         weighted /= tf.maximum(tf.reduce_sum(weighted, 1, keepdims=True), TINY)
         pooled = tf.squeeze(tf.matmul(weighted[:, None, :], tf.gather(self.table, rows)), 1)
-        if training and self._dropout:
-            pooled = tf.nn.dropout(pooled, self._dropout)
+        if seed is not None and self._dropout:
+            pooled = tf.nn.experimental.stateless_dropout(pooled, self._dropout, seed)
         return tf.math.l2_normalize(pooled, 1)
 
     def embed(self, rows: Rows) -> np.ndarray:
@@ -41,7 +41,7 @@ class TextSide:
         parts = []
         for start in range(0, len(rows.rows), BLOCK):
             block = slice(start, start + BLOCK)
-            parts.append(self.forward(tf.constant(rows.rows[block]), tf.constant(rows.weights[block]), training=False).numpy())
+            parts.append(self.forward(tf.constant(rows.rows[block]), tf.constant(rows.weights[block])).numpy())
         return np.concatenate(parts)
 
     def tower(self) -> WordsTower:

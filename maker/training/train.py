@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -44,7 +45,9 @@ class Trained:
     described: dict[str, Any]
 
 
-def train_frozen(splits: Splits, rows: dict[str, int], features: np.ndarray, backbone: Tower, options: TrainingOptions) -> Trained:
+def train_frozen(
+    splits: Splits, rows: dict[str, int], features: np.ndarray, backbone: Tower, options: TrainingOptions, checkpoint: Path | None = None
+) -> Trained:
     """Trains a text tower and a head over frozen features.
 
     Args:
@@ -53,6 +56,7 @@ def train_frozen(splits: Splits, rows: dict[str, int], features: np.ndarray, bac
         features: `(n, f)` float32.
         backbone: What made the features; the head is exported behind it.
         options: Rates and sizes.
+        checkpoint: Where the run is kept after every epoch.
     """
     _seed(options.seed)
     prepared = _prepare(splits, rows, options)
@@ -61,7 +65,7 @@ def train_frozen(splits: Splits, rows: dict[str, int], features: np.ndarray, bac
     text = TextSide(prepared.vocabulary, options.dimension, options.dropout, options.seed, start.table if start else None)
     weights, bias = (start.weights, start.bias) if start else (None, None)
     image = FrozenFeatures(np.asarray(features, np.float32), options.dimension, options.feature_dropout, options.seed, weights, bias)
-    history = fit(text, image, prepared.train, prepared.validation, options)
+    history = fit(text, image, prepared.train, prepared.validation, options, checkpoint)
     return Trained(text.tower(), ImageEncoder(backbone, image.head()), history, _describe(prepared, options))
 
 
@@ -79,7 +83,9 @@ def _start(prepared: _Prepared, used: np.ndarray, within: np.ndarray, features: 
     )
 
 
-def train_scratch(splits: Splits, rows: dict[str, int], pixels: np.ndarray, options: TrainingOptions) -> Trained:
+def train_scratch(
+    splits: Splits, rows: dict[str, int], pixels: np.ndarray, options: TrainingOptions, checkpoint: Path | None = None
+) -> Trained:
     """Trains a text tower and a small CNN.
 
     Args:
@@ -87,12 +93,13 @@ def train_scratch(splits: Splits, rows: dict[str, int], pixels: np.ndarray, opti
         rows: Row of each image's pixels.
         pixels: `(n, SCRATCH_PIXELS, SCRATCH_PIXELS, 3)` uint8.
         options: Rates and sizes.
+        checkpoint: Where the run is kept after every epoch.
     """
     _seed(options.seed)
     prepared = _prepare(splits, rows, options)
     text = TextSide(prepared.vocabulary, options.dimension, options.dropout, options.seed)
     image = ScratchCnn(pixels, options.dimension)
-    history = fit(text, image, prepared.train, prepared.validation, options)
+    history = fit(text, image, prepared.train, prepared.validation, options, checkpoint)
     return Trained(text.tower(), ImageEncoder(image.backbone(), []), history, _describe(prepared, options))
 
 
