@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from task.format import snappy, varint
-from task.format.crc32c import crc32c, mask, unmask
+from task.format.crc32c import FOLD_BYTES, FOLDS, crc32c, mask, unmask
 from task.format.sstable import SSTable, SSTableError, encode
 
 LEGACY = Path(__file__).parents[2] / "shared" / "data" / "legacy"
@@ -38,10 +38,20 @@ def test_crc_of_known_content(data, crc):
     assert crc32c(data) == crc
 
 
-@pytest.mark.parametrize("size", [1, 255, 256, 257, 512, 5000, (1 << 18) - 1, (1 << 18) + 1])
+@pytest.mark.parametrize("size", [1, 255, 256, 257, 512, 5000, FOLDS[2], FOLDS[2] + 1, FOLDS[2] + FOLDS[0] + 1, 200_003])
 def test_crc_does_not_depend_on_how_content_is_cut_into_chunks(size):
     data = np.random.default_rng(size).bytes(size)
     assert crc32c(data) == crc32c(memoryview(data)) == slow_crc(data)
+
+
+def test_crc_of_content_that_is_folded_in_several_pieces():
+    data = np.random.default_rng(0).integers(0, 256, 2 * FOLD_BYTES + FOLDS[2] + 77, dtype=np.uint8)
+    cut = FOLD_BYTES + 4321
+    halves = data.copy(), data.copy()
+    halves[0][cut:], halves[1][:cut] = 0, 0
+    # CRCs of content of one length add up, but for what the start adds.
+    assert crc32c(halves[0]) ^ crc32c(halves[1]) ^ crc32c(np.zeros_like(data)) == crc32c(data)
+    assert crc32c(data[:3000]) == slow_crc(data[:3000].tobytes())
 
 
 @given(st.integers(0, 2**32 - 1))
@@ -80,7 +90,7 @@ def test_a_key_that_is_not_there_is_a_key_error(entries, key):
 
 def test_keys_are_lexical_over_many_blocks():
     entries = sorted((f"M_{i}".encode(), f"value {i}".encode() * 9) for i in range(3000))
-    table = SSTable(encode(entries, snappy.compressor()))
+    table = SSTable(encode(entries, snappy.compress))
     assert len(table._index._content) > 40
     assert all(table[key] == value for key, value in entries)
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import numpy as np
 
 from . import varint
@@ -21,17 +19,12 @@ class SnappyError(Exception):
     """The content is not what Snappy writes."""
 
 
-def compressor() -> Callable[[bytes], bytes]:
-    """A function that compresses: that of the package `cramjam` where it is installed, since `compress` takes a second for 2 MB."""
-    try:
-        from cramjam import snappy  # type: ignore[import-not-found, unused-ignore]
-    except ImportError:
-        return compress
-    return lambda content: bytes(snappy.compress_raw(content))
-
-
 def compress(content: bytes) -> bytes:
-    """Packs a block: greedily, by a table of where four bytes were last seen, looking less often the longer nothing repeats."""
+    """Packs a block: greedily, by a table of where four bytes were last seen, looking less often the longer nothing repeats.
+
+    The choices are those of Google's library, so that the bytes are those that the Task Library's index builder writes; `tests/conformance`
+    compares them.
+    """
     result = bytearray(varint.encode(len(content)))
     for start in range(0, len(content), FRAGMENT):
         _compress_fragment(content[start : start + FRAGMENT], result)

@@ -47,7 +47,7 @@ def write(entries: Iterable[tuple[bytes, bytes]], target: IO[bytes], compress: C
     Args:
         entries: Keys, strictly ascending, and their values.
         target: Where.
-        compress: Snappy's raw format, such as `snappy.compressor()`; used for blocks that it makes smaller by more than an eighth.
+        compress: Snappy's raw format, such as `snappy.compress`; used for blocks that it makes smaller by more than an eighth.
 
     Returns:
         The number of bytes written.

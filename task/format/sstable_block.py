@@ -100,9 +100,10 @@ class Block:
     def _entry(self, at: int, previous: bytes) -> tuple[bytes, memoryview, int]:
         """The entry at a place, and the place after it."""
         content = self._content
-        lengths = content[at : at + 3] if at <= self._end else b""
-        if len(lengths) == 3 and max(lengths) < 128:
-            shared, rest, size = lengths
+        shared = rest = size = 128
+        if at + 3 <= self._end:
+            shared, rest, size = content[at : at + 3]
+        if shared | rest | size < 128:  # each in one byte, as nearly always
             at += 3
         else:
             try:

@@ -28,7 +28,8 @@ sys.path[:0] = [str(HERE.parent), str(HERE.parents[1])]
 import task_library_files as files  # noqa: E402
 
 from task.format import snappy  # noqa: E402
-from task.format.scann_messages import LookupType  # noqa: E402
+from task.format.scann_messages import IndexConfig, LookupType  # noqa: E402
+from task.format.sstable import SSTable  # noqa: E402
 
 REQUIREMENTS = ["tflite-support==0.4.4", "numpy<2"]
 PYTHONS = ["python3.11", "python3.10", "python3.9"]
@@ -153,7 +154,41 @@ def make_jobs(folder: Path, items: int) -> list[dict[str, Any]]:
         jobs.append({**shared, "name": f"text {name}", "queries": [f"q{i}" for i in range(QUERIES)], "max_results": 10})
         jobs.append({**shared, "name": f"all rows {name}", "queries": ["q0", "q1"], "max_results": items})
         jobs.append({**shared, "name": f"image {name}", "kind": "ImageSearcher", "model": str(image), "queries": images[:3]})
+    for kind, compress in itertools.product(kinds, (False, True)):
+        jobs.append(builder_job(folder, kind, compress, rows, metadata))
     return jobs + other_jobs(folder, rows, metadata, queries, images)
+
+
+def builder_job(folder: Path, kind: str, compress: bool, rows: np.ndarray, metadata: list[bytes]) -> dict[str, Any]:
+    """The parts of an index, to be written by both libraries."""
+    options: dict[str, Any] = {"leaves": 15, "searched": 4, "distance": files.DOT}
+    index = (
+        files.float_index(rows, metadata, **options)
+        if kind == "float"
+        else files.hashed_index(rows, metadata, block=int(kind[-1]), **options)
+    )
+    table = SSTable(index)
+    config = IndexConfig.decode(table[b"INDEX_CONFIG"])
+    dtype = np.float32 if kind == "float" else np.uint8
+    partitions = [np.frombuffer(table[f"E_{i}".encode()], dtype).reshape(-1, config.embedding_dim) for i in range(15)]
+    leaves = np.repeat(np.arange(15), [len(p) for p in partitions])
+    shuffled = np.random.default_rng(0).permutation(len(rows))
+    parts = folder / f"parts_{kind}.npz"
+    np.savez(
+        parts,
+        rows=np.concatenate(partitions)[shuffled],
+        leaves=leaves[shuffled],
+        config=np.frombuffer(config.scann_config.encode(), np.uint8),
+    )
+    name = f"bytes of an index, {kind} {'snappy' if compress else 'raw'}"
+    return {
+        "kind": "IndexBuilder",
+        "name": name,
+        "parts": str(parts),
+        "compress": compress,
+        "metadata": [m.hex() for m in metadata],
+        "queries": [""],
+    }
 
 
 def other_jobs(folder: Path, rows: np.ndarray, metadata: list[bytes], queries: np.ndarray, images: list[str]) -> list[dict[str, Any]]:
@@ -217,6 +252,9 @@ def difference(job: dict[str, Any], expected: dict[str, Any], found: dict[str, A
         return f"the Task Library: {wanted} {expected.get('message', '')!r}; task: {found.get('error', '')} {found.get('message', '')!r}"
     if expected.get("user_info") != found.get("user_info"):
         return f"user info {expected.get('user_info')!r} and {found.get('user_info')!r}"
+    if job["kind"] == "IndexBuilder":
+        a, b = (bytes.fromhex(answer["results"][0]) for answer in (expected, found))
+        return "" if a == b else f"{len(a)} and {len(b)} bytes, or other ones"
     for query, a, b in zip(job["queries"], expected["results"], found["results"], strict=True):
         if job["kind"].endswith("Embedder"):
             worst = float(np.abs(np.array(a) - np.array(b)).max())

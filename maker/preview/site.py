@@ -1,0 +1,172 @@
+"""Writes the site: the page, LiteRT.js, the searcher and the thumbnails."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import mmap
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from maker.data.rejects import Rejects
+from maker.errors import BuildError, DataError
+from maker.files import atomic
+from maker.preview import thumbnails, vendor
+from maker.preview.rows import locate_rows
+from maker.progress import say
+from task.core import BaseOptions
+from task.core.model_file import ModelFile
+from task.format import item_table, manifest
+from task.search import GraphEngine
+
+WEB = Path(__file__).parent / "web"
+SEARCHER, SITE, REJECTS, START = "searcher.tflite", "site.json", "rejects.tsv", "index.html"
+WORKER = "service-worker.js"
+SHELL = ("app.js", "icon.svg", "picture.js", "searcher.js", "start.js", "style.css", "worker.js")  # besides START and WORKER
+FORMAT, VERSION = "pocket-searcher-site", 1
+# The page fetches one of the two wasm builds; the service worker keeps the one that was fetched.
+NOT_KEPT = ("_internal.js", "_internal.wasm")
+PLACEHOLDER = 'const SITE = { version: "development", files: [] };'
+
+
+@dataclass(frozen=True, kw_only=True)
+class PreviewReport:
+    """What was written.
+
+    Attributes:
+        site: The folder.
+        items: Items that can be found.
+        made, kept: Thumbnails made, and those of an earlier run that were kept.
+        rejects: Images without a thumbnail, with the reason; they are in `rejects.tsv` too.
+        bytes: Size of the site.
+    """
+
+    site: Path
+    items: int
+    made: int
+    kept: int
+    rejects: Rejects
+    bytes: int
+
+
+def preview(searcher: Path, images: Path, output: Path = Path("site"), *, overwrite: bool = False) -> PreviewReport:
+    """Writes a static site that asks a searcher in the browser.
+
+    The page comes last, so that a folder with an `index.html` is a whole site; a killed run goes on where it stopped.
+
+    Args:
+        searcher: The file.
+        images: The folder that the items' paths are relative to.
+        output: The site's folder.
+        overwrite: Renew a site that is there already; thumbnails whose images did not change are kept.
+
+    Raises:
+        BuildError: LiteRT.js is not installed, or the output exists.
+        DataError: The images are not there, or the file has no items to search in its graph.
+        SearcherError: The searcher cannot be opened.
+        InvalidArgumentError: It is no searcher.
+    """
+    if missing := vendor.missing_files():
+        raise BuildError(f"{vendor.FOLDER}: {missing[0]} is missing; fetch LiteRT.js with python -m maker.preview.vendor (needs npm)")
+    metadata = _read_items(searcher)
+    _claim(output, overwrite)
+    made = thumbnails.make_thumbnails(metadata, images, output)
+    made.rejects.write(output / REJECTS)
+    if made.rejects.rows:
+        say(f"{len(made.rejects.rows)} images have no thumbnail ({made.rejects.summary()}); see {output / REJECTS}")
+    _write_files(searcher, output, made)
+    return PreviewReport(
+        site=output,
+        items=len(metadata),
+        made=made.made,
+        kept=made.kept,
+        rejects=made.rejects,
+        bytes=sum(p.stat().st_size for p in output.rglob("*") if p.is_file()),
+    )
+
+
+def _read_items(searcher: Path) -> list[bytes]:
+    """The items' metadata, of a file that the page can run."""
+    options = BaseOptions(str(searcher), num_threads=1)
+    with ModelFile(options) as file:
+        missing = [name for name in (manifest.FILE, item_table.OFFSETS) if name not in file.entries]
+    if missing:
+        raise DataError(f"{searcher}: has no {missing[0]}, so the page cannot search it; build a searcher with maker build or maker index")
+    engine = GraphEngine(options)
+    try:
+        return [engine.item(i) for i in range(engine.manifest.items)]
+    finally:
+        engine.close()
+
+
+def _claim(output: Path, overwrite: bool) -> None:
+    """Takes a folder that is new, empty, a site of ours to renew, or what a killed run left."""
+    if output.exists() and not output.is_dir():
+        raise BuildError(f"{output}: is a file, expected a folder for the site")
+    held = sorted(p.name for p in output.iterdir()) if output.is_dir() else []
+    ours = not held or (output / SITE).is_file()
+    if not ours:
+        raise BuildError(f"{output}: holds {held[0]} and is no site of maker preview; choose a new or empty folder")
+    if (output / START).exists() and not overwrite:
+        raise BuildError(f"{output}: a site is there already; pass --overwrite to renew it, its thumbnails are kept")
+    if not (output / SITE).exists():
+        _write(output / SITE, "{}\n")
+
+
+def _write_files(searcher: Path, output: Path, made: thumbnails.Thumbnails) -> None:
+    (output / START).unlink(missing_ok=True)
+    _copy(searcher, output / SEARCHER)
+    for name in SHELL:
+        _copy(WEB / name, output / name)
+    for name in (*vendor.FILES.values(), "NOTICE.txt"):
+        _copy(vendor.FOLDER / name, output / "vendor" / "litert" / name)
+    # GitHub Pages drops what it takes for Jekyll's, such as names with an underscore in front.
+    (output / ".nojekyll").touch()
+    _write(output / SITE, json.dumps(_describe(searcher, made), indent=2) + "\n")
+    _write(output / WORKER, _service_worker(output, made.stamp))
+    _copy(WEB / START, output / START)
+
+
+def _describe(searcher: Path, made: thumbnails.Thumbnails) -> dict[str, Any]:
+    """What the page has to know besides what the searcher says itself."""
+    with open(searcher, "rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
+        rows = locate_rows(content[:])
+    return {
+        "format": FORMAT,
+        "format_version": VERSION,
+        "title": searcher.stem.replace("_", " "),
+        "searcher": {"bytes": searcher.stat().st_size},
+        "thumbnails": {"folder": thumbnails.FOLDER, "suffix": thumbnails.SUFFIX, "count": made.made + made.kept},
+        "rows": rows.describe() if rows else None,
+    }
+
+
+def _service_worker(output: Path, stamp: str) -> str:
+    """The service worker with the list of what it keeps and a version that changes with any of it."""
+    kept = sorted(
+        p.relative_to(output).as_posix()
+        for p in (output / SITE, output / SEARCHER, *(output / n for n in SHELL), *(output / "vendor").rglob("*.js"))
+        if not p.name.endswith(NOT_KEPT)
+    )
+    version = hashlib.sha256(stamp.encode())
+    for path in (WEB / START, WEB / WORKER, *(output / name for name in kept)):
+        with open(path, "rb") as file:
+            while block := file.read(1 << 20):
+                version.update(block)
+    template = (WEB / WORKER).read_text(encoding="utf-8")
+    if template.count(PLACEHOLDER) != 1:
+        raise BuildError(f"{WEB / WORKER}: expected the line {PLACEHOLDER} once, found it {template.count(PLACEHOLDER)} times")
+    site = json.dumps({"version": version.hexdigest()[:16], "files": ["./", *kept]})
+    return template.replace(PLACEHOLDER, f"const SITE = {site};")
+
+
+def _copy(source: Path, target: Path) -> None:
+    with atomic(target) as temporary:
+        shutil.copyfile(source, temporary)
+
+
+def _write(path: Path, text: str) -> None:
+    with atomic(path) as temporary:
+        temporary.write_text(text, encoding="utf-8")

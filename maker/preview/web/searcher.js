@@ -1,0 +1,304 @@
+// A searcher file in the browser. The file is the search: this module hands it bytes or pixels and reads what comes back.
+//
+//   await loadRuntime(new URL("vendor/litert/", import.meta.url));
+//   const searcher = await Searcher.open(await (await fetch("searcher.tflite")).arrayBuffer());
+//   for (const { item, distance, metadata } of (await searcher.searchText("a red ball")).neighbors) { … }
+//
+// It works in a page and in a worker.
+
+import { loadAndCompile, loadLiteRt, Tensor } from "./vendor/litert/index.js";
+
+const FORMAT = "pocket-searcher";
+const VERSION = 1;
+const MANIFEST = "searcher.json";
+const OFFSETS = "items.offsets";
+const BYTES = "items.bytes";
+const DAMAGED = "The file is damaged or was cut short; copy it here again, or build it again.";
+
+/** A file that cannot be searched, or a query that it does not answer; the message is for people. */
+export class SearcherError extends Error {}
+
+/**
+ * Loads LiteRT.js once.
+ * @param {URL} folder Where its files are.
+ */
+export async function loadRuntime(folder) {
+  self.Module = {
+    // In a worker the wasm would be looked for beside the worker's script.
+    locateFile: (name) => new URL(name, folder).href,
+    // LiteRT logs everything as an error.
+    printErr: (line) => line.startsWith("ERROR") && console.error(line),
+  };
+  try {
+    await loadLiteRt(folder.href);
+  } catch (error) {
+    throw new SearcherError(`LiteRT.js cannot be started here (${describe(error)}). A current browser is needed.`);
+  }
+}
+
+/**
+ * The associated files behind the model, as TFLite Metadata stores them: an uncompressed ZIP archive.
+ * @param {ArrayBuffer} content The whole file.
+ * @returns {Map<string, {offset: number, size: number, header: number}>} In no particular order; empty where there are none.
+ */
+export function associatedFiles(content) {
+  const view = new DataView(content);
+  const found = new Map();
+  let end = -1;
+  for (let at = content.byteLength - 22; at >= Math.max(0, content.byteLength - 22 - 0xffff); at--) {
+    if (view.getUint32(at, true) === 0x06054b50) {
+      end = at;
+      break;
+    }
+  }
+  if (end < 0) return found;
+  try {
+    let at = view.getUint32(end + 16, true);
+    for (let left = view.getUint16(end + 10, true); left > 0; left--) {
+      if (view.getUint32(at, true) !== 0x02014b50) throw new RangeError("directory entry");
+      const [method, size, header] = [view.getUint16(at + 10, true), view.getUint32(at + 24, true), view.getUint32(at + 42, true)];
+      const [name, extra, comment] = [28, 30, 32].map((field) => view.getUint16(at + field, true));
+      const key = new TextDecoder().decode(new Uint8Array(content, at + 46, name));
+      if (method !== 0) throw new SearcherError(`The file's part ${key} is compressed; expected an uncompressed archive.`);
+      const offset = header + 30 + view.getUint16(header + 26, true) + view.getUint16(header + 28, true);
+      if (offset + size > content.byteLength) throw new RangeError(key);
+      found.set(key, { offset, size, header });
+      at += 46 + name + extra + comment;
+    }
+  } catch (error) {
+    if (error instanceof SearcherError) throw error;
+    throw new SearcherError(`The directory of the file's parts cannot be read. ${DAMAGED}`);
+  }
+  return found;
+}
+
+/** A searcher file opened for asking. */
+export class Searcher {
+  #content;
+  #files;
+  #modelSize;
+  #model;
+  #offsets;
+  #rows;
+  #rowOf;
+
+  /** What `searcher.json` says. */
+  manifest;
+
+  /**
+   * Opens a file; `loadRuntime` has to be done.
+   * @param {ArrayBuffer} content The whole file.
+   * @param {object} [rows] Where the index keeps its rows, for `searchItem`; `maker preview` writes it into `site.json`.
+   */
+  static async open(content, rows = null) {
+    const searcher = new Searcher();
+    searcher.#content = content;
+    searcher.#rows = rows;
+    searcher.#readParts();
+    await searcher.#compile();
+    return searcher;
+  }
+
+  #readParts() {
+    const start = new Uint8Array(this.#content, 0, Math.min(8, this.#content.byteLength));
+    if (new TextDecoder().decode(start.subarray(4)) !== "TFL3") {
+      throw new SearcherError("The file is no TFLite model: bytes 4 to 8 are not TFL3. Copy the searcher here again.");
+    }
+    this.#files = associatedFiles(this.#content);
+    this.#modelSize = Math.min(this.#content.byteLength, ...[...this.#files.values()].map((file) => file.header));
+    const missing = [MANIFEST, OFFSETS, BYTES].find((name) => !this.#files.has(name));
+    if (missing) throw new SearcherError(`The file has no ${missing}: it is no searcher, or it was cut short. Copy it here again.`);
+    try {
+      this.manifest = JSON.parse(new TextDecoder("utf-8", { fatal: true }).decode(this.#bytes(MANIFEST)));
+    } catch {
+      throw new SearcherError(`${MANIFEST} cannot be read. ${DAMAGED}`);
+    }
+    const { format, format_version: version, items } = this.manifest;
+    if (format !== FORMAT || !Number.isInteger(version)) throw new SearcherError(`${MANIFEST} does not say "format": "${FORMAT}". ${DAMAGED}`);
+    if (version > VERSION) {
+      throw new SearcherError(`The file has format version ${version}; this page reads ${VERSION}. Write the page again with a newer maker preview.`);
+    }
+    const offsets = this.#files.get(OFFSETS);
+    this.#offsets = new DataView(this.#content, offsets.offset, offsets.size);
+    if (offsets.size !== 4 * (items + 1) || this.#offsets.getUint32(4 * items, true) !== this.#files.get(BYTES).size) {
+      throw new SearcherError(`The item table does not hold the ${items} items that the manifest counts. ${DAMAGED}`);
+    }
+  }
+
+  async #compile() {
+    try {
+      // Without `accelerator` LiteRT.js takes WebGPU where there is one, which has not all operators.
+      this.#model = await loadAndCompile(new Uint8Array(this.#content, 0, this.#modelSize), { accelerator: "wasm" });
+    } catch (error) {
+      throw new SearcherError(`LiteRT.js does not take the model (${describe(error)}). ${DAMAGED}`);
+    }
+  }
+
+  /** Names of what can be asked: `search_text`, `embed_image`, …. */
+  get signatures() {
+    return Object.keys(this.#model.signatures);
+  }
+
+  /** Whether `searchItem` works. */
+  get knowsItems() {
+    return this.#rows !== null && "search_embedding" in this.#model.signatures;
+  }
+
+  /**
+   * Finds the items nearest to a sentence; a sentence longer than the file reads is cut at a character.
+   * @param {string} query
+   */
+  async searchText(query) {
+    const [, length] = this.#shape("search_text");
+    const data = new TextEncoder().encode(query.replace(/\p{Surrogate}/gu, "?"));
+    let end = Math.min(length, data.length);
+    while (end < data.length && (data[end] & 0xc0) === 0x80) end--;
+    const padded = new Uint8Array(length);
+    padded.set(data.subarray(0, end));
+    return this.#search("search_text", padded);
+  }
+
+  /**
+   * Finds the items nearest to an image.
+   * @param {Uint8Array} pixels RGB, of the size that `imageSize` says.
+   */
+  async searchImage(pixels) {
+    return this.#search("search_image", pixels);
+  }
+
+  /** `{height, width}` that image queries have to have, brought to it with a triangle filter as `picture.js` does. */
+  get imageSize() {
+    const [, height, width] = this.#shape("search_image");
+    const { resize } = this.manifest.query.image;
+    if (resize !== "triangle") throw new SearcherError(`The file wants pictures resized by “${resize}”, which this page does not know. Write the page again with a newer maker preview.`);
+    return { height, width };
+  }
+
+  /**
+   * Finds the items nearest to an embedding; it is used as it is, not normalised.
+   * @param {Float32Array} vector
+   */
+  async searchEmbedding(vector) {
+    if (vector.length !== this.manifest.dimension) {
+      throw new SearcherError(`The query has ${vector.length} dimensions, the index ${this.manifest.dimension}.`);
+    }
+    return this.#search("search_embedding", vector);
+  }
+
+  /**
+   * Finds the items nearest to an item, by the row that the index holds of it.
+   * @param {number} item
+   */
+  async searchItem(item) {
+    return this.searchEmbedding(this.embeddingOf(item));
+  }
+
+  /**
+   * The embedding of an item as the index holds it: rounded to 8 bits, or put together from codebook entries.
+   * @param {number} item
+   * @returns {Float32Array}
+   */
+  embeddingOf(item) {
+    if (!this.#rows) throw new SearcherError("This page does not know where the file keeps its rows.");
+    const { type, rows, scales, entries } = this.#rows;
+    const [row, width] = [this.#row(item), rows.shape.at(-1)];
+    const vector = new Float32Array(this.manifest.dimension);
+    if (type === "int8") {
+      const scale = new DataView(this.#content, scales.offset + 4 * row, 4).getFloat32(0, true);
+      new Int8Array(this.#content, rows.offset + row * width, width).forEach((value, i) => (vector[i] = value * scale));
+    } else if (type === "float32") {
+      const view = new DataView(this.#content, rows.offset + 4 * row * width, 4 * width);
+      for (let i = 0; i < width; i++) vector[i] = view.getFloat32(4 * i, true);
+    } else {
+      const [, count, dimensions] = entries.shape;
+      const view = new DataView(this.#content, entries.offset);
+      new Uint8Array(this.#content, rows.offset + row * width, width).forEach((code, block) => {
+        for (let i = 0; i < dimensions && block * dimensions + i < vector.length; i++) {
+          vector[block * dimensions + i] = view.getFloat32(4 * ((block * count + code) * dimensions + i), true);
+        }
+      });
+    }
+    return vector;
+  }
+
+  #row(item) {
+    if (!(item >= 0 && item < this.manifest.items)) throw new SearcherError(`There is no item ${item}; the file holds ${this.manifest.items}.`);
+    const { ids } = this.#rows;
+    if (!ids) return item;
+    if (!this.#rowOf) {
+      this.#rowOf = new Int32Array(this.manifest.items);
+      const view = new DataView(this.#content, ids.offset);
+      const count = ids.shape.reduce((a, b) => a * b);
+      for (let row = 0; row < count; row++) {
+        const held = view.getInt32(4 * row, true);
+        if (held >= 0) this.#rowOf[held] = row;
+      }
+    }
+    return this.#rowOf[item];
+  }
+
+  /**
+   * The metadata of an item as text.
+   * @param {number} item
+   */
+  item(item) {
+    const { items } = this.manifest;
+    if (!(item >= 0 && item < items)) throw new SearcherError(`There is no item ${item}; the file holds ${items}.`);
+    const [start, end, limit] = [item, item + 1, items].map((i) => this.#offsets.getUint32(4 * i, true));
+    if (start > end || end > limit) throw new SearcherError(`The entry of item ${item} cannot be read. ${DAMAGED}`);
+    return new TextDecoder().decode(new Uint8Array(this.#content, this.#files.get(BYTES).offset + start, end - start));
+  }
+
+  /**
+   * Compares the SHA-256 of the file's parts with those in the manifest.
+   * @returns {Promise<string[]>} The parts that differ.
+   */
+  async damagedParts() {
+    const damaged = [];
+    for (const [name, expected] of Object.entries(this.manifest.sha256 ?? {})) {
+      const part = name === "model" ? new Uint8Array(this.#content, 0, this.#modelSize) : this.#files.has(name) ? this.#bytes(name) : null;
+      const digest = part && new Uint8Array(await crypto.subtle.digest("SHA-256", part));
+      if (!digest || Array.from(digest, (byte) => byte.toString(16).padStart(2, "0")).join("") !== expected) damaged.push(name);
+    }
+    return damaged;
+  }
+
+  #bytes(name) {
+    const { offset, size } = this.#files.get(name);
+    return new Uint8Array(this.#content, offset, size);
+  }
+
+  #shape(signature) {
+    const runner = this.#model.signatures[signature];
+    if (!runner) throw new SearcherError(`This file does not answer ${signature}; it has ${this.signatures.join(", ")}.`);
+    return Array.from(runner.getInputDetails()[0].shape);
+  }
+
+  /** Runs a search signature: `{neighbors: [{item, distance, metadata}], milliseconds}`, nearest first. */
+  async #search(signature, query) {
+    const shape = this.#shape(signature);
+    const expected = shape.reduce((a, b) => a * b);
+    if (query.length !== expected) throw new SearcherError(`${signature} takes ${expected} values, the query has ${query.length}.`);
+    const start = performance.now();
+    const input = new Tensor(query, shape);
+    let outputs = {};
+    let ids, distances;
+    try {
+      outputs = await this.#model.run(signature, { query: input });
+      [ids, distances] = [outputs.ids, outputs.distances].map((tensor) => tensor.toTypedArray().slice());
+    } finally {
+      // Tensors lie in the wasm's memory, where nothing collects them.
+      for (const tensor of [input, ...Object.values(outputs)]) tensor.delete();
+    }
+    const milliseconds = performance.now() - start;
+    const neighbors = [];
+    for (let i = 0; i < ids.length && ids[i] >= 0; i++) {
+      neighbors.push({ item: ids[i], distance: distances[i], metadata: this.item(ids[i]) });
+    }
+    return { neighbors, milliseconds };
+  }
+}
+
+function describe(error) {
+  return String(error?.message ?? error).split("\n")[0].slice(0, 200);
+}

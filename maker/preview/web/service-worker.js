@@ -1,0 +1,69 @@
+// Keeps the page, the searcher and the thumbnails that were shown, so that the page works without a connection.
+
+// `maker preview` writes the list of files and a version that changes with any of them.
+const SITE = { version: "development", files: [] };
+const SHELL = `shell-${SITE.version}`;
+const SHOWN = `shown-${SITE.version}`;
+
+self.addEventListener("install", (event) => {
+  event.waitUntil(
+    (async () => {
+      const shell = await caches.open(SHELL);
+      await Promise.all(
+        SITE.files.map(async (file) => {
+          const response = await fetch(new Request(file, { cache: "no-cache" }));
+          if (!response.ok) throw new Error(`${file}: ${response.status}`);
+          await shell.put(file, response);
+        }),
+      );
+      await self.skipWaiting();
+    })(),
+  );
+});
+
+self.addEventListener("activate", (event) => {
+  event.waitUntil(
+    (async () => {
+      for (const name of await caches.keys()) if (name !== SHELL && name !== SHOWN) await caches.delete(name);
+      await self.clients.claim();
+    })(),
+  );
+});
+
+self.addEventListener("fetch", (event) => {
+  const { request } = event;
+  const url = new URL(request.url);
+  if (request.method !== "GET" || url.origin !== location.origin || !url.href.startsWith(registration.scope)) return;
+  const page = request.mode === "navigate" && ["", "index.html"].includes(url.href.slice(registration.scope.length).split(/[?#]/)[0]);
+  event.respondWith(answer(request, page ? "./" : request));
+});
+
+// The page names what it loaded before this worker was there: the wasm build that fits the browser, the first thumbnails.
+self.addEventListener("message", (event) => {
+  const { keep } = event.data;
+  const done = (async () => {
+    const shown = await caches.open(SHOWN);
+    const scoped = keep.filter((url) => url.startsWith(registration.scope));
+    await Promise.all(
+      scoped.map(async (url) => {
+        if (await caches.match(url, { ignoreSearch: true })) return;
+        const response = await fetch(url, { cache: "no-cache" });
+        if (response.ok) await shown.put(url, response);
+      }),
+    );
+    event.ports[0]?.postMessage({ kept: scoped.length });
+  })();
+  event.waitUntil(done.catch((error) => event.ports[0]?.postMessage({ error: String(error) })));
+});
+
+async function answer(request, key) {
+  const held = await caches.match(key, { ignoreSearch: true });
+  if (held) return held;
+  const response = await fetch(request);
+  if (response.status === 200) {
+    const copy = response.clone();
+    // A full disk is no reason not to answer.
+    caches.open(SHOWN).then((shown) => shown.put(request, copy)).catch(() => {});
+  }
+  return response;
+}

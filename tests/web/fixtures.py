@@ -1,0 +1,156 @@
+"""What the browser tests ask: sites made from drawn scenes and from random vectors, and Python's answers.
+
+python tests/web/fixtures.py make FOLDER     # sample/, large/ and vectors/, each a site; expected.json; query pictures
+python tests/web/fixtures.py serve SITE      # prints the address
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+import sys
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from maker import cli, searcher
+from maker.encoders.embedder import open_embedder
+from maker.preview.rows import Rows, locate_rows
+from maker.preview.server import Server
+from maker.preview.site import preview
+from task.core import BaseOptions
+from task.processor import SearchOptions
+from task.search import GraphEngine
+from task.vision import ImageSearcher, ImageSearcherOptions, TensorImage
+
+SCENES, HELD_OUT, ITEMS = 240, 40, 100_000
+ANSWERS = 10
+
+
+def make(folder: Path) -> None:
+    """Makes everything that is not there yet."""
+    scenes = folder / "scenes"
+    sample, large, vectors = (folder / f"{name}.tflite" for name in ("sample", "large", "vectors"))
+    folder.mkdir(parents=True, exist_ok=True)
+    if not sample.exists():
+        run("sample", scenes, "--scenes", SCENES, "--held-out", HELD_OUT)
+        images = ["--images", scenes, "--captions", scenes / "captions.tsv", "--image-encoder", "scratch"]
+        run("build", *images, "--epochs", 1, "--output", sample)
+    if not large.exists():
+        make_large(sample.with_suffix(".work"), large)
+    if not vectors.exists():
+        make_vectors(vectors)
+    for path in (sample, large, vectors):
+        preview(path, scenes, folder / path.stem, overwrite=True)
+    make_host(folder)
+    queries = make_queries(folder, next(scenes.rglob("*.png")))
+    expected = {"pictures": by_picture(sample, queries), "like": by_item(sample), "codes": by_item(vectors)}
+    (folder / "expected.json").write_text(json.dumps(expected, indent=1))
+
+
+def run(*arguments: object) -> None:
+    """Runs the command line."""
+    if status := cli.main([str(a) for a in arguments]):
+        raise SystemExit(status)
+
+
+def make_large(work: Path, path: Path) -> None:
+    """100,000 random unit vectors behind the sample's embedder, so that they can be asked with words."""
+    embedder = next(work.glob("encoder-*.tflite"))
+    dimension = open_embedder(str(embedder))["text"].dimension
+    vectors = np.random.default_rng(0).standard_normal((ITEMS, dimension)).astype(np.float32)
+    vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
+    data = searcher.DataLoader(str(embedder), vectors, [f"item {i:06}" for i in range(ITEMS)])
+    tree = searcher.Tree(num_leaves=632, num_leaves_to_search=64)
+    options = searcher.ScaNNOptions("dot_product", tree=tree, score_ah=searcher.ScoreAH(1))
+    searcher.Searcher.create_from_data(data, options, trainer="own").export(export_filename=path)
+
+
+def make_vectors(path: Path) -> None:
+    """Items that are asked with embeddings only, held as codes, by squared distance."""
+    vectors = np.random.default_rng(1).standard_normal((500, 30)).astype(np.float32)
+    options = searcher.ScaNNOptions("squared_l2", score_ah=searcher.ScoreAH(4))
+    metadata = [json.dumps({"title": f"thing {i}"}) for i in range(500)]
+    searcher.Searcher.create_from_data(searcher.DataLoader(None, vectors, metadata), options, trainer="own").export(export_filename=path)
+
+
+def make_host(folder: Path) -> None:
+    """The sample's site below the root of a host, as GitHub Pages has it."""
+    host = folder / "host"
+    host.mkdir(exist_ok=True)
+    (host / "index.html").write_text("<!doctype html><title>host</title>")
+    if not (host / "pages").exists():
+        (host / "pages").symlink_to("../sample")
+
+
+def make_queries(folder: Path, scene: Path) -> list[Path]:
+    """Pictures to drop: larger and smaller than the encoder's, opaque, transparent, and turned by EXIF."""
+    with Image.open(scene) as image:
+        rgb = image.convert("RGB")
+    queries = [folder / f"query-{kind}" for kind in ("large.png", "small.png", "clear.png", "turned.jpg")]
+    rgb.resize((977, 641)).save(queries[0])
+    rgb.resize((61, 47)).save(queries[1])
+    clear = rgb.convert("RGBA")
+    clear.putalpha(Image.fromarray((np.indices((rgb.height, rgb.width)).sum(0) // 40 % 2 * 255).astype(np.uint8)))
+    clear.save(queries[2])
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    rgb.save(queries[3], quality=92, exif=exif)
+    return queries
+
+
+def by_picture(path: Path, queries: list[Path]) -> dict[str, object]:
+    """What Python finds for pictures: metadata and distances."""
+    options = ImageSearcherOptions(BaseOptions(str(path), num_threads=1), search_options=SearchOptions(max_results=ANSWERS))
+    with ImageSearcher.create_from_options(options) as by_image:
+        return {q.name: neighbors(by_image.search(TensorImage.create_from_file(str(q)))) for q in queries}
+
+
+def by_item(path: Path) -> dict[int, object]:
+    """What Python finds for the stored rows of some items."""
+    content = path.read_bytes()
+    rows = locate_rows(content)
+    if rows is None:
+        raise SystemExit(f"{path}: its rows are not found")
+    engine = GraphEngine(BaseOptions(str(path), num_threads=1))
+    count, dimension = engine.manifest.items, engine.manifest.dimension
+    found: dict[int, object] = {
+        item: neighbors(engine.search_embedding(stored(content, rows, item, dimension), ANSWERS)) for item in (0, count // 2, count - 1)
+    }
+    engine.close()
+    return found
+
+
+def stored(content: bytes, rows: Rows, item: int, dimension: int) -> np.ndarray:
+    """The embedding of an item as the index holds it."""
+    row = item
+    if rows.ids:
+        row = np.frombuffer(content, "<i4", int(np.prod(rows.ids.shape)), rows.ids.offset).tolist().index(item)
+    width = rows.rows.shape[-1]
+    codes = np.frombuffer(content, "<i1" if rows.type == "int8" else "<u1", width, rows.rows.offset + row * width)
+    if rows.scales:
+        return codes * np.frombuffer(content, "<f4", 1, rows.scales.offset + 4 * row)
+    assert rows.entries is not None
+    table = np.frombuffer(content, "<f4", int(np.prod(rows.entries.shape)), rows.entries.offset).reshape(rows.entries.shape)
+    return table[np.arange(len(table)), codes].reshape(-1)[:dimension]
+
+
+def neighbors(result: object) -> list[tuple[str, float]]:
+    """As JSON can say it."""
+    return [(n.metadata.decode(), n.distance) for n in result.nearest_neighbors]  # type: ignore[attr-defined]
+
+
+def serve(site: Path) -> None:
+    """Serves until the process ends."""
+    with Server(site, port=0) as server:
+        sys.stdout.write(f"{server.address}\n")
+        sys.stdout.flush()
+        server.serve_forever()
+
+
+if __name__ == "__main__":
+    verb, place = sys.argv[1], Path(sys.argv[2])
+    if verb == "make" and "--fresh" in sys.argv:
+        shutil.rmtree(place, ignore_errors=True)
+    {"make": make, "serve": serve}[verb](place)
