@@ -7,7 +7,7 @@ FLICKR := ../shared/data/flickr8k
 WEIGHTS := ../shared/data/weights
 MOBILENET := tflite:$(WEIGHTS)/mobilenet_v2_1.0_224_quant.tflite\#MobilenetV2/Logits/AvgPool
 
-.PHONY: help demo test test-all old-runtime check fix bench-flickr bench-retrieval bench-scale wheel clean
+.PHONY: help demo test test-all old-runtime check fix bench-flickr bench-retrieval bench-scale test-web conformance wheel clean
 
 help:  ## Show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -22,8 +22,9 @@ demo: $(VENV)/installed  ## Draw the sample corpus, build a searcher from scratc
 	$(BIN)/maker sample $(DEMO)/scenes
 	$(BIN)/maker build --images $(DEMO)/scenes --captions $(DEMO)/scenes/captions.tsv --image-encoder scratch \
 	  --output $(DEMO)/searcher.tflite --overwrite
-	$(BIN)/maker search $(DEMO)/searcher.tflite "a black cat in the forest" "two red kites above the desert" "a purple boat on a lake" \
-	  --images $(DEMO)/scenes --contact-sheet $(DEMO)/contact_sheet.png
+	$(BIN)/maker search $(DEMO)/searcher.tflite \
+	  "an orange balloon floats above two brown whales on the sea" "two orange birds fly above a red umbrella in the city" \
+	  "a black cat next to a red car in the forest" --images $(DEMO)/scenes --contact-sheet $(DEMO)/contact_sheet.png
 
 test: $(VENV)/installed old-runtime  ## Run the default tests
 	$(BIN)/pytest -m "not slow"
@@ -65,7 +66,18 @@ bench-retrieval: $(VENV)/installed  ## Retrieval on Flickr8k by language, recipe
 bench-scale: $(VENV)/installed  ## Index 1,000,000 x 128: seconds, peak memory, latency
 	$(BIN)/python -m tests.benchmarks.scale
 
-wheel: $(VENV)/installed  ## Build the wheel
+LITERT := maker/preview/web/vendor/litert/index.js
+$(LITERT): maker/preview/package-lock.json $(VENV)/installed
+	$(BIN)/python -m maker.preview.vendor
+
+test-web: $(VENV)/installed $(LITERT)  ## Test the preview in headless Chromium (needs Node 20 and chromium)
+	npm ci --prefix tests/web --ignore-scripts --no-audit --no-fund
+	node tests/web/run.mjs --python $(BIN)/python
+
+conformance: $(VENV)/installed  ## Compare task with the Task Library itself (tflite-support 0.4.4, CPython 3.9 to 3.11)
+	$(BIN)/python tests/conformance/run.py
+
+wheel: $(VENV)/installed $(LITERT)  ## Build the wheel, the web page's parts in it
 	$(BIN)/pip wheel --quiet --no-deps --wheel-dir dist .
 
 clean:  ## Remove what the targets made, the virtual environment excepted

@@ -16,6 +16,7 @@ from typing import Any
 
 from maker.data.formats import FORMATS
 from maker.errors import MakerError
+from maker.preview.command import add_preview
 from maker.training.options import RECIPES, SCRATCH, TrainingOptions
 from task.errors import TaskError
 
@@ -48,6 +49,7 @@ def _parser() -> argparse.ArgumentParser:
     _add_search(verbs)
     _add_evaluate(verbs)
     _add_inspect(verbs)
+    add_preview(verbs)
     verify = verbs.add_parser("verify", help="check a searcher's digests and golden queries")
     verify.add_argument("searcher", type=Path)
     verify.set_defaults(run=_verify)
@@ -197,6 +199,7 @@ def _index(given: argparse.Namespace) -> None:
         overwrite=given.overwrite,
         user_info=given.user_info,
         settings=_index_settings(given),
+        names=(str(given.embeddings), str(given.metadata)),
     )
     print(json.dumps(report.figures) if given.json else "\n".join(report.lines))
 
@@ -216,6 +219,9 @@ def _search(given: argparse.Namespace) -> None:
     from task.text import TextSearcher, TextSearcherOptions
     from task.vision import ImageSearcher, ImageSearcherOptions, TensorImage
 
+    if given.contact_sheet and (given.images is None or not given.images.is_dir()):
+        given_folder = "none given" if given.images is None else f"no such folder: {given.images}"
+        raise MakerError(f"--contact-sheet needs --images DIR, the folder that the items' paths are relative to; {given_folder}")
     base, options = BaseOptions(str(given.searcher)), SearchOptions(max_results=given.k)
     answers = []
     if given.by_image:
@@ -232,11 +238,8 @@ def _search(given: argparse.Namespace) -> None:
             print(query)
             print("\n".join(f"  {distance:9.4f}  {metadata}" for metadata, distance in found))
     if given.contact_sheet:
-        from maker.errors import DataError
         from maker.evaluation.contact_sheet import write_contact_sheet
 
-        if given.images is None:
-            raise DataError("--contact-sheet needs --images DIR, the folder that the items' paths are relative to")
         write_contact_sheet(given.contact_sheet, given.images, answers)
         sys.stderr.write(f"wrote {given.contact_sheet}\n")
 

@@ -118,10 +118,13 @@ def test_flickr_tokens_are_recognised(tmp_path):
 
 def test_json_lines_are_recognised_and_may_hold_several_captions(tmp_path):
     lines = ['{"file_name": "a.jpg", "captions": ["x", "y"], "split": "val"}', "{", '{"image": "b.jpg"}', "[1]"]
-    path, rejects = write(tmp_path / "c.jsonl", "\n".join(lines)), Rejects()
+    path, rejects = (
+        write(tmp_path / "c.jsonl", "\n".join([*lines, '{"image": null, "caption": "x"}', '{"image": "c", "caption": null}'])),
+        Rejects(),
+    )
     assert recognise(path) == "jsonl"
     assert [(c.image, c.text, c.split) for c in read_captions(path, rejects)] == [("a.jpg", "x", "val"), ("a.jpg", "y", "val")]
-    assert [place for _, place, _ in rejects.rows] == ["line 2", "line 3", "line 4"]
+    assert [place for _, place, _ in rejects.rows] == ["line 2", "line 3", "line 4", "line 5", "line 6"]
 
 
 def test_coco_is_recognised_and_a_caption_of_no_image_is_rejected(tmp_path):
@@ -146,8 +149,11 @@ def test_easynlp_images_are_unpacked_once(tmp_path, monkeypatch):
     assert [c.text for c in source.captions] == ["a red tile", "a blue tile"]
     assert load_image(source.images / source.captions[1].image)[0, 0].tolist() == [0, 0, 255]
     assert [place for _, place, _ in rejects.rows] == ["row 3", "row 4"]
-    path.write_text("gone")
-    assert open_captions(path, None, tmp_path / "unpacked", Rejects(), "easynlp").captions == source.captions
+    again = Rejects()
+    assert open_captions(path, None, tmp_path / "unpacked", again).captions == source.captions
+    assert again.rows == rejects.rows
+    write(path, lines[1] + "\n")
+    assert [c.text for c in open_captions(path, None, tmp_path / "unpacked", Rejects()).captions] == ["a blue tile"]
 
 
 def test_webdataset_shards_are_read_together(tmp_path):

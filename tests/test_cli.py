@@ -119,6 +119,8 @@ def test_a_second_build_takes_the_trained_encoder_and_gives_the_same_file(built,
     command = ["build", "--images", str(photos), "--captions", str(photos / "captions.tsv"), "--output", str(tmp_path / "again.tflite")]
     assert main([*command, *options]) == 0
     assert time.monotonic() - begin < 60
+    again, before = ((work / "rejects.tsv").read_text() for work in (tmp_path / "work", output.with_suffix(".work")))
+    assert again == before
     first, second = (text.TextSearcher.create_from_file(str(p)).search("white") for p in (output, tmp_path / "again.tflite"))
     assert first == second
 

@@ -124,6 +124,27 @@ def test_what_rows_allow_is_what_an_exhaustive_search_of_them_finds(tmp_path):
         assert abs(rows_recall(build_index(embeddings, options), queries, truth) - measured) < 0.01
 
 
+@pytest.mark.parametrize("leaves", [50, 400, 1000])
+def test_however_small_the_leaves_an_item_is_found_by_its_own_embedding(tmp_path, leaves):
+    embeddings = RNG.standard_normal((2000, 32)).astype(np.float32)
+    embeddings /= np.linalg.norm(embeddings, axis=1, keepdims=True)
+    options = ScaNNOptions("squared_l2", tree=Tree(leaves, leaves // 10), score_ah=ScoreAH(1))
+    with export(embeddings, tmp_path / "x.tflite", options, k=5) as opened:
+        found = [int(opened.search_embedding(e).nearest_neighbors[0].metadata) == i for i, e in enumerate(embeddings[:200])]
+    assert np.mean(found) > 0.98
+
+
+def test_a_query_scans_enough_rows_for_k_neighbours(tmp_path):
+    embeddings = RNG.standard_normal((2000, 8)).astype(np.float32)
+    with export(embeddings, tmp_path / "x.tflite", ScaNNOptions("dot_product", tree=Tree(100, 1), score_ah=ScoreAH(1)), k=50) as opened:
+        assert len(opened.search_embedding(embeddings[0]).nearest_neighbors) == 50
+
+
+def test_values_too_large_to_square_are_refused():
+    with pytest.raises(DataError, match="row 1 has a value beyond"):
+        build_index(np.array([[1, 1], [1e30, 0]], np.float32), default_options(2))
+
+
 def test_own_k_means_leaves_no_leaf_empty_and_lowers_the_error():
     points = np.repeat(RNG.standard_normal((3, 4)).astype(np.float32), 50, axis=0) + 0.01 * RNG.standard_normal((150, 4)).astype(np.float32)
     centroids, trainer = train_centroids(points, Tree(3, 1), 0, "own")

@@ -5,7 +5,7 @@ import pytest
 
 from maker.encoders import tokenizer
 from maker.encoders.characters import CJK, IGNORED, SEPARATOR, WORD, classify
-from maker.encoders.tokenize import encode, tokenize
+from maker.encoders.tokenize import tokenize
 from maker.encoders.tokenizer import HashTable, TokenizerSize
 from maker.errors import EncoderError
 from maker.graph.model import Model
@@ -13,6 +13,7 @@ from maker.training.vocabulary import CaptionRows, build_vocabulary
 from task.core import BaseOptions
 from task.core.interpreter import SignatureRunners
 from task.core.model_file import ModelFile
+from task.format import utf8
 
 SIZE = TokenizerSize(max_bytes=64, max_characters=48, max_units=16, max_grams=24, gram_rows=128)
 SENTENCES = [
@@ -80,8 +81,19 @@ def test_every_letter_of_a_word_starts_one_trigram():
 
 def test_a_query_longer_than_the_graph_reads_is_cut_between_characters():
     text = "é" * 40
-    assert encode(text, 33).shape == (1, 33)
-    assert bytes(encode(text, 33)[0]).rstrip(b"\0").decode() == "é" * 16
+    assert utf8.encode(text, 33).shape == (1, 33)
+    assert bytes(utf8.encode(text, 33)[0]).rstrip(b"\0").decode() == "é" * 16
+
+
+def test_words_beyond_the_last_unit_leave_no_trace():
+    text = "a " * SIZE.max_units
+    first, second = (look_up(np.array([1], np.int32), utf8.encode(t, SIZE.max_bytes)) for t in (text, text + "xylophone"))
+    assert np.array_equal(first[0], second[0])
+
+
+def test_signs_that_make_another_letter_are_kept():
+    found = tokenize(["दिन", "दान", "が", "か", "バ", "ハ", "ﬁsh", "fsh", "й", "и"], SIZE)
+    assert len(set(map(tuple, found.hashes.tolist()))) == 10
 
 
 def test_damaged_utf8_does_not_break_the_graph():
@@ -120,7 +132,7 @@ def test_training_and_the_exported_graph_see_the_same_rows():
     vocabulary = build_vocabulary(tokenize(SENTENCES[:5] * 2, SIZE), 2, 0, SIZE)
     seen = CaptionRows(tokens, vocabulary).rows()
     for number, text in enumerate(SENTENCES):
-        rows, weights = look_up(vocabulary.hashes, encode(text, SIZE.max_bytes))
+        rows, weights = look_up(vocabulary.hashes, utf8.encode(text, SIZE.max_bytes))
         by_graph = sorted((int(r), round(float(w), 5)) for r, w in zip(rows, weights, strict=True) if w > 0)
         by_training = sorted((int(r), round(float(w), 5)) for r, w in zip(seen.rows[number], seen.weights[number], strict=True) if w > 0)
         assert by_graph == by_training, text
@@ -142,7 +154,7 @@ def test_a_known_word_is_found_exactly_among_many():
     target = np.array([polynomial("kite")], np.int32)
     hashes = np.setdiff1d(hashes, target)
     everything = np.concatenate([hashes, target])
-    rows, weights = look_up(everything, encode("kite", SIZE.max_bytes))
+    rows, weights = look_up(everything, utf8.encode("kite", SIZE.max_bytes))
     assert rows[weights > 0].tolist() == [len(everything)]
 
 

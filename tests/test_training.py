@@ -11,6 +11,7 @@ from maker.graph.model import Model
 from maker.training.metrics import interval, nearest_positive_ranks, ranks, recall, retrieval
 from maker.training.options import TrainingOptions, options_for
 from maker.training.vocabulary import CaptionRows, build_vocabulary
+from task.format import utf8
 
 SIZE = TokenizerSize(max_bytes=64, max_characters=48, max_units=12, max_grams=12, gram_rows=64)
 RNG = np.random.default_rng(0)
@@ -97,7 +98,6 @@ def test_the_exported_head_computes_what_was_trained(tmp_path):
 
 
 def test_the_exported_words_compute_what_was_trained(tmp_path):
-    from maker.encoders.tokenize import encode
     from maker.training.text_side import TextSide
 
     texts = ["a red kite", "一只黑猫", "unknown words here", "two kites"]
@@ -105,7 +105,7 @@ def test_the_exported_words_compute_what_was_trained(tmp_path):
     vocabulary = build_vocabulary(tokenize(["a red kite 一只猫"] * 2, SIZE), 2, 2, SIZE)
     side = TextSide(vocabulary, 32, 0.3, 0)
     side.log_weights.assign(RNG.standard_normal(side.log_weights.shape).astype(np.float32) / 3)
-    queries = [encode(text, SIZE.max_bytes) for text in texts]
+    queries = [utf8.encode(text, SIZE.max_bytes) for text in texts]
     by_graph = run_graph(tmp_path, (1, SIZE.max_bytes), np.uint8, side.tower().write, queries)
     trained = side.embed(CaptionRows(tokens, vocabulary).rows())
     assert (by_graph * trained).sum(1).min() > 0.999  # the table is int8 in the graph

@@ -8,14 +8,19 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, UnidentifiedImageError
 
+from maker.data.rejects import Rejects
 from maker.errors import DataError
 from task.vision.tensor_image import to_rgb
 
 SUFFIXES = {".jpg", ".jpeg", ".jpe", ".png", ".gif", ".bmp", ".webp", ".tif", ".tiff", ".ppm", ".pgm"}
 
 
-def list_images(folder: Path) -> list[str]:
+def list_images(folder: Path, rejects: Rejects | None = None) -> list[str]:
     """The image files below a folder, by suffix, as sorted relative paths with forward slashes; hidden ones are left out.
+
+    Args:
+        folder: Where to look.
+        rejects: Gets the files whose name is no text, which are left out.
 
     Raises:
         DataError: The folder is missing or holds no image files.
@@ -24,9 +29,21 @@ def list_images(folder: Path) -> list[str]:
         raise DataError(f"{folder}: no such folder of images")
     found = [p.relative_to(folder) for p in folder.rglob("*") if p.suffix.lower() in SUFFIXES and p.is_file()]
     images = sorted(p.as_posix() for p in found if not any(part.startswith(".") for part in p.parts))
+    for image in [i for i in images if not _is_text(i)]:
+        images.remove(image)
+        if rejects is not None:
+            rejects.add(image.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace"), "name is not UTF-8")
     if not images:
         raise DataError(f"{folder}: no image files in it; looked for {', '.join(sorted(SUFFIXES))}")
     return images
+
+
+def _is_text(name: str) -> bool:
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def load_image(path: Path) -> np.ndarray:

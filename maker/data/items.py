@@ -22,6 +22,8 @@ def read_embeddings(path: Path) -> np.ndarray:
         embeddings = np.load(path, mmap_mode="r", allow_pickle=False)
     except (ValueError, EOFError, OSError) as error:
         raise DataError(f"{path}: not a .npy file of floats ({error})") from error
+    if not isinstance(embeddings, np.ndarray):
+        raise DataError(f"{path}: an archive of several arrays, expected one array; save it with numpy.save")
     if embeddings.ndim != 2 or embeddings.dtype.kind != "f":
         raise DataError(f"{path}: {embeddings.dtype} of shape {embeddings.shape}, expected (items, dimensions) of float32")
     return embeddings

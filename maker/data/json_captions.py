@@ -38,9 +38,9 @@ def _captions(line: str, number: int) -> list[Caption | str]:
         return [f"not JSON: {error}"]
     if not isinstance(values, dict):
         return ["not a JSON object"]
-    cells = {wanted: next((values[n] for n in names if n in values), "") for wanted, names in NAMES.items()}
+    cells = {wanted: next((values[n] for n in names if values.get(n) is not None), "") for wanted, names in NAMES.items()}
     texts = cells["caption"] if isinstance(cells["caption"], list) else [cells["caption"]]
-    return [make_caption({**{k: str(v) for k, v in cells.items()}, "caption": str(text)}, number) for text in texts]
+    return [make_caption({**{k: str(v) for k, v in cells.items()}, "caption": "" if text is None else str(text)}, number) for text in texts]
 
 
 def read_coco(path: Path, rejects: Rejects) -> list[Caption]:
@@ -60,7 +60,7 @@ def read_coco(path: Path, rejects: Rejects) -> list[Caption]:
             raise DataError(f"{path}: expected images (id, file_name) and annotations (image_id, caption); missing {error}") from error
     captions = []
     for number, (image, text) in enumerate(annotations, start=1):
-        caption = make_caption({"image": str(names.get(image, "")), "caption": str(text)}, number)
+        caption = make_caption({"image": str(names.get(image, "")), "caption": "" if text is None else str(text)}, number)
         if isinstance(caption, str):
             rejects.add(path.name, caption, f"annotation {number}")
         else:

@@ -18,19 +18,28 @@ class Rejects:
     """
 
     rows: list[tuple[str, str, str]] = field(default_factory=list)
+    _seen: set[tuple[str, str, str]] = field(default_factory=set)
 
     def add(self, name: str, reason: str, place: str = "") -> None:
-        """Notes an input that is left out."""
-        self.rows.append((name, place, reason))
+        """Notes an input that is left out, once however often it is said."""
+        if (name, place, reason) not in self._seen:
+            self._seen.add((name, place, reason))
+            self.rows.append((name, place, reason))
 
     def summary(self) -> str:
         """How many, by reason, most frequent first."""
         reasons = Counter(reason.split(":")[0] for _, _, reason in self.rows)
         return ", ".join(f"{count} {reason}" for reason, count in reasons.most_common())
 
+    def read(self, path: Path) -> None:
+        """Adds what an earlier run wrote; nothing where there is no such file."""
+        lines = path.read_text(encoding="utf-8").splitlines()[1:] if path.exists() else []
+        for name, place, reason in (line.split("\t") for line in lines):
+            self.add(name, reason, place)
+
     def write(self, path: Path) -> None:
         """Writes a TSV with the header `input place reason`; only the header where nothing was left out."""
         with atomic(path) as temporary, open(temporary, "w", encoding="utf-8", newline="") as file:
             file.write("input\tplace\treason\n")
-            for row in dict.fromkeys(self.rows):
+            for row in self.rows:
                 file.write("\t".join(" ".join(cell.split()) for cell in row) + "\n")

@@ -26,6 +26,7 @@ from task.vision.resize import resize
 
 BLOCK = 64  # images a task; also what a killed run loses at most, times the workers
 SIGNATURE = "embed_image"
+CACHE_VERSION = 2  # of what is kept a folder
 
 
 @dataclass(frozen=True)
@@ -74,7 +75,7 @@ def image_features(folder: Path, images: Sequence[str], encoder: Path, cache: Pa
 
 
 def _key(folder: Path, images: Sequence[str], encoder: Path) -> str:
-    digest = hashlib.sha256(encoder.read_bytes())
+    digest = hashlib.sha256(encoder.read_bytes() + f"version {CACHE_VERSION}".encode())
     for image in images:
         try:
             status = (folder / image).stat()

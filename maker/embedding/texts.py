@@ -7,11 +7,11 @@ from pathlib import Path
 
 import numpy as np
 
-from maker.encoders.tokenize import encode
 from maker.progress import progress
 from task.core import BaseOptions
 from task.core.interpreter import SignatureRunners
 from task.core.model_file import ModelFile
+from task.format import utf8
 
 
 def embed_texts(texts: Sequence[str], encoder: Path) -> np.ndarray:
@@ -21,6 +21,6 @@ def embed_texts(texts: Sequence[str], encoder: Path) -> np.ndarray:
         runners = SignatureRunners(file, options)
         _, length = runners.input_shape("embed_text")
         shown = progress(texts, "embed captions", quiet=len(texts) < 10_000)
-        embeddings = [runners.run("embed_text", encode(text, length))["embedding"][0] for text in shown]
+        embeddings = [runners.run("embed_text", utf8.encode(text, length))["embedding"][0] for text in shown]
         runners.close()
     return np.stack(embeddings)

@@ -1,7 +1,7 @@
 """Character classes and folding: the one definition of what a letter is, as tables that the graph gathers from.
 
-Folding lower-cases, strips accents and maps full-width forms to their plain ones (Unicode NFKD, first base character), so that "Café",
-"café" and "ＣＡＦＥ" are one word.
+Folding lower-cases, maps full-width forms to their plain ones (Unicode NFKC) and strips the accents of Latin and Greek letters, so that
+"Café", "café" and "ＣＡＦＥ" are one word.
 """
 
 from __future__ import annotations
@@ -30,6 +30,8 @@ UNSPACED = (
     (0x1F000, 0x1FAFF),  # emoji: a token each
     (0x20000, 0x323AF),
 )
+LATIN_AND_GREEK = 0x400  # code points below it
+WRITTEN_MARKS = (0, 9)  # combining classes of marks that are letters of their own: vowel signs of Indic scripts, viramas
 FOLDED_BELOW = 0x10000  # beyond the basic plane nothing is folded, which keeps the table small
 
 
@@ -40,14 +42,25 @@ def classify(code_point: int) -> tuple[int, int]:
     if code_point >= FOLDED_BELOW:
         return code_point, CJK if _unspaced(code_point) else WORD
     character = chr(code_point)
-    if unicodedata.category(character)[0] == "M" and not _unspaced(code_point):
+    if unicodedata.combining(character) not in WRITTEN_MARKS:
         return code_point, IGNORED
-    folded = ord(unicodedata.normalize("NFKD", character)[0].lower()[0]) if not 0xAC00 <= code_point <= 0xD7AF else code_point
+    folded = _fold(character)
     if _unspaced(folded):
         return folded, CJK
-    if unicodedata.category(chr(folded))[0] in "LN":
+    if unicodedata.category(chr(folded))[0] in "LNM":
         return folded, WORD
     return folded, SEPARATOR
+
+
+def _fold(character: str) -> int:
+    """Lower case, plain width, and for Latin and Greek letters without accents; a letter of another script stays itself."""
+    if 0x3040 <= ord(character) <= 0x30FF or 0xAC00 <= ord(character) <= 0xD7AF:  # kana and Hangul: a mark makes another sound
+        return ord(character)
+    plain = unicodedata.normalize("NFKC", character).lower()
+    base, *marks = list(unicodedata.normalize("NFD", plain))
+    if ord(base) < LATIN_AND_GREEK and all(unicodedata.combining(mark) for mark in marks):
+        return ord(base)
+    return ord(plain) if len(plain) == 1 else ord(character)
 
 
 def _unspaced(code_point: int) -> bool:

@@ -15,6 +15,7 @@ from maker.progress import progress
 from task.core import BaseOptions
 from task.core.interpreter import SignatureRunners
 from task.core.model_file import ModelFile
+from task.format import utf8
 
 FIELDS = ("hashes", "present", "pair_hashes", "pair_present", "is_word", "lengths", "gram_rows", "gram_unit", "gram_present")
 
@@ -54,14 +55,8 @@ def tokenize(texts: Sequence[str], size: TokenizerSize) -> Tokens:
             runners = SignatureRunners(file, options)
             columns: dict[str, list[np.ndarray]] = {name: [] for name in FIELDS}
             for text in progress(texts, "tokenize", quiet=len(texts) < 10_000):
-                found_here = runners.run("tokenize", encode(text, size.max_bytes))
+                found_here = runners.run("tokenize", utf8.encode(text, size.max_bytes))
                 for name in FIELDS:
                     columns[name].append(found_here[name])
             runners.close()
     return Tokens(**{name: np.stack(values) for name, values in columns.items()})
-
-
-def encode(text: str, max_bytes: int) -> np.ndarray:
-    """A text as the graph takes it: `(1, max_bytes)` uint8, UTF-8, cut at a character, zero padded."""
-    data = np.frombuffer(text.encode()[:max_bytes].decode("utf-8", "ignore").encode(), np.uint8)
-    return np.pad(data, (0, max_bytes - len(data)))[None]

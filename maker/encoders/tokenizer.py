@@ -103,7 +103,8 @@ def units(g: Subgraph, query: int, size: TokenizerSize) -> Units:
     window = g.sub(prefix, g.shift(prefix, GRAM))
     gram_hashes = g.mul(window, g.concat([np.zeros(2, np.int32), inverses[: c - 2]]))
     gram_rows = g.floor_mod(gram_hashes, _scalar(size.gram_rows))
-    number = g.minimum(g.maximum(g.sub(g.shift(g.cumsum(start), 1), _scalar(1)), _scalar(0)), _scalar(u - 1))
+    count = g.maximum(g.sub(g.shift(g.cumsum(start), 1), _scalar(1)), _scalar(0))
+    number = g.minimum(count, _scalar(u - 1))
     return Units(
         hashes=hashes,
         present=present,
@@ -113,7 +114,7 @@ def units(g: Subgraph, query: int, size: TokenizerSize) -> Units:
         lengths=g.add(g.sub(last, first), _scalar(1)),
         gram_rows=gram_rows,
         gram_unit=number,
-        gram_present=g.shift(word, 1),
+        gram_present=g.mul(g.shift(word, 1), g.equal(count, number)),  # not of words beyond the last unit
     )
 
 

@@ -9,10 +9,11 @@ from typing import Any
 
 import numpy as np
 
-from maker.encoders.tokenize import encode
+from maker.progress import progress
 from task.core import BaseOptions
 from task.core.interpreter import SignatureRunners
 from task.core.model_file import ModelFile
+from task.format import utf8
 
 NEIGHBOURS = 10
 QUERIES = 1000
@@ -24,9 +25,10 @@ JITTER = 0.3  # norm of the noise on items that stand in for queries
 def exact_neighbours(embeddings: np.ndarray, queries: np.ndarray, distance: str, k: int = NEIGHBOURS) -> np.ndarray:
     """The k nearest items of each query by float search, `(q, k)` int; k is at most the number of items."""
     k = min(k, len(embeddings))
+    embeddings = np.asarray(embeddings, np.float32)
     norms = np.einsum("nd,nd->n", embeddings, embeddings) if distance == "squared_l2" else None
     found = np.empty((len(queries), k), np.int64)
-    for start in range(0, len(queries), BLOCK):
+    for start in progress(range(0, len(queries), BLOCK), "exact search", quiet=embeddings.size < 20_000_000):
         scores = queries[start : start + BLOCK] @ embeddings.T
         if norms is not None:
             scores = 2 * scores - norms
@@ -46,7 +48,7 @@ def perturbed_items(embeddings: np.ndarray, normalized: bool, seed: int = 0) -> 
     return queries / np.linalg.norm(queries, axis=1, keepdims=True) if normalized else queries
 
 
-def measure_index(path: Path, embeddings: np.ndarray, queries: np.ndarray, distance: str, how: str) -> dict[str, Any]:
+def measure_index(path: Path, embeddings: np.ndarray, queries: np.ndarray, distance: str, how: str, k: int = NEIGHBOURS) -> dict[str, Any]:
     """Asks a file's `search_embedding` and compares with exact float search.
 
     Args:
@@ -55,13 +57,14 @@ def measure_index(path: Path, embeddings: np.ndarray, queries: np.ndarray, dista
         queries: `(q, d)` float32; at most 1,000 are asked.
         distance: `dot_product` or `squared_l2`.
         how: What the queries are, for the report.
+        k: Neighbours that the file returns; no more than ten are compared.
 
     Returns:
         `index_recall@10` (or `@n` where there are fewer items), `queries`, `how`, `p50_ms` and `p99_ms` of the bare signature on one
         thread, called from Python.
     """
     queries = queries[np.linspace(0, len(queries) - 1, min(QUERIES, len(queries))).astype(int)]
-    truth = exact_neighbours(embeddings, queries, distance)
+    truth = exact_neighbours(embeddings, queries, distance, min(k, NEIGHBOURS))
     options = BaseOptions(str(path), num_threads=1)
     hits, times = 0, []
     with ModelFile(options) as file:
@@ -89,7 +92,7 @@ def measure_text_latency(path: Path, texts: Sequence[str], repeats: int = 200) -
     with ModelFile(options) as file:
         runners = SignatureRunners(file, options)
         _, length = runners.input_shape("search_text")
-        queries = [encode(text, length) for text in texts]
+        queries = [utf8.encode(text, length) for text in texts]
         figures = {}
         for signature, prefix in (("search_text", ""), ("embed_text", "embed_")):
             times = []

@@ -32,7 +32,8 @@ def evaluate(searcher: Path, images: Path, captions: Path, split: str | None = N
         language: Only captions of this language.
 
     Returns:
-        `R@1`, `R@5`, `R@10` in percent of the queries whose image is among the first k items, `queries`, `items`, `left_out` (captions
+        `R@1`, `R@5`, `R@10` (as far as the file returns that many) in percent of the queries whose image is among the first
+        items, `queries`, `items`, `left_out` (captions
         of images that the file does not hold), `p50_ms` and `p99_ms` of `TextSearcher.search`.
 
     Raises:
@@ -42,7 +43,7 @@ def evaluate(searcher: Path, images: Path, captions: Path, split: str | None = N
     chosen = select_split(select_language(read_captions(captions, rejects), language, captions), split, captions)
     if not images.is_dir():
         raise DataError(f"{images}: no such folder of images")
-    held = items_of(searcher)
+    held, k = items_of(searcher)
     options = TextSearcherOptions(BaseOptions(str(searcher), num_threads=1), search_options=SearchOptions(max_results=max(CUTS)))
     with TextSearcher.create_from_options(options) as open_searcher:
         queries = [c for c in chosen if c.image.encode() in held]
@@ -65,7 +66,7 @@ def evaluate(searcher: Path, images: Path, captions: Path, split: str | None = N
             places.append(names.index(target) if target in names else max(CUTS))
     place = np.array(places)
     return {
-        **{f"R@{cut}": round(100 * float((place < cut).mean()), 2) for cut in CUTS},
+        **{f"R@{cut}": round(100 * float((place < cut).mean()), 2) for cut in CUTS if cut <= k},
         "queries": len(queries),
         "items": len(held),
         "left_out": left_out,
@@ -74,10 +75,10 @@ def evaluate(searcher: Path, images: Path, captions: Path, split: str | None = N
     }
 
 
-def items_of(searcher: Path) -> set[bytes]:
-    """The metadata of all items."""
+def items_of(searcher: Path) -> tuple[set[bytes], int]:
+    """The metadata of all items, and how many of them a query returns at most."""
     engine = GraphEngine(BaseOptions(str(searcher)))
     try:
-        return {engine.item(number) for number in range(engine.manifest.items)}
+        return {engine.item(number) for number in range(engine.manifest.items)}, engine.manifest.k
     finally:
         engine.close()

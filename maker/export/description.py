@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from maker.encoders import spellings
 from task.format import item_table, manifest
 
 PARSER_VERSION = "1.0.0"  # the first that knows the fields used
@@ -39,15 +40,16 @@ def searcher_metadata(kinds: Sequence[str], items: int, distance: str) -> dict[s
     }
 
 
-def encoder_metadata(kinds: Sequence[str]) -> dict[str, Any]:
-    """Metadata of an encoder file, whose subgraphs are `embed_*` of each kind."""
+def encoder_metadata(kinds: Sequence[str], words: bool = False) -> dict[str, Any]:
+    """Metadata of an encoder file, whose subgraphs are `embed_*` of each kind; `words` where it holds the text tower's words."""
+    files = [{"name": spellings.FILE, "description": "the known words and their rows"}] if words else []
     return {
         "name": "Pocket searcher's encoder",
         "description": f"Embeds {' and '.join(kinds)} into one space.",
         "version": f"{manifest.FORMAT} {manifest.VERSION}",
         "subgraph_metadata": [_subgraph(f"embed_{kind}", kind, False) for kind in kinds],
         "author": "pocket-searcher",
-        "associated_files": [{"name": manifest.FILE, "description": "manifest"}],
+        "associated_files": [{"name": manifest.FILE, "description": "manifest"}, *files],
         "min_parser_version": PARSER_VERSION,
     }
 

@@ -8,6 +8,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
+from maker.encoders import spellings
 from maker.export import digest
 from maker.export.description import encoder_metadata
 from maker.files import atomic
@@ -35,6 +36,7 @@ def write_encoder(
     described: dict[str, Any] | None = None,
     training: dict[str, Any] | None = None,
     example_texts: Sequence[str] = (),
+    words: Mapping[str, int] | None = None,
 ) -> None:
     """Writes the file.
 
@@ -47,6 +49,7 @@ def write_encoder(
         described: What the towers are, for the manifest.
         training: Options and curve of the training, for the manifest.
         example_texts: Queries kept as examples for golden ones.
+        words: Row of the text tower's table by spelling, which a Task Library model is made of.
     """
     model = Model("pocket-searcher encoder")
     for kind, encoder in encoders.items():
@@ -56,9 +59,11 @@ def write_encoder(
         if normalize:
             embedding = g.l2_normalize(embedding)
         model.signature(g, {"query": tensor}, {"embedding": embedding})
-    model.metadata(tflite_metadata.NAME, tflite_metadata.encode(encoder_metadata(list(encoders))))
+    model.metadata(tflite_metadata.NAME, tflite_metadata.encode(encoder_metadata(list(encoders), words is not None)))
     with atomic(path) as temporary:
         model.write(temporary)
+        if words is not None:
+            archive.append(temporary, spellings.FILE, spellings.encode(words))
         manifest = Manifest(
             distance="dot_product",
             dimension=dimension,

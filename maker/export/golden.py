@@ -13,6 +13,7 @@ from maker.index.build import Index
 from task.core import BaseOptions
 from task.core.interpreter import SignatureRunners
 from task.core.model_file import ModelFile
+from task.format import utf8
 from task.processor import SearchResult
 from task.search import GraphEngine
 
@@ -53,8 +54,7 @@ def ask(path: Path, kinds: Sequence[str], index: Index, texts: Sequence[str]) ->
         if "text" in kinds:
             _, length = runners.input_shape("search_text")
             for text in list(dict.fromkeys(texts))[:TEXTS] or ["a photo"]:
-                data = np.frombuffer(text.encode()[:length].decode("utf-8", "ignore").encode(), np.uint8)
-                add("search_text", text, np.pad(data, (0, length - len(data)))[None])
+                add("search_text", text, utf8.encode(text, length))
         if "image" in kinds:
             _, height, width, _ = runners.input_shape("search_image")
             add("search_image", PATTERN, pattern_image(height, width)[None])

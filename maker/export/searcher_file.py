@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -35,8 +35,8 @@ class SearcherContent:
         k: Neighbours that a signature returns.
         user_info: The builder's own text.
         encoders, training, report: Parts of the manifest.
-    example_texts: Queries of which golden ones are made.
-    measure: Called with the file before the manifest is added; what it returns is added to the report.
+        example_texts: Queries of which golden ones are made.
+        measure: Called with the file before the manifest is added; what it returns is added to the report.
     """
 
     index: Index
@@ -59,6 +59,7 @@ def write_searcher(content: SearcherContent, path: Path) -> Manifest:
         BuildError: The file would pass 2 GB, or what was read back is not what was written.
     """
     check(content)
+    content = replace(content, index=content.index.with_room_for(content.k))
     with atomic(path) as temporary:
         normalized = are_normalized(content.index.embeddings)
         model = search_model(content, normalized)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
+SMALLEST = np.float32(1e-30)
+
 
 def int8_rows(rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Rounds rows to int8.
@@ -15,6 +17,7 @@ def int8_rows(rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         `(n, d)` int8 in `[-127, 127]` and `(n,)` float32 scales, each row's largest magnitude / 127; a row is about scale * codes.
     """
     scales = np.maximum(rows.max(1), -rows.min(1)).astype(np.float32) / np.float32(127)
+    scales[scales < SMALLEST] = 0  # its inverse would not be finite
     inverse = np.where(scales > 0, 1.0 / np.where(scales > 0, scales, 1.0), 0.0).astype(np.float32)
     scaled = rows * inverse[:, None]
     return np.rint(scaled, out=scaled).astype(np.int8), scales

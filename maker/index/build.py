@@ -18,20 +18,22 @@ CHUNK = 16  # rows that are picked together; the measurements are in `make bench
 ITEMS_PER_LEAF, MOST_LEAVES = 40, 4096
 BLOCK = 8192  # rows handled at a time: what stays in the cache
 NORM_TOLERANCE = 1e-3
+LARGEST = 1e12  # squares and sums of such values stay well within float32
 
 
 @dataclass(frozen=True, kw_only=True)
 class Index:
     """Rows in leaf order, cut into chunks of `chunk` rows; a query scans the `budget` chunks whose leaves score best.
 
-    A chunk that lies across the border of two leaves belongs to both, so that no row is padding but those behind the last.
+    A chunk that lies across borders belongs to each of its leaves, so that no row is padding but those behind the last.
 
     Attributes:
         distance: `dot_product` or `squared_l2`.
         embeddings: `(n, d)` float32, as given.
         order: `(n,)` int32: the item in each row.
         centroids: `(leaves, d)` float32, or None where everything is scanned.
-        chunk_leaves: `(chunks, 2)` int32: first and last leaf in each chunk; None where everything is scanned.
+        chunk_leaves: `(chunks, m)` int32: the leaves in each chunk, the last repeated where there are fewer than m; None where everything
+            is scanned.
         chunk: Rows a chunk.
         budget: Chunks scanned.
         scorer: `int8`, `product` or `float32`.
@@ -65,6 +67,10 @@ class Index:
         for start in range(0, len(self.order), BLOCK):
             yield np.asarray(self.embeddings[self.order[start : start + BLOCK]], np.float32)
 
+    def with_room_for(self, k: int) -> Index:
+        """The same index with a budget of at least k rows, or all of them."""
+        return replace(self, budget=min(self.chunks, max(self.budget, -(-k // self.chunk))))
+
     def with_share(self, share: float) -> Index:
         """The same index with a budget of that share of the chunks."""
         return replace(self, budget=min(self.chunks, max(1, math.ceil(share * self.chunks - 1e-9))))
@@ -96,9 +102,10 @@ def check_embeddings(embeddings: np.ndarray, name: str = "embeddings") -> None:
     if embeddings.dtype.kind != "f":
         raise DataError(f"{name}: dtype {embeddings.dtype}, expected float32")
     for start in range(0, len(embeddings), BLOCK):
-        bad = ~np.isfinite(embeddings[start : start + BLOCK]).all(1)
-        if bad.any():
-            raise DataError(f"{name}: row {start + int(bad.argmax())} has a value that is not finite; remove the row or embed it again")
+        block = embeddings[start : start + BLOCK]
+        for bad, what in ((~np.isfinite(block).all(1), "that is not finite"), ((np.abs(block) > LARGEST).any(1), f"beyond {LARGEST:.0e}")):
+            if bad.any():
+                raise DataError(f"{name}: row {start + int(bad.argmax())} has a value {what}; remove the row or embed it again")
 
 
 def are_normalized(embeddings: np.ndarray) -> bool:
@@ -140,15 +147,13 @@ def build_index(embeddings: np.ndarray, options: ScaNNOptions, seed: int = 0, tr
         raise BuildError(f"{len(embeddings)} items are more than the graph's int32 ids can number")
     order = np.arange(len(embeddings), dtype=np.int32)
     centroids = chunk_leaves = made_by = None
-    share = 1.0
+    share, chunk = 1.0, CHUNK
     if options.tree is not None:
         centroids, made_by = train_centroids(embeddings, options.tree, seed, trainer)
         leaves = assign_leaves(embeddings, centroids)
         order = np.argsort(leaves, kind="stable").astype(np.int32)
-        by_row = leaves[order]
-        first = np.arange(0, len(order), CHUNK)
-        last = np.minimum(first + CHUNK, len(order)) - 1
-        chunk_leaves = np.stack([by_row[first], by_row[last]], 1).astype(np.int32)
+        chunk = max(1, min(CHUNK, len(order) // (2 * options.tree.num_leaves)))
+        chunk_leaves = _leaves_of_chunks(leaves[order], chunk)
         share = options.tree.num_leaves_to_search / options.tree.num_leaves
     codebooks, scorer = None, "float32"
     if options.score_ah is not None:
@@ -161,10 +166,19 @@ def build_index(embeddings: np.ndarray, options: ScaNNOptions, seed: int = 0, tr
         order=order,
         centroids=centroids,
         chunk_leaves=chunk_leaves,
-        chunk=CHUNK,
+        chunk=chunk,
         budget=1,
         scorer=scorer,
         codebooks=codebooks,
         trainer=made_by,
     )
     return index.with_share(share)
+
+
+def _leaves_of_chunks(by_row: np.ndarray, chunk: int) -> np.ndarray:
+    """`(chunks, m)` int32: the distinct leaves of each chunk of ascending `by_row`, the last repeated to the width of the widest."""
+    padded = np.pad(by_row, (0, -len(by_row) % chunk), mode="edge").reshape(-1, chunk)
+    place = np.concatenate([np.zeros((len(padded), 1), np.int64), np.cumsum(padded[:, 1:] != padded[:, :-1], axis=1)], axis=1)
+    owners = np.repeat(padded[:, -1:], int(place.max()) + 1, axis=1)
+    owners[np.arange(len(padded))[:, None], place] = padded
+    return owners.astype(np.int32)

@@ -12,7 +12,7 @@ import numpy as np
 
 from maker.errors import BuildError
 from maker.index.options import Tree
-from maker.progress import progress
+from maker.progress import progress, say
 
 BLOCK = 8192  # embeddings per matrix product
 MIN_SCANN_ROWS_PER_LEAF = 2  # below that ScaNN's trainer stops by itself with fewer centres
@@ -41,7 +41,12 @@ def train_centroids(embeddings: np.ndarray, tree: Tree, seed: int, trainer: str 
     sample = np.ascontiguousarray(embeddings[chosen], np.float32)
     enough = size >= MIN_SCANN_ROWS_PER_LEAF * tree.num_leaves and tree.num_leaves > 1
     if trainer == "scann" or (trainer == "auto" and enough and importlib.util.find_spec("scann") is not None):
-        return _scann_centroids(sample, tree), "scann"
+        try:
+            return _scann_centroids(sample, tree), "scann"
+        except BuildError as error:
+            if trainer == "scann":
+                raise
+            say(f"{error}; the project's own k-means takes its place")
     return _own_centroids(sample, tree, rng), "own"
 
 

@@ -20,7 +20,7 @@ from maker.embedding.features import Features
 from maker.embedding.texts import embed_texts
 from maker.encoders.convert import ImageModelOptions
 from maker.encoders.image import SCRATCH, parse_spec
-from maker.errors import DataError
+from maker.errors import BuildError, DataError, MakerError
 from maker.files import refuse_overwrite
 from maker.pipeline.index import IndexSettings, Queries, write_index
 from maker.pipeline.report import BuildReport, file_lines, line
@@ -31,6 +31,7 @@ from maker.training.options import options_for
 
 EXAMPLES = 5  # golden text queries
 TUNING_QUERIES = 1000
+PROBE = ".maker-probe"
 T = TypeVar("T")
 
 
@@ -80,20 +81,22 @@ def build(
     begin = time.perf_counter()
     refuse_overwrite(output, overwrite)
     kind, _ = parse_spec(image_encoder)
-    work = work_dir or output.with_suffix(".work")
+    work = _work_folder(work_dir, output)
     rejects, options = Rejects(), options_for(kind == SCRATCH, recipe, **(training or {}))
     try:
         source = _open(captions, validation_captions, images, captions_format, work, rejects)
         chosen, images = select_language(source.captions, language, captions), source.images
-        known = list_images(images)
-        searched = list_images(corpus) if corpus else known
+        known = list_images(images, rejects)
+        searched = list_images(corpus, rejects) if corpus else known
         splits = split_captions(_of_known_images(chosen, set(known), captions, rejects), options.seed, captions)
         files = train_encoder(images, known, splits, image_encoder, image_model or ImageModelOptions(), options, work, rejects)
         items = files.embed(corpus or images, searched, work, rejects)
         held_out = sorted({c.image for c in splits.validation})
         validated = items if corpus is None else files.embed(images, known if files.head else held_out, work, rejects) if held_out else None
-    finally:
+    except MakerError:
         rejects.write(work / "rejects.tsv")
+        raise
+    rejects.write(work / "rejects.tsv")
     twins = across_splits(splits, dict(zip(validated.images, validated.hashes, strict=True))) if validated else []
     asked = _spread([c.text for c in splits.validation or splits.train], TUNING_QUERIES)
     queries = Queries(embed_texts(asked, files.encoder), "held-out captions" if splits.validation else "training captions")
@@ -108,7 +111,7 @@ def build(
         report=_validate(files, splits, validated, len(twins)) if validated else {},
         examples=_spread(asked, EXAMPLES),
     )
-    rejected = len(set(rejects.rows))
+    rejected = len(rejects.rows)
     figures = {
         "photos": len(items.images),
         "rejected": rejected,
@@ -145,6 +148,22 @@ def _open(captions: Path, validation: Path | None, images: Path | None, format: 
         joined = [replace(c, image=f"{s.images.name}/{c.image}") for s, split in sides for c in as_split(s.captions, split)]
         parent = folder
     return CaptionFile(joined, parent, source.format)
+
+
+def _work_folder(work_dir: Path | None, output: Path) -> Path:
+    """The work folder, made; whether it can be written to is better known before training than after."""
+    work = work_dir or output.with_suffix(".work")
+    if work == output:
+        raise BuildError(f"{output}: the work folder would be the output itself; pass --work-dir, or an output that ends in .tflite")
+    try:
+        work.mkdir(parents=True, exist_ok=True)
+        output.parent.mkdir(parents=True, exist_ok=True)
+        for folder in (work, output.parent):
+            (folder / PROBE).touch()
+            (folder / PROBE).unlink()
+    except OSError as error:
+        raise BuildError(f"{error.filename}: cannot be written to ({error.strerror})") from error
+    return work
 
 
 def _of_known_images(captions: list[Caption], known: set[str], path: Path, rejects: Rejects) -> list[Caption]:

@@ -46,7 +46,7 @@ def embed(embedder: Path, kind: str, source: Path, output: Path, *, work_dir: Pa
         raise EncoderError(f"{embedder}: has no embed_{kind}; expected a file of `maker build` or its work folder's encoder")
     work, rejects = work_dir or output.with_suffix(".work"), Rejects()
     if kind == "image":
-        features = image_features(source, list_images(source), embedder, work / "features", rejects)
+        features = image_features(source, list_images(source, rejects), embedder, work / "features", rejects)
         names, values = features.images, np.asarray(features.values)
         rejects.write(work / "rejects.tsv")
     else:

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from maker.encoders.embedder import embedder_manifest, example_texts, open_embedder
-from maker.errors import BuildError
+from maker.errors import BuildError, DataError
 from maker.evaluation.index_quality import exact_neighbours, measure_index, measure_text_latency, perturbed_items
 from maker.export.searcher_file import DEFAULT_K, SearcherContent, check, write_searcher
 from maker.files import refuse_overwrite
@@ -55,6 +55,8 @@ class IndexSettings:
             raise BuildError(f"leaves must be at least 0, found {self.leaves}")
         if self.k < 1:
             raise BuildError(f"k must be at least 1, found {self.k}")
+        if self.seed < 0:
+            raise BuildError(f"seed must be at least 0, found {self.seed}")
 
 
 @dataclass(frozen=True)
@@ -74,6 +76,7 @@ def index_embeddings(
     overwrite: bool = False,
     user_info: str = "",
     settings: IndexSettings | None = None,
+    names: tuple[str, str] = ("embeddings", "metadata"),
 ) -> BuildReport:
     """Indexes embeddings from anywhere.
 
@@ -85,12 +88,16 @@ def index_embeddings(
         overwrite: Replace an existing output.
         user_info: Text that `get_user_info` returns.
         settings: What the index is asked for.
+        names: What errors call the embeddings and the metadata.
 
     Raises:
         MakerError: An input cannot be used; nothing is written at `output`.
     """
     begin = time.perf_counter()
     refuse_overwrite(output, overwrite)
+    check_embeddings(embeddings, names[0])
+    if len(metadata) != len(embeddings):
+        raise DataError(f"{names[1]}: {len(metadata)} metadata for {len(embeddings)} embeddings in {names[0]}; there has to be one an item")
     manifest = write_index(embeddings, metadata, output, embedder, settings or IndexSettings(), user_info=user_info)
     seconds = round(time.perf_counter() - begin, 1)
     figures = {"items": manifest.items, "seconds": seconds, **manifest.report}
@@ -110,14 +117,13 @@ def write_index(
     examples: Sequence[str] = (),
 ) -> Manifest:
     """Indexes and writes; `queries` stand for what will be asked, perturbed items where None."""
-    check_embeddings(embeddings)
     towers = open_embedder(embedder) if embedder else {}
     trained = embedder_manifest(embedder) if embedder else None
     queries = queries or Queries(perturbed_items(embeddings, are_normalized(embeddings)), "perturbed items")
     texts = list(examples) or example_texts(trained)
 
     def measure(path: Path) -> dict[str, Any]:
-        found = {"index": measure_index(path, embeddings, queries.embeddings, settings.distance, queries.how)}
+        found = {"index": measure_index(path, embeddings, queries.embeddings, settings.distance, queries.how, settings.k)}
         if "text" in towers and texts:
             found["search_text"] = measure_text_latency(path, texts)
         return found

@@ -24,7 +24,7 @@ from maker.training.options import TrainingOptions
 if TYPE_CHECKING:
     from maker.training.train import Trained
 
-CACHE_VERSION = 2  # of what training makes of the same inputs
+CACHE_VERSION = 3  # of what training makes of the same inputs
 SCRATCH_PIXELS = 64
 
 
@@ -83,15 +83,19 @@ def train_encoder(
     if kind == SCRATCH:
         key = _digest(inputs)
         files = EncoderFiles(work / f"encoder-{key}.tflite")
+        unreadable = work / f"rejects-{key}.tsv"
         if not files.encoder.exists():
-            readable, pixels = image_pixels(folder, wanted, SCRATCH_PIXELS, rejects)
+            found = Rejects()
+            readable, pixels = image_pixels(folder, wanted, SCRATCH_PIXELS, found)
             splits = _readable(splits, readable)
             from maker.training.train import train_scratch
 
             rows = {image: row for row, image in enumerate(readable)}
             trained = train_scratch(splits, rows, pixels, options, _checkpoint(work, key))
             _write(trained, files.encoder, spec, splits)
+            found.write(unreadable)
             _checkpoint(work, key).unlink()
+        rejects.read(unreadable)
         return files
     tower = backbone(spec, model, work)
     frozen = work / "backbone.tflite"
@@ -128,6 +132,7 @@ def _write(trained: Trained, encoder: Path, spec: str, splits: Splits) -> None:
             "image": {"spec": _portable(spec), "feature": tower.output.name},
         },
         training={**trained.described, "split": splits.how, "history": trained.history},
+        words=trained.words,
     )
 
 

@@ -68,8 +68,16 @@ class TrainingOptions:
             ("feature_dropout", 0, 0.99),
             ("word_dropout", 0, 0.99),
             ("ema", 0, 0.9999999),
+            ("captions_per_image", 1, 1000),
+            ("learning_rate", 1e-9, 10),
+            ("warm_up_epochs", 0, 100_000),
+            ("weight_decay", 0, 10),
+            ("min_count", 1, 1 << 30),
+            ("word_pairs", 0, 1 << 30),
+            ("patience", 1, 100_000),
+            ("seed", 0, (1 << 31) - 1),
         ):
-            if not low <= getattr(self, name) <= high:
+            if not low <= getattr(self, name) <= high:  # false for NaN too
                 raise TrainingError(f"{name} must be within [{low}, {high}], found {getattr(self, name)}")
         for name, choices in (("loss", LOSSES), ("start", STARTS)):
             if getattr(self, name) not in choices:

@@ -14,6 +14,7 @@ from maker.data.captions import Caption
 from maker.data.splits import Splits
 from maker.encoders.embedder import Tower
 from maker.encoders.image import ImageEncoder
+from maker.encoders.spellings import spellings
 from maker.encoders.tokenize import tokenize
 from maker.encoders.tokenizer import TokenizerSize
 from maker.encoders.words import WordsTower
@@ -37,12 +38,14 @@ class Trained:
         image: The image tower.
         history: An entry an epoch.
         described: Options and vocabulary, for the manifest.
+        words: Row of the text tower's table by spelling.
     """
 
     text: WordsTower
     image: ImageEncoder
     history: list[dict[str, Any]]
     described: dict[str, Any]
+    words: dict[str, int]
 
 
 def train_frozen(
@@ -66,7 +69,7 @@ def train_frozen(
     weights, bias = (start.weights, start.bias) if start else (None, None)
     image = FrozenFeatures(np.asarray(features, np.float32), options.dimension, options.feature_dropout, options.seed, weights, bias)
     history = fit(text, image, prepared.train, prepared.validation, options, checkpoint)
-    return Trained(text.tower(), ImageEncoder(backbone, image.head()), history, _describe(prepared, options))
+    return Trained(text.tower(), ImageEncoder(backbone, image.head()), history, _describe(prepared, options), prepared.words)
 
 
 def _start(prepared: _Prepared, used: np.ndarray, within: np.ndarray, features: np.ndarray, options: TrainingOptions) -> Start | None:
@@ -100,7 +103,7 @@ def train_scratch(
     text = TextSide(prepared.vocabulary, options.dimension, options.dropout, options.seed)
     image = ScratchCnn(pixels, options.dimension)
     history = fit(text, image, prepared.train, prepared.validation, options, checkpoint)
-    return Trained(text.tower(), ImageEncoder(image.backbone(), []), history, _describe(prepared, options))
+    return Trained(text.tower(), ImageEncoder(image.backbone(), []), history, _describe(prepared, options), prepared.words)
 
 
 @dataclass(frozen=True)
@@ -109,6 +112,7 @@ class _Prepared:
     train: Side
     validation: Side | None
     captions: int
+    words: dict[str, int]
 
 
 def _prepare(splits: Splits, rows: dict[str, int], options: TrainingOptions) -> _Prepared:
@@ -123,7 +127,8 @@ def _prepare(splits: Splits, rows: dict[str, int], options: TrainingOptions) -> 
     say(
         f"training on {len(splits.train)} captions of {len(np.unique(train.images))} images, {len(vocabulary.hashes)} known words and pairs"
     )
-    return _Prepared(vocabulary, train, validation, len(splits.train))
+    words = spellings((c.text for c in splits.train), vocabulary.hashes)
+    return _Prepared(vocabulary, train, validation, len(splits.train), words)
 
 
 def _numbers(captions: Sequence[Caption], rows: dict[str, int]) -> np.ndarray:

@@ -8,7 +8,7 @@ from ..core.base_options import BaseOptions
 from ..core.interpreter import SignatureRunners
 from ..core.model_file import ModelFile
 from ..errors import ArgumentTypeError, DamagedFileError, InvalidArgumentError, NewerFormatError
-from ..format import item_table, manifest
+from ..format import item_table, manifest, utf8
 from ..processor.results import NearestNeighbor, SearchResult
 
 NO_INDEX = (
@@ -87,11 +87,7 @@ class GraphEmbedder:
         if not isinstance(query, str):
             raise ArgumentTypeError(f"the query has to be a str, found {type(query).__name__}.")
         (_, length) = self._runners.input_shape(signature)
-        # A cut in the middle of a character would make it another one; decoding drops the rest of it.
-        data = query.encode("utf-8", "replace")[:length].decode("utf-8", "ignore").encode()
-        padded = np.zeros((1, length), np.uint8)
-        padded[0, : len(data)] = np.frombuffer(data, np.uint8)
-        return padded
+        return utf8.encode(query, length)
 
     def _image(self, pixels: np.ndarray, signature: str) -> np.ndarray:
         self._require(signature)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from ..core.base_options import BaseOptions
 from ..core.model_file import ModelFile
-from ..errors import InvalidArgumentError
-from ..format import manifest
+from ..errors import DamagedFileError, InvalidArgumentError
+from ..format import manifest, tflite_metadata, tflite_model
 from ..processor.options import EmbeddingOptions, SearchOptions
 from .engine import Embedder, Engine
 from .graph import GraphEmbedder, GraphEngine
@@ -33,6 +33,7 @@ def open_engine(base_options: BaseOptions, embedding_options: EmbeddingOptions, 
         engine = GraphEngine(base_options, file)
         _check_normalized(engine, embedding_options)
         return engine
+    _check_whole(file)
     embedder = open_embedder(base_options, embedding_options, file)
     try:
         if has_external_index(search_options):
@@ -68,6 +69,21 @@ def open_embedder(base_options: BaseOptions, embedding_options: EmbeddingOptions
         _check_normalized(embedder, embedding_options)
         return embedder
     return TaskLibraryEmbedder(base_options, bool(embedding_options.l2_normalize), file)
+
+
+def _check_whole(file: ModelFile) -> None:
+    """A graph file that was cut off has lost its manifest, which lies at the end, and would pass for a Task Library model."""
+    try:
+        content = tflite_model.metadata(file.content, tflite_metadata.NAME)
+        version = tflite_metadata.decode(content).get("version", "") if content else ""
+    except (tflite_model.ModelError, tflite_metadata.MetadataError):
+        return
+    if str(version).startswith(manifest.FORMAT) and manifest.FILE not in file.entries:
+        size = len(file.content)
+        file.close()
+        raise DamagedFileError(
+            f"{file.name}: {manifest.FILE} is missing; the file was cut off after {size} bytes, or changed: copy it again."
+        )
 
 
 def _check_normalized(embedder: GraphEmbedder, options: EmbeddingOptions) -> None:

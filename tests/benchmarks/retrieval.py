@@ -106,7 +106,7 @@ def _embeddings(searcher: Path, folder: Path, captions: list[Caption]) -> dict[s
 
     engine = GraphEngine(BaseOptions(str(searcher)))
     size = engine.image_size()
-    held = items_of(searcher)
+    held, _ = items_of(searcher)
     images = sorted({c.image for c in captions if c.image.encode() in held})
     return {image: engine.embed_image(resize(load_image(folder / image), *size)) for image in images}
 

@@ -1,0 +1,111 @@
+"""Searchers for the Task Library: an embedder, TFLite Metadata that say how a query enters it, and an on-device ScaNN index."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from maker.encoders.embedder import Tower, open_embedder
+from maker.errors import BuildError, EncoderError
+from maker.export.model_copy import copied_model, rebuilt_image_model, written_words_model
+from maker.export.scann_index import ScannContent, write_index
+from maker.files import atomic
+from maker.graph.source import Source
+from task.core import BaseOptions
+from task.errors import TaskError
+from task.format import archive
+from task.processor import EmbeddingOptions, SearchOptions
+from task.search.open import open_engine
+
+INDEX_FILE = "on_device_scann_index.ldb"  # as Model Maker calls it
+KINDS = ("text", "image")
+
+
+@dataclass(frozen=True)
+class Embedder:
+    """A `.tflite` that embeds queries.
+
+    Attributes:
+        path: Where it is.
+        dimension: Of its embeddings.
+        towers: By kind, where it can be taken into a graph.
+        refused: Why it cannot, where there are no towers: a text model for the Task Library.
+    """
+
+    path: str
+    dimension: int
+    towers: dict[str, Tower] = field(default_factory=dict)
+    refused: EncoderError | None = None
+
+
+def open_any_embedder(path: str) -> Embedder:
+    """Opens what either kind of searcher can embed queries with.
+
+    Raises:
+        EncoderError: It is no TFLite model, or none that takes an image or text.
+    """
+    try:
+        towers = open_embedder(path)
+    except EncoderError as error:
+        source = Source(path)
+        inputs, outputs = source.inputs(), source.outputs()
+        if not outputs or len(inputs) not in (1, 3) or any(len(t.shape) > 2 or t.dtype.kind not in "iO" for t in inputs):
+            raise
+        number = 1 if len(inputs) == 3 and len(outputs) > 1 else 0  # a universal sentence encoder for questions
+        return Embedder(path, outputs[number].shape[-1] if outputs[number].shape else 0, {}, error)
+    return Embedder(path, next(iter(towers.values())).dimension, towers)
+
+
+def write_task_library(
+    path: Path,
+    embedder: Embedder,
+    content: ScannContent,
+    metadata: Sequence[bytes],
+    user_info: str = "",
+    compression: bool = True,
+    query: str | None = None,
+) -> None:
+    """Writes the searcher and opens it; an existing file is replaced.
+
+    Args:
+        path: Where.
+        embedder: What embeds queries. An index that it holds is left out.
+        content: The index.
+        metadata: One entry an item.
+        user_info: The builder's own text.
+        compression: Snappy, of the index.
+        query: `text` or `image`, for an embedder that takes both; the Task Library's models take one. Text where None.
+
+    Raises:
+        EncoderError: The embedder cannot be written as a model for the Task Library.
+        BuildError: The dimensions differ, there is no such query, or what was written cannot be opened.
+    """
+    if embedder.dimension != content.dimension:
+        raise BuildError(
+            f"{embedder.path}: the embedder makes {embedder.dimension} dimensions, the index has {content.dimension}; "
+            "embed the items with this embedder"
+        )
+    with atomic(path) as temporary, tempfile.TemporaryDirectory(dir=path.parent, prefix=".index.") as folder:
+        _write_model(temporary, embedder, query)
+        index = Path(folder, INDEX_FILE)
+        write_index(index, content, metadata, user_info, compression)
+        archive.append(temporary, INDEX_FILE, index)
+        try:
+            open_engine(BaseOptions(str(temporary)), EmbeddingOptions(), SearchOptions()).close()
+        except TaskError as error:
+            raise BuildError(str(error).replace(temporary.name, path.name)) from error
+
+
+def _write_model(path: Path, embedder: Embedder, query: str | None) -> None:
+    if query is not None and query not in KINDS:
+        raise BuildError(f"query must be one of {', '.join(KINDS)}, found {query!r}")
+    own = any(tower.signature for tower in embedder.towers.values())
+    kind = query or ("text" if "text" in embedder.towers or not embedder.towers else "image")
+    if kind not in (embedder.towers or {"text": None}):
+        raise BuildError(f"{embedder.path}: the embedder takes no {kind}; give one that does, or ask with what it takes")
+    if own and kind == "text":
+        written_words_model(path, embedder.path, INDEX_FILE)
+    elif own or not copied_model(path, embedder.path, embedder.towers.get(kind), INDEX_FILE):
+        rebuilt_image_model(path, embedder.towers[kind], INDEX_FILE)
