@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from types import TracebackType
+from typing import ClassVar
 
 import numpy as np
 from typing_extensions import Self
@@ -32,6 +33,24 @@ class EmbedderOptions:
 
 class Embedder:
     """Base of `TextEmbedder` and `ImageEmbedder`; safe to use from several threads, each with an interpreter of its own."""
+
+    options_type: ClassVar[type[EmbedderOptions]] = EmbedderOptions
+
+    @classmethod
+    def create_from_file(cls, file_path: str) -> Self:
+        """Opens an embedder with default options.
+
+        Raises:
+            InvalidArgumentError: It is no TFLite model, or none that embeds.
+            MissingFileError: There is no such file.
+            SearcherError: The file is damaged or of a newer format.
+        """
+        return cls(cls.options_type(BaseOptions(file_path)))
+
+    @classmethod
+    def create_from_options(cls, options: EmbedderOptions) -> Self:
+        """Opens an embedder; raises as `create_from_file` does."""
+        return cls(options)
 
     def __init__(self, options: EmbedderOptions) -> None:
         """Opens the file that the options name.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from types import TracebackType
+from typing import ClassVar
 
 import numpy as np
 from typing_extensions import Self
@@ -33,6 +34,28 @@ class SearcherOptions:
 
 class Searcher:
     """Base of `TextSearcher` and `ImageSearcher`; safe to use from several threads, each with an interpreter of its own."""
+
+    options_type: ClassVar[type[SearcherOptions]] = SearcherOptions
+
+    @classmethod
+    def create_from_file(cls, model_file_path: str, index_file_path: str | None = None) -> Self:
+        """Opens a searcher with default options.
+
+        Args:
+            model_file_path: The searcher.
+            index_file_path: An index beside it, for Task Library models that do not hold theirs.
+
+        Raises:
+            InvalidArgumentError: It is no TFLite model, or it has no index.
+            MissingFileError: There is no such file.
+            SearcherError: The file is damaged or of a newer format.
+        """
+        return cls(cls.options_type(BaseOptions(model_file_path), search_options=SearchOptions(index_file_name=index_file_path)))
+
+    @classmethod
+    def create_from_options(cls, options: SearcherOptions) -> Self:
+        """Opens a searcher; raises as `create_from_file` does."""
+        return cls(options)
 
     def __init__(self, options: SearcherOptions) -> None:
         """Opens the file that the options name.

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from ..core.base_options import BaseOptions
 from ..processor.embeddings import EmbeddingResult
 from ..search.embedder import Embedder, EmbedderOptions
 
@@ -24,21 +23,7 @@ class TextEmbedder(Embedder):
     ```
     """
 
-    @classmethod
-    def create_from_file(cls, file_path: str) -> TextEmbedder:
-        """Opens an embedder with default options.
-
-        Raises:
-            InvalidArgumentError: It is no TFLite model, or none that embeds.
-            MissingFileError: There is no such file.
-            SearcherError: The file is damaged or of a newer format.
-        """
-        return cls.create_from_options(TextEmbedderOptions(BaseOptions(file_path)))
-
-    @classmethod
-    def create_from_options(cls, options: TextEmbedderOptions) -> TextEmbedder:
-        """Opens an embedder; raises as `create_from_file` does."""
-        return cls(options)
+    options_type = TextEmbedderOptions
 
     def embed(self, text: str) -> EmbeddingResult:
         """Embeds a sentence.

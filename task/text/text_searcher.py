@@ -5,9 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from ..core.base_options import BaseOptions
 from ..errors import ArgumentTypeError
-from ..processor.options import SearchOptions
 from ..processor.results import SearchResult
 from ..search.searcher import Searcher, SearcherOptions
 
@@ -27,27 +25,7 @@ class TextSearcher(Searcher):
     ```
     """
 
-    @classmethod
-    def create_from_file(cls, model_file_path: str, index_file_path: str | None = None) -> TextSearcher:
-        """Opens a searcher with default options.
-
-        Args:
-            model_file_path: The searcher.
-            index_file_path: An index beside it, for Task Library models that do not hold theirs.
-
-        Raises:
-            InvalidArgumentError: It is no TFLite model, or it has no index.
-            MissingFileError: There is no such file.
-            SearcherError: The file is damaged or of a newer format.
-        """
-        return cls.create_from_options(
-            TextSearcherOptions(BaseOptions(model_file_path), search_options=SearchOptions(index_file_name=index_file_path))
-        )
-
-    @classmethod
-    def create_from_options(cls, options: TextSearcherOptions) -> TextSearcher:
-        """Opens a searcher; raises as `create_from_file` does."""
-        return cls(options)
+    options_type = TextSearcherOptions
 
     def search(self, text: str, *, num_leaves_to_search: int | None = None) -> SearchResult:
         """Finds the items nearest to a sentence.

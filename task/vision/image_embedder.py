@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from ..core.base_options import BaseOptions
 from ..processor.embeddings import EmbeddingResult
 from ..processor.options import BoundingBox
 from ..search.embedder import Embedder, EmbedderOptions
@@ -27,21 +26,7 @@ class ImageEmbedder(Embedder):
     ```
     """
 
-    @classmethod
-    def create_from_file(cls, file_path: str) -> ImageEmbedder:
-        """Opens an embedder with default options.
-
-        Raises:
-            InvalidArgumentError: It is no TFLite model, or none that embeds.
-            MissingFileError: There is no such file.
-            SearcherError: The file is damaged or of a newer format.
-        """
-        return cls.create_from_options(ImageEmbedderOptions(BaseOptions(file_path)))
-
-    @classmethod
-    def create_from_options(cls, options: ImageEmbedderOptions) -> ImageEmbedder:
-        """Opens an embedder; raises as `create_from_file` does."""
-        return cls(options)
+    options_type = ImageEmbedderOptions
 
     def embed(self, image: TensorImage, bounding_box: BoundingBox | None = None) -> EmbeddingResult:
         """Embeds an image.

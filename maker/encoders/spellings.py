@@ -1,0 +1,90 @@
+"""How the words of a vocabulary, which the tower knows by their hashes only, are written."""
+
+from __future__ import annotations
+
+import unicodedata
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Iterator, Mapping
+from functools import lru_cache
+
+import numpy as np
+
+from maker.encoders.characters import CJK, IGNORED, WORD, classify
+from maker.encoders.tokenizer import PRIME
+
+FILE = "words.txt"  # an encoder's associated file: lines of a spelling, a space and its row in the embedding table
+MOST_SPELLINGS = 4  # of a word, most frequent first
+
+_classify = lru_cache(maxsize=None)(classify)
+
+
+def units(text: str) -> Iterator[tuple[str, str]]:
+    """The units of a text, as the tokenizer's graph finds them: folded, and as they are written (NFC)."""
+    folded = written = ""
+    for character in text:
+        to, kind = _classify(ord(character))
+        if kind == IGNORED:
+            written += character if folded else ""
+            continue
+        if kind == WORD:
+            folded, written = folded + chr(to), written + character
+            continue
+        if folded:
+            yield folded, unicodedata.normalize("NFC", written)
+        folded = written = ""
+        if kind == CJK:
+            yield chr(to), character
+    if folded:
+        yield folded, unicodedata.normalize("NFC", written)
+
+
+def polynomial(folded: str) -> int:
+    """The hash that the tokenizer's graph gives a folded unit: int32, wrapping."""
+    value, power = 0, 1
+    for character in folded:
+        value += (ord(character) + 1) * power
+        power = power * PRIME & 0xFFFFFFFF
+    value &= 0xFFFFFFFF
+    return value - (1 << 32) if value >> 31 else value
+
+
+def spellings(texts: Iterable[str], hashes: np.ndarray) -> dict[str, int]:
+    """The spellings, in lower case, of the known words.
+
+    Args:
+        texts: The training captions.
+        hashes: The vocabulary; entry i is row i + 1 of the embedding table.
+
+    Returns:
+        Row by spelling: each word folded, and as the captions spell it otherwise. Pairs have none.
+    """
+    row_of = {value: row for row, value in enumerate(hashes.tolist(), start=1)}
+    seen: defaultdict[str, Counter[str]] = defaultdict(Counter)
+    for piece, count in Counter(piece for text in texts for piece in text.split()).items():
+        for folded, written in units(piece):
+            seen[folded][written.lower()] += count
+    found: dict[str, int] = {}
+    for folded in sorted(seen):
+        row = row_of.get(polynomial(folded))
+        if row is not None:
+            found[folded] = row
+            found.update({written: row for written, _ in seen[folded].most_common(MOST_SPELLINGS)})
+    return found
+
+
+def encode(words: Mapping[str, int]) -> bytes:
+    """The file's content."""
+    return "".join(f"{word} {row}\n" for word, row in words.items()).encode()
+
+
+def decode(content: bytes) -> dict[str, int]:
+    """Reads the file's content.
+
+    Raises:
+        ValueError: A line is not a spelling and a row.
+    """
+    found = {}
+    for line in content.decode().removesuffix("\n").split("\n"):
+        word, row = line.rsplit(" ", 1)
+        found[word] = int(row)
+    return found

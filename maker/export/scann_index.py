@@ -1,0 +1,141 @@
+"""An on-device ScaNN index, as the Task Library searches it, from an index of this project."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from maker.errors import BuildError
+from maker.export import scalar_codebooks
+from maker.files import atomic
+from maker.index import quantise
+from maker.index.build import Index
+from maker.index.options import ScaNNOptions, ScoreAH
+from maker.index.partition import assign_leaves
+from task.format import scann_file, snappy
+from task.format.scann_messages import (
+    AsymmetricHashingProto,
+    DistanceMeasure,
+    EmbeddingType,
+    IndexConfig,
+    LookupType,
+    PartitionerProto,
+    ScannOnDeviceConfig,
+)
+
+DISTANCES = {"dot_product": DistanceMeasure.DOT_PRODUCT, "squared_l2": DistanceMeasure.SQUARED_L2_DISTANCE}
+
+
+@dataclass(frozen=True, kw_only=True)
+class ScannContent:
+    """An index but for its metadata.
+
+    Attributes:
+        config: How it is searched.
+        partitions: For each leaf its rows, float32 embeddings or uint8 codes.
+        order: The item in each row, through the partitions.
+        dimension: Of a query.
+    """
+
+    config: IndexConfig
+    partitions: list[np.ndarray]
+    order: np.ndarray
+    dimension: int
+
+
+def scann_content(index: Index, options: ScaNNOptions, seed: int = 0) -> ScannContent:
+    """Lays an index out for the Task Library.
+
+    Args:
+        index: The index.
+        options: What it was built with.
+        seed: Of the sample that codebooks of single dimensions are learnt from.
+    """
+    distance, embeddings = DISTANCES[index.distance], index.embeddings
+    hashing = None
+    if options.score_ah is None:
+        rows = np.ascontiguousarray(embeddings, "<f4")
+    else:
+        books, rows = _quantised(index, options.score_ah, seed)
+        hashing = AsymmetricHashingProto(subspace=books, query_distance=distance, lookup_type=LookupType.INT8)
+    leaves = partitioner = None
+    if options.tree is not None and index.centroids is not None:
+        leaves = assign_leaves(embeddings, index.centroids)
+        fraction = search_fraction(options.tree.num_leaves_to_search, len(index.centroids))
+        partitioner = PartitionerProto(leaf=list(index.centroids), search_fraction=fraction, query_distance=distance)
+    return laid_out(rows, leaves, partitioner, hashing, distance, embeddings.shape[1])
+
+
+def laid_out(
+    rows: np.ndarray,
+    leaves: np.ndarray | None,
+    partitioner: PartitionerProto | None,
+    hashing: AsymmetricHashingProto | None,
+    distance: DistanceMeasure,
+    dimension: int,
+) -> ScannContent:
+    """Sorts rows into partitions.
+
+    Args:
+        rows: Float32 embeddings, or uint8 codes where there is `hashing`.
+        leaves: The leaf of each row; None for one partition.
+        partitioner: The leaves' centroids; None for one partition.
+        hashing: The codebooks.
+        distance: Of a row from a query.
+        dimension: Of a query.
+    """
+    order = np.arange(len(rows))
+    partitions = [rows]
+    if leaves is not None and partitioner is not None:
+        order = np.argsort(leaves, kind="stable")
+        ends = np.cumsum(np.bincount(leaves, minlength=len(partitioner.leaf)))
+        partitions = np.split(rows[order], ends[:-1])
+    config = IndexConfig(
+        scann_config=ScannOnDeviceConfig(query_distance=distance, asymmetric_hashing=hashing, partitioner=partitioner),
+        embedding_type=EmbeddingType.FLOAT if hashing is None else EmbeddingType.UINT8,
+    )
+    return ScannContent(config=config, partitions=partitions, order=order, dimension=dimension)
+
+
+def write_index(path: Path, content: ScannContent, metadata: Sequence[bytes], user_info: str = "", compression: bool = True) -> None:
+    """Writes the index file; an existing one is replaced.
+
+    Args:
+        path: Where.
+        content: The index.
+        metadata: One entry an item.
+        user_info: The builder's own text.
+        compression: Snappy.
+
+    Raises:
+        BuildError: Metadata and items differ in number.
+    """
+    if len(metadata) != len(content.order):
+        raise BuildError(f"{path}: {len(metadata)} metadata for {len(content.order)} items; there has to be one an item")
+    ordered = [metadata[i] for i in content.order.tolist()]
+    with atomic(path) as temporary, open(temporary, "wb") as file:
+        compress = snappy.compress if compression else None
+        scann_file.encode(file, content.config, content.partitions, ordered, user_info.encode(), compress)
+
+
+def search_fraction(searched: int, leaves: int) -> float:
+    """The float32 share of which the Task Library makes exactly `searched` leaves; the plain quotient is one too many at times."""
+    fraction = np.float32(searched) / np.float32(leaves)
+    while np.ceil(np.float32(leaves) * fraction) > searched:
+        fraction = np.nextafter(fraction, np.float32(0))
+    return float(fraction)
+
+
+def _quantised(index: Index, score: ScoreAH, seed: int) -> tuple[list[np.ndarray], np.ndarray]:
+    """Codebooks of 256 entries, of the last block with its own width, and the rows' codes."""
+    embeddings = index.embeddings
+    if index.codebooks is None:
+        books = scalar_codebooks.train(embeddings, score, seed)
+        return books, scalar_codebooks.encode(embeddings, books)
+    width = index.codebooks.entries.shape[2]
+    padded = np.pad(index.codebooks.entries, ((0, 0), (0, quantise.ENTRIES - index.codebooks.entries.shape[1]), (0, 0)), "edge")
+    books = [np.ascontiguousarray(book[:, : embeddings.shape[1] - b * width]) for b, book in enumerate(padded)]
+    return books, index.codebooks.encode(np.asarray(embeddings, np.float32))

@@ -1,0 +1,162 @@
+"""The `words` tower as the Task Library takes text: ids from a regex tokenizer, and the sum of their rows.
+
+What the encoder's own graph does with pairs of words and with the trigrams of unknown words has no place in such a model: a regex
+tokenizer gives one id a token. Characters of scripts written without spaces are known where they stand alone.
+"""
+
+from __future__ import annotations
+
+import unicodedata
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from functools import cache
+from typing import Any
+
+import numpy as np
+from ai_edge_litert import schema_py_generated as schema
+
+from maker.encoders import spellings
+from maker.encoders.characters import SEPARATOR, classify
+from maker.encoders.tokenizer import TokenizerSize
+from maker.errors import EncoderError
+from maker.graph.source import Source
+from maker.graph.subgraph import Subgraph
+from task.format import archive, manifest
+
+PAD, UNKNOWN = "<PAD>", "<UNKNOWN>"
+NOTHING = 0  # the id, and row of zeros, of both
+GATHER = schema.BuiltinOperator.GATHER
+LAST_DELIMITER = 0xFFFF
+SURROGATES = range(0xD800, 0xE000)
+IN_CLASS = "\\]^-["  # what a class of a regular expression has to escape
+
+
+@dataclass(frozen=True)
+class WordsModel:
+    """The tower's known words.
+
+    Attributes:
+        codes: `(1 + w, d)` int8; row 0 is zeros.
+        scales: `(1 + w,)` float32, by which rows are multiplied.
+        ids: Row by spelling, in lower case.
+        length: Ids of a query.
+    """
+
+    codes: np.ndarray
+    scales: np.ndarray
+    ids: Mapping[str, int]
+    length: int
+
+    def write(self, g: Subgraph) -> tuple[int, int]:
+        """Adds the model; returns its input, `[1, length]` int32, and its output, `[1, d]` float32 of norm 1."""
+        ids = g.tensor("ids", (1, self.length), np.int32)
+        row = g.reshape(ids, (self.length,))
+        picked = g.dequantize(g.gather(g.constant(self.codes, "words", 1.0), row))
+        scaled = g.mul(picked, g.reshape(g.gather(self.scales, row), (self.length, 1)))
+        return ids, g.l2_normalize(g.reshape(g.sum(scaled, axis=0), (1, self.codes.shape[1])))
+
+    def vocabulary(self) -> bytes:
+        """The tokenizer's file: each spelling in lower case, capitalised and in capitals, composed and decomposed."""
+        tokens = {PAD: NOTHING, UNKNOWN: NOTHING}
+        for variants in (_as_is, _capitals):
+            for word, row in self.ids.items():
+                for variant in variants(word):
+                    for form in ("NFC", "NFD"):
+                        tokens.setdefault(unicodedata.normalize(form, variant), row)
+        return "".join(f"{token} {row}\n" for token, row in tokens.items()).encode()
+
+
+def words_model(path: str) -> WordsModel:
+    """Reads the tower of an encoder file.
+
+    Raises:
+        EncoderError: The file does not hold the words, or its text tower is of another kind.
+    """
+    with open(path, "rb") as file:
+        content = file.read()
+    entries = archive.locate(content)
+    if spellings.FILE not in entries:
+        raise EncoderError(
+            f"{path}: there is no {spellings.FILE}, so the vocabulary's words are unknown; train the encoder again with this release, "
+            "and give the encoder file, not a searcher"
+        )
+    start, size = entries[spellings.FILE]
+    try:
+        words = spellings.decode(content[start : start + size])
+    except ValueError as error:
+        raise EncoderError(f"{path}: {spellings.FILE} is damaged ({error}); train the encoder again") from error
+    codes, scales = _table(Source(path))
+    rows = sorted(set(words.values()))
+    if not rows or rows[0] < 1 or rows[-1] >= len(codes):
+        raise EncoderError(f"{path}: {spellings.FILE} names rows that the embedding table lacks; train the encoder again")
+    new = {row: number for number, row in enumerate(rows, start=1)}
+    zeros = np.zeros((1, codes.shape[1]), np.int8)
+    picked = np.concatenate([zeros, codes[rows]])
+    trained = manifest.decode(content[entries[manifest.FILE][0] : sum(entries[manifest.FILE])])
+    length = trained.encoders.get("text", {}).get("max_units", TokenizerSize().max_units)
+    ids = {word: new[row] for word, row in words.items()}
+    return WordsModel(picked, np.concatenate([np.zeros(1, np.float32), scales[rows]]), ids, int(length))
+
+
+@cache
+def delimiters() -> str:
+    """A regular expression, the same to RE2 and to Python, for what lies between words: all that is no letter, digit or mark."""
+    ranges: list[list[int]] = []
+    for code in range(LAST_DELIMITER + 1):
+        if code in SURROGATES or classify(code)[1] != SEPARATOR:
+            continue
+        if ranges and ranges[-1][1] == code - 1:
+            ranges[-1][1] = code
+        elif ranges and all(unicodedata.category(chr(c)) == "Cn" or c in SURROGATES for c in range(ranges[-1][1] + 1, code)):
+            ranges[-1][1] = code
+        else:
+            ranges.append([code, code])
+    return "[" + "".join(_range(first, last) for first, last in ranges) + "]+"
+
+
+def _range(first: int, last: int) -> str:
+    return _escaped(first) if first == last else f"{_escaped(first)}-{_escaped(last)}"
+
+
+def _escaped(code: int) -> str:
+    if code < 0x20 or code == 0x7F:
+        return f"\\x{code:02x}"
+    return ("\\" if chr(code) in IN_CLASS else "") + chr(code)
+
+
+def _as_is(word: str) -> Iterable[str]:
+    return (word,)
+
+
+def _capitals(word: str) -> Iterable[str]:
+    return word[:1].upper() + word[1:], word.upper()
+
+
+def _table(source: Source) -> tuple[np.ndarray, np.ndarray]:
+    """The embedding table's int8 codes and the rows' scales, which are gathered with the same index."""
+    graph = source.subgraph("embed_text")
+    gathers = [op for op in graph.operators if _code(source, op) == GATHER]
+    for op in gathers:
+        codes = _constant(source, graph.tensors[op.inputs[0]], np.int8)
+        if codes is None or codes.ndim != 2:
+            continue
+        for other in gathers:
+            scales = _constant(source, graph.tensors[other.inputs[0]], np.float32)
+            if scales is not None and scales.shape == (len(codes),) and other.inputs[1] == op.inputs[1]:
+                return codes, scales
+    raise EncoderError(
+        f"{source.path}: embed_text has no embedding table of int8 rows; only the words tower can become a Task Library model"
+    )
+
+
+def _code(source: Source, operator: Any) -> int:
+    code = source.model.operatorCodes[operator.opcodeIndex]
+    return int(max(code.builtinCode, code.deprecatedBuiltinCode))
+
+
+def _constant(source: Source, tensor: Any, dtype: type) -> np.ndarray | None:
+    data = source.model.buffers[tensor.buffer].data
+    wanted = {np.int8: schema.TensorType.INT8, np.float32: schema.TensorType.FLOAT32}[dtype]
+    if data is None or tensor.type != wanted:
+        return None
+    return np.asarray(data, np.uint8).view(dtype).reshape(tuple(tensor.shape))

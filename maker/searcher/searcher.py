@@ -1,0 +1,182 @@
+"""`Searcher`: an index over a loader's items, ready to be exported."""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from maker.encoders.embedder import embedder_manifest, example_texts
+from maker.errors import BuildError, DataError
+from maker.export.scann_index import ScannContent, scann_content, write_index
+from maker.export.searcher_file import DEFAULT_K, SearcherContent, check, write_searcher
+from maker.export.server_scann import read_server_scann
+from maker.export.task_library import Embedder, open_any_embedder, write_task_library
+from maker.index.build import Index, build_index
+from maker.index.options import ScaNNOptions
+from maker.searcher.data_loader import DataLoader
+
+
+class ExportFormat(enum.Enum):
+    """What `Searcher.export` writes.
+
+    `TFLITE` is a graph that runs wherever LiteRT does; `TASK_LIBRARY` is what Model Maker calls TFLITE: an embedder and an on-device ScaNN
+    index for apps with the Task Library; `SCANN_INDEX_FILE` is that index alone.
+    """
+
+    TFLITE = "TFLITE"
+    SCANN_INDEX_FILE = "SCANN_INDEX_FILE"
+    TASK_LIBRARY = "TASK_LIBRARY"
+
+
+@dataclass(frozen=True)
+class _Built:
+    """An index of this project, and what it was built with."""
+
+    index: Index
+    options: ScaNNOptions
+    seed: int
+
+
+class Searcher:
+    """An index over items, ready to be exported."""
+
+    def __init__(self, source: _Built | ScannContent, metadata: Sequence[bytes], embedder: Embedder | None) -> None:
+        """Use `create_from_data` or `create_from_server_scann`."""
+        self._source = source
+        self._metadata = metadata
+        self._embedder = embedder
+
+    @property
+    def index(self) -> Index:
+        """The index.
+
+        Raises:
+            BuildError: It is a server's ScaNN index, which is kept as it is.
+        """
+        if isinstance(self._source, ScannContent):
+            raise BuildError("a server's ScaNN index has no embeddings to build a graph of; export SCANN_INDEX_FILE or TASK_LIBRARY")
+        return self._source.index
+
+    @classmethod
+    def create_from_data(
+        cls, data: DataLoader, scann_options: ScaNNOptions, cache_dir: str | None = None, *, seed: int = 0, trainer: str = "auto"
+    ) -> Searcher:
+        """Builds the index.
+
+        Args:
+            data: The items.
+            scann_options: Distance, partitioning and scorer.
+            cache_dir: Accepted as in Model Maker; nothing is cached, the index is built in memory.
+            seed: Of the k-means.
+            trainer: `scann`, `own`, or `auto` for ScaNN's k-means where it is installed.
+
+        Raises:
+            DataError: There are no embeddings, or the embedder's dimension is not theirs.
+            EncoderError: The embedder cannot be used.
+            BuildError: There are fewer embeddings than leaves.
+        """
+        embedder = _opened(data.embedder_path, data.dataset.shape[1])
+        return cls(_Built(build_index(data.dataset, scann_options, seed, trainer), scann_options, seed), data.metadata, embedder)
+
+    @classmethod
+    def create_from_server_scann(
+        cls, serialized_scann_path: str | Path, metadata: Sequence[bytes | str], embedder_path: str | None = None
+    ) -> Searcher:
+        """Takes an index that ScaNN's `searcher.serialize` wrote, to be exported as `SCANN_INDEX_FILE` or `TASK_LIBRARY`.
+
+        Args:
+            serialized_scann_path: The folder.
+            metadata: One entry an item; text is stored as UTF-8.
+            embedder_path: The `.tflite` that embeds queries.
+
+        Raises:
+            DataError: Metadata and items differ in number, or the embedder's dimension is not theirs.
+            EncoderError: The embedder cannot be used.
+            BuildError: The folder cannot be read, or its index cannot be searched on a device.
+        """
+        content = read_server_scann(Path(serialized_scann_path))
+        if len(metadata) != len(content.order):
+            raise DataError(
+                f"{serialized_scann_path}: {len(metadata)} metadata for {len(content.order)} items; there has to be one an item"
+            )
+        entries = [m.encode() if isinstance(m, str) else bytes(m) for m in metadata]
+        return cls(content, entries, _opened(embedder_path, content.dimension))
+
+    def export(
+        self,
+        export_format: ExportFormat = ExportFormat.TFLITE,
+        export_filename: str | Path = "searcher.tflite",
+        userinfo: str = "",
+        compression: bool = True,
+        *,
+        k: int = DEFAULT_K,
+        query: str | None = None,
+        measure: Callable[[Path], dict[str, Any]] | None = None,
+    ) -> None:
+        """Writes the searcher; an existing file is replaced, as Model Maker does.
+
+        Args:
+            export_format: `TFLITE`, `TASK_LIBRARY` or `SCANN_INDEX_FILE`.
+            export_filename: The file.
+            userinfo: Text that `get_user_info` returns.
+            compression: Snappy, of an on-device ScaNN index; a graph searcher is mapped, not unpacked.
+            k: Neighbours that a query of a `TFLITE` file returns at most.
+            query: For `TASK_LIBRARY` and an embedder that takes both: `text`, which is taken where None, or `image`. Of a `words` tower
+                only known words are exported, neither pairs nor trigrams of unknown words.
+            measure: Called with a `TFLITE` file before it is finished; what it returns goes into the manifest's report.
+
+        Raises:
+            BuildError: The format is not supported, there is no embedder where one is needed, or the file would pass 2 GB.
+            EncoderError: The embedder cannot be taken into such a file.
+        """
+        path = Path(export_filename)
+        if export_format is ExportFormat.TFLITE:
+            self._write_graph(path, userinfo, k, measure)
+        elif export_format is ExportFormat.SCANN_INDEX_FILE:
+            write_index(path, self._scann_content(), self._metadata, userinfo, compression)
+        elif export_format is ExportFormat.TASK_LIBRARY:
+            if self._embedder is None:
+                raise BuildError("Can't export the tflite model since embedder model is not provided.")
+            write_task_library(path, self._embedder, self._scann_content(), self._metadata, userinfo, compression, query)
+        else:
+            raise BuildError(f"Unsupported export format: {export_format}")
+
+    def _scann_content(self) -> ScannContent:
+        if isinstance(self._source, ScannContent):
+            return self._source
+        return scann_content(self._source.index, self._source.options, self._source.seed)
+
+    def _write_graph(self, path: Path, userinfo: str, k: int, measure: Callable[[Path], dict[str, Any]] | None) -> None:
+        index, embedder = self.index, self._embedder
+        if embedder is not None and embedder.refused is not None:
+            raise embedder.refused
+        towers = embedder.towers if embedder else {}
+        trained = embedder_manifest(embedder.path) if embedder else None
+        content = SearcherContent(
+            index=index,
+            metadata=self._metadata,
+            towers=towers,
+            k=k,
+            user_info=userinfo,
+            encoders=trained.encoders if trained else {kind: {"file": Path(t.source.path).name} for kind, t in towers.items()},
+            training=trained.training if trained else {},
+            report=trained.report if trained else {},
+            example_texts=example_texts(trained),
+            measure=measure,
+        )
+        check(content)
+        write_searcher(content, path)
+
+
+def _opened(path: str | None, dimension: int) -> Embedder | None:
+    if path is None:
+        return None
+    embedder = open_any_embedder(path)
+    if embedder.dimension != dimension:
+        raise DataError(
+            f"{path}: the embedder makes {embedder.dimension} dimensions, the embeddings have {dimension}; embed the items with this embedder"
+        )
+    return embedder
