@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import struct
+import io
 import sys
 from pathlib import Path
 
@@ -285,3 +286,22 @@ def test_images_from_a_buffer_are_those_from_the_file(tmp_path):
     assert (found.buffer == TensorImage.create_from_file(str(tmp_path / "x.png")).buffer).all()
     with pytest.raises(InvalidArgumentError, match="cannot be read as an image"):
         TensorImage.create_from_buffer(b"no image")
+
+
+def test_sentence_piece_models_get_the_pieces_of_their_own_model(tmp_path, monkeypatch):
+    sentencepiece = pytest.importorskip("sentencepiece")
+    stream = io.BytesIO()
+    sentences = ["the weather was excellent", "the cat sat on the mat", "a red kite above the hill"] * 5
+    sentencepiece.SentencePieceTrainer.train(
+        sentence_iterator=iter(sentences), model_writer=stream, vocab_size=28, user_defined_symbols=["[CLS]", "[SEP]"], minloglevel=2
+    )
+    options = {"sentencePiece_model": [{"name": files.VOCABULARY}]}
+    unit = {"options_type": tflite_metadata.SENTENCE_PIECE_TOKENIZER, "options": options}
+    monkeypatch.setattr(files, "bert_unit", lambda: unit)
+    model = files.echo_bert_model(tmp_path / "m.tflite", 16, stream.getvalue())
+    processor = sentencepiece.SentencePieceProcessor(model_proto=stream.getvalue())
+    expected = [processor.PieceToId(p) for p in ["[CLS]", *processor.EncodeAsPieces("the hat sat"), "[SEP]"]]
+    with TextEmbedder.create_from_file(str(model)) as embedder:
+        ids = embedder.embed("The HAT sat").embeddings[0].feature_vector.value[:16].astype(int).tolist()
+    assert len(expected) < 16
+    assert ids == expected + [0] * (16 - len(expected))

@@ -113,7 +113,7 @@ class SentencePieceTokenizer:
             DamagedFileError: It is no SentencePiece model.
         """
         try:
-            import sentencepiece  # type: ignore[import-not-found, unused-ignore]
+            import sentencepiece
         except ImportError as error:
             raise InvalidArgumentError(f"{name}: the model's tokenizer is SentencePiece: pip install sentencepiece") from error
         self._processor: Any = sentencepiece.SentencePieceProcessor()
