@@ -6,8 +6,9 @@ import hashlib
 import json
 import multiprocessing
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -26,6 +27,7 @@ from task.vision.resize import resize
 
 BLOCK = 64  # images a task; also what a killed run loses at most, times the workers
 SIGNATURE = "embed_image"
+THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 CACHE_VERSION = 2  # of what is kept a folder
 
 
@@ -99,7 +101,7 @@ def _compute(folder: Path, images: Sequence[str], encoder: Path, done: Path) -> 
         next(ticks)
     if workers > 1:
         context = multiprocessing.get_context("spawn")  # forking a process that runs TensorFlow's threads deadlocks
-        with ProcessPoolExecutor(workers, context, _open_encoder, (str(encoder),)) as pool:
+        with _one_thread_each(), ProcessPoolExecutor(workers, context, _open_encoder, (str(encoder),)) as pool:
             for _ in pool.map(_embed_block, jobs):
                 next(ticks)
     else:
@@ -129,6 +131,21 @@ def _compute(folder: Path, images: Sequence[str], encoder: Path, done: Path) -> 
     for start in starts:
         (blocks_folder / f"{start:08d}.npz").unlink()
     blocks_folder.rmdir()
+
+
+@contextmanager
+def _one_thread_each() -> Iterator[None]:
+    """Keeps NumPy in worker processes to one thread: theirs would fight each other for the cores."""
+    kept = {name: os.environ.get(name) for name in THREAD_VARIABLES}
+    os.environ.update(dict.fromkeys(THREAD_VARIABLES, "1"))
+    try:
+        yield
+    finally:
+        for name, value in kept.items():
+            if value is None:
+                del os.environ[name]
+            else:
+                os.environ[name] = value
 
 
 _runners: SignatureRunners | None = None  # of this worker process
