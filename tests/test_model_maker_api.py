@@ -76,11 +76,18 @@ def test_loaders_are_appended_as_in_model_maker():
         first.append(searcher.DataLoader(None, np.ones((1, 4), np.float32), ["d"]))
 
 
-def test_other_export_formats_say_that_they_are_not_there_yet(tmp_path):
+def test_unknown_export_formats_and_a_missing_embedder_are_errors(tmp_path):
     data = searcher.DataLoader(None, np.ones((2, 3), np.float32), ["a", "b"])
     model = searcher.Searcher.create_from_data(data, searcher.ScaNNOptions("dot_product", score_ah=searcher.ScoreAH(1)))
     with pytest.raises(BuildError, match="Unsupported export format"):
-        model.export(searcher.ExportFormat.SCANN_INDEX_FILE, tmp_path / "x.ldb")
+        model.export("TFLITE", tmp_path / "x.tflite")
+    with pytest.raises(BuildError, match="Can't export the tflite model since embedder model is not provided"):
+        model.export(searcher.ExportFormat.TASK_LIBRARY, tmp_path / "x.tflite")
+
+
+def test_the_names_are_model_maker_s():
+    names = "DataLoader ImageDataLoader TextDataLoader MetadataType ExportFormat ScaNNOptions Tree ScoreAH ScoreBruteForce Searcher"
+    assert sorted(searcher.__all__) == sorted(names.split())
 
 
 def test_metadata_of_any_bytes_come_back(tmp_path):

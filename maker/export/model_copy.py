@@ -20,6 +20,7 @@ from task.format import archive, tflite_metadata
 PARSER_VERSION = "1.4.0"  # the first that knows indexes
 VOCABULARY = "vocab.txt"
 EMBEDDING = "embedding"
+GRAPH = "serving_default"  # not a name by which an encoder of this project is known
 
 
 def copied_model(path: Path, source_path: str, tower: Tower | None, index_file: str) -> bool:
@@ -66,7 +67,7 @@ def copied_model(path: Path, source_path: str, tower: Tower | None, index_file: 
 def rebuilt_image_model(path: Path, tower: Tower, index_file: str) -> None:
     """Writes an image tower as a model of one subgraph, from uint8 `image` to float32 `embedding`."""
     model = Model("pocket-searcher image embedder")
-    g = model.subgraph("embed_image")
+    g = model.subgraph(GRAPH)
     query = g.tensor("image", tower.input_shape, np.uint8)
     embedding = tower.write(g, query)
     if g.table.tensors[embedding].buffer or embedding == query:
@@ -78,7 +79,7 @@ def written_words_model(path: Path, encoder: str, index_file: str) -> None:
     """Writes an encoder's `words` tower with a regex tokenizer; raises as `words_model.words_model` does."""
     words = words_model.words_model(encoder)
     model = Model("pocket-searcher text embedder")
-    g = model.subgraph("embed_text")
+    g = model.subgraph(GRAPH)
     ids, embedding = words.write(g)
     vocabulary = [{"name": VOCABULARY, "description": "tokens and their ids", "type": tflite_metadata.VOCABULARY}]
     unit = {

@@ -23,7 +23,9 @@ DISTANCE, BRUTE_FORCE, PARTITIONING, HASH, REORDERING = 5, 7, 8, 13, 17  # of Sc
 QUERY_SPILLING, PARTITIONING_DISTANCE, QUERY_DISTANCE = 21, 10, 25  # of PartitioningConfig
 MAX_SPILL_CENTERS = 3  # of its spilling
 ASYMMETRIC_HASH = 5  # of HashConfig
-LOOKUP_TYPE, RESIDUALS, SCHEME = 20, 22, 23  # of AsymmetricHasherConfig
+PROJECTION, LOOKUP_TYPE, RESIDUALS, SCHEME = 1, 20, 22, 23  # of AsymmetricHasherConfig
+CHUNKS = (0, 1, 2, 13)  # types of projection that only cut a vector into blocks
+PARTITIONING_PROJECTION = 12  # of PartitioningConfig
 LOOKUPS = {0: LookupType.FLOAT, 1: LookupType.INT8, 2: LookupType.INT16}
 LUT16 = 3
 DISTANCES = {"DotProductDistance": DistanceMeasure.DOT_PRODUCT, "SquaredL2Distance": DistanceMeasure.SQUARED_L2_DISTANCE}
@@ -69,6 +71,8 @@ def _hashed(folder: Path, config: Fields, distance: DistanceMeasure) -> tuple[As
     if _number(hasher, SCHEME) or lookup not in LOOKUPS:
         raise BuildError(f"{folder}: quantization scheme {_number(hasher, SCHEME)} with look-up {lookup} is not supported on-device")
     codebook = _fields(_read(folder, CODEBOOK))
+    if PROJECTION in hasher and _number(_fields(_only(hasher, PROJECTION)), 1) not in CHUNKS:
+        raise BuildError(f"{folder}: a projection of the embeddings is not supported on-device; build without pca() and truncate()")
     if _number(codebook, 2):
         raise BuildError(f"{folder}: {CODEBOOK} is not of plain product quantization, which is all that is supported on-device")
     books = [_book(folder, wire.to_bytes(*subspace)) for subspace in codebook.get(1, [])]
@@ -97,6 +101,8 @@ def _partitioner(
     if PARTITIONING not in config:
         return None, None
     options = _fields(_only(config, PARTITIONING))
+    if PARTITIONING_PROJECTION in options:
+        raise BuildError(f"{folder}: a projection of the embeddings is not supported on-device; build without pca() and truncate()")
     searched = _number(_fields(_only(options, QUERY_SPILLING)), MAX_SPILL_CENTERS) if QUERY_SPILLING in options else 1
     chosen_by = next((o for o in (QUERY_DISTANCE, PARTITIONING_DISTANCE) if o in options), None)
     kmeans = _fields(_only(_fields(_read(folder, PARTITIONER)), 2))

@@ -103,7 +103,7 @@ def _write_model(path: Path, embedder: Embedder, query: str | None) -> None:
         raise BuildError(f"query must be one of {', '.join(KINDS)}, found {query!r}")
     own = any(tower.signature for tower in embedder.towers.values())
     kind = query or ("text" if "text" in embedder.towers or not embedder.towers else "image")
-    if kind not in (embedder.towers or {"text": None}):
+    if kind not in (embedder.towers or ("text",)):
         raise BuildError(f"{embedder.path}: the embedder takes no {kind}; give one that does, or ask with what it takes")
     if own and kind == "text":
         written_words_model(path, embedder.path, INDEX_FILE)

@@ -19,14 +19,14 @@ from maker.encoders import spellings
 from maker.encoders.characters import SEPARATOR, classify
 from maker.encoders.tokenizer import TokenizerSize
 from maker.errors import EncoderError
-from maker.graph.source import Source
+from maker.graph.source import DTYPES, Source
 from maker.graph.subgraph import Subgraph
 from task.format import archive, manifest
 
 PAD, UNKNOWN = "<PAD>", "<UNKNOWN>"
 NOTHING = 0  # the id, and row of zeros, of both
 GATHER = schema.BuiltinOperator.GATHER
-LAST_DELIMITER = 0xFFFF
+LAST_DELIMITER = 0xFFFD
 SURROGATES = range(0xD800, 0xE000)
 IN_CLASS = "\\]^-["  # what a class of a regular expression has to escape
 
@@ -107,8 +107,6 @@ def delimiters() -> str:
             continue
         if ranges and ranges[-1][1] == code - 1:
             ranges[-1][1] = code
-        elif ranges and all(unicodedata.category(chr(c)) == "Cn" or c in SURROGATES for c in range(ranges[-1][1] + 1, code)):
-            ranges[-1][1] = code
         else:
             ranges.append([code, code])
     return "[" + "".join(_range(first, last) for first, last in ranges) + "]+"
@@ -156,7 +154,6 @@ def _code(source: Source, operator: Any) -> int:
 
 def _constant(source: Source, tensor: Any, dtype: type) -> np.ndarray | None:
     data = source.model.buffers[tensor.buffer].data
-    wanted = {np.int8: schema.TensorType.INT8, np.float32: schema.TensorType.FLOAT32}[dtype]
-    if data is None or tensor.type != wanted:
+    if data is None or DTYPES.get(tensor.type) != dtype:
         return None
     return np.asarray(data, np.uint8).view(dtype).reshape(tuple(tensor.shape))

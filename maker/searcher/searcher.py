@@ -118,6 +118,9 @@ class Searcher:
     ) -> None:
         """Writes the searcher; an existing file is replaced, as Model Maker does.
 
+        A `TASK_LIBRARY` file cannot say that its items are normalised: where they are and the embedder does not normalise, apps set
+        `EmbeddingOptions.l2_normalize`.
+
         Args:
             export_format: `TFLITE`, `TASK_LIBRARY` or `SCANN_INDEX_FILE`.
             export_filename: The file.
@@ -177,6 +180,7 @@ def _opened(path: str | None, dimension: int) -> Embedder | None:
     embedder = open_any_embedder(path)
     if embedder.dimension != dimension:
         raise DataError(
-            f"{path}: the embedder makes {embedder.dimension} dimensions, the embeddings have {dimension}; embed the items with this embedder"
+            f"{path}: the embedder makes {embedder.dimension} dimensions, the embeddings have {dimension}; "
+            "embed the items with this embedder"
         )
     return embedder

@@ -23,9 +23,10 @@ from typing import Any
 import numpy as np
 
 HERE = Path(__file__).parent
-sys.path[:0] = [str(HERE.parent), str(HERE.parents[1])]
+sys.path[:0] = [str(HERE), str(HERE.parent), str(HERE.parents[1])]
 
 import task_library_files as files  # noqa: E402
+from exported import exported_jobs  # noqa: E402
 
 from task.format import snappy  # noqa: E402
 from task.format.scann_messages import IndexConfig, LookupType  # noqa: E402
@@ -156,7 +157,7 @@ def make_jobs(folder: Path, items: int) -> list[dict[str, Any]]:
         jobs.append({**shared, "name": f"image {name}", "kind": "ImageSearcher", "model": str(image), "queries": images[:3]})
     for kind, compress in itertools.product(kinds, (False, True)):
         jobs.append(builder_job(folder, kind, compress, rows, metadata))
-    return jobs + other_jobs(folder, rows, metadata, queries, images)
+    return jobs + other_jobs(folder, rows, metadata, queries, images) + exported_jobs(folder, items, images)
 
 
 def builder_job(folder: Path, kind: str, compress: bool, rows: np.ndarray, metadata: list[bytes]) -> dict[str, Any]:
