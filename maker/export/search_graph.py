@@ -25,7 +25,7 @@ class SearchConstants:
         scales: `(c, b)` float32 step of each int8 row; None for other rows.
         norms: `(c, b)` float32 squared norm of each row as stored; None for dot products.
         ids: `(c, b)` int32, -1 where a row is padding; None where row i is item i.
-        chunk_leaves: `(c * m,)` int32: the m leaves of each chunk; None where everything is scanned.
+        chunk_leaves: `m` times `(c,)` int32: the leaves of each chunk; empty where everything is scanned.
         leaf_bias: `(leaves,)` float32; None for dot products.
         everything: `(c,)` int32, the number of each chunk.
     """
@@ -35,7 +35,7 @@ class SearchConstants:
     scales: np.ndarray | None
     norms: np.ndarray | None
     ids: np.ndarray | None
-    chunk_leaves: np.ndarray | None
+    chunk_leaves: list[np.ndarray]
     leaf_bias: np.ndarray | None
     everything: np.ndarray
 
@@ -68,7 +68,7 @@ def search_constants(index: Index) -> SearchConstants:
         scales=scales,
         norms=norms,
         ids=ids,
-        chunk_leaves=None if index.chunk_leaves is None else np.ascontiguousarray(index.chunk_leaves.ravel()),
+        chunk_leaves=[] if index.chunk_leaves is None else [np.ascontiguousarray(owners) for owners in index.chunk_leaves.T],
         leaf_bias=leaf_bias,
         everything=np.arange(index.chunks, dtype=np.int32),
     )
@@ -119,17 +119,16 @@ def search(g: Subgraph, query: int, constants: SearchConstants, k: int) -> tuple
 def _pick_chunks(g: Subgraph, query: int, constants: SearchConstants) -> int:
     """The numbers of the chunks to scan, `(budget,)`; a chunk scores as the best of its leaves."""
     index = constants.index
-    if constants.chunk_leaves is None or index.centroids is None:
+    if index.centroids is None:
         # The rows go through GATHER all the same: constant weights would be taken by XNNPACK, which rounds the query differently
         # from the reference kernel of older runtimes.
         return g.constant(constants.everything, "everything")
     scores = g.fully_connected(query, index.centroids, constants.leaf_bias)
-    of_chunks = g.reshape(
-        g.gather(scores, g.constant(constants.chunk_leaves, "chunk_leaves"), axis=1),
-        (index.chunks, len(constants.chunk_leaves) // index.chunks),
-    )
-    _, chunks = g.top_k(g.reduce_max(of_chunks, axis=1), index.budget)
-    return chunks
+    of_chunks, *others = [g.gather(scores, g.constant(owners, "chunk_leaves"), axis=1) for owners in constants.chunk_leaves]
+    for other in others:
+        of_chunks = g.maximum(of_chunks, other)
+    _, chunks = g.top_k(of_chunks, index.budget)
+    return g.reshape(chunks, (index.budget,))
 
 
 def _similarity(g: Subgraph, query: int, constants: SearchConstants, picked: int) -> int:

@@ -16,6 +16,7 @@ from maker.index.partition import assign_leaves, train_centroids
 EXACT_BELOW = 20_000  # ScaNN's guidance: brute force under 20k items (its docs/algorithms.md)
 CHUNK = 16  # rows that are picked together; the measurements are in `make bench`
 ITEMS_PER_LEAF, MOST_LEAVES = 40, 4096
+MOST_OWNERS = 4
 BLOCK = 8192  # rows handled at a time: what stays in the cache
 NORM_TOLERANCE = 1e-3
 LARGEST = 1e12  # squares and sums of such values stay well within float32
@@ -25,7 +26,7 @@ LARGEST = 1e12  # squares and sums of such values stay well within float32
 class Index:
     """Rows in leaf order, cut into chunks of `chunk` rows; a query scans the `budget` chunks whose leaves score best.
 
-    A chunk that lies across borders belongs to each of its leaves, so that no row is padding but those behind the last.
+    A chunk that lies across borders belongs to each of its leaves (up to four), so that no row is padding but those behind the last.
 
     Attributes:
         distance: `dot_product` or `squared_l2`.
@@ -152,7 +153,7 @@ def build_index(embeddings: np.ndarray, options: ScaNNOptions, seed: int = 0, tr
         centroids, made_by = train_centroids(embeddings, options.tree, seed, trainer)
         leaves = assign_leaves(embeddings, centroids)
         order = np.argsort(leaves, kind="stable").astype(np.int32)
-        chunk = max(1, min(CHUNK, len(order) // (2 * options.tree.num_leaves)))
+        chunk = _chunk_rows(len(order) // options.tree.num_leaves)
         chunk_leaves = _leaves_of_chunks(leaves[order], chunk)
         share = options.tree.num_leaves_to_search / options.tree.num_leaves
     codebooks, scorer = None, "float32"
@@ -176,9 +177,18 @@ def build_index(embeddings: np.ndarray, options: ScaNNOptions, seed: int = 0, tr
 
 
 def _leaves_of_chunks(by_row: np.ndarray, chunk: int) -> np.ndarray:
-    """`(chunks, m)` int32: the distinct leaves of each chunk of ascending `by_row`, the last repeated to the width of the widest."""
+    """`(chunks, m)` int32: the first m distinct leaves of each chunk of ascending `by_row`, the last repeated where there are fewer.
+
+    m is that of the chunk with the most, at most `MOST_OWNERS`: each costs a look-up a chunk in every query, and what lies beyond are a
+    few rows of leaves much smaller than a chunk.
+    """
     padded = np.pad(by_row, (0, -len(by_row) % chunk), mode="edge").reshape(-1, chunk)
     place = np.concatenate([np.zeros((len(padded), 1), np.int64), np.cumsum(padded[:, 1:] != padded[:, :-1], axis=1)], axis=1)
     owners = np.repeat(padded[:, -1:], int(place.max()) + 1, axis=1)
     owners[np.arange(len(padded))[:, None], place] = padded
-    return owners.astype(np.int32)
+    return owners[:, :MOST_OWNERS].astype(np.int32)
+
+
+def _chunk_rows(mean_leaf: int) -> int:
+    """Rows a chunk: long runs are gathered faster, but a chunk should be much smaller than a leaf."""
+    return 2 * CHUNK if mean_leaf >= 8 * CHUNK else max(1, min(CHUNK, mean_leaf // 2))

@@ -20,7 +20,8 @@ def main(source: str, target: str, num_leaves: int, iterations: int, min_partiti
         num_leaves=num_leaves,
         num_leaves_to_search=1,
         training_sample_size=len(sample),
-        min_partition_size=min(min_partition_size, max(1, len(sample) // num_leaves)),
+        # Leaves well below the mean size are wanted; a larger bound would merge them.
+        min_partition_size=min(min_partition_size, max(1, len(sample) // (8 * num_leaves))),
         training_iterations=iterations,
         spherical=bool(spherical),
     )
