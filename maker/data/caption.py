@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import PurePosixPath
+
+from maker.data.rejects import Rejects
 
 NAMES = {
     "image": ("image", "image_path", "file", "file_name", "filename", "path"),
@@ -44,6 +46,23 @@ def make_caption(cells: Mapping[str, str], line: int) -> Caption | str:
         return "empty caption"
     path = str(PurePosixPath(image.replace("\\", "/")))
     return Caption(path, text, split_name(cells.get("split", "")), cells.get("lang", "").strip().lower(), line)
+
+
+def accepted(captions: Iterable[tuple[Caption | str, str]], name: str, rejects: Rejects) -> list[Caption]:
+    """The captions among `(caption or why there is none, place)`; the others are rejected.
+
+    Args:
+        captions: What a reader made of each row, and the row's place.
+        name: The file's.
+        rejects: Gets the rows without a caption.
+    """
+    kept = []
+    for caption, place in captions:
+        if isinstance(caption, str):
+            rejects.add(name, caption, place)
+        else:
+            kept.append(caption)
+    return kept
 
 
 def split_name(name: str) -> str:

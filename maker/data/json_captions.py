@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from maker.data.caption import NAMES, Caption, make_caption
+from maker.data.caption import NAMES, Caption, accepted, make_caption
 from maker.data.rejects import Rejects
 from maker.data.tabular import open_text
 from maker.errors import DataError
@@ -18,17 +18,9 @@ def read_jsonl(path: Path, rejects: Rejects) -> list[Caption]:
     Raises:
         DataError: The file is missing or not UTF-8.
     """
-    captions = []
     with open_text(path) as file:
-        for number, line in enumerate(file, start=1):
-            if not line.strip():
-                continue
-            for caption in _captions(line, number):
-                if isinstance(caption, str):
-                    rejects.add(path.name, caption, f"line {number}")
-                else:
-                    captions.append(caption)
-    return captions
+        lines = ((number, line) for number, line in enumerate(file, start=1) if line.strip())
+        return accepted(((c, f"line {number}") for number, line in lines for c in _captions(line, number)), path.name, rejects)
 
 
 def _captions(line: str, number: int) -> list[Caption | str]:
@@ -58,11 +50,8 @@ def read_coco(path: Path, rejects: Rejects) -> list[Caption]:
             raise DataError(f"{path}: not JSON ({error})") from error
         except (KeyError, TypeError) as error:
             raise DataError(f"{path}: expected images (id, file_name) and annotations (image_id, caption); missing {error}") from error
-    captions = []
-    for number, (image, text) in enumerate(annotations, start=1):
-        caption = make_caption({"image": str(names.get(image, "")), "caption": "" if text is None else str(text)}, number)
-        if isinstance(caption, str):
-            rejects.add(path.name, caption, f"annotation {number}")
-        else:
-            captions.append(caption)
-    return captions
+    rows = (
+        (make_caption({"image": str(names.get(image, "")), "caption": "" if text is None else str(text)}, number), f"annotation {number}")
+        for number, (image, text) in enumerate(annotations, start=1)
+    )
+    return accepted(rows, path.name, rejects)

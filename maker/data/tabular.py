@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TextIO
 
-from maker.data.caption import NAMES, Caption, make_caption
+from maker.data.caption import NAMES, Caption, accepted, make_caption
 from maker.data.rejects import Rejects
 from maker.errors import DataError
 
@@ -23,7 +23,6 @@ def read_table(path: Path, delimiter: str, rejects: Rejects) -> list[Caption]:
     Raises:
         DataError: The file is missing, not UTF-8, or has no column for images or captions.
     """
-    captions = []
     with open_text(path) as file:
         reader = csv.reader(file, delimiter=delimiter, quoting=csv.QUOTE_NONE if delimiter == "\t" else csv.QUOTE_MINIMAL)
         columns = find_columns(next(reader, []))
@@ -32,17 +31,14 @@ def read_table(path: Path, delimiter: str, rejects: Rejects) -> list[Caption]:
                 file.seek(0)
                 found = ", ".join(file.readline().strip().split(delimiter)) or "nothing"
                 raise DataError(f"{path}: line 1: no column {wanted!r}; expected a header with 'image' and 'caption', found {found[:200]}")
-        for row in reader:
-            if not row:
-                continue
-            caption: Caption | str = f"too few columns: {len(row)}"
-            if len(row) > max(columns["image"], columns["caption"]):
-                caption = make_caption({name: row[at] for name, at in columns.items() if at < len(row)}, reader.line_num)
-            if isinstance(caption, str):
-                rejects.add(path.name, caption, f"line {reader.line_num}")
-            else:
-                captions.append(caption)
-    return captions
+        rows = ((_cells_caption(row, columns, reader.line_num), f"line {reader.line_num}") for row in reader if row)
+        return accepted(rows, path.name, rejects)
+
+
+def _cells_caption(row: Sequence[str], columns: dict[str, int], line: int) -> Caption | str:
+    if len(row) <= max(columns["image"], columns["caption"]):
+        return f"too few columns: {len(row)}"
+    return make_caption({name: row[at] for name, at in columns.items() if at < len(row)}, line)
 
 
 def find_columns(header: Sequence[str]) -> dict[str, int]:
@@ -62,18 +58,14 @@ def read_flickr_tokens(path: Path, rejects: Rejects) -> list[Caption]:
     Raises:
         DataError: The file is missing or not UTF-8.
     """
-    captions = []
     with open_text(path) as file:
-        for number, line in enumerate(file, start=1):
-            if not line.strip():
-                continue
-            name, tab, text = line.rstrip("\n").partition("\t")
-            caption = make_caption({"image": name.rpartition("#")[0], "caption": text}, number) if tab else "too few columns: 1"
-            if isinstance(caption, str):
-                rejects.add(path.name, caption, f"line {number}")
-            else:
-                captions.append(caption)
-    return captions
+        lines = ((number, line) for number, line in enumerate(file, start=1) if line.strip())
+        return accepted(((_token_caption(line, number), f"line {number}") for number, line in lines), path.name, rejects)
+
+
+def _token_caption(line: str, number: int) -> Caption | str:
+    name, tab, text = line.rstrip("\n").partition("\t")
+    return make_caption({"image": name.rpartition("#")[0], "caption": text}, number) if tab else "too few columns: 1"
 
 
 @contextmanager

@@ -48,7 +48,7 @@ def search_constants(index: Index) -> SearchConstants:
     norms = np.zeros(shape, np.float32) if l2 else None
     at = 0
     for block in index.row_blocks() if int8 or l2 else ():
-        stored, steps = _stored(index, block)
+        stored, steps = index.stored(block)
         if scales is not None:
             scales.reshape(-1)[at : at + len(block)] = steps
         if norms is not None:
@@ -178,13 +178,3 @@ def _encoded(index: Index, width: int, dtype: type) -> Iterator[np.ndarray]:
         else:
             yield int8_rows(block)[0] if index.scorer == "int8" else block
     yield np.zeros((index.padding, width), dtype)
-
-
-def _stored(index: Index, block: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Rows as the graph will see them, and their steps."""
-    if index.codebooks is not None:
-        return index.codebooks.decode(index.codebooks.encode(block)), np.ones(len(block), np.float32)
-    if index.scorer == "int8":
-        codes, scales = int8_rows(block)
-        return codes * scales[:, None], scales
-    return block, np.ones(len(block), np.float32)

@@ -226,14 +226,6 @@ class Subgraph:
         version = 2 if self.dtype(x) == np.int8 else 1
         return self._new(Op.DEQUANTIZE, self.shape(x), np.float32, [x], schema.DequantizeOptionsT(), Options.DequantizeOptions, version)
 
-    def batch_matmul(self, a: int, b: int, transpose_b: bool = False) -> int:
-        """Matrix product of the last two axes."""
-        options = schema.BatchMatMulOptionsT()
-        options.adjY = transpose_b
-        a, b = self._given(a), self._given(b)
-        shape = (*self.shape(a)[:-1], self.shape(b)[-2 if transpose_b else -1])
-        return self._new(Op.BATCH_MATMUL, shape, np.float32, [a, b], options, Options.BatchMatMulOptions)
-
     def fully_connected(self, x: int, weights: Any, bias: Any = None, activation: int = NO_ACTIVATION) -> int:
         """x `[1, d]` float32 times the rows of `weights` `[n, d]`, plus `bias` `[n]`: `[1, n]`.
 

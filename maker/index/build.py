@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from maker.errors import BuildError, DataError
+from maker.graph.int8 import int8_rows
 from maker.index import quantise
 from maker.index.options import ScaNNOptions, ScoreAH, Tree
 from maker.index.partition import assign_leaves, train_centroids
@@ -67,6 +68,15 @@ class Index:
         """The embeddings in row order, a block at a time."""
         for start in range(0, len(self.order), BLOCK):
             yield np.asarray(self.embeddings[self.order[start : start + BLOCK]], np.float32)
+
+    def stored(self, block: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Rows as the graph will see them, float32, and the step of each; 1 where rows are no int8."""
+        if self.codebooks is not None:
+            return self.codebooks.decode(self.codebooks.encode(block)), np.ones(len(block), np.float32)
+        if self.scorer == "int8":
+            codes, scales = int8_rows(block)
+            return codes * scales[:, None], scales
+        return block, np.ones(len(block), np.float32)
 
     def with_room_for(self, k: int) -> Index:
         """The same index with a budget of at least k rows, or all of them."""

@@ -26,11 +26,12 @@ def share_for_recall(index: Index, queries: np.ndarray, truth: np.ndarray, targe
     assert index.chunk_leaves is not None
     chunk_of = np.empty(len(index.order), np.int32)
     chunk_of[index.order] = np.arange(len(index.order)) // index.chunk
+    half_norms = 0.5 * np.einsum("ld,ld->l", index.centroids, index.centroids)
     places = []
     for query, neighbours in zip(queries, truth, strict=True):
         leaf_scores = index.centroids @ query
         if index.distance == "squared_l2":
-            leaf_scores = leaf_scores - 0.5 * np.einsum("ld,ld->l", index.centroids, index.centroids)
+            leaf_scores = leaf_scores - half_norms
         chunk_scores = leaf_scores[index.chunk_leaves].max(1)
         place = np.empty(index.chunks, np.int64)
         place[np.argsort(-chunk_scores, kind="stable")] = np.arange(index.chunks)
@@ -59,11 +60,7 @@ def rows_recall(index: Index, queries: np.ndarray, truth: np.ndarray) -> float:
     items = np.zeros(expected.shape, np.int64)
     at = 0
     for block in index.row_blocks():
-        if index.codebooks is not None:
-            stored = index.codebooks.decode(index.codebooks.encode(block))
-        else:
-            codes, scales = int8_rows(block)
-            stored = codes * scales[:, None]
+        stored, _ = index.stored(block)
         scores = asked @ stored.T
         if index.distance == "squared_l2":
             scores = 2 * scores - np.einsum("nd,nd->n", stored, stored)

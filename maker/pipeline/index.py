@@ -13,7 +13,7 @@ import numpy as np
 from maker.encoders.embedder import embedder_manifest, example_texts, open_embedder
 from maker.errors import BuildError, DataError
 from maker.evaluation.index_quality import exact_neighbours, measure_index, measure_text_latency, perturbed_items
-from maker.export.searcher_file import DEFAULT_K, SearcherContent, check, write_searcher
+from maker.export.searcher_file import DEFAULT_K, SearcherContent, write_searcher
 from maker.files import refuse_overwrite
 from maker.index.build import Index, are_normalized, build_index, check_embeddings, default_options
 from maker.index.options import ScaNNOptions, Tree
@@ -140,7 +140,6 @@ def write_index(
         example_texts=texts,
         measure=measure,
     )
-    check(content)
     return write_searcher(content, output)
 
 

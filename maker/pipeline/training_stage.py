@@ -19,13 +19,12 @@ from maker.encoders.convert import ImageModelOptions
 from maker.encoders.image import SCRATCH, ImageEncoder, backbone, parse_spec
 from maker.errors import DataError
 from maker.export.encoder_file import write_encoder
-from maker.training.options import TrainingOptions
+from maker.training.options import CNN_SIZE, TrainingOptions
 
 if TYPE_CHECKING:
     from maker.training.train import Trained
 
 CACHE_VERSION = 3  # of what training makes of the same inputs
-SCRATCH_PIXELS = 64
 
 
 @dataclass(frozen=True)
@@ -86,7 +85,7 @@ def train_encoder(
         unreadable = work / f"rejects-{key}.tsv"
         if not files.encoder.exists():
             found = Rejects()
-            readable, pixels = image_pixels(folder, wanted, SCRATCH_PIXELS, found)
+            readable, pixels = image_pixels(folder, wanted, CNN_SIZE, found)
             splits = _readable(splits, readable)
             from maker.training.train import train_scratch
 
@@ -102,13 +101,14 @@ def train_encoder(
     write_encoder(frozen, {"image": ImageEncoder(tower, [])}, {"image": tower.input_shape}, normalize=False, dimension=tower.dimension)
     features = image_features(folder, known, frozen, work / "features", rejects)
     key = _digest([*inputs, hashlib.sha256(frozen.read_bytes()).hexdigest()])
-    files = EncoderFiles(work / f"encoder-{key}.tflite", frozen, work / f"head-{key}.tflite")
-    if not (files.encoder.exists() and files.head is not None and files.head.exists()):
+    head = work / f"head-{key}.tflite"
+    files = EncoderFiles(work / f"encoder-{key}.tflite", frozen, head)
+    if not (files.encoder.exists() and head.exists()):
         splits = _readable(splits, features.images)
         from maker.training.train import train_frozen
 
         trained = train_frozen(splits, features.rows(), features.values, tower, options, _checkpoint(work, key))
-        write_head(work / f"head-{key}.tflite", trained.image.head, tower.dimension)
+        write_head(head, trained.image.head, tower.dimension)
         _write(trained, files.encoder, spec, splits)
         _checkpoint(work, key).unlink()
     return files

@@ -11,7 +11,7 @@ from typing import Any
 from maker.encoders.embedder import embedder_manifest, example_texts
 from maker.errors import BuildError, DataError
 from maker.export.scann_index import ScannContent, scann_content, write_index
-from maker.export.searcher_file import DEFAULT_K, SearcherContent, check, write_searcher
+from maker.export.searcher_file import DEFAULT_K, SearcherContent, write_searcher
 from maker.export.server_scann import read_server_scann
 from maker.export.task_library import Embedder, open_any_embedder, write_task_library
 from maker.index.build import Index, build_index
@@ -170,7 +170,6 @@ class Searcher:
             example_texts=example_texts(trained),
             measure=measure,
         )
-        check(content)
         write_searcher(content, path)
 
 

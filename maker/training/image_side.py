@@ -14,12 +14,12 @@ from maker.encoders.convert import convert_keras
 from maker.encoders.embedder import MOBILENET_MEAN, Tower, image_tower
 from maker.encoders.layers import EPSILON, GELU_SLOPE, Dense, Gelu, Layer, LayerNorm, Sum
 from maker.graph.source import Source
+from maker.training.options import CNN_SIZE
 
 HIDDEN = 1024
 HEAD_DROPOUT = 0.3
 RESIDUAL_START = 0.1
 BLOCK = 512
-CNN_SIZE = 64
 CNN_SHIFT = 3  # pixels
 
 

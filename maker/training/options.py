@@ -7,6 +7,7 @@ from typing import Any
 
 from maker.errors import TrainingError
 
+CNN_SIZE = 64  # height and width of what an image tower from scratch sees
 LOSSES = ("info_nce", "soft_targets", "sigmoid")
 STARTS = ("linear", "random")
 

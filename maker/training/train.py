@@ -19,14 +19,12 @@ from maker.encoders.tokenize import tokenize
 from maker.encoders.tokenizer import TokenizerSize
 from maker.encoders.words import WordsTower
 from maker.progress import say
-from maker.training.image_side import CNN_SIZE, FrozenFeatures, ScratchCnn, layer_normalise
+from maker.training.image_side import FrozenFeatures, ScratchCnn, layer_normalise
 from maker.training.initialise import Start, linear_start
 from maker.training.loop import Side, fit
 from maker.training.options import TrainingOptions
 from maker.training.text_side import TextSide
 from maker.training.vocabulary import CaptionRows, Vocabulary, build_vocabulary
-
-SCRATCH_PIXELS = CNN_SIZE
 
 
 @dataclass(frozen=True)
@@ -94,7 +92,7 @@ def train_scratch(
     Args:
         splits: Captions whose images are all in `rows`.
         rows: Row of each image's pixels.
-        pixels: `(n, SCRATCH_PIXELS, SCRATCH_PIXELS, 3)` uint8.
+        pixels: `(n, CNN_SIZE, CNN_SIZE, 3)` uint8.
         options: Rates and sizes.
         checkpoint: Where the run is kept after every epoch.
     """
