@@ -6,10 +6,13 @@ import pytest
 
 from maker import searcher
 from maker.errors import BuildError, DataError
-from maker.index.build import build_index, default_options
+from maker.export.searcher_file import SearcherContent, write_searcher
+from maker.index.balanced import leaf_shape, partition
+from maker.index.build import build_index, default_options, with_routing
 from maker.index.options import ScaNNOptions, ScoreAH, ScoreBruteForce, Tree
 from maker.index.partition import assign_leaves, train_centroids
-from maker.index.tune import rows_recall, share_for_recall
+from maker.index.rows import row_coder
+from maker.index.tune import leaf_places, recall_at, rows_recall, tuned
 from task.core import BaseOptions
 from task.processor import SearchOptions
 from task.text import TextSearcher, TextSearcherOptions
@@ -88,8 +91,8 @@ def test_the_same_input_gives_the_same_bytes(tmp_path):
 
 def test_a_query_scans_the_share_of_the_leaves_that_was_asked_for():
     embeddings = RNG.standard_normal((3200, 8)).astype(np.float32)
-    index = build_index(embeddings, ScaNNOptions("dot_product", tree=Tree(40, 4), score_ah=ScoreAH(1)), trainer="own")
-    assert index.budget == math.ceil(0.1 * index.chunks)
+    index = build_index(embeddings, ScaNNOptions("dot_product", tree=Tree(40, 4), score_ah=ScoreAH(1)))
+    assert index.budget == math.ceil(0.1 * index.blocks)
     assert sorted(index.order.tolist()) == list(range(3200))
 
 
@@ -102,15 +105,110 @@ def test_the_share_for_a_recall_gives_that_recall():
     embeddings = RNG.standard_normal((4000, 12)).astype(np.float32)
     queries = RNG.standard_normal((200, 12)).astype(np.float32)
     truth = np.argsort(-(queries @ embeddings.T), 1)[:, :10]
-    index = build_index(embeddings, ScaNNOptions("dot_product", tree=Tree(60, 1), score_ah=ScoreAH(1)), trainer="own")
-    tuned = index.with_share(share_for_recall(index, queries, truth, 0.9))
-    chunk_scores = (queries @ index.centroids.T)[:, index.chunk_leaves].max(2)
-    scanned = np.argsort(-chunk_scores, 1)[:, : tuned.budget]
-    chunk_of = np.empty(4000, int)
-    chunk_of[index.order] = np.arange(4000) // index.chunk
-    hits = np.mean([np.isin(chunk_of[t], s).mean() for t, s in zip(truth, scanned, strict=True)])
+    index = tuned(build_index(embeddings, ScaNNOptions("dot_product", tree=Tree(60, 1), score_ah=ScoreAH(1))), queries, truth, 0.9)
+    means = [embeddings[index.order[start : start + index.block]].mean(0) for start in range(0, 4000, index.block)]
+    scanned = np.argsort(-(queries @ np.array(means).T), 1)[:, : index.budget]
+    hits = np.mean([np.isin(index.leaf_of[t], s).mean() for t, s in zip(truth, scanned, strict=True)])
     assert 0.9 <= hits < 0.93
-    assert tuned.budget < index.chunks
+    assert index.budget < index.blocks
+
+
+@pytest.mark.parametrize(("items", "leaves"), [(1, 1), (5, 5), (257, 9), (3200, 40), (19_997, 600), (123_287, 3800), (1_000_003, 31_000)])
+def test_leaves_of_one_size_leave_fewer_rows_of_padding_than_a_leaf_has(items, leaves):
+    groups, in_group, rows = leaf_shape(items, leaves)
+    assert 0 <= groups * in_group * rows - items < rows
+    assert groups * in_group == pytest.approx(leaves, rel=0.12, abs=1)
+
+
+@pytest.mark.parametrize(("items", "leaves"), [(4403, 12), (12_000, 1200)])
+def test_a_partition_holds_each_item_once_with_others_that_are_near(items, leaves):
+    embeddings = RNG.standard_normal((items, 4)).astype(np.float32)
+    cut = partition(embeddings, leaves, 0)
+    assert sorted(cut.order.tolist()) == list(range(items))
+    assert (cut.groups > 1) == (leaves > 1024)
+    leaf = np.arange(items) // cut.rows
+    spread = ((embeddings[cut.order] - cut.centroids[leaf]) ** 2).sum(1).mean()
+    assert spread < 0.5 * ((embeddings - embeddings.mean(0)) ** 2).sum(1).mean()
+
+
+def queries_of_another_kind(count, seed):
+    """Items in one half of the space, queries turned away from them, as sentences are from pictures."""
+    rng = np.random.default_rng(seed)
+    queries = rng.standard_normal((count, 16)).astype(np.float32)
+    queries[:, :8] *= 0.2
+    queries[:, 0] += 2
+    return queries
+
+
+@pytest.mark.parametrize("leaves", [150, 1200])
+def test_routing_learned_from_queries_finds_more_at_the_same_budget(leaves):
+    embeddings = RNG.standard_normal((12_000, 16)).astype(np.float32)
+    embeddings[:, 8:] *= 0.4
+    learning, asked = queries_of_another_kind(6000, 1), queries_of_another_kind(300, 2)
+    index = build_index(embeddings, ScaNNOptions("dot_product", tree=Tree(leaves, leaves // 20), score_ah=ScoreAH(1)))
+    nearest = [np.argsort(-(q @ embeddings.T), 1)[:, :10] for q in (learning, asked)]
+    learned = with_routing(index, learning, nearest[0])
+    assert learned.leaves.learned
+    before, after = (recall_at(leaf_places(i, asked, nearest[1]), index.budget) for i in (index, learned))
+    assert after > before + 0.02
+
+
+def test_routing_that_does_not_help_is_not_taken():
+    embeddings = RNG.standard_normal((3000, 8)).astype(np.float32)
+    index = build_index(embeddings, ScaNNOptions("dot_product", tree=Tree(60, 6), score_ah=ScoreAH(1)))
+    queries = RNG.standard_normal((600, 8)).astype(np.float32)
+    meaningless = RNG.integers(0, 3000, (600, 10))
+    assert with_routing(index, queries, meaningless).leaves is index.leaves
+
+
+@pytest.mark.parametrize("measure", ["dot_product", "squared_l2"])
+@pytest.mark.parametrize(("dimension", "tree"), [(16, None), (13, None), (1, None), (16, Tree(20, 20)), (16, Tree(1025, 900))])
+def test_four_bits_answer_what_their_rows_say(tmp_path, measure, dimension, tree):
+    embeddings = RNG.standard_normal((2203, dimension)).astype(np.float32)
+    options = ScaNNOptions(measure, tree=tree, score_ah=ScoreAH(1))
+    index = build_index(embeddings, options, bits=4)
+    coder = row_coder(index)
+    stored = coder.decode(coder.encode(embeddings[index.order], 0), 0)
+    metadata = [str(i).encode() for i in range(len(embeddings))]
+    write_searcher(SearcherContent(index=index, metadata=metadata, k=10), tmp_path / "x.tflite")
+    with TextSearcher.create_from_file(str(tmp_path / "x.tflite")) as opened:
+        for query in RNG.standard_normal((8, dimension)).astype(np.float32):
+            expected = np.sort(distances(stored, query, measure))[:5]
+            found = [n.distance for n in opened.search_embedding(query).nearest_neighbors]
+            assert np.allclose(found, expected, atol=2e-4 * max(1, np.abs(expected).max())) or tree
+            if tree:  # the query is rounded where it meets the leaves' centroids, and the last leaves may be left out
+                assert np.isclose(found[0], expected[0], atol=0.03 * max(1, abs(expected[0])))
+
+
+def test_four_bits_take_half_the_bytes_and_lose_less_counted_from_their_leaf(tmp_path):
+    centres = RNG.standard_normal((40, 32)).astype(np.float32)
+    embeddings = (centres[RNG.integers(0, 40, 4000)] + 0.4 * RNG.standard_normal((4000, 32))).astype(np.float32)
+    errors, sizes = [], []
+    for bits, tree in ((8, Tree(40, 8)), (4, Tree(40, 8)), (4, None)):
+        index = build_index(embeddings, ScaNNOptions("dot_product", tree=tree, score_ah=ScoreAH(1)), bits=bits)
+        coder = row_coder(index)
+        rows = embeddings[index.order]
+        errors.append(((coder.decode(coder.encode(rows, 0), 0) - rows) ** 2).sum(1).mean())
+        sizes.append(coder.encode(rows[:1], 0).rows.nbytes)
+    assert sizes == [32, 16, 16]
+    assert errors[0] < errors[1] < 0.4 * errors[2]
+
+
+def test_four_bits_are_refused_where_there_are_no_single_dimensions():
+    for options in (ScaNNOptions("dot_product", score_brute_force=ScoreBruteForce()), ScaNNOptions("dot_product", score_ah=ScoreAH(2))):
+        with pytest.raises(BuildError, match="bits must be 8, or 4 with"):
+            build_index(np.ones((3, 4), np.float32), options, bits=4)
+
+
+def test_steps_of_very_different_rows_keep_their_precision(tmp_path):
+    embeddings = RNG.standard_normal((500, 16)).astype(np.float32)
+    embeddings[::2] *= 1e-3
+    coder = row_coder(build_index(embeddings, ScaNNOptions("squared_l2", score_ah=ScoreAH(1))))
+    assert coder.step_type is np.float32
+    error = np.abs(coder.decode(coder.encode(embeddings, 0), 0) - embeddings).max(1)
+    assert (error <= 0.51 * np.abs(embeddings).max(1) / 127).all()
+    even = row_coder(build_index(embeddings[1::2], ScaNNOptions("squared_l2", score_ah=ScoreAH(1))))
+    assert even.step_type is np.uint8
 
 
 def test_what_rows_allow_is_what_an_exhaustive_search_of_them_finds(tmp_path):
@@ -121,7 +219,7 @@ def test_what_rows_allow_is_what_an_exhaustive_search_of_them_finds(tmp_path):
         with export(embeddings, tmp_path / "x.tflite", options, k=10) as opened:
             found = [{int(n.metadata) for n in opened.search_embedding(q).nearest_neighbors} for q in queries]
         measured = np.mean([len(f & set(t.tolist())) / 10 for f, t in zip(found, truth, strict=True)])
-        assert abs(rows_recall(build_index(embeddings, options), queries, truth) - measured) < 0.01
+        assert abs(rows_recall(row_coder(build_index(embeddings, options)), queries, truth) - measured) < 0.01
 
 
 @pytest.mark.parametrize("leaves", [50, 400, 1000])
@@ -162,7 +260,6 @@ def test_k_means_plus_plus_finds_separate_clusters():
 
 
 def test_scann_and_the_own_trainer_are_about_as_good():
-
     if importlib.util.find_spec("scann") is None:
         pytest.skip("scann is not installed")
     points = RNG.standard_normal((4000, 16)).astype(np.float32)

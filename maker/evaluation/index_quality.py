@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,35 +13,45 @@ from maker.progress import progress
 from task.core import BaseOptions
 from task.core.interpreter import SignatureRunners
 from task.core.model_file import ModelFile
-from task.format import utf8
 
 NEIGHBOURS = 10
 QUERIES = 1000
 WARM_UP = 20
-BLOCK = 64
+BLOCK, ITEMS = 64, 1 << 17  # queries and items whose products are held at a time
 JITTER = 0.3  # norm of the noise on items that stand in for queries
 
 
 def exact_neighbours(embeddings: np.ndarray, queries: np.ndarray, distance: str, k: int = NEIGHBOURS) -> np.ndarray:
     """The k nearest items of each query by float search, `(q, k)` int; k is at most the number of items."""
     k = min(k, len(embeddings))
-    embeddings = np.asarray(embeddings, np.float32)
-    norms = np.einsum("nd,nd->n", embeddings, embeddings) if distance == "squared_l2" else None
-    found = np.empty((len(queries), k), np.int64)
-    for start in progress(range(0, len(queries), BLOCK), "exact search", quiet=embeddings.size < 20_000_000):
-        scores = queries[start : start + BLOCK] @ embeddings.T
-        if norms is not None:
-            scores = 2 * scores - norms
-        best = np.argpartition(scores, -k, axis=1)[:, -k:]
-        order = np.argsort(-np.take_along_axis(scores, best, axis=1), axis=1, kind="stable")
-        found[start : start + BLOCK] = np.take_along_axis(best, order, axis=1)
+    scores = np.zeros((len(queries), 0), np.float32)
+    found = np.zeros((len(queries), 0), np.int64)
+    for start in progress(range(0, len(embeddings), ITEMS), "exact search", quiet=len(queries) * embeddings.size < 2e10):
+        block = np.asarray(embeddings[start : start + ITEMS], np.float32)
+        norms = np.einsum("nd,nd->n", block, block) if distance == "squared_l2" else None
+        near, places = _best_of_block(queries, block, norms, min(k, len(block)))
+        scores, found = np.concatenate([scores, near], axis=1), np.concatenate([found, places + start], axis=1)
+        # Stable, so that of equals the earlier item stays.
+        order = np.argsort(-scores, axis=1, kind="stable")[:, :k]
+        scores, found = np.take_along_axis(scores, order, axis=1), np.take_along_axis(found, order, axis=1)
     return found
 
 
-def perturbed_items(embeddings: np.ndarray, normalized: bool, seed: int = 0) -> np.ndarray:
-    """Items with noise, `(q, d)`: queries for want of real ones."""
+def _best_of_block(queries: np.ndarray, items: np.ndarray, norms: np.ndarray | None, k: int) -> tuple[np.ndarray, np.ndarray]:
+    near, places = np.empty((len(queries), k), np.float32), np.empty((len(queries), k), np.int64)
+    for start in range(0, len(queries), BLOCK):
+        scores = queries[start : start + BLOCK] @ items.T
+        if norms is not None:
+            scores = 2 * scores - norms
+        best = np.sort(np.argpartition(scores, -k, axis=1)[:, -k:], axis=1)
+        near[start : start + BLOCK], places[start : start + BLOCK] = np.take_along_axis(scores, best, axis=1), best
+    return near, places
+
+
+def perturbed_items(embeddings: np.ndarray, normalized: bool, count: int = QUERIES, seed: int = 0) -> np.ndarray:
+    """Items with noise, `(q, d)`: queries for want of real ones; at most one an item."""
     rng = np.random.default_rng(seed)
-    chosen = np.asarray(embeddings[np.sort(rng.choice(len(embeddings), min(QUERIES, len(embeddings)), replace=False))], np.float32)
+    chosen = np.asarray(embeddings[np.sort(rng.choice(len(embeddings), min(count, len(embeddings)), replace=False))], np.float32)
     noise = rng.standard_normal(chosen.shape).astype(np.float32)
     noise *= JITTER * np.linalg.norm(chosen, axis=1, keepdims=True) / np.linalg.norm(noise, axis=1, keepdims=True)
     queries = chosen + noise
@@ -86,15 +96,20 @@ def measure_index(path: Path, embeddings: np.ndarray, queries: np.ndarray, dista
     }
 
 
-def measure_text_latency(path: Path, texts: Sequence[str], repeats: int = 200) -> dict[str, Any]:
-    """`p50_ms` and `p99_ms` of a file's bare `search_text` signature on one thread; `embed_…` the same of `embed_text`."""
+def measure_text_latency(path: Path, kind: str, queries: Sequence[Mapping[str, np.ndarray]], repeats: int = 200) -> dict[str, Any]:
+    """`p50_ms` and `p99_ms` of a file's bare `search_text` or `search_tokens` on one thread; `embed_…` the same of `embed_`.
+
+    Args:
+        path: The file; it needs no manifest yet.
+        kind: `text` or `tokens`.
+        queries: Inputs by name.
+        repeats: Times that are measured.
+    """
     options = BaseOptions(str(path), num_threads=1)
     with ModelFile(options) as file:
         runners = SignatureRunners(file, options)
-        _, length = runners.input_shape("search_text")
-        queries = [utf8.encode(text, length) for text in texts]
         figures = {}
-        for signature, prefix in (("search_text", ""), ("embed_text", "embed_")):
+        for signature, prefix in ((f"search_{kind}", ""), (f"embed_{kind}", "embed_")):
             times = []
             for turn in range(WARM_UP + repeats):
                 begin = time.perf_counter()

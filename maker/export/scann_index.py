@@ -12,9 +12,8 @@ from maker.errors import BuildError
 from maker.export import scalar_codebooks
 from maker.files import atomic
 from maker.index import quantise
-from maker.index.build import Index
 from maker.index.options import ScaNNOptions, ScoreAH
-from maker.index.partition import assign_leaves
+from maker.index.partition import assign_leaves, train_centroids
 from task.format import scann_file, snappy
 from task.format.scann_messages import (
     AsymmetricHashingProto,
@@ -46,26 +45,31 @@ class ScannContent:
     dimension: int
 
 
-def scann_content(index: Index, options: ScaNNOptions, seed: int = 0) -> ScannContent:
-    """Lays an index out for the Task Library.
+def scann_content(embeddings: np.ndarray, options: ScaNNOptions, seed: int = 0, trainer: str = "auto") -> ScannContent:
+    """Indexes embeddings for the Task Library, whose leaves are as large as k-means makes them.
 
     Args:
-        index: The index.
-        options: What it was built with.
-        seed: Of the sample that codebooks of single dimensions are learnt from.
+        embeddings: `(n, d)` float32; may be memory-mapped.
+        options: Distance, partitioning and scorer.
+        seed: Of the k-means and of the samples that codebooks are learnt from.
+        trainer: `scann`, `own`, or `auto` for ScaNN's k-means where it is installed.
+
+    Raises:
+        BuildError: There are fewer embeddings than leaves, or ScaNN was asked for and failed.
     """
-    distance, embeddings = DISTANCES[index.distance], index.embeddings
+    distance = DISTANCES[options.distance_measure]
     hashing = None
     if options.score_ah is None:
         rows = np.ascontiguousarray(embeddings, "<f4")
     else:
-        books, rows = _quantised(index, options.score_ah, seed)
+        books, rows = _quantised(embeddings, options.score_ah, seed)
         hashing = AsymmetricHashingProto(subspace=books, query_distance=distance, lookup_type=LookupType.INT8)
     leaves = partitioner = None
-    if options.tree is not None and index.centroids is not None:
-        leaves = assign_leaves(embeddings, index.centroids)
-        fraction = search_fraction(options.tree.num_leaves_to_search, len(index.centroids))
-        partitioner = PartitionerProto(leaf=list(index.centroids), search_fraction=fraction, query_distance=distance)
+    if options.tree is not None:
+        centroids, _ = train_centroids(embeddings, options.tree, seed, trainer)
+        leaves = assign_leaves(embeddings, centroids)
+        fraction = search_fraction(options.tree.num_leaves_to_search, len(centroids))
+        partitioner = PartitionerProto(leaf=list(centroids), search_fraction=fraction, query_distance=distance)
     return laid_out(rows, leaves, partitioner, hashing, distance, embeddings.shape[1])
 
 
@@ -129,13 +133,13 @@ def search_fraction(searched: int, leaves: int) -> float:
     return float(fraction)
 
 
-def _quantised(index: Index, score: ScoreAH, seed: int) -> tuple[list[np.ndarray], np.ndarray]:
+def _quantised(embeddings: np.ndarray, score: ScoreAH, seed: int) -> tuple[list[np.ndarray], np.ndarray]:
     """Codebooks of 256 entries, of the last block with its own width, and the rows' codes."""
-    embeddings = index.embeddings
-    if index.codebooks is None:
+    if score.dimensions_per_block == 1:
         books = scalar_codebooks.train(embeddings, score, seed)
         return books, scalar_codebooks.encode(embeddings, books)
-    width = index.codebooks.entries.shape[2]
-    padded = np.pad(index.codebooks.entries, ((0, 0), (0, quantise.ENTRIES - index.codebooks.entries.shape[1]), (0, 0)), "edge")
+    codebooks = quantise.train_codebooks(embeddings, score, seed)
+    width = codebooks.entries.shape[2]
+    padded = np.pad(codebooks.entries, ((0, 0), (0, quantise.ENTRIES - codebooks.entries.shape[1]), (0, 0)), "edge")
     books = [np.ascontiguousarray(book[:, : embeddings.shape[1] - b * width]) for b, book in enumerate(padded)]
-    return books, index.codebooks.encode(np.asarray(embeddings, np.float32))
+    return books, codebooks.encode(np.asarray(embeddings, np.float32))

@@ -11,70 +11,99 @@ from maker.graph.flatbuffer import Chunks
 from maker.graph.int8 import int8_rows
 from maker.graph.subgraph import Subgraph
 from maker.index.build import Index
+from maker.index.rows import MIDDLE, RowCoder, row_coder
 
 FAR = np.float32(3e38)  # the distance of "no further neighbour"
 
 
 @dataclass(frozen=True)
+class Leaves:
+    """What scores leaves; l leaves of b rows, in g groups.
+
+    Attributes:
+        vectors: `(l, d)` float32 or, with groups, `(g, l / g, d)` int8.
+        bias: `(l,)` or `(g, l / g)` float32.
+        steps: `(g, l / g)` float32 step of each int8 vector; None without groups.
+        numbers: `(g, l / g)` int32, the number of each leaf; None without groups.
+        groups: `(g, d)` float32 and `(g,)` float32, vectors and bias of the groups; None without.
+    """
+
+    vectors: np.ndarray
+    bias: np.ndarray
+    steps: np.ndarray | None = None
+    numbers: np.ndarray | None = None
+    groups: tuple[np.ndarray, np.ndarray] | None = None
+
+
+@dataclass(frozen=True)
 class SearchConstants:
-    """An index as constants that every signature shares; `c` chunks of `b` rows.
+    """An index as constants that every signature shares; `c` blocks (leaves, where there are any) of `b` rows.
 
     Attributes:
         index: What they were made from.
-        rows: `(c, b, d)` int8 or float32, or `(c, b, blocks)` uint8 codes.
-        scales: `(c, b)` float32 step of each int8 row; None for other rows.
+        coder: How rows are stored.
+        rows: `(c, b, width)` as `maker.index.rows.Codes` says.
+        steps: `(c, b)` uint8 or float32; None for rows without.
         norms: `(c, b)` float32 squared norm of each row as stored; None for dot products.
         ids: `(c, b)` int32, -1 where a row is padding; None where row i is item i.
-        chunk_leaves: `m` times `(c,)` int32: the leaves of each chunk; empty where everything is scanned.
-        leaf_bias: `(leaves,)` float32; None for dot products.
-        everything: `(c,)` int32, the number of each chunk.
+        leaves: What scores leaves; None where everything is scanned.
+        everything: `(c,)` int32, the number of each block.
     """
 
     index: Index
+    coder: RowCoder
     rows: Chunks
-    scales: np.ndarray | None
+    steps: np.ndarray | None
     norms: np.ndarray | None
     ids: np.ndarray | None
-    chunk_leaves: list[np.ndarray]
-    leaf_bias: np.ndarray | None
+    leaves: Leaves | None
     everything: np.ndarray
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of what is stored, but for constants that each signature has of its own."""
+        stored: list[np.ndarray | Chunks | None] = [self.rows, self.steps, self.norms, self.ids]
+        if self.leaves is not None:
+            stored += [self.leaves.vectors, self.leaves.bias, self.leaves.steps, self.leaves.numbers, *(self.leaves.groups or ())]
+        if self.coder.bases is not None:
+            stored += [self.coder.bases.rows, self.coder.bases.steps]
+        if self.index.codebooks is not None:
+            stored.append(self.index.codebooks.entries)
+        return sum(part.nbytes for part in stored if part is not None)
 
 
 def search_constants(index: Index) -> SearchConstants:
-    """Lays an index out; its rows are quantised when they are written, so that they never lie in memory together."""
-    shape = (index.chunks, index.chunk)
-    int8, l2 = index.scorer == "int8", index.distance == "squared_l2"
-    scales = np.zeros(shape, np.float32) if int8 else None
-    norms = np.zeros(shape, np.float32) if l2 else None
+    """Lays an index out; its rows are coded when they are written, so that they never lie in memory together."""
+    shape = (index.blocks, index.block)
+    coder = row_coder(index)
+    steps: np.ndarray | None = None if coder.step_type is None else np.zeros(shape, coder.step_type)
+    norms = np.zeros(shape, np.float32) if index.distance == "squared_l2" else None
     at = 0
-    for block in index.row_blocks() if int8 or l2 else ():
-        stored, steps = index.stored(block)
-        if scales is not None:
-            scales.reshape(-1)[at : at + len(block)] = steps
+    for block in index.row_blocks() if steps is not None or norms is not None else ():
+        codes = coder.encode(block, at)
+        if steps is not None and codes.steps is not None:
+            steps.reshape(-1)[at : at + len(block)] = codes.steps
         if norms is not None:
+            stored = coder.decode(codes, at)
             norms.reshape(-1)[at : at + len(block)] = np.einsum("nd,nd->n", stored, stored)
         at += len(block)
     ids = None
-    if index.padding or index.centroids is not None:
+    if index.padding or index.leaves is not None:
         ids = np.full(shape, -1, np.int32)
         ids.reshape(-1)[: len(index.order)] = index.order
-    leaf_bias = None
-    if l2 and index.centroids is not None:
-        leaf_bias = (-0.5 * np.einsum("ld,ld->l", index.centroids, index.centroids)).astype(np.float32)
-    width, dtype = _row_type(index)
     return SearchConstants(
         index=index,
-        rows=Chunks(_encoded(index, width, dtype), (*shape, width), dtype),
-        scales=scales,
+        coder=coder,
+        rows=Chunks(_coded(coder), (*shape, coder.width), coder.dtype),
+        steps=steps,
         norms=norms,
         ids=ids,
-        chunk_leaves=[] if index.chunk_leaves is None else [np.ascontiguousarray(owners) for owners in index.chunk_leaves.T],
-        leaf_bias=leaf_bias,
-        everything=np.arange(index.chunks, dtype=np.int32),
+        leaves=_leaves(index),
+        everything=np.arange(index.blocks, dtype=np.int32),
     )
 
 
-def search(g: Subgraph, query: int, constants: SearchConstants, k: int) -> tuple[int, int]:
+def search(g: Subgraph, query: int, constants: SearchConstants, k: int, budget: int | None = None) -> tuple[int, int]:
     """Adds the search to a subgraph.
 
     Args:
@@ -82,14 +111,14 @@ def search(g: Subgraph, query: int, constants: SearchConstants, k: int) -> tuple
         query: `[1, d]` float32 tensor.
         constants: The index.
         k: Neighbours to return.
+        budget: Leaves to scan; the index's where None.
 
     Returns:
         `[1, k]` float32 distances, ascending, and `[1, k]` int32 ids, -1 where there is no further neighbour.
     """
-    index = constants.index
-    picked = _pick_chunks(g, query, constants)
-    (count,) = g.shape(picked)
-    scanned = count * index.chunk
+    index = constants.index if budget is None else constants.index.with_budget(budget)
+    picked = _pick(g, query, constants, index)
+    scanned = g.shape(picked)[0] * index.block
     similarity = _similarity(g, query, constants, picked)
 
     # Padding rows lie behind the last item only; taking that many candidates more leaves k real ones when they are put last.
@@ -98,8 +127,7 @@ def search(g: Subgraph, query: int, constants: SearchConstants, k: int) -> tuple
     if constants.ids is None:
         found = where
     else:
-        flat = g.reshape(g.gather(constants.ids, picked), (scanned,))
-        found = g.gather(flat, where)
+        found = g.gather(g.reshape(g.gather(g.constant(constants.ids, "ids"), picked), (scanned,)), where)
     if index.padding:
         missing = g.cast(g.minimum(found, np.array(0, np.int32)), np.float32)  # -1 for padding, else 0
         best, where = g.top_k(g.add(best, g.mul(missing, np.array(FAR))), min(k, scanned))
@@ -116,41 +144,71 @@ def search(g: Subgraph, query: int, constants: SearchConstants, k: int) -> tuple
     return distances, found
 
 
-def _pick_chunks(g: Subgraph, query: int, constants: SearchConstants) -> int:
-    """The numbers of the chunks to scan, `(budget,)`; a chunk scores as the best of its leaves."""
-    index = constants.index
-    if index.centroids is None:
+def _pick(g: Subgraph, query: int, constants: SearchConstants, index: Index) -> int:
+    """The numbers of the blocks to scan, `(budget,)`."""
+    leaves = constants.leaves
+    if leaves is None:
         # The rows go through GATHER all the same: constant weights would be taken by XNNPACK, which rounds the query differently
         # from the reference kernel of older runtimes.
         return g.constant(constants.everything, "everything")
-    scores = g.fully_connected(query, index.centroids, constants.leaf_bias)
-    of_chunks, *others = [g.gather(scores, g.constant(owners, "chunk_leaves"), axis=1) for owners in constants.chunk_leaves]
-    for other in others:
-        of_chunks = g.maximum(of_chunks, other)
-    _, chunks = g.top_k(of_chunks, index.budget)
-    return g.reshape(chunks, (index.budget,))
+    if leaves.groups is None or leaves.steps is None or leaves.numbers is None:
+        _, best = g.top_k(g.fully_connected(query, leaves.vectors, leaves.bias), index.budget)
+        return g.reshape(best, (index.budget,))
+    vectors, bias = leaves.groups
+    _, groups = g.top_k(g.fully_connected(query, vectors, bias), index.searched)
+    groups = g.reshape(groups, (index.searched,))
+    count = index.searched * leaves.numbers.shape[1]
+    rows = g.reshape(g.gather(g.constant(leaves.vectors, "leaf_vectors", 1.0), groups), (count, leaves.vectors.shape[2]))
+    scores = g.mul(g.fully_connected(query, rows), g.reshape(g.gather(leaves.steps, groups), (1, count)))
+    scores = g.add(scores, g.reshape(g.gather(leaves.bias, groups), (1, count)))
+    _, best = g.top_k(scores, index.budget)
+    return g.gather(g.reshape(g.gather(leaves.numbers, groups), (count,)), g.reshape(best, (index.budget,)))
 
 
 def _similarity(g: Subgraph, query: int, constants: SearchConstants, picked: int) -> int:
     """`[1, rows]`: the dot product, or 2 x·q - |x|² where distances are squared L2; larger is nearer."""
-    index = constants.index
+    index, coder = constants.index, constants.coder
     (count,) = g.shape(picked)
-    scanned, width = count * index.chunk, constants.rows.shape[2]
-    scale = 1.0 if index.scorer == "int8" else None
-    rows = g.reshape(g.gather(g.constant(constants.rows, "rows", scale), picked), (scanned, width))
+    scanned = count * index.block
+    scale = coder.unit if index.scorer == "int8" else None
+    rows = g.reshape(g.gather(g.constant(constants.rows, "rows", scale), picked), (scanned, coder.width))
     if index.codebooks is not None:
         dots = _table_sums(g, query, rows, index.codebooks.entries)
+    elif index.scorer == "int4":
+        dots = g.mul(_nibble_dots(g, query, rows), g.constant(np.array(coder.unit, np.float32), "unit"))
     else:
         dots = g.fully_connected(query, rows)
-
-    def of_rows(table: np.ndarray) -> int:
-        return g.reshape(g.gather(table, picked), (1, scanned))
-
-    if constants.scales is not None:
-        dots = g.mul(dots, of_rows(constants.scales))
+    if constants.steps is not None:
+        steps = g.reshape(g.gather(g.constant(constants.steps, "steps"), picked), (1, scanned))
+        dots = g.mul(dots, g.cast(steps, np.float32) if constants.steps.dtype == np.uint8 else steps)
+    if coder.bases is not None:
+        bases = coder.bases
+        leaf = g.fully_connected(query, g.gather(g.constant(bases.rows, "bases", 1.0), picked))
+        leaf = g.mul(g.reshape(leaf, (count, 1)), g.gather(g.constant(bases.steps, "base_steps"), picked))
+        dots = g.reshape(g.add(g.reshape(dots, (count, index.block)), leaf), (1, scanned))
     if constants.norms is not None:
-        return g.sub(g.mul(dots, np.array(2, np.float32)), of_rows(constants.norms))
+        norms = g.reshape(g.gather(constants.norms, picked), (1, scanned))
+        return g.sub(g.mul(dots, np.array(2, np.float32)), norms)
     return dots
+
+
+def _nibble_dots(g: Subgraph, query: int, rows: int) -> int:
+    """`[1, rows]`: dot products with two 4-bit values a byte, each minus 7.5.
+
+    With byte = low + 16 high: q_low·low + q_high·high = q_low·byte + (q_high - 16 q_low)·high, so that only `high` has to be unpacked.
+    """
+    count, half = g.shape(rows)
+    dimension = g.shape(query)[1]
+    low = g.slice(query, (0, 0), (1, half))
+    high = g.slice(query, (0, half), (1, dimension - half)) if dimension > half else g.constant(np.zeros((1, 0), np.float32))
+    if dimension < 2 * half:
+        zeros = np.zeros((1, 2 * half - dimension), np.float32)
+        high = g.concat([high, zeros], axis=1) if dimension > half else g.constant(zeros)
+    values = g.cast(rows, np.float32)
+    tops = g.floor(g.mul(values, np.array(1 / 16, np.float32)))
+    dots = g.add(g.fully_connected(low, values), g.fully_connected(g.sub(high, g.mul(low, np.array(16, np.float32))), tops))
+    middle = g.reshape(g.mul(g.sum(query, axis=1), np.array(MIDDLE, np.float32)), (1, 1))
+    return g.sub(dots, middle)
 
 
 def _table_sums(g: Subgraph, query: int, codes: int, entries: np.ndarray) -> int:
@@ -159,22 +217,32 @@ def _table_sums(g: Subgraph, query: int, codes: int, entries: np.ndarray) -> int
     padding = blocks * width - g.shape(query)[1]
     if padding:
         query = g.concat([query, np.zeros((1, padding), np.float32)], axis=1)
-    products = g.mul(g.reshape(query, (blocks, 1, width)), entries)
+    products = g.mul(g.reshape(query, (blocks, 1, width)), g.constant(entries, "entries"))
     table = g.reshape(g.sum(products, axis=2), (blocks * count,))
     places = g.add(g.cast(codes, np.int32), (np.arange(blocks) * count).astype(np.int32)[None])
     return g.reshape(g.sum(g.gather(table, places), axis=1), (1, g.shape(codes)[0]))
 
 
-def _row_type(index: Index) -> tuple[int, type]:
-    if index.codebooks is not None:
-        return len(index.codebooks.entries), np.uint8
-    return index.embeddings.shape[1], np.int8 if index.scorer == "int8" else np.float32
+def _leaves(index: Index) -> Leaves | None:
+    if index.leaves is None:
+        return None
+    vectors, bias = index.leaves.vectors, index.leaves.bias
+    if index.groups is None:
+        return Leaves(vectors, bias)
+    groups = len(index.groups.vectors)
+    codes, steps = int8_rows(vectors)
+    return Leaves(
+        vectors=codes.reshape(groups, -1, vectors.shape[1]),
+        bias=bias.reshape(groups, -1),
+        steps=steps.reshape(groups, -1),
+        numbers=np.arange(len(vectors), dtype=np.int32).reshape(groups, -1),
+        groups=(index.groups.vectors, index.groups.bias),
+    )
 
 
-def _encoded(index: Index, width: int, dtype: type) -> Iterator[np.ndarray]:
-    for block in index.row_blocks():
-        if index.codebooks is not None:
-            yield index.codebooks.encode(block)
-        else:
-            yield int8_rows(block)[0] if index.scorer == "int8" else block
-    yield np.zeros((index.padding, width), dtype)
+def _coded(coder: RowCoder) -> Iterator[np.ndarray]:
+    at = 0
+    for block in coder.index.row_blocks():
+        yield coder.encode(block, at).rows
+        at += len(block)
+    yield np.zeros((coder.index.padding, coder.width), coder.dtype)

@@ -209,6 +209,10 @@ class Subgraph:
         """Largest value over one axis."""
         return self._reduce(Op.REDUCE_MAX, x, axis)
 
+    def floor(self, x: int) -> int:
+        """The largest integer that is not above x, as float32."""
+        return self._new(Op.FLOOR, self.shape(x), np.float32, [x])
+
     def rsqrt(self, x: int) -> int:
         """1 / sqrt(x)."""
         return self._new(Op.RSQRT, self.shape(x), np.float32, [x])
@@ -216,6 +220,12 @@ class Subgraph:
     def logistic(self, x: int) -> int:
         """1 / (1 + exp(-x))."""
         return self._new(Op.LOGISTIC, self.shape(x), np.float32, [x])
+
+    def softmax(self, x: int) -> int:
+        """exp(x) divided by its sum along the last axis."""
+        options = schema.SoftmaxOptionsT()
+        options.beta = 1.0
+        return self._new(Op.SOFTMAX, self.shape(x), np.float32, [x], options, Options.SoftmaxOptions)
 
     def l2_normalize(self, x: int) -> int:
         """Rows divided by their Euclidean norm."""

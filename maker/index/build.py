@@ -9,15 +9,15 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from maker.errors import BuildError, DataError
-from maker.graph.int8 import int8_rows
 from maker.index import quantise
+from maker.index.balanced import partition
 from maker.index.options import ScaNNOptions, ScoreAH, Tree
-from maker.index.partition import assign_leaves, train_centroids
+from maker.index.routing import Router, centroid_router, learn_router
 
 EXACT_BELOW = 20_000  # ScaNN's guidance: brute force under 20k items (its docs/algorithms.md)
-CHUNK = 16  # rows that are picked together; the measurements are in `make bench`
-ITEMS_PER_LEAF, MOST_LEAVES = 40, 4096
-MOST_OWNERS = 4
+BLOCK_ROWS = 16  # rows that are picked together where nothing is partitioned
+ITEMS_PER_LEAF = 32  # `make bench` has the curve
+GROUPS_SEARCHED = 0.25  # share of the groups whose leaves are scored
 BLOCK = 8192  # rows handled at a time: what stays in the cache
 NORM_TOLERANCE = 1e-3
 LARGEST = 1e12  # squares and sums of such values stay well within float32
@@ -25,80 +25,84 @@ LARGEST = 1e12  # squares and sums of such values stay well within float32
 
 @dataclass(frozen=True, kw_only=True)
 class Index:
-    """Rows in leaf order, cut into chunks of `chunk` rows; a query scans the `budget` chunks whose leaves score best.
-
-    A chunk that lies across borders belongs to each of its leaves (up to four), so that no row is padding but those behind the last.
+    """Rows in blocks of one size. A partitioned index has a leaf a block, and a query scans the `budget` leaves that score best.
 
     Attributes:
         distance: `dot_product` or `squared_l2`.
         embeddings: `(n, d)` float32, as given.
         order: `(n,)` int32: the item in each row.
-        centroids: `(leaves, d)` float32, or None where everything is scanned.
-        chunk_leaves: `(chunks, m)` int32: the leaves in each chunk, the last repeated where there are fewer than m; None where everything
-            is scanned.
-        chunk: Rows a chunk.
-        budget: Chunks scanned.
-        scorer: `int8`, `product` or `float32`.
+        block: Rows a leaf, or a block where everything is scanned; rows behind the last item are padding.
+        leaves: What scores leaves; None where everything is scanned.
+        groups: What scores groups of leaves, `leaves / groups` following leaves each; None where all leaves are scored.
+        searched: Groups whose leaves are scored.
+        budget: Leaves or blocks scanned.
+        scorer: `int8`, `int4`, `product` or `float32`.
         codebooks: For `product`.
-        trainer: Which k-means made the centroids.
     """
 
     distance: str
     embeddings: np.ndarray
     order: np.ndarray
-    centroids: np.ndarray | None
-    chunk_leaves: np.ndarray | None
-    chunk: int
+    block: int
+    leaves: Router | None = None
+    groups: Router | None = None
+    searched: int = 1
     budget: int
     scorer: str
-    codebooks: quantise.Codebooks | None
-    trainer: str | None
+    codebooks: quantise.Codebooks | None = None
 
     @property
-    def chunks(self) -> int:
-        """Number of chunks."""
-        return -(-len(self.order) // self.chunk)
+    def blocks(self) -> int:
+        """Number of leaves, or of blocks where everything is scanned."""
+        return -(-len(self.order) // self.block)
 
     @property
     def padding(self) -> int:
         """Rows behind the last item."""
-        return self.chunks * self.chunk - len(self.order)
+        return self.blocks * self.block - len(self.order)
+
+    @property
+    def leaf_of(self) -> np.ndarray:
+        """`(n,)` int32: the leaf of each item."""
+        leaf = np.empty(len(self.order), np.int32)
+        leaf[self.order] = np.arange(len(self.order)) // self.block
+        return leaf
 
     def row_blocks(self) -> Iterator[np.ndarray]:
-        """The embeddings in row order, a block at a time."""
+        """The embeddings in row order, some thousand at a time."""
         for start in range(0, len(self.order), BLOCK):
             yield np.asarray(self.embeddings[self.order[start : start + BLOCK]], np.float32)
 
-    def stored(self, block: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Rows as the graph will see them, float32, and the step of each; 1 where rows are no int8."""
-        if self.codebooks is not None:
-            return self.codebooks.decode(self.codebooks.encode(block)), np.ones(len(block), np.float32)
-        if self.scorer == "int8":
-            codes, scales = int8_rows(block)
-            return codes * scales[:, None], scales
-        return block, np.ones(len(block), np.float32)
-
     def with_room_for(self, k: int) -> Index:
         """The same index with a budget of at least k rows, or all of them."""
-        return replace(self, budget=min(self.chunks, max(self.budget, -(-k // self.chunk))))
+        return self.with_budget(max(self.budget, -(-k // self.block)))
 
     def with_share(self, share: float) -> Index:
-        """The same index with a budget of that share of the chunks."""
-        return replace(self, budget=min(self.chunks, max(1, math.ceil(share * self.chunks - 1e-9))))
+        """The same index with a budget of that share of the leaves."""
+        return self.with_budget(math.ceil(share * self.blocks - 1e-9))
+
+    def with_budget(self, budget: int) -> Index:
+        """The same index with that many leaves to scan; groups are added where those searched have not as many."""
+        budget = min(self.blocks, max(1, budget))
+        if self.groups is None:
+            return replace(self, budget=budget)
+        count = len(self.groups.vectors)
+        least = -(-budget * count // self.blocks)
+        return replace(self, budget=budget, searched=min(count, max(self.searched, least)))
 
     def describe(self) -> dict[str, object]:
         """What the manifest says of it."""
-        leaves = 0 if self.centroids is None else len(self.centroids)
         return {
-            "kind": "exact" if self.centroids is None else "tree",
-            "leaves": leaves,
-            "trainer": self.trainer,
+            "kind": "exact" if self.leaves is None else "tree",
+            "leaves": 0 if self.leaves is None else self.blocks,
+            "groups": 0 if self.groups is None else len(self.groups.vectors),
+            "groups_searched": 0 if self.groups is None else self.searched,
+            "routing_queries": 0 if self.leaves is None else self.leaves.learned,
             "rows": self.scorer,
             "dimensions_per_block": None if self.codebooks is None else int(self.codebooks.entries.shape[2]),
-            "chunk": self.chunk,
-            "chunks": self.chunks,
-            "chunks_scanned": self.budget,
-            "share_scanned": round(self.budget / self.chunks, 6),
+            "block": self.block,
+            "blocks_scanned": self.budget,
+            "share_scanned": round(self.budget / self.blocks, 6),
         }
 
 
@@ -119,6 +123,15 @@ def check_embeddings(embeddings: np.ndarray, name: str = "embeddings") -> None:
                 raise DataError(f"{name}: row {start + int(bad.argmax())} has a value {what}; remove the row or embed it again")
 
 
+def check(embeddings: np.ndarray, options: ScaNNOptions) -> None:
+    """Looks at what has to agree before anything is built; raises as `check_embeddings` and `build_index` do."""
+    check_embeddings(embeddings)
+    if len(embeddings) > np.iinfo(np.int32).max:
+        raise BuildError(f"{len(embeddings)} items are more than the graph's int32 ids can number")
+    if options.tree is not None and len(embeddings) < options.tree.num_leaves:
+        raise BuildError(f"{len(embeddings)} embeddings cannot fill {options.tree.num_leaves} leaves; ask for fewer")
+
+
 def are_normalized(embeddings: np.ndarray) -> bool:
     """Whether every row has Euclidean norm 1, within 0.001."""
     for start in range(0, len(embeddings), BLOCK):
@@ -129,76 +142,80 @@ def are_normalized(embeddings: np.ndarray) -> bool:
 
 
 def default_options(items: int, distance: str = "dot_product") -> ScaNNOptions:
-    """What suits a number of items: int8 rows, and from 20,000 on leaves of about 40 items, at most 4,096 of them.
+    """What suits a number of items: int8 rows, and from 20,000 on leaves of about 32 items.
 
-    Finer leaves cost k-means time and a longer list of centroids to score, and save rows to scan.
+    Finer leaves cost more vectors to score, and save rows to scan.
     """
     tree = None
     if items >= EXACT_BELOW:
-        leaves = min(MOST_LEAVES, items // ITEMS_PER_LEAF)
-        tree = Tree(leaves, max(1, leaves // 10))
+        leaves = items // ITEMS_PER_LEAF
+        tree = Tree(leaves, max(1, leaves // 20))
     return ScaNNOptions(distance, tree=tree, score_ah=ScoreAH(1))
 
 
-def build_index(embeddings: np.ndarray, options: ScaNNOptions, seed: int = 0, trainer: str = "auto") -> Index:
-    """Partitions and lays out embeddings; rows are quantised when the file is written.
+def build_index(embeddings: np.ndarray, options: ScaNNOptions, seed: int = 0, bits: int = 8) -> Index:
+    """Partitions embeddings; rows are quantised when the file is written.
 
     Args:
         embeddings: `(n, d)` float32; may be memory-mapped.
-        options: Distance, partitioning and scorer.
-        seed: Of the k-means.
-        trainer: `scann`, `own` or `auto`.
+        options: Distance, partitioning and scorer. The number of leaves is met within 10 %: all have the same number of rows.
+        seed: Of the partitioning.
+        bits: 8 or 4 a dimension, for `ScoreAH(1)`.
 
     Raises:
         DataError: The embeddings have a wrong shape or type, or a value that is not finite.
-        BuildError: There are fewer embeddings than leaves.
+        BuildError: There are fewer embeddings than leaves, or 4 bits are asked of another scorer.
     """
-    check_embeddings(embeddings)
-    if len(embeddings) > np.iinfo(np.int32).max:
-        raise BuildError(f"{len(embeddings)} items are more than the graph's int32 ids can number")
-    order = np.arange(len(embeddings), dtype=np.int32)
-    centroids = chunk_leaves = made_by = None
-    share, chunk = 1.0, CHUNK
-    if options.tree is not None:
-        centroids, made_by = train_centroids(embeddings, options.tree, seed, trainer)
-        leaves = assign_leaves(embeddings, centroids)
-        order = np.argsort(leaves, kind="stable").astype(np.int32)
-        chunk = _chunk_rows(len(order) // options.tree.num_leaves)
-        chunk_leaves = _leaves_of_chunks(leaves[order], chunk)
-        share = options.tree.num_leaves_to_search / options.tree.num_leaves
+    check(embeddings, options)
     codebooks, scorer = None, "float32"
     if options.score_ah is not None:
-        scorer = "int8"
+        scorer = "int8" if bits == 8 else "int4"
         if options.score_ah.dimensions_per_block > 1:
             scorer, codebooks = "product", quantise.train_codebooks(embeddings, options.score_ah, seed)
+    if bits not in (4, 8) or (bits == 4 and scorer != "int4"):
+        raise BuildError(f"bits must be 8, or 4 with ScoreAH(1), found {bits}")
     index = Index(
         distance=options.distance_measure,
         embeddings=embeddings,
-        order=order,
-        centroids=centroids,
-        chunk_leaves=chunk_leaves,
-        chunk=chunk,
+        order=np.arange(len(embeddings), dtype=np.int32),
+        block=BLOCK_ROWS,
         budget=1,
         scorer=scorer,
         codebooks=codebooks,
-        trainer=made_by,
     )
-    return index.with_share(share)
+    if options.tree is None:
+        return index.with_share(1.0)
+    cut = partition(embeddings, options.tree.num_leaves, seed)
+    groups = None
+    searched = 1
+    if cut.groups > 1:
+        means = cut.centroids.reshape(cut.groups, -1, cut.centroids.shape[1]).mean(1)
+        groups = centroid_router(means, options.distance_measure)
+        searched = math.ceil(GROUPS_SEARCHED * cut.groups)
+    index = replace(
+        index,
+        order=cut.order,
+        block=cut.rows,
+        leaves=centroid_router(cut.centroids, options.distance_measure),
+        groups=groups,
+        searched=searched,
+    )
+    return index.with_share(options.tree.num_leaves_to_search / options.tree.num_leaves)
 
 
-def _leaves_of_chunks(by_row: np.ndarray, chunk: int) -> np.ndarray:
-    """`(chunks, m)` int32: the first m distinct leaves of each chunk of ascending `by_row`, the last repeated where there are fewer.
+def with_routing(index: Index, queries: np.ndarray, truth: np.ndarray, seed: int = 0) -> Index:
+    """The same index with vectors for its leaves and groups learned from queries, where that helps.
 
-    m is that of the chunk with the most, at most `MOST_OWNERS`: each costs a look-up a chunk in every query, and what lies beyond are a
-    few rows of leaves much smaller than a chunk.
+    Args:
+        index: A partitioned index.
+        queries: `(q, d)` float32, of the kind that will be asked, others than those it will be measured with.
+        truth: `(q, k)` the items nearest to each by exact search.
+        seed: Of the training.
     """
-    padded = np.pad(by_row, (0, -len(by_row) % chunk), mode="edge").reshape(-1, chunk)
-    place = np.concatenate([np.zeros((len(padded), 1), np.int64), np.cumsum(padded[:, 1:] != padded[:, :-1], axis=1)], axis=1)
-    owners = np.repeat(padded[:, -1:], int(place.max()) + 1, axis=1)
-    owners[np.arange(len(padded))[:, None], place] = padded
-    return owners[:, :MOST_OWNERS].astype(np.int32)
-
-
-def _chunk_rows(mean_leaf: int) -> int:
-    """Rows a chunk: long runs are gathered faster, but a chunk should be much smaller than a leaf."""
-    return 2 * CHUNK if mean_leaf >= 8 * CHUNK else max(1, min(CHUNK, mean_leaf // 2))
+    assert index.leaves is not None
+    targets = index.leaf_of[truth]
+    leaves = learn_router(index.leaves, queries, targets, seed)
+    groups = index.groups
+    if groups is not None:
+        groups = learn_router(groups, queries, targets // (index.blocks // len(groups.vectors)), seed)
+    return replace(index, leaves=leaves, groups=groups)

@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import math
+from dataclasses import replace
+
 import numpy as np
 
 from maker.graph.int8 import int8_rows
 from maker.index.build import Index
+from maker.index.rows import RowCoder
 
 QUANTISATION_QUERIES = 100
+GROUPS_MISS = 0.25  # share of the neighbours not found that may lie in groups that were not searched
 
 
-def share_for_recall(index: Index, queries: np.ndarray, truth: np.ndarray, target: float) -> float:
-    """The least share of the chunks that holds `target` of the true neighbours.
+def tuned(index: Index, queries: np.ndarray, truth: np.ndarray, target: float) -> Index:
+    """The index with the least budget whose leaves hold `target` of the true neighbours.
 
-    One pass gives every budget's recall: a neighbour is found as soon as its chunk is among those scanned, and a chunk's place in the
+    One pass gives every budget's recall: a neighbour is found as soon as its leaf is among those scanned, and a leaf's place in the
     order of scores does not depend on the budget. Quantisation is not part of it; the finished file is measured for that.
 
     Args:
@@ -22,45 +27,60 @@ def share_for_recall(index: Index, queries: np.ndarray, truth: np.ndarray, targe
         truth: `(q, k)` the items nearest to each by exact search.
         target: Recall wanted, in (0, 1].
     """
-    assert index.centroids is not None
-    assert index.chunk_leaves is not None
-    chunk_of = np.empty(len(index.order), np.int32)
-    chunk_of[index.order] = np.arange(len(index.order)) // index.chunk
-    half_norms = 0.5 * np.einsum("ld,ld->l", index.centroids, index.centroids)
-    places = []
-    for query, neighbours in zip(queries, truth, strict=True):
-        leaf_scores = index.centroids @ query
-        if index.distance == "squared_l2":
-            leaf_scores = leaf_scores - half_norms
-        chunk_scores = leaf_scores[index.chunk_leaves].max(1)
-        place = np.empty(index.chunks, np.int64)
-        place[np.argsort(-chunk_scores, kind="stable")] = np.arange(index.chunks)
-        places.append(place[chunk_of[neighbours]])
-    ordered = np.sort(np.concatenate(places))
-    needed = ordered[min(len(ordered) - 1, int(np.ceil(target * len(ordered))) - 1)] + 1
-    return float(needed) / index.chunks
+    index = _with_groups(index, queries, truth, target)
+    ordered = np.sort(leaf_places(index, queries, truth).reshape(-1))
+    needed = ordered[min(len(ordered) - 1, math.ceil(target * len(ordered)) - 1)] + 1
+    return index.with_budget(int(needed))
 
 
-def rows_recall(index: Index, queries: np.ndarray, truth: np.ndarray) -> float:
+def leaf_places(index: Index, queries: np.ndarray, truth: np.ndarray) -> np.ndarray:
+    """`(q, k)` int: as the how-manieth each true neighbour's leaf would be scanned, from 0; `index.blocks` where its group is not searched.
+
+    Args:
+        index: A partitioned index.
+        queries: `(q, d)` float32.
+        truth: `(q, k)` the items nearest to each by exact search.
+    """
+    assert index.leaves is not None
+    leaf_of, places = index.leaf_of, np.empty(truth.shape, np.int64)
+    for i, query in enumerate(queries):
+        scores = index.leaves.scores(query[None])[0]
+        if index.groups is not None:
+            skipped = np.argsort(-index.groups.scores(query[None])[0], kind="stable")[index.searched :]
+            scores.reshape(len(index.groups.vectors), -1)[skipped] = -np.inf
+        place = np.empty(index.blocks, np.int64)
+        place[np.argsort(-scores, kind="stable")] = np.arange(index.blocks)
+        place[np.isinf(scores)] = index.blocks
+        places[i] = place[leaf_of[truth[i]]]
+    return places
+
+
+def recall_at(places: np.ndarray, budget: int) -> float:
+    """The share of the neighbours that a budget's leaves hold."""
+    return float((places < budget).mean())
+
+
+def rows_recall(coder: RowCoder, queries: np.ndarray, truth: np.ndarray) -> float:
     """The recall that the stored rows allow when all of them are scanned.
 
     Args:
-        index: An index of int8 or float32 rows, or product-quantised ones.
+        coder: What codes the rows of an index.
         queries: `(q, d)` float32; at most 100 are asked.
         truth: `(q, k)` the items nearest to each by exact search.
     """
+    index = coder.index
     if index.scorer == "float32":
         return 1.0
     chosen = np.linspace(0, len(queries) - 1, min(QUANTISATION_QUERIES, len(queries))).astype(int)
     asked, expected = queries[chosen], truth[chosen]
-    if index.codebooks is None:  # the hybrid kernel rounds the query too
+    if index.scorer == "int8":  # the hybrid kernel rounds the query too
         codes, scales = int8_rows(asked)
         asked = codes * scales[:, None]
     best = np.full(expected.shape, -np.inf, np.float32)
     items = np.zeros(expected.shape, np.int64)
     at = 0
     for block in index.row_blocks():
-        stored, _ = index.stored(block)
+        stored = coder.decode(coder.encode(block, at), at)
         scores = asked @ stored.T
         if index.distance == "squared_l2":
             scores = 2 * scores - np.einsum("nd,nd->n", stored, stored)
@@ -69,6 +89,18 @@ def rows_recall(index: Index, queries: np.ndarray, truth: np.ndarray) -> float:
         keep = np.argpartition(-best, expected.shape[1] - 1, axis=1)[:, : expected.shape[1]]
         best, items = np.take_along_axis(best, keep, axis=1), np.take_along_axis(items, keep, axis=1)
         at += len(block)
-    return float(
-        np.mean([len(set(found) & set(wanted)) / len(wanted) for found, wanted in zip(items.tolist(), expected.tolist(), strict=True)])
-    )
+    hits = [len(set(found) & set(wanted)) / len(wanted) for found, wanted in zip(items.tolist(), expected.tolist(), strict=True)]
+    return float(np.mean(hits))
+
+
+def _with_groups(index: Index, queries: np.ndarray, truth: np.ndarray, target: float) -> Index:
+    """Twice as many groups until those not searched cost little of the recall."""
+    if index.groups is None:
+        return index
+    count, per_group = len(index.groups.vectors), index.blocks // len(index.groups.vectors)
+    ranks = np.argsort(np.argsort(-index.groups.scores(queries), axis=1, kind="stable"), axis=1)
+    places = np.take_along_axis(ranks, index.leaf_of[truth] // per_group, 1)
+    searched = index.searched
+    while searched < count and (places >= searched).mean() > GROUPS_MISS * (1 - target):
+        searched = min(count, 2 * searched)
+    return replace(index, searched=searched)

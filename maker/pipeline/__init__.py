@@ -2,7 +2,9 @@
 
 from maker.pipeline.build import build
 from maker.pipeline.embed import embed
-from maker.pipeline.index import IndexSettings, index_embeddings
+from maker.pipeline.index import index_embeddings
 from maker.pipeline.report import BuildReport
+from maker.pipeline.tuning import IndexSettings
+from maker.pipeline.update import update_index
 
-__all__ = ["BuildReport", "IndexSettings", "build", "embed", "index_embeddings"]
+__all__ = ["BuildReport", "IndexSettings", "build", "embed", "index_embeddings", "update_index"]

@@ -3,68 +3,26 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from maker.encoders.embedder import embedder_manifest, example_texts, open_embedder
+from maker.encoders.embedder import SENTENCES, embedder_manifest, example_texts, open_embedder
+from maker.encoders.tokenizer_file import TextModelOptions
 from maker.errors import BuildError, DataError
-from maker.evaluation.index_quality import exact_neighbours, measure_index, measure_text_latency, perturbed_items
-from maker.export.searcher_file import DEFAULT_K, SearcherContent, write_searcher
+from maker.evaluation.index_quality import QUERIES, measure_index, measure_text_latency, perturbed_items
+from maker.export.searcher_file import SearcherContent, write_searcher
 from maker.files import refuse_overwrite
-from maker.index.build import Index, are_normalized, build_index, check_embeddings, default_options
-from maker.index.options import ScaNNOptions, Tree
-from maker.index.tune import rows_recall, share_for_recall
+from maker.index.build import are_normalized, check_embeddings
+from maker.pipeline.index_curve import draw_curve
 from maker.pipeline.report import BuildReport, file_lines, line
-from maker.progress import say
+from maker.pipeline.tuning import IndexSettings, Queries, choose_index, routing_queries
 from task.format.manifest import Manifest
 
-
-@dataclass(frozen=True, kw_only=True)
-class IndexSettings:
-    """What an index is asked for.
-
-    Attributes:
-        distance: `dot_product` or `squared_l2`.
-        leaves: Partitions; 0 for none, None to choose by the number of items.
-        recall: Share of the true ten nearest to find, which decides how many of the partitions a query scans.
-        k: Neighbours that a query returns at most.
-        trainer: `scann`, `own`, or `auto` for ScaNN's k-means where it is installed.
-        seed: Of the k-means.
-    """
-
-    distance: str = "dot_product"
-    leaves: int | None = None
-    recall: float = 0.95
-    k: int = DEFAULT_K
-    trainer: str = "auto"
-    seed: int = 0
-
-    def __post_init__(self) -> None:
-        """Checks the ranges.
-
-        Raises:
-            BuildError: A value is out of its range.
-        """
-        if not 0 < self.recall <= 1:
-            raise BuildError(f"recall must be within (0, 1], found {self.recall}")
-        if self.leaves is not None and self.leaves < 0:
-            raise BuildError(f"leaves must be at least 0, found {self.leaves}")
-        if self.k < 1:
-            raise BuildError(f"k must be at least 1, found {self.k}")
-        if self.seed < 0:
-            raise BuildError(f"seed must be at least 0, found {self.seed}")
-
-
-@dataclass(frozen=True)
-class Queries:
-    """Queries by which an index is tuned and measured: `(q, d)` float32 embeddings, and what they are."""
-
-    embeddings: np.ndarray
-    how: str
+ITEM_OFFSET = 4  # bytes an item in the table of metadata
+OTHER_PARTS = 100_000  # bytes, about, of manifest, card and graph
 
 
 def index_embeddings(
@@ -73,6 +31,8 @@ def index_embeddings(
     output: Path,
     *,
     embedder: Path | None = None,
+    text_model: TextModelOptions | None = None,
+    queries: np.ndarray | None = None,
     overwrite: bool = False,
     user_info: str = "",
     settings: IndexSettings | None = None,
@@ -85,6 +45,9 @@ def index_embeddings(
         metadata: One entry an embedding.
         output: The searcher to write.
         embedder: A `.tflite` that embeds queries; without it the file is asked with embeddings.
+        text_model: The tokenizer of an embedder that takes ids.
+        queries: `(q, d)` float32 of the kind that will be asked: up to 1,000 judge the index, the others teach it which leaves to look
+            into; perturbed items where None.
         overwrite: Replace an existing output.
         user_info: Text that `get_user_info` returns.
         settings: What the index is asked for.
@@ -95,10 +58,14 @@ def index_embeddings(
     """
     begin = time.perf_counter()
     refuse_overwrite(output, overwrite)
+    if embedder is None and text_model is not None and text_model.tokenizer is not None:
+        raise BuildError(f"--tokenizer {text_model.tokenizer}: there is no text model that it is for; name it with --embedder")
     check_embeddings(embeddings, names[0])
     if len(metadata) != len(embeddings):
         raise DataError(f"{names[1]}: {len(metadata)} metadata for {len(embeddings)} embeddings in {names[0]}; there has to be one an item")
-    manifest = write_index(embeddings, metadata, output, embedder, settings or IndexSettings(), user_info=user_info)
+    asked = None if queries is None else _split(queries, embeddings)
+    settings = settings or IndexSettings()
+    manifest = write_index(embeddings, metadata, output, embedder, settings, queries=asked, text_model=text_model, user_info=user_info)
     seconds = round(time.perf_counter() - begin, 1)
     figures = {"items": manifest.items, "seconds": seconds, **manifest.report}
     return BuildReport(figures, [*file_lines(manifest, output), line("time", f"{seconds} s")])
@@ -112,24 +79,37 @@ def write_index(
     settings: IndexSettings,
     *,
     queries: Queries | None = None,
+    text_model: TextModelOptions | None = None,
     user_info: str = "",
     report: dict[str, Any] | None = None,
+    relevance: dict[str, Any] | None = None,
     examples: Sequence[str] = (),
+    card: Callable[[Manifest], str] | None = None,
+    normalized: bool | None = None,
 ) -> Manifest:
-    """Indexes and writes; `queries` stand for what will be asked, perturbed items where None."""
-    towers = open_embedder(embedder) if embedder else {}
+    """Indexes and writes; `queries` stand for what will be asked, perturbed items where None.
+
+    `normalized` is that of `SearcherContent`: embeddings out of a searcher stand for vectors of norm 1, although rounding changed theirs.
+    """
+    towers = open_embedder(embedder, text_model) if embedder else {}
     trained = embedder_manifest(embedder) if embedder else None
-    queries = queries or Queries(perturbed_items(embeddings, are_normalized(embeddings)), "perturbed items")
+    if queries is None:
+        unit = are_normalized(embeddings) if normalized is None else normalized
+        learning = perturbed_items(embeddings, unit, routing_queries(embeddings), seed=1)
+        queries = Queries(perturbed_items(embeddings, unit), "perturbed items", learning, "perturbed items")
     texts = list(examples) or example_texts(trained)
 
     def measure(path: Path) -> dict[str, Any]:
-        found = {"index": measure_index(path, embeddings, queries.embeddings, settings.distance, queries.how, settings.k)}
-        if "text" in towers and texts:
-            found["search_text"] = measure_text_latency(path, texts)
+        found: dict[str, Any] = {"index_curve": chosen.curve, "index_rows": chosen.rows}
+        found["index"] = measure_index(path, embeddings, queries.embeddings, settings.distance, queries.how, settings.k)
+        for kind in [kind for kind in SENTENCES if kind in towers and texts]:
+            found[f"search_{kind}"] = measure_text_latency(path, kind, [towers[kind].prepare(text) for text in texts])
         return found
 
+    rest = sum(len(entry) + ITEM_OFFSET for entry in metadata) + (embedder.stat().st_size if embedder else 0) + OTHER_PARTS
+    chosen = choose_index(embeddings, settings, queries, rest)
     content = SearcherContent(
-        index=_index(embeddings, settings, queries),
+        index=chosen.index,
         metadata=metadata,
         towers=towers,
         k=settings.k,
@@ -137,24 +117,34 @@ def write_index(
         encoders=trained.encoders if trained else {kind: {"file": Path(t.source.path).name} for kind, t in towers.items()},
         training=trained.training if trained else {},
         report={**(trained.report if trained else {}), **(report or {})},
+        relevance=relevance if relevance is not None else _curves(trained, settings.distance),
         example_texts=texts,
+        card=card,
         measure=measure,
+        normalized=normalized,
     )
-    return write_searcher(content, output)
+    manifest = write_searcher(content, output)
+    if chosen.curve:
+        draw_curve(curve_picture(output), chosen.curve, chosen.index.budget, chosen.rows)
+    return manifest
 
 
-def _index(embeddings: np.ndarray, settings: IndexSettings, queries: Queries) -> Index:
-    options = default_options(len(embeddings), settings.distance)
-    if settings.leaves is not None:
-        tree = Tree(settings.leaves, settings.leaves) if settings.leaves else None
-        options = ScaNNOptions(settings.distance, tree=tree, score_ah=options.score_ah)
-    index = build_index(embeddings, options, settings.seed, settings.trainer)
-    if index.centroids is None:
-        return index
-    truth = exact_neighbours(embeddings, queries.embeddings, settings.distance)
-    # A neighbour is found when its chunk is scanned and quantisation has not moved it out of the first ten.
-    possible = rows_recall(index, queries.embeddings, truth)
-    if possible < settings.recall:
-        say(f"the quantised rows alone give a recall of {possible:.3f}, less than {settings.recall}: everything is scanned")
-        return index.with_share(1.0)
-    return index.with_share(share_for_recall(index, queries.embeddings, truth, settings.recall / possible))
+def curve_picture(output: Path) -> Path:
+    """Where the picture of a searcher's recall and latency lies."""
+    return output.with_name(f"{output.stem}.index.png")
+
+
+def _split(queries: np.ndarray, embeddings: np.ndarray) -> Queries:
+    """Up to 1,000 queries to judge by, evenly spread, and of the others as many as can be learned from in seconds."""
+    check_embeddings(queries, "queries")
+    if queries.shape[1] != embeddings.shape[1]:
+        raise DataError(f"queries: {queries.shape[1]} dimensions, expected {embeddings.shape[1]} as the embeddings have")
+    judging = np.zeros(len(queries), np.bool_)
+    judging[np.linspace(0, len(queries) - 1, min(QUERIES, len(queries))).astype(int)] = True
+    others = np.asarray(queries[~judging], np.float32)
+    return Queries(np.asarray(queries[judging], np.float32), "given queries", others[: routing_queries(embeddings)], "given queries")
+
+
+def _curves(trained: Manifest | None, distance: str) -> dict[str, Any]:
+    """The relevance curves of the searcher whose towers embed the queries; they belong to its distance."""
+    return trained.relevance if trained and trained.distance == distance else {}

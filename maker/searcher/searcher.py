@@ -5,8 +5,11 @@ from __future__ import annotations
 import enum
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
+
+import numpy as np
 
 from maker.encoders.embedder import embedder_manifest, example_texts
 from maker.errors import BuildError, DataError
@@ -14,7 +17,7 @@ from maker.export.scann_index import ScannContent, scann_content, write_index
 from maker.export.searcher_file import DEFAULT_K, SearcherContent, write_searcher
 from maker.export.server_scann import read_server_scann
 from maker.export.task_library import Embedder, open_any_embedder, write_task_library
-from maker.index.build import Index, build_index
+from maker.index.build import Index, build_index, check
 from maker.index.options import ScaNNOptions
 from maker.searcher.data_loader import DataLoader
 
@@ -32,18 +35,29 @@ class ExportFormat(enum.Enum):
 
 
 @dataclass(frozen=True)
-class _Built:
-    """An index of this project, and what it was built with."""
+class _Data:
+    """Embeddings and how they are to be indexed; a graph and the Task Library want different indexes."""
 
-    index: Index
+    embeddings: np.ndarray
     options: ScaNNOptions
     seed: int
+    trainer: str
+
+    @cached_property
+    def index(self) -> Index:
+        """The index of a graph."""
+        return build_index(self.embeddings, self.options, self.seed)
+
+    @cached_property
+    def scann_content(self) -> ScannContent:
+        """The index for the Task Library."""
+        return scann_content(self.embeddings, self.options, self.seed, self.trainer)
 
 
 class Searcher:
     """An index over items, ready to be exported."""
 
-    def __init__(self, source: _Built | ScannContent, metadata: Sequence[bytes], embedder: Embedder | None) -> None:
+    def __init__(self, source: _Data | ScannContent, metadata: Sequence[bytes], embedder: Embedder | None) -> None:
         """Use `create_from_data` or `create_from_server_scann`."""
         self._source = source
         self._metadata = metadata
@@ -51,7 +65,7 @@ class Searcher:
 
     @property
     def index(self) -> Index:
-        """The index.
+        """The index of a graph, built when it is first asked for.
 
         Raises:
             BuildError: It is a server's ScaNN index, which is kept as it is.
@@ -70,8 +84,8 @@ class Searcher:
             data: The items.
             scann_options: Distance, partitioning and scorer.
             cache_dir: Accepted as in Model Maker; nothing is cached, the index is built in memory.
-            seed: Of the k-means.
-            trainer: `scann`, `own`, or `auto` for ScaNN's k-means where it is installed.
+            seed: Of the partitioning.
+            trainer: Of the Task Library's indexes: `scann`, `own`, or `auto` for ScaNN's k-means where it is installed.
 
         Raises:
             DataError: There are no embeddings, or the embedder's dimension is not theirs.
@@ -79,7 +93,8 @@ class Searcher:
             BuildError: There are fewer embeddings than leaves.
         """
         embedder = _opened(data.embedder_path, data.dataset.shape[1])
-        return cls(_Built(build_index(data.dataset, scann_options, seed, trainer), scann_options, seed), data.metadata, embedder)
+        check(data.dataset, scann_options)
+        return cls(_Data(data.dataset, scann_options, seed, trainer), data.metadata, embedder)
 
     @classmethod
     def create_from_server_scann(
@@ -150,7 +165,7 @@ class Searcher:
     def _scann_content(self) -> ScannContent:
         if isinstance(self._source, ScannContent):
             return self._source
-        return scann_content(self._source.index, self._source.options, self._source.seed)
+        return self._source.scann_content
 
     def _write_graph(self, path: Path, userinfo: str, k: int, measure: Callable[[Path], dict[str, Any]] | None) -> None:
         index, embedder = self.index, self._embedder

@@ -1,22 +1,88 @@
-"""A TFLite model's FlatBuffer, as far as the runtime has to look into it: named metadata buffers and custom operators."""
+"""A TFLite model's FlatBuffer, as far as the runtime has to look into it: named metadata buffers, custom operators, a signature's graph.
+
+Field numbers and enumerations are those of TensorFlow Lite's schema (`schema.fbs`, version 3c).
+"""
 
 from __future__ import annotations
 
 import struct
 from collections.abc import Iterator
+from dataclasses import dataclass
 from mmap import mmap
 from typing import Any
 
 from flatbuffers.table import Table
 
-OPERATOR_CODES, BUFFERS, METADATA = 1, 4, 6  # fields of Model
-CUSTOM_CODE = 1  # of OperatorCode
+OPERATOR_CODES, SUBGRAPHS, BUFFERS, METADATA, SIGNATURES = 1, 2, 4, 6, 7  # fields of Model
+DEPRECATED_CODE, CUSTOM_CODE, BUILTIN_CODE = 0, 1, 3  # of OperatorCode
 NAME, BUFFER = 0, 1  # of Metadata
 DATA = 0  # of Buffer
+SIGNATURE_KEY, SUBGRAPH = 2, 4  # of SignatureDef
+TENSORS, OPERATORS = 0, 3  # of SubGraph
+SHAPE, TYPE, TENSOR_BUFFER, TENSOR_NAME, QUANTIZATION = 0, 1, 2, 3, 4  # of Tensor
+SCALE = 2  # of QuantizationParameters
+OPCODE, INPUTS, OUTPUTS = 0, 1, 2  # of Operator
 
 
 class ModelError(Exception):
     """The FlatBuffer is damaged."""
+
+
+@dataclass(frozen=True)
+class Tensor:
+    """A tensor of a graph.
+
+    Attributes:
+        name: Its name.
+        type: A `TensorType` of the schema.
+        shape: Its shape.
+        offset: Where its constant value starts, from the file's start; None where it has none.
+        scale: The step of a quantised one, 1 where it is not quantised.
+    """
+
+    name: bytes
+    type: int
+    shape: tuple[int, ...]
+    offset: int | None
+    scale: float
+
+
+@dataclass(frozen=True)
+class Operator:
+    """An operator of a graph: its `BuiltinOperator` in the schema, and the numbers of its tensors (-1 for an input left out)."""
+
+    code: int
+    inputs: tuple[int, ...]
+    outputs: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class Graph:
+    """What a signature runs."""
+
+    tensors: list[Tensor]
+    operators: list[Operator]
+
+
+def graph(content: bytes | mmap, signature: str) -> Graph | None:
+    """The graph of a signature, None where there is no such signature; raises as `metadata` does."""
+    try:
+        model = _root(content)
+        for entry in _tables(model, SIGNATURES):
+            if _bytes(entry, SIGNATURE_KEY) == signature.encode():
+                subgraph = list(_tables(model, SUBGRAPHS))[_scalar(entry, SUBGRAPH, "<I")]
+                buffers = list(_tables(model, BUFFERS))
+                codes = [max(_scalar(c, DEPRECATED_CODE, "<b"), _scalar(c, BUILTIN_CODE, "<i")) for c in _tables(model, OPERATOR_CODES)]
+                return Graph(
+                    [_tensor(table, buffers) for table in _tables(subgraph, TENSORS)],
+                    [
+                        Operator(codes[_scalar(table, OPCODE, "<I")], _integers(table, INPUTS), _integers(table, OUTPUTS))
+                        for table in _tables(subgraph, OPERATORS)
+                    ],
+                )
+    except (struct.error, IndexError, TypeError, ValueError, OverflowError) as error:
+        raise ModelError(f"the model is damaged ({error})") from error
+    return None
 
 
 def metadata(content: bytes | mmap, name: str) -> bytes | None:
@@ -29,10 +95,8 @@ def metadata(content: bytes | mmap, name: str) -> bytes | None:
         model = _root(content)
         for entry in _tables(model, METADATA):
             if _bytes(entry, NAME) == name.encode():
-                offset = entry.Offset(4 + 2 * BUFFER)
-                (index,) = struct.unpack_from("<I", content, entry.Pos + offset) if offset else (0,)
                 buffers = list(_tables(model, BUFFERS))
-                return _bytes(buffers[index], DATA)
+                return _bytes(buffers[_scalar(entry, BUFFER, "<I")], DATA)
     except (struct.error, IndexError, TypeError, ValueError, OverflowError) as error:
         raise ModelError(f"the model is damaged ({error})") from error
     return None
@@ -68,3 +132,31 @@ def _bytes(table: Any, slot: int) -> bytes:
     if start + size > len(table.Bytes):
         raise ValueError(f"{size} bytes at {start} of {len(table.Bytes)}")
     return bytes(table.Bytes[start : start + size])
+
+
+def _scalar(table: Any, slot: int, form: str) -> int:
+    offset = table.Offset(4 + 2 * slot)
+    return int(struct.unpack_from(form, table.Bytes, table.Pos + offset)[0]) if offset else 0
+
+
+def _integers(table: Any, slot: int) -> tuple[int, ...]:
+    offset = table.Offset(4 + 2 * slot)
+    return struct.unpack_from(f"<{table.VectorLen(offset)}i", table.Bytes, table.Vector(offset)) if offset else ()
+
+
+def _tensor(table: Any, buffers: list[Table]) -> Tensor:
+    buffer: Any = buffers[_scalar(table, TENSOR_BUFFER, "<I")]
+    data = buffer.Offset(4 + 2 * DATA)
+    place = int(buffer.Vector(data)) if data else None
+    return Tensor(_bytes(table, TENSOR_NAME), _scalar(table, TYPE, "<b"), _integers(table, SHAPE), place, _scale(table))
+
+
+def _scale(table: Any) -> float:
+    offset = table.Offset(4 + 2 * QUANTIZATION)
+    if not offset:
+        return 1.0
+    parameters: Any = Table(table.Bytes, table.Indirect(table.Pos + offset))
+    field = parameters.Offset(4 + 2 * SCALE)
+    if not field or not parameters.VectorLen(field):
+        return 1.0
+    return float(struct.unpack_from("<f", table.Bytes, parameters.Vector(field))[0])

@@ -37,11 +37,11 @@ def peak_memory() -> float:
     return 1024 * resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 
 
-def index(embeddings_path: Path, target: Path, trainer: str) -> dict[str, float]:
+def index(embeddings_path: Path, target: Path) -> dict[str, float]:
     """Reads the embeddings into memory, indexes and writes them."""
     embeddings = np.load(embeddings_path)
     begin = time.perf_counter()
-    built = build_index(embeddings, default_options(len(embeddings)), trainer=trainer).with_share(0.02)
+    built = build_index(embeddings, default_options(len(embeddings))).with_share(0.02)
     partitioned = time.perf_counter()
     metadata = [b"%d" % i for i in range(len(embeddings))]
     write_searcher(SearcherContent(index=built, metadata=metadata), target)
@@ -50,7 +50,7 @@ def index(embeddings_path: Path, target: Path, trainer: str) -> dict[str, float]
         "partition_s": round(partitioned - begin, 1),
         "write_s": round(written - partitioned, 1),
         "peak_memory_over_embeddings": round(peak_memory() / embeddings.nbytes, 2),
-        "leaves": len(built.centroids) if built.centroids is not None else 0,
+        "leaves": built.blocks,
     }
 
 
@@ -59,16 +59,15 @@ def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--items", type=int, default=1_000_000)
     parser.add_argument("--dimension", type=int, default=128)
-    parser.add_argument("--trainer", default="auto")
     parser.add_argument("--index", nargs=2, type=Path, help="internal: embeddings and target")
     given = parser.parse_args()
     if given.index:
-        sys.stdout.write(json.dumps(index(*given.index, given.trainer)))
+        sys.stdout.write(json.dumps(index(*given.index)))
         return
     with tempfile.TemporaryDirectory() as folder:
         source, target = Path(folder, "e.npy"), Path(folder, "s.tflite")
         draw(source, given.items, given.dimension)
-        command = [sys.executable, "-m", "tests.benchmarks.scale", "--trainer", given.trainer, "--index", str(source), str(target)]
+        command = [sys.executable, "-m", "tests.benchmarks.scale", "--index", str(source), str(target)]
         figures = json.loads(subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout)
         embeddings = np.load(source, mmap_mode="r")
         queries = perturbed_items(embeddings, True)[:200]

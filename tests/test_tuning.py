@@ -1,0 +1,105 @@
+import json
+
+import numpy as np
+import pytest
+
+from maker.cli import main
+from maker.errors import BuildError
+from maker.evaluation.index_quality import exact_neighbours
+from maker.index.build import build_index
+from maker.index.options import ScaNNOptions, ScoreAH, Tree
+from maker.pipeline.index_curve import measure_curve
+from maker.pipeline.tuning import IndexSettings, Queries, choose_index, index_bytes
+from task.format import archive
+from task.text import TextSearcher
+
+RNG = np.random.default_rng(8)
+
+
+def unit(count, dimension=16):
+    vectors = RNG.standard_normal((count, dimension)).astype(np.float32)
+    return vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
+
+
+ITEMS, ASKED = unit(4000), unit(200)
+
+
+def manifest(path):
+    with open(path, "rb") as file:
+        content = file.read()
+    start, size = archive.locate(content)["searcher.json"]
+    return json.loads(content[start : start + size])
+
+
+def test_the_curve_rises_and_meets_what_a_file_of_that_budget_finds():
+    index = build_index(ITEMS, ScaNNOptions("dot_product", tree=Tree(100, 10), score_ah=ScoreAH(1)))
+    truth = exact_neighbours(ITEMS, ASKED, "dot_product")
+    points = measure_curve(index, [40, 4, 100, 40], ASKED, truth, 10)
+    assert [p["leaves_scanned"] for p in points] == [4, 40, index.blocks]
+    assert [p["share_scanned"] for p in points] == [round(b / index.blocks, 6) for b in (4, 40, index.blocks)]
+    assert points[0]["recall"] < points[1]["recall"] < points[2]["recall"]
+    assert points[2]["recall"] > 0.95
+    assert all(0 < p["p50_ms"] <= p["p99_ms"] for p in points)
+
+
+def test_more_time_buys_more_leaves():
+    queries = Queries(ASKED, "test")
+    chosen = [choose_index(ITEMS, IndexSettings(leaves=400, max_ms=ms, k=10), queries, 0) for ms in (1e-4, 1e3)]
+    assert chosen[0].index.budget == 1
+    assert chosen[1].index.budget == 100  # a quarter at most
+    assert chosen[1].index.budget in [p["leaves_scanned"] for p in chosen[1].curve]
+
+
+def test_a_size_is_met_with_fewer_bits_or_refused(capsys):
+    queries = Queries(ASKED, "test")
+    eight = choose_index(ITEMS, IndexSettings(), queries, 1000)
+    assert eight.index.scorer == "int8"
+    size = index_bytes(eight.index) + 1000
+    assert choose_index(ITEMS, IndexSettings(max_size=size), queries, 1000).index.scorer == "int8"
+    assert choose_index(ITEMS, IndexSettings(max_size=size - 1), queries, 1000).index.scorer == "int4"
+    assert "4-bit rows it is" in capsys.readouterr().err
+    with pytest.raises(BuildError, match="the smallest file of these items, with 4-bit rows, has 0.05 MB, more than the 0.02 MB"):
+        choose_index(ITEMS, IndexSettings(max_size=20_000), queries, 1000)
+
+
+def test_what_rows_cost_and_allow_is_reported_for_each_kind():
+    rows = choose_index(ITEMS, IndexSettings(), Queries(ASKED, "test"), 0).rows
+    assert [entry["rows"] for entry in rows] == ["int4", "int8", "float32"]
+    assert [entry["bytes_per_item"] for entry in rows] == sorted(entry["bytes_per_item"] for entry in rows)
+    assert rows[0]["recall"] < rows[1]["recall"] < rows[2]["recall"] == 1
+
+
+def test_the_command_tunes_by_given_queries_and_keeps_curve_and_picture(tmp_path, capsys):
+    np.save(tmp_path / "e.npy", ITEMS)
+    np.save(tmp_path / "q.npy", ASKED)
+    (tmp_path / "m.txt").write_text("\n".join(map(str, range(len(ITEMS)))))
+    output = tmp_path / "s.tflite"
+    command = [
+        "index",
+        "--embeddings",
+        str(tmp_path / "e.npy"),
+        "--metadata",
+        str(tmp_path / "m.txt"),
+        "--output",
+        str(output),
+        "--leaves",
+        "100",
+    ]
+    assert main([*command, "--queries", str(tmp_path / "q.npy"), "--recall", "0.9", "--max-size", "1M"]) == 0
+    assert "given queries" in capsys.readouterr().out
+    assert (tmp_path / "s.index.png").read_bytes().startswith(b"\x89PNG")
+    held = manifest(output)
+    assert held["report"]["index"]["index_recall@10"] >= 0.88
+    assert held["index"]["blocks_scanned"] in [p["leaves_scanned"] for p in held["report"]["index_curve"]]
+    assert {entry["rows"] for entry in held["report"]["index_rows"]} == {"int4", "int8", "float32"}
+    with TextSearcher.create_from_file(str(output)) as opened:
+        assert opened.search_embedding(ITEMS[7]).nearest_neighbors[0].metadata == b"7"
+    np.save(tmp_path / "q.npy", ASKED[:, :5])
+    assert main([*command, "--overwrite", "--queries", str(tmp_path / "q.npy")]) == 1
+    assert "queries: 5 dimensions, expected 16" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("wrong", [{"max_ms": 0.0}, {"max_size": 0}, {"bits": 3}, {"recall": 1.1}, {"leaves": -1}, {"k": 0}, {"seed": -1}])
+def test_settings_out_of_range_are_refused(wrong):
+    with pytest.raises(BuildError, match=next(iter(wrong))):
+        IndexSettings(**wrong)
