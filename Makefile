@@ -7,7 +7,7 @@ FLICKR := ../shared/data/flickr8k
 WEIGHTS := ../shared/data/weights
 MOBILENET := tflite:$(WEIGHTS)/mobilenet_v2_1.0_224_quant.tflite\#MobilenetV2/Logits/AvgPool
 
-.PHONY: help demo test test-all old-runtime check fix bench-flickr bench-retrieval bench-scale test-web conformance wheel clean
+.PHONY: help demo test test-all old-runtime check fix bench bench-million bench-flickr bench-retrieval bench-scale bench-cold bench-updates bench-threads test-web android test-portable conformance wheel test-install clean
 
 help:  ## Show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -50,6 +50,21 @@ fix: $(VENV)/installed  ## Format and mend what ruff can
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
+# The other libraries live in an environment of their own; one that cannot be installed here is left out of the table.
+PEERS := build/bench/venv
+$(PEERS)/installed: tests/benchmarks/peers/requirements.txt $(VENV)/installed
+	$(BIN)/python -m venv $(PEERS)
+	grep -v '^#' $< | while read -r requirement; do \
+	  $(PEERS)/bin/pip install --quiet --disable-pip-version-check "$$requirement" || echo "bench: $$requirement could not be installed"; done
+	touch $@
+
+bench: $(PEERS)/installed  ## Against other libraries at 123,287 x 128: recall, latency, size, build, memory; table and plots in build/bench
+	if [ -d $(FLICKR) ] && [ ! -e build/flickr/searcher.tflite ]; then $(MAKE) bench-flickr; fi
+	$(BIN)/python -m tests.benchmarks.peers.run
+
+bench-million: $(PEERS)/installed  ## The same at 1,000,000 x 128, drawn data only; hours, for graphs are built on one thread
+	$(BIN)/python -m tests.benchmarks.peers.run --data clustered,heavy --items 1000000 --rounds 3
+
 bench-flickr: $(VENV)/installed  ## Build on Flickr8k twice (cold, then cached) and evaluate the file
 	rm -rf build/flickr && mkdir -p build/flickr
 	for run in cold cached; do \
@@ -66,6 +81,15 @@ bench-retrieval: $(VENV)/installed  ## Retrieval on Flickr8k by language, recipe
 bench-scale: $(VENV)/installed  ## Index 1,000,000 x 128: seconds, peak memory, latency
 	$(BIN)/python -m tests.benchmarks.scale
 
+bench-cold: $(VENV)/installed  ## Open a searcher of 1,000,000 x 128 in fresh processes: time to the first answer, memory
+	$(BIN)/python -m tests.benchmarks.cold_start
+
+bench-threads: $(VENV)/installed  ## Queries of an on-device ScaNN index with one thread and with two
+	$(BIN)/python -m tests.benchmarks.scann_threads
+
+bench-updates: $(VENV)/installed  ## Filters and updates at 123,287 x 128: latency among some items, and beside an overlay
+	$(BIN)/python -m tests.benchmarks.updates
+
 LITERT := maker/preview/web/vendor/litert/index.js
 $(LITERT): maker/preview/package-lock.json $(VENV)/installed
 	$(BIN)/python -m maker.preview.vendor
@@ -73,12 +97,30 @@ $(LITERT): maker/preview/package-lock.json $(VENV)/installed
 test-web: $(VENV)/installed $(LITERT)  ## Test the preview in headless Chromium (needs Node 20 and chromium)
 	npm ci --prefix tests/web --ignore-scripts --no-audit --no-fund
 	node tests/web/run.mjs --python $(BIN)/python
+	$(BIN)/pytest -q tests/test_report.py -k chromium
+
+# The app shows what its assets hold: an exported searcher, else the one of `make demo`, else the tests' own.
+ANDROID := build/android
+android: $(VENV)/installed  ## Test the Android demo and pack its APK without Gradle (needs JDK 17, gcc, aapt, zipalign, apksigner)
+	$(BIN)/python android_demo/without_gradle/fixtures.py $(ANDROID)/fixtures
+	if [ -e android_demo/app/src/main/assets/searcher.tflite ]; then true; \
+	elif [ -e $(DEMO)/searcher.tflite ]; then $(BIN)/maker export-android $(DEMO)/searcher.tflite --images $(DEMO)/scenes android_demo; \
+	else $(BIN)/maker export-android $(ANDROID)/fixtures/sample.tflite --images $(ANDROID)/fixtures/scenes android_demo; fi
+	$(BIN)/python android_demo/without_gradle test --build $(ANDROID)
+	$(BIN)/python android_demo/without_gradle apk --build $(ANDROID)
+
+test-portable: $(VENV)/installed  ## Ask a searcher on every runtime: LiteRT old and new, TensorFlow, LiteRT.js, ARM64 under QEMU
+	$(BIN)/python -m tests.portable.run
 
 conformance: $(VENV)/installed  ## Compare task with the Task Library itself (tflite-support 0.4.4, CPython 3.9 to 3.11)
 	$(BIN)/python tests/conformance/run.py
 
 wheel: $(VENV)/installed $(LITERT)  ## Build the wheel, the web page's parts in it
+	rm -rf dist build/lib build/bdist.*
 	$(BIN)/pip wheel --quiet --no-deps --wheel-dir dist .
+
+test-install: wheel  ## Install the wheel on every CPython 3.10 to 3.13 found: size, seconds to import, a search
+	$(BIN)/python -m tests.install.run dist/*.whl
 
 clean:  ## Remove what the targets made, the virtual environment excepted
 	rm -rf $(DEMO) build dist *.egg-info

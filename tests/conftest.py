@@ -40,10 +40,10 @@ class PooledColours:
         return g.fully_connected(g.mul(g.mean(pixels, axis=1), np.array(1 / 255, np.float32)), self.weights)
 
 
-def words_tower(seed: int = 0) -> WordsTower:
-    """A text tower with random rows that knows the words of TEXTS."""
+def words_tower(seed: int = 0, word_pairs: int = 0) -> WordsTower:
+    """A text tower with random rows that knows the words of TEXTS, and pairs where `word_pairs` is 1 or 2."""
     size = TokenizerSize(max_bytes=96, max_characters=64, max_units=24, max_grams=24, gram_rows=64)
-    vocabulary = build_vocabulary(tokenize(TEXTS * 2, size), 2, 0, size)
+    vocabulary = build_vocabulary(tokenize(TEXTS * 2, size), 2, word_pairs, size)
     rng = np.random.default_rng(seed)
     table = rng.standard_normal((vocabulary.table_rows, DIMENSION)).astype(np.float32)
     return WordsTower(vocabulary.hashes, table, size)

@@ -144,29 +144,29 @@ def test_features_are_computed_once_and_rejects_are_named(tmp_path, encoder, mon
 def test_an_interrupted_folder_goes_on_where_it_stopped(tmp_path, encoder, monkeypatch):
     from maker.embedding import features
 
-    monkeypatch.setattr(features, "BLOCK", 2)
-    monkeypatch.setattr(features.os, "cpu_count", lambda: 1)
+    monkeypatch.setattr("maker.embedding.blocks.BLOCK", 2)
+    monkeypatch.setattr("maker.embedding.blocks.os.cpu_count", lambda: 1)
     for number in range(7):
         Image.fromarray(np.roll(PIXELS, number, 1)).save(tmp_path / f"{number}.png")
     names = [f"{n}.png" for n in range(7)]
     whole = image_features(tmp_path, names, encoder, tmp_path / "whole", Rejects()).values
-    done: list[int] = []
+    done: list[str] = []
     real = features._embed_block
 
-    def interrupted(job: tuple[int, list[str], Path]) -> None:
+    def interrupted(job: tuple[list[str], Path]) -> None:
         if len(done) == 2:
             raise KeyboardInterrupt
-        done.append(job[0])
+        done.append(job[1].stem)
         real(job)
 
     monkeypatch.setattr(features, "_embed_block", interrupted)
     with pytest.raises(KeyboardInterrupt):
         image_features(tmp_path, names, encoder, tmp_path / "cache", Rejects())
-    resumed: list[int] = []
-    monkeypatch.setattr(features, "_embed_block", lambda job: (resumed.append(job[0]), real(job)))
+    resumed: list[str] = []
+    monkeypatch.setattr(features, "_embed_block", lambda job: (resumed.append(job[1].stem), real(job)))
     again = image_features(tmp_path, names, encoder, tmp_path / "cache", Rejects()).values
-    assert done == [0, 2]
-    assert resumed == [4, 6]
+    assert done == ["00000000", "00000002"]
+    assert resumed == ["00000004", "00000006"]
     assert np.array_equal(again, whole)
 
 

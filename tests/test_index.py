@@ -115,9 +115,9 @@ def test_the_share_for_a_recall_gives_that_recall():
 
 @pytest.mark.parametrize(("items", "leaves"), [(1, 1), (5, 5), (257, 9), (3200, 40), (19_997, 600), (123_287, 3800), (1_000_003, 31_000)])
 def test_leaves_of_one_size_leave_fewer_rows_of_padding_than_a_leaf_has(items, leaves):
-    groups, in_group, rows = leaf_shape(items, leaves)
-    assert 0 <= groups * in_group * rows - items < rows
-    assert groups * in_group == pytest.approx(leaves, rel=0.12, abs=1)
+    count, rows = leaf_shape(items, leaves)
+    assert 0 <= count * rows - items < rows
+    assert count == pytest.approx(leaves, rel=0.12, abs=1)
 
 
 @pytest.mark.parametrize(("items", "leaves"), [(4403, 12), (12_000, 1200)])
@@ -125,10 +125,23 @@ def test_a_partition_holds_each_item_once_with_others_that_are_near(items, leave
     embeddings = RNG.standard_normal((items, 4)).astype(np.float32)
     cut = partition(embeddings, leaves, 0)
     assert sorted(cut.order.tolist()) == list(range(items))
-    assert (cut.groups > 1) == (leaves > 1024)
+    assert (len(cut.groups) > 1) == (leaves > 1024)
+    assert cut.groups.sum() == len(cut.centroids) == -(-items // cut.rows)
     leaf = np.arange(items) // cut.rows
     spread = ((embeddings[cut.order] - cut.centroids[leaf]) ** 2).sum(1).mean()
     assert spread < 0.5 * ((embeddings - embeddings.mean(0)) ** 2).sum(1).mean()
+
+
+@pytest.mark.parametrize("leaves", [120, 1200])
+def test_clusters_that_fill_no_whole_number_of_leaves_are_found_in_few_of_them(leaves):
+    rng = np.random.default_rng(4)
+    size = 12_000 // leaves
+    centres = rng.standard_normal((12_000 // (3 * size), 24)).astype(np.float32)
+    embeddings = centres[rng.integers(0, len(centres), 12_000)] + 0.3 * rng.standard_normal((12_000, 24)).astype(np.float32)
+    queries = embeddings[::60] + 0.1 * rng.standard_normal((200, 24)).astype(np.float32)
+    truth = np.argsort(((queries[:, None] - embeddings) ** 2).sum(2), 1)[:, :10]
+    index = build_index(embeddings, ScaNNOptions("squared_l2", tree=Tree(leaves, 1), score_ah=ScoreAH(1)))
+    assert recall_at(leaf_places(index, queries, truth), 10) > 0.95
 
 
 def queries_of_another_kind(count, seed):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import gzip
 import json
 import os
 import threading
@@ -18,11 +19,11 @@ from PIL import Image
 from maker import searcher
 from maker.errors import BuildError, DataError
 from maker.preview import command, site, thumbnails, vendor
-from maker.preview.rows import locate_rows
 from maker.preview.server import Server
 from maker.preview.site import preview
 from task.core import BaseOptions
 from task.errors import InvalidArgumentError
+from task.format.stored_rows import StoredRows, locate_rows
 from task.search import GraphEngine
 
 NAMES = ["a.png", "deep/b c#1.png", "wide.jpg", "a.png"]
@@ -51,9 +52,10 @@ def litert(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Stands for the files from npm."""
     folder = tmp_path / "vendor"
     folder.mkdir()
-    for name in (*vendor.FILES.values(), "NOTICE.txt"):
-        (folder / name).write_text(f"// {name}\n")
     monkeypatch.setattr(vendor, "FOLDER", folder)
+    for name in (*vendor.FILES.values(), "NOTICE.txt"):
+        content = f"// {name}\n".encode()
+        vendor.held(name).write_bytes(gzip.compress(content) if vendor.held(name).suffix == ".gz" else content)
     return folder
 
 
@@ -189,6 +191,12 @@ def test_the_site_is_whole(tmp_path: Path, file: Path, images: Path, litert: Pat
     assert "unsafe-inline" not in policy
 
 
+def test_the_site_s_wasm_is_unpacked(tmp_path: Path, file: Path, images: Path, litert: Path) -> None:
+    site.preview(file, images, tmp_path / "site")
+    for name in vendor.FILES.values():
+        assert (tmp_path / "site" / "vendor" / "litert" / name).read_text() == f"// {name}\n"
+
+
 def test_a_site_is_renewed_only_when_asked(tmp_path: Path, file: Path, images: Path, litert: Path) -> None:
     out = tmp_path / "out"
     preview(file, images, out)
@@ -266,17 +274,8 @@ def test_rows_are_where_it_is_said(tmp_path: Path, options: dict[str, object]) -
     content = path.read_bytes()
     rows = locate_rows(content)
     assert rows is not None
-    count, width = int(np.prod(rows.rows.shape[:2])), rows.rows.shape[2]
-    dtype = {"int8": "<i1", "uint8": "<u1", "float32": "<f4"}[rows.type]
-    stored = np.frombuffer(content, dtype, count * width, rows.rows.offset).reshape(count, width)
-    vectors = stored.astype(np.float32)
-    if rows.scales:
-        vectors *= np.frombuffer(content, "<f4", count, rows.scales.offset)[:, None]
-    if rows.entries:
-        blocks, entries, size = rows.entries.shape
-        table = np.frombuffer(content, "<f4", blocks * entries * size, rows.entries.offset).reshape(blocks, entries, size)
-        vectors = table[np.arange(blocks), stored].reshape(count, -1)[:, :DIMENSION]
-    ids = np.arange(count) if rows.ids is None else np.frombuffer(content, "<i4", count, rows.ids.offset)
+    stored = StoredRows(content, rows, DIMENSION)
+    vectors, ids = stored.decode(slice(None)), stored.items
     assert sorted(ids[ids >= 0]) == list(range(101))
     engine = GraphEngine(BaseOptions(str(path), num_threads=1))
     for row, item in enumerate(ids):

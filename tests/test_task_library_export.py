@@ -13,9 +13,9 @@ from conftest import DIMENSION, SHARED, SIDE, TEXTS, PooledColours, run_fresh, w
 from PIL import Image
 
 from maker import searcher
-from maker.encoders.spellings import decode, encode, polynomial, spellings, units
+from maker.encoders.spellings import decode, encode, pairs, polynomial, spellings, units
 from maker.encoders.tokenize import tokenize
-from maker.encoders.tokenizer import TokenizerSize
+from maker.encoders.tokenizer import PAIR_FACTOR, TokenizerSize
 from maker.errors import BuildError, EncoderError
 from maker.export import scalar_codebooks
 from maker.export.encoder_file import write_encoder
@@ -157,6 +157,36 @@ def test_the_words_tower_gives_the_encoder_s_embeddings(worded, embeddings, tmp_
     with TextSearcher.create_from_file(str(path)) as opened:
         assert opened.get_user_info() == "info"
         assert len(opened.search("a red kite").nearest_neighbors) == 5
+
+
+def test_pairs_of_words_give_the_encoder_s_embeddings(embeddings, tmp_path):
+    tower, path = words_tower(word_pairs=2), tmp_path / "encoder.tflite"
+    words = spellings(CAPTIONS, tower.hashes)
+    known = {word for word in words if " " in word}
+    assert {"red kite", "green hill", "two white"} <= known
+    assert "kite red" not in known
+    assert decode(encode(words)) == words
+    write_encoder(path, {"text": tower}, {"text": (1, tower.size.max_bytes)}, dimension=DIMENSION, words=words)
+    made(path, embeddings).export(TASK_LIBRARY, tmp_path / "s.tflite")
+    queries = ["a red kite above a green hill", "a kite red", "red", "Two White dogs", "old boat", "", "a a red red kite"]
+    with TextEmbedder.create_from_file(str(path)) as own, TextEmbedder.create_from_file(str(tmp_path / "s.tflite")) as other:
+        for query in queries:
+            a, b = (e.embed(query).embeddings[0].feature_vector.value for e in (own, other))
+            np.testing.assert_allclose(b, a, atol=1e-6, err_msg=query)
+        across, apart = (other.embed(q).embeddings[0].feature_vector.value for q in ("red xylophone kite", "kite red"))
+        np.testing.assert_allclose(across, apart, atol=1e-6)
+        together = other.embed("red kite").embeddings[0].feature_vector.value
+    assert np.abs(together - apart).max() > 0.05
+
+
+def test_pairs_have_at_most_one_separator_between_them():
+    texts = ["red kite", "red-kite", "red, kite", "red  kite", "re\u0301d kite", "红色 car", "a b c"]
+    size = TokenizerSize()
+    found = tokenize(texts, size)
+    for row, text in enumerate(texts):
+        graph = found.pair_hashes[row][found.pair_present[row] > 0].tolist()
+        plain = [(polynomial(a) * PAIR_FACTOR + polynomial(b)) & 0xFFFFFFFF for a, b in pairs(text)]
+        assert [value & 0xFFFFFFFF for value in graph] == plain, text
 
 
 def test_spellings_case_and_accents_map_to_one_id(tmp_path, embeddings):

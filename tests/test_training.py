@@ -1,5 +1,7 @@
 """Training: what is exported computes what was trained, and a few epochs learn something."""
 
+from dataclasses import fields
+
 import numpy as np
 import pytest
 
@@ -9,7 +11,7 @@ from maker.encoders.tokenizer import TokenizerSize
 from maker.errors import TrainingError
 from maker.graph.model import Model
 from maker.training.metrics import interval, nearest_positive_ranks, ranks, recall, retrieval
-from maker.training.options import TrainingOptions, options_for
+from maker.training.options import TrainingOptions, descriptions, options_for
 from maker.training.vocabulary import CaptionRows, build_vocabulary
 from task.format import utf8
 
@@ -86,29 +88,47 @@ def test_options_have_the_defaults_of_the_kind_of_tower():
         TrainingOptions(epochs=0)
 
 
+def test_the_command_line_says_what_every_option_is(capsys):
+    from maker.cli import main
+
+    with pytest.raises(SystemExit):
+        main(["build", "--help"])
+    printed = " ".join(capsys.readouterr().out.split())
+    assert "--unfreeze-from N The epoch from which on the image tower is trained too; 0 for never (default 0)" in printed
+    assert set(descriptions()) == {option.name for option in fields(TrainingOptions)}
+
+
 def test_the_exported_head_computes_what_was_trained(tmp_path):
+    from maker.training.head import Head
     from maker.training.image_side import FrozenFeatures, embed
 
     features = np.abs(RNG.standard_normal((6, 20))).astype(np.float32)
-    side = FrozenFeatures(features, 8, 0.5, 0, None, None)
+    head = Head(20, 8, 0.5, 0, None)
+    side = FrozenFeatures(features, head)
     for variable in side.variables:
         variable.assign_add(0.1 * RNG.standard_normal(variable.shape).astype(np.float32))
-    by_graph = run_graph(tmp_path, (1, 20), np.float32, lambda g, q: write_layers(g, q, side.head()), features[:, None])
+    by_graph = run_graph(tmp_path, (1, 20), np.float32, lambda g, q: write_layers(g, q, head.layers()), features[:, None])
     assert np.allclose(by_graph, embed(side, np.arange(6)), atol=1e-5)
 
 
-def test_the_exported_words_compute_what_was_trained(tmp_path):
+@pytest.mark.parametrize("pooling", ["average", "attention"])
+def test_the_exported_words_compute_what_was_trained(tmp_path, pooling):
     from maker.training.text_side import TextSide
 
     texts = ["a red kite", "一只黑猫", "unknown words here", "two kites"]
     tokens = tokenize(texts, SIZE)
     vocabulary = build_vocabulary(tokenize(["a red kite 一只猫"] * 2, SIZE), 2, 2, SIZE)
-    side = TextSide(vocabulary, 32, 0.3, 0)
+    side = TextSide(vocabulary, 32, 0.3, 0, pooling=pooling)
     side.log_weights.assign(RNG.standard_normal(side.log_weights.shape).astype(np.float32) / 3)
+    for attention in side.variables[2:]:
+        attention.assign(20 * RNG.standard_normal(attention.shape).astype(np.float32))
     queries = [utf8.encode(text, SIZE.max_bytes) for text in texts]
     by_graph = run_graph(tmp_path, (1, SIZE.max_bytes), np.uint8, side.tower().write, queries)
     trained = side.embed(CaptionRows(tokens, vocabulary).rows())
     assert (by_graph * trained).sum(1).min() > 0.999  # the table is int8 in the graph
+    if pooling == "attention":  # and it is not the average
+        side.variables[2].assign(np.zeros((32, 32), np.float32))
+        assert (side.embed(CaptionRows(tokens, vocabulary).rows()) * trained).sum(1).min() < 0.99
 
 
 def test_the_exported_network_computes_what_was_trained(tmp_path):
@@ -122,7 +142,7 @@ def test_the_exported_network_computes_what_was_trained(tmp_path):
 
 
 def test_the_linear_start_already_finds_images_by_their_words():
-    from maker.training.image_side import layer_normalise
+    from maker.training.head import layer_normalise
     from maker.training.initialise import linear_start
 
     topics = RNG.integers(0, 5, 400)
@@ -135,20 +155,21 @@ def test_the_linear_start_already_finds_images_by_their_words():
     assert np.mean(topics[np.argsort(-scores, 1)[:, :20]] == np.arange(5)[:, None]) > 0.9
 
 
-def small_run(checkpoint=None, epochs=5):
+def small_run(checkpoint=None, epochs=5, events=None, precision="float32"):
     """A training run on 80 features of four colours: its history and what it learnt."""
+    from maker.training.head import Head
     from maker.training.image_side import FrozenFeatures, embed
-    from maker.training.loop import Side, fit
+    from maker.training.loop import Run, Side, fit
     from maker.training.text_side import TextSide
 
     topics = np.arange(80) % 4
     features = (4 * np.eye(4, 12)[topics] + np.random.default_rng(1).standard_normal((80, 12))).astype(np.float32)
     tokens = tokenize([f"a {['red', 'green', 'blue', 'white'][t]} thing" for t in topics], SIZE)
     captions = CaptionRows(tokens, build_vocabulary(tokens, 2, 0, SIZE))
-    text, image = TextSide(captions._vocabulary, 8, 0.1, 3), FrozenFeatures(features, 8, 0.1, 3, None, None)
+    text, image = TextSide(captions._vocabulary, 8, 0.1, 3), FrozenFeatures(features, Head(12, 8, 0.1, 3, None, precision))
     side = Side(captions, np.arange(80))
     options = TrainingOptions(epochs=epochs, batch_size=16, learning_rate=1e-2, dimension=8, seed=3, patience=9)
-    history = fit(text, image, side, side, options, checkpoint)
+    history = fit(text, image, side, side, options, Run(checkpoint, events))
     return history, text.embed(captions.rows()), embed(image, np.arange(80))
 
 
@@ -176,6 +197,7 @@ def test_a_run_killed_between_epochs_ends_as_an_unbroken_one(tmp_path, monkeypat
 
 
 def test_training_is_repeatable_and_keeps_the_best_epoch():
+    from maker.training.head import Head
     from maker.training.image_side import FrozenFeatures
     from maker.training.loop import Side, fit, measure
     from maker.training.text_side import TextSide
@@ -189,9 +211,25 @@ def test_training_is_repeatable_and_keeps_the_best_epoch():
     histories = []
     for _ in range(2):
         _seed(3)
-        text, image = TextSide(vocabulary, 8, 0.1, 3), FrozenFeatures(features, 8, 0.1, 3, None, None)
+        text, image = TextSide(vocabulary, 8, 0.1, 3), FrozenFeatures(features, Head(12, 8, 0.1, 3, None))
         side = Side(CaptionRows(tokens, vocabulary), np.arange(80))
         histories.append(fit(text, image, side, side, TrainingOptions(epochs=4, batch_size=16, learning_rate=1e-2, dimension=8, seed=3)))
     assert histories[0] == histories[1]
     assert measure(text, image, side)["R@10"] == max(entry["R@10"] for entry in histories[1])
     assert histories[0][-1]["loss"] < histories[0][0]["loss"]
+
+
+def test_half_of_the_draws_of_a_frozen_tower_are_of_the_mirrored_image():
+    import tensorflow as tf
+
+    from maker.training.head import Head
+    from maker.training.image_side import FrozenFeatures
+
+    features, mirrored = np.eye(2, 6, dtype=np.float32)[np.zeros(200, int)], np.eye(2, 6, dtype=np.float32)[np.ones(200, int)]
+    head = Head(6, 4, 0.0, 0, None)
+    plain, drawn = FrozenFeatures(features, head), FrozenFeatures(features, head, mirrored)
+    images = tf.range(200)
+    assert np.array_equal(drawn.forward(images), plain.forward(images))  # what is measured and exported sees images as they are
+    trained = drawn.forward(images, tf.constant([0, 1])).numpy()
+    as_it_is, other = plain.forward(images).numpy()[0], FrozenFeatures(mirrored, head).forward(images).numpy()[0]
+    assert 60 < (trained @ other > trained @ as_it_is).sum() < 140

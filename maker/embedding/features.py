@@ -4,11 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-import multiprocessing
-import os
-from collections.abc import Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,17 +13,15 @@ import numpy as np
 from maker.data.duplicates import difference_hash
 from maker.data.images import load_image
 from maker.data.rejects import Rejects
+from maker.embedding.blocks import Job, embedded_blocks
 from maker.errors import DataError
 from maker.files import atomic
-from maker.progress import progress
 from task.core import BaseOptions
 from task.core.interpreter import SignatureRunners
 from task.core.model_file import ModelFile
 from task.vision.resize import resize
 
-BLOCK = 64  # images a task; also what a killed run loses at most, times the workers
 SIGNATURE = "embed_image"
-THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 CACHE_VERSION = 2  # of what is kept a folder
 
 
@@ -89,63 +83,22 @@ def _key(folder: Path, images: Sequence[str], encoder: Path) -> str:
 
 def _compute(folder: Path, images: Sequence[str], encoder: Path, done: Path) -> None:
     """Fills `done` block by block; blocks that an earlier run finished are kept."""
-    blocks_folder = done / "blocks"
-    blocks_folder.mkdir(parents=True, exist_ok=True)
-    starts = range(0, len(images), BLOCK)
-    todo = [s for s in starts if not (blocks_folder / f"{s:08d}.npz").exists()]
-    jobs = [(s, [str(folder / i) for i in images[s : s + BLOCK]], blocks_folder / f"{s:08d}.npz") for s in todo]
-    workers = min(os.cpu_count() or 1, len(jobs))
-    bar = progress(range(len(starts)), f"embed {folder.name}", quiet=len(images) < BLOCK)
-    ticks = iter(bar)
-    for _ in range(len(starts) - len(todo)):
-        next(ticks)
-    if workers > 1:
-        context = multiprocessing.get_context("spawn")  # forking a process that runs TensorFlow's threads deadlocks
-        with _one_thread_each(), ProcessPoolExecutor(workers, context, _open_encoder, (str(encoder),)) as pool:
-            for _ in pool.map(_embed_block, jobs):
-                next(ticks)
-    else:
-        _open_encoder(str(encoder))
-        for job in jobs:
-            _embed_block(job)
-            next(ticks)
-    next(ticks, None)
+    paths = [str(folder / image) for image in images]
     values: list[np.ndarray] = []
-    kept: list[str] = []
+    reasons: list[str] = []
     hashes: list[int] = []
-    rejected: dict[str, str] = {}
-    for start in starts:
-        with np.load(blocks_folder / f"{start:08d}.npz") as block:
-            values.append(block["values"])
-            hashes.extend(block["hashes"].tolist())
-            reasons = block["reasons"].tolist()
-        for image, reason in zip(images[start : start + BLOCK], reasons, strict=True):
-            if reason:
-                rejected[image] = reason
-            else:
-                kept.append(image)
-    with atomic(done / "images.json") as temporary:
-        temporary.write_text(json.dumps({"images": kept, "hashes": hashes, "rejected": rejected}, ensure_ascii=False), encoding="utf-8")
-    with atomic(done / "features.npy") as temporary, open(temporary, "wb") as file:
-        np.save(file, np.concatenate(values))
-    for start in starts:
-        (blocks_folder / f"{start:08d}.npz").unlink()
-    blocks_folder.rmdir()
-
-
-@contextmanager
-def _one_thread_each() -> Iterator[None]:
-    """Keeps NumPy in worker processes to one thread: theirs would fight each other for the cores."""
-    kept = {name: os.environ.get(name) for name in THREAD_VARIABLES}
-    os.environ.update(dict.fromkeys(THREAD_VARIABLES, "1"))
-    try:
-        yield
-    finally:
-        for name, value in kept.items():
-            if value is None:
-                del os.environ[name]
-            else:
-                os.environ[name] = value
+    with embedded_blocks(paths, encoder, done, f"embed {folder.name}", _open_encoder, _embed_block) as files:
+        for file in files:
+            with np.load(file) as block:
+                values.append(block["values"])
+                hashes.extend(block["hashes"].tolist())
+                reasons.extend(block["reasons"].tolist())
+        kept = [image for image, reason in zip(images, reasons, strict=True) if not reason]
+        rejected = {image: reason for image, reason in zip(images, reasons, strict=True) if reason}
+        with atomic(done / "images.json") as temporary:
+            temporary.write_text(json.dumps({"images": kept, "hashes": hashes, "rejected": rejected}, ensure_ascii=False), encoding="utf-8")
+        with atomic(done / "features.npy") as temporary, open(temporary, "wb") as out:
+            np.save(out, np.concatenate(values))
 
 
 _runners: SignatureRunners | None = None  # of this worker process
@@ -157,10 +110,10 @@ def _open_encoder(encoder: str) -> None:
     _runners = SignatureRunners(ModelFile(options), options)
 
 
-def _embed_block(job: tuple[int, list[str], Path]) -> None:
+def _embed_block(job: Job) -> None:
     """Embeds a block's images and saves `values` of those that could be read and `reasons`, empty for those."""
     assert _runners is not None
-    _, paths, target = job
+    paths, target = job
     _, height, width, _ = _runners.input_shape(SIGNATURE)
     dimension = _runners.output_size(SIGNATURE)
     values, hashes, reasons = [np.zeros((0, dimension), np.float32)], [], []

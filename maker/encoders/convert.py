@@ -18,6 +18,8 @@ from maker.files import atomic
 POOLS = ("avg", "max", "gem")
 GEM_POWER = 3.0  # Radenović, Tolias, Chum, TPAMI 2019, section 3.2
 DEFAULT_SIZE = 224
+KERAS_STD = 1.0  # pixels from 0 to 255, as Keras applications and models with a Rescaling layer take them
+HUB_STD = 255.0  # TensorFlow Hub's convention for images: [0, 1] (tensorflow.org/hub/common_signatures/images)
 # Keras applications that normalise within: they take pixels from 0 to 255.
 KERAS = {
     "EfficientNetV2B0": 224,
@@ -79,43 +81,58 @@ def convert(kind: str, rest: str, options: ImageModelOptions, target: Path) -> C
         EncoderError: The model is unknown, cannot be loaded or is no image model.
     """
     if kind in ("keras", "keras_file"):
-        std = 1.0  # pixels from 0 to 255, as Keras applications and models with a Rescaling layer take them
-        size = options.size or KERAS.get(rest)
         if not target.exists():
-            _export_keras(_keras_model(kind, rest, options), size, options.pool, target, f"{kind}:{rest}")
-    else:
-        std = 255.0  # TensorFlow Hub's convention for images: [0, 1] (tensorflow.org/hub/common_signatures/images)
-        if not target.exists():
-            _export_saved_model(_saved_model_folder(kind, rest), options, target, f"{kind}:{rest}")
-    return Converted(target, 0.0, std)
+            open_keras(kind, rest, options).write(target)
+        return Converted(target, 0.0, KERAS_STD)
+    if not target.exists():
+        _export_saved_model(saved_model_folder(kind, rest), options, target, f"{kind}:{rest}")
+    return Converted(target, 0.0, HUB_STD)
 
 
 def _keras_model(kind: str, rest: str, options: ImageModelOptions) -> Any:
     import tensorflow as tf
 
     if kind == "keras_file":
-        if not Path(rest).exists():
-            raise EncoderError(f"keras_file: no such file: {rest}")
-        try:
-            return tf.keras.models.load_model(rest, compile=False)
-        except (ValueError, OSError, TypeError) as error:
-            raise EncoderError(f"keras_file:{rest}: cannot be loaded ({_first_line(error)})") from error
+        return load_keras_file(rest)
     if rest not in KERAS:
         raise EncoderError(f"keras:{rest}: unknown; expected one of {', '.join(KERAS)}")
     weights = None if options.weights == "none" else options.weights
+    if weights is None:
+        tf.keras.utils.set_random_seed(0)  # the same weights whenever it is opened
     size = options.size or KERAS[rest]
     try:
         return getattr(tf.keras.applications, rest)(include_top=False, weights=weights, input_shape=(size, size, 3))
     except Exception as error:  # Keras raises bare Exception where a download fails
         if weights == "imagenet":
             raise EncoderError(
-                f"keras:{rest}: the ImageNet weights cannot be downloaded ({_first_line(error)}); without a network pass "
+                f"keras:{rest}: the ImageNet weights cannot be downloaded ({first_line(error)}); without a network pass "
                 "--image-weights PATH of a .weights.h5 file, or --image-weights none"
             ) from error
-        raise EncoderError(f"keras:{rest}: weights {options.weights} cannot be loaded ({_first_line(error)})") from error
+        raise EncoderError(f"keras:{rest}: weights {options.weights} cannot be loaded ({first_line(error)})") from error
 
 
-def _saved_model_folder(kind: str, rest: str) -> str:
+def load_keras_file(path: str) -> Any:
+    """A Keras model from its file.
+
+    Raises:
+        EncoderError: There is none, or it cannot be loaded.
+    """
+    import tensorflow as tf
+
+    if not Path(path).exists():
+        raise EncoderError(f"keras_file: no such file: {path}")
+    try:
+        return tf.keras.models.load_model(path, compile=False)
+    except (ValueError, OSError, TypeError) as error:
+        raise EncoderError(f"keras_file:{path}: cannot be loaded ({first_line(error)})") from error
+
+
+def saved_model_folder(kind: str, rest: str) -> str:
+    """The folder of a SavedModel, fetched where it is a TensorFlow Hub handle.
+
+    Raises:
+        EncoderError: There is none, or it cannot be fetched.
+    """
     if kind == "saved_model":
         if not Path(rest, "saved_model.pb").exists():
             raise EncoderError(f"saved_model:{rest}: no saved_model.pb in that folder")
@@ -128,25 +145,61 @@ def _saved_model_folder(kind: str, rest: str) -> str:
         return str(tensorflow_hub.resolve(rest))
     except Exception as error:  # whatever urllib, tarfile and the resolvers raise
         raise EncoderError(
-            f"hub:{rest}: cannot be fetched ({_first_line(error)}); without a network download the model elsewhere and "
+            f"hub:{rest}: cannot be fetched ({first_line(error)}); without a network download the model elsewhere and "
             "pass saved_model:FOLDER"
         ) from error
 
 
-def _export_keras(model: Any, size: int | None, pool: str, target: Path, name: str) -> None:
-    import tensorflow as tf
+@dataclass(frozen=True)
+class KerasTower:
+    """A Keras image model that can be trained.
 
+    Attributes:
+        model: It takes pixels from 0 to 255, as all that `keras:` and `keras_file:` name.
+        height, width: Of its input.
+        pool: How a feature map becomes a vector.
+        name: Its spec, for errors.
+    """
+
+    model: Any
+    height: int
+    width: int
+    pool: str
+    name: str
+
+    def features(self, pixels: Any) -> Any:
+        """`[n, f]` of `[n, height, width, 3]` float32, with batch normalisation and dropout as in inference."""
+        return _pooled(self.model(pixels, training=False), self.pool, self.name)
+
+    def write(self, target: Path) -> Converted:
+        """Converts it to TFLite with its weights of now."""
+        import tensorflow as tf
+
+        archive = tf.keras.export.ExportArchive()
+        archive.track(self.model)
+        signature = [tf.TensorSpec((1, self.height, self.width, 3), tf.float32)]
+        archive.add_endpoint("serve", self.features, signature)
+        with tempfile.TemporaryDirectory() as folder:
+            archive.write_out(folder, verbose=False)
+            write_tflite(folder, target, self.name)
+        return Converted(target, 0.0, KERAS_STD)
+
+
+def open_keras(kind: str, rest: str, options: ImageModelOptions) -> KerasTower:
+    """The Keras model of a `keras:` or `keras_file:` spec.
+
+    Raises:
+        EncoderError: It is unknown, cannot be loaded or is no image model.
+    """
+    return _keras_tower(_keras_model(kind, rest, options), options.size or KERAS.get(rest), options.pool, f"{kind}:{rest}")
+
+
+def _keras_tower(model: Any, size: int | None, pool: str, name: str) -> KerasTower:
     shape = model.input_shape if isinstance(model.input_shape, tuple) else ()
     if len(shape) != 4 or shape[3] != 3:
         raise EncoderError(f"{name}: input shape {shape}, expected (batch, height, width, 3)")
     height, width = (d or size or DEFAULT_SIZE for d in shape[1:3])
-    archive = tf.keras.export.ExportArchive()
-    archive.track(model)
-    signature = [tf.TensorSpec((1, height, width, 3), tf.float32)]
-    archive.add_endpoint("serve", lambda x: _pooled(model(x, training=False), pool, name), signature)
-    with tempfile.TemporaryDirectory() as folder:
-        archive.write_out(folder, verbose=False)
-        _write_tflite(folder, target, name)
+    return KerasTower(model, height, width, pool, name)
 
 
 def _export_saved_model(source: str, options: ImageModelOptions, target: Path, name: str) -> None:
@@ -162,9 +215,9 @@ def _export_saved_model(source: str, options: ImageModelOptions, target: Path, n
         function = tf.function(lambda x: _pooled(call(x), options.pool, name), input_signature=[spec])
         with tempfile.TemporaryDirectory() as folder:
             tf.saved_model.save(module, folder, signatures={"serving_default": function.get_concrete_function()})
-            _write_tflite(folder, target, name)
+            write_tflite(folder, target, name)
     except (ValueError, TypeError) as error:
-        raise EncoderError(f"{name}: does not take images of {size} x {size} ({_first_line(error)}); pass --image-size") from error
+        raise EncoderError(f"{name}: does not take images of {size} x {size} ({first_line(error)}); pass --image-size") from error
 
 
 def _call_of(loaded: Any, name: str) -> tuple[Callable[[Any], Any], int | None]:
@@ -200,21 +253,33 @@ def _pooled(output: Any, pool: str, name: str) -> Any:
     return tf.reduce_mean(output, [1, 2])
 
 
-def _write_tflite(folder: str, target: Path, name: str) -> None:
+def on_disk(rest: str) -> list[tuple[str, int, int]]:
+    """Name, size and time of a model's files, by which a cached conversion knows its source; nothing for a name or a handle."""
+    path = Path(rest)
+    files = [path] if path.is_file() else sorted(p for p in path.rglob("*") if p.is_file()) if path.is_dir() else []
+    return [(file.name, status.st_size, status.st_mtime_ns) for file in files for status in [file.stat()]]
+
+
+def write_tflite(folder: str, target: Path, name: str) -> None:
+    """Converts a SavedModel to float32 TFLite.
+
+    Raises:
+        EncoderError: An operator has no place in TFLite.
+    """
     import tensorflow as tf
 
     try:
         with _quiet_native_log():
             content = tf.lite.TFLiteConverter.from_saved_model(folder).convert()
     except Exception as error:  # the converter raises its own and bare types
-        raise EncoderError(f"{name}: cannot be converted to TFLite ({_first_line(error)})") from error
+        raise EncoderError(f"{name}: cannot be converted to TFLite ({first_line(error)})") from error
     with atomic(target) as temporary:
         temporary.write_bytes(content)
 
 
 def convert_keras(model: Any, target: Path) -> None:
     """Converts a Keras model of a fixed input shape that makes vectors."""
-    _export_keras(model, None, "avg", target, "model")
+    _keras_tower(model, None, "avg", "model").write(target)
 
 
 @contextmanager
@@ -230,7 +295,8 @@ def _quiet_native_log() -> Iterator[None]:
         os.close(kept)
 
 
-def _first_line(error: BaseException) -> str:
+def first_line(error: BaseException) -> str:
+    """What an error says, cut to a line."""
     return (str(error).strip().splitlines() or [type(error).__name__])[0][:200]
 
 

@@ -1,17 +1,19 @@
-"""Embedders that exist as `.tflite`: any image model, or a file that `maker train` wrote."""
+"""Embedders that exist as `.tflite`: any image model, a text model with its tokenizer, or a file that `maker train` wrote."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 
+from maker.encoders.token_tower import TokenTower, token_tower
+from maker.encoders.tokenizer_file import TextModelOptions, stored_tokenizer
 from maker.errors import EncoderError
 from maker.graph.source import Source, SourceTensor
 from maker.graph.subgraph import Subgraph
-from task.format import archive, manifest, tflite_metadata
+from task.format import archive, manifest, tflite_metadata, utf8
 from task.vision import resize
 
 MOBILENET_MEAN = MOBILENET_STD = 127.5  # what float image models take where their metadata say nothing: [-1, 1]
@@ -37,6 +39,7 @@ class Tower:
     output: SourceTensor
     mean: np.ndarray | None = None
     std: np.ndarray | None = None
+    tokenizer = None
 
     @property
     def dimension(self) -> int:
@@ -54,6 +57,10 @@ class Tower:
             return {"max_bytes": self.query.shape[1], "encoding": "utf-8"}
         _, height, width, _ = self.query.shape
         return {"height": height, "width": width, "color": "rgb", "resize": resize.NAME, "crop": "none", "in_graph_after_resize": True}
+
+    def prepare(self, text: str) -> dict[str, np.ndarray]:
+        """A text tower's input of a sentence, by name."""
+        return {"query": utf8.encode(text, self.query.shape[1])}
 
     def write(self, g: Subgraph, query: int) -> int:
         """Adds the tower to a subgraph.
@@ -80,14 +87,26 @@ class Tower:
         return g.reshape(output, (1, self.dimension))
 
 
-def open_embedder(path: str | Path) -> dict[str, Tower]:
+AnyTower: TypeAlias = "Tower | TokenTower"
+SENTENCES = ("text", "tokens")  # the kinds that a sentence is for; a file has one of them
+
+
+def open_embedder(path: str | Path, text_model: TextModelOptions | None = None) -> dict[str, AnyTower]:
     """The towers of a `.tflite` embedder, by kind.
 
+    Args:
+        path: The file.
+        text_model: The tokenizer of a model that takes ids; None for files of this project and image models.
+
     Raises:
-        EncoderError: It is no TFLite model, or none of its inputs is an image or UTF-8 bytes.
+        EncoderError: It is no TFLite model, none of its inputs is an image, ids or UTF-8 bytes, or the tokenizer cannot be used.
     """
     source = Source(path)
-    own = {key: s for key, s in source.signatures.items() if key in ("embed_text", "embed_image")}
+    own = [key for key in source.signatures if key in ("embed_text", "embed_tokens", "embed_image")]
+    if text_model is not None and text_model.tokenizer is not None:
+        if own:
+            raise EncoderError(f"{path}: has {', '.join(own)} already, whose tokenizer is in the file; leave out --tokenizer")
+        return {"tokens": token_tower(source, text_model)}
     if own:
         return {key.removeprefix("embed_"): _own_tower(source, key) for key in own}
     return {"image": image_tower(source)}
@@ -103,7 +122,8 @@ def embedder_manifest(path: str | Path) -> manifest.Manifest | None:
 def example_texts(trained: manifest.Manifest | None) -> list[str]:
     """The sentences that an encoder or searcher keeps as golden queries."""
     golden = trained.golden if trained else []
-    return [g["query"] for g in golden if g["signature"] in ("embed_text", "search_text")]
+    signatures = [f"{verb}_{kind}" for verb in ("embed", "search") for kind in SENTENCES]
+    return [g["query"] for g in golden if g["signature"] in signatures]
 
 
 def image_tower(source: Source, tensor: str | None = None, normalization: tuple[np.ndarray, np.ndarray] | None = None) -> Tower:
@@ -119,7 +139,7 @@ def image_tower(source: Source, tensor: str | None = None, normalization: tuple[
     """
     inputs = source.inputs()
     if len(inputs) != 1:
-        raise EncoderError(f"{source.path}: {len(inputs)} inputs, expected one image; tokenized text embedders are not supported yet")
+        raise EncoderError(f"{source.path}: {len(inputs)} inputs, expected one image; a text model that takes ids needs --tokenizer")
     query = inputs[0]
     if len(query.shape) != 4 or query.shape[0] != 1 or query.shape[3] != 3 or min(query.shape) < 1:
         raise EncoderError(
@@ -137,7 +157,15 @@ def image_tower(source: Source, tensor: str | None = None, normalization: tuple[
     return Tower("image", source, None, query, output, mean, std)
 
 
-def _own_tower(source: Source, key: str) -> Tower:
+def _own_tower(source: Source, key: str) -> AnyTower:
+    if key == "embed_tokens":
+        content = Path(source.path).read_bytes()
+        places = archive.locate(content)
+        described = manifest.decode(content[places[manifest.FILE][0] : sum(places[manifest.FILE])]).query["tokens"]
+        start, size = places[described["file"]]
+        inputs = {tensor.name: tensor for tensor in source.inputs(key)}
+        tokenizer = stored_tokenizer(content[start : start + size], described)
+        return TokenTower(source, key, inputs["ids"], inputs.get("mask"), [], source.outputs(key)[0], "mean", tokenizer)
     return Tower(key.removeprefix("embed_"), source, key, source.inputs(key)[0], source.outputs(key)[0])
 
 

@@ -7,7 +7,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from maker.encoders.convert import ImageModelOptions, convert, normalization
+import numpy as np
+
+from maker.encoders.convert import ImageModelOptions, convert, normalization, on_disk
 from maker.encoders.embedder import Tower, image_tower
 from maker.encoders.layers import Layer, write_layers
 from maker.errors import EncoderError
@@ -59,7 +61,7 @@ def backbone(spec: str, options: ImageModelOptions, work: Path) -> Tower:
     """
     kind, rest = parse_spec(spec)
     if kind != "tflite":
-        key = hashlib.sha256(repr((kind, rest, options)).encode()).hexdigest()[:16]
+        key = hashlib.sha256(repr((kind, rest, options, on_disk(rest))).encode()).hexdigest()[:16]
         work.mkdir(parents=True, exist_ok=True)
         converted = convert(kind, rest, options, work / f"model-{key}.tflite")
         return image_tower(Source(converted.path), None, normalization(converted))
@@ -67,3 +69,15 @@ def backbone(spec: str, options: ImageModelOptions, work: Path) -> Tower:
     if not Path(path).is_file():
         raise EncoderError(f"image encoder: no such file: {path}")
     return image_tower(Source(path), tensor or None)
+
+
+@dataclass(frozen=True)
+class Mirrored:
+    """A tower that sees every image's mirror image."""
+
+    tower: Tower
+
+    def write(self, g: Subgraph, query: int) -> int:
+        """Adds the tower, from pixels uint8 `[1, height, width, 3]` to `[1, f]` float32."""
+        width = g.shape(query)[2]
+        return self.tower.write(g, g.gather(query, g.constant(np.arange(width - 1, -1, -1, dtype=np.int32)), axis=2))

@@ -1,4 +1,9 @@
-"""The `words` text tower: the sum of rows of one embedding table, whose direction is the sentence's embedding."""
+"""The `words` text tower: the sum of rows of one embedding table, whose direction is the sentence's embedding.
+
+With attention a row counts by how it answers to the sentence as a whole: the direction of the plain sum, times a learnt matrix, is the
+query of one attention head whose keys and values are the rows (cf. Bahdanau, Cho, Bengio, ICLR 2015). What a row counts whatever stands
+beside it is its length already. A matrix of zeros is the plain sum.
+"""
 
 from __future__ import annotations
 
@@ -11,6 +16,8 @@ from maker.encoders.tokenizer import HashTable, TokenizerSize, rows, units
 from maker.graph.int8 import int8_rows
 from maker.graph.subgraph import Subgraph
 
+MANY = 1e6  # over every weight's inverse, and what keeps unused places out of the softmax
+
 
 @dataclass(frozen=True)
 class WordsTower:
@@ -20,11 +27,13 @@ class WordsTower:
         hashes: `(v,)` int32 hashes of the vocabulary, in the order of the table's rows 1 to v.
         table: `(1 + v + gram_rows, d)` float32; row 0 is unused. It is stored as int8 with a scale a row. A longer row counts more.
         size: How much of a query is read.
+        attention: `(d, d)` float32, from the sentence's direction to the query; None for the plain sum.
     """
 
     hashes: np.ndarray
     table: np.ndarray
     size: TokenizerSize
+    attention: np.ndarray | None = None
 
     def write(self, g: Subgraph, query: int) -> int:
         """Adds the tower, from UTF-8 bytes `[1, max_bytes]` uint8 to `[1, d]` float32: a sum, whose norm is left to the caller."""
@@ -32,9 +41,17 @@ class WordsTower:
         (count,) = g.shape(row)
         codes, scales = self._quantised
         picked = g.dequantize(g.gather(g.constant(codes, "embedding", 1.0), row))
-        scaled = g.reshape(g.mul(weight, g.gather(scales, row)), (count, 1))
+        scale = g.gather(scales, row)
         # MUL and SUM rather than a matrix product, whose kernels differ in their order of summation between runtimes.
-        return g.reshape(g.sum(g.mul(picked, scaled), axis=0), (1, codes.shape[1]))
+        if self.attention is None:
+            return _sum(g, picked, g.mul(weight, scale))
+        vectors = g.mul(picked, g.reshape(scale, (count, 1)))
+        query_vector = g.fully_connected(g.l2_normalize(_sum(g, vectors, weight)), self._attention_rows)
+        scores = g.sum(g.mul(vectors, query_vector), axis=1)
+        used = g.minimum(g.mul(weight, np.array(MANY, np.float32)), np.array(1, np.float32))
+        masked = g.add(scores, g.mul(g.sub(used, np.array(1, np.float32)), np.array(MANY, np.float32)))
+        share = g.reshape(g.softmax(g.reshape(masked, (1, count))), (count,))
+        return _sum(g, vectors, g.mul(weight, share))
 
     @cached_property
     def _lookup(self) -> HashTable:
@@ -43,3 +60,14 @@ class WordsTower:
     @cached_property
     def _quantised(self) -> tuple[np.ndarray, np.ndarray]:
         return int8_rows(self.table)
+
+    @cached_property
+    def _attention_rows(self) -> np.ndarray:
+        assert self.attention is not None
+        return np.ascontiguousarray(self.attention.T, np.float32)
+
+
+def _sum(g: Subgraph, vectors: int, weights: int) -> int:
+    """`[1, d]`: the sum of `[t, d]` vectors times `[t]` weights."""
+    count, dimension = g.shape(vectors)
+    return g.reshape(g.sum(g.mul(vectors, g.reshape(weights, (count, 1))), axis=0), (1, dimension))

@@ -18,6 +18,7 @@ NEIGHBOURS = 10
 QUERIES = 1000
 WARM_UP = 20
 BLOCK, ITEMS = 64, 1 << 17  # queries and items whose products are held at a time
+GROUP = 32  # of which only the largest is compared at first
 JITTER = 0.3  # norm of the noise on items that stand in for queries
 
 
@@ -43,9 +44,26 @@ def _best_of_block(queries: np.ndarray, items: np.ndarray, norms: np.ndarray | N
         scores = queries[start : start + BLOCK] @ items.T
         if norms is not None:
             scores = 2 * scores - norms
-        best = np.sort(np.argpartition(scores, -k, axis=1)[:, -k:], axis=1)
+        best = np.sort(_best_columns(scores, k), axis=1)
         near[start : start + BLOCK], places[start : start + BLOCK] = np.take_along_axis(scores, best, axis=1), best
     return near, places
+
+
+def _best_columns(scores: np.ndarray, k: int) -> np.ndarray:
+    """The k largest of each row, in no order, `(rows, k)`.
+
+    The k largest lie in the k groups of columns whose largest are largest, and groups are compared much faster than columns.
+    """
+    rows, columns = scores.shape
+    size = columns // GROUP
+    if size <= 4 * k:
+        return np.argpartition(scores, -k, axis=1)[:, -k:]
+    groups = scores[:, : GROUP * size].reshape(rows, GROUP, size).max(1)
+    best = np.argpartition(groups, -k, axis=1)[:, -k:]
+    rest = np.broadcast_to(np.arange(GROUP * size, columns), (rows, columns - GROUP * size))
+    candidates = np.concatenate([(best[:, None] + size * np.arange(GROUP)[None, :, None]).reshape(rows, -1), rest], axis=1)
+    chosen = np.argpartition(np.take_along_axis(scores, candidates, axis=1), -k, axis=1)[:, -k:]
+    return np.take_along_axis(candidates, chosen, axis=1)
 
 
 def perturbed_items(embeddings: np.ndarray, normalized: bool, count: int = QUERIES, seed: int = 0) -> np.ndarray:

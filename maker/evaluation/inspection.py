@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ from task.format import archive, manifest
 from task.search import GraphEngine
 
 PARTS = {"rows": "item rows", "embedding": "word table", "centroids": "centroids"}
+TOWERS = {"text": "text tower", "tokens": "text tower", "image": "image tower"}
 
 
 def inspect(path: Path) -> dict[str, Any]:
@@ -47,6 +49,8 @@ def describe(found: dict[str, Any]) -> str:
     for name in ("index", "query", "encoders", "report"):
         lines.append(f"  {name}")
         lines += [f"    {key:16}{value}" for key, value in content[name].items()]
+    for name, curve in content["relevance"].items():
+        lines.append(f"  relevance of {name}: slope {curve['slope']}, intercept {curve['intercept']}, cut {curve['cut']}")
     lines.append(f"  {len(content['golden'])} golden queries, user info {content['user_info']!r}")
     return "\n".join(lines)
 
@@ -54,11 +58,17 @@ def describe(found: dict[str, Any]) -> str:
 def _sizes(path: Path, source: Source) -> dict[str, int]:
     """Bytes by part; constants that several signatures use count once."""
     named: dict[int, str] = {}
-    for subgraph in source.model.subgraphs:
-        for tensor in subgraph.tensors:
+    used: defaultdict[int, set[str]] = defaultdict(set)  # by which kinds of query
+    for key in source.signatures:
+        for tensor in source.subgraph(key).tensors:
             name = tensor.name.decode() if isinstance(tensor.name, bytes) else tensor.name
             if tensor.buffer:
-                named.setdefault(tensor.buffer, PARTS.get(name, "other constants"))
+                named.setdefault(tensor.buffer, PARTS.get(name, ""))
+                used[tensor.buffer].add(key.partition("_")[2])
+    for index, part in named.items():
+        if not part:
+            (kind, *others) = used[index]
+            named[index] = "index" if others or kind == "embedding" else TOWERS.get(kind, "other constants")
     sizes: dict[str, int] = {}
     for index, part in named.items():
         data = source.model.buffers[index].data

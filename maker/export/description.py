@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from maker.encoders import spellings
+from maker.encoders.tokenizer_file import TokenizerFile
 from task.format import item_table, manifest
 
 PARSER_VERSION = "1.0.0"  # the first that knows the fields used
 QUERY = {
-    "text": ("query", "UTF-8 bytes of the sentence, zero padded"),
-    "image": ("query", "RGB pixels, stretched to this size"),
-    "embedding": ("query", "the query's embedding"),
+    "text": {"query": "UTF-8 bytes of the sentence, zero padded"},
+    "tokens": {"ids": "the sentence's tokens, padded", "mask": "1 where there is a token"},
+    "image": {"query": "RGB pixels, stretched to this size"},
+    "embedding": {"query": "the query's embedding"},
 }
+ASKED_WITH = {"text": "a sentence", "tokens": "a sentence", "image": "a picture"}
 RESULT = [
     {"name": "distances", "description": "ascending; smaller is nearer"},
     {"name": "ids", "description": "item numbers, -1 where there is no further neighbour"},
@@ -21,10 +24,15 @@ RESULT = [
 EMBEDDING = [{"name": "embedding", "description": "the query's embedding"}]
 
 
-def searcher_metadata(kinds: Sequence[str], items: int, distance: str) -> dict[str, Any]:
-    """Metadata of a searcher whose subgraphs are `search_*` and `embed_*` of each kind, then `search_embedding`."""
-    subgraphs = [_subgraph(f"{verb}_{kind}", kind, verb == "search") for kind in kinds for verb in ("search", "embed")]
-    asked_with = " or ".join([{"text": "a sentence", "image": "a picture"}[k] for k in kinds] or ["an embedding"])
+def searcher_metadata(
+    kinds: Sequence[str], items: int, distance: str, tokenizer: TokenizerFile | None = None, files: Mapping[str, str] | None = None
+) -> dict[str, Any]:
+    """Metadata of a searcher whose subgraphs are `search_*` and `embed_*` of each kind, then `search_embedding`.
+
+    `files` are further associated files with their descriptions.
+    """
+    subgraphs = [_subgraph(f"{verb}_{kind}", kind, verb == "search", tokenizer) for kind in kinds for verb in ("search", "embed")]
+    asked_with = " or ".join([ASKED_WITH[k] for k in kinds] or ["an embedding"])
     return {
         "name": "Pocket searcher",
         "description": f"Finds the nearest of {items} items by {asked_with} ({distance}).",
@@ -35,29 +43,35 @@ def searcher_metadata(kinds: Sequence[str], items: int, distance: str) -> dict[s
             {"name": manifest.FILE, "description": "manifest"},
             {"name": item_table.OFFSETS, "description": "where each item's metadata start, little-endian uint32"},
             {"name": item_table.BYTES, "description": "the items' metadata"},
+            *_tokenizer_file(tokenizer),
+            *({"name": name, "description": text} for name, text in (files or {}).items()),
         ],
         "min_parser_version": PARSER_VERSION,
     }
 
 
-def encoder_metadata(kinds: Sequence[str], words: bool = False) -> dict[str, Any]:
+def encoder_metadata(kinds: Sequence[str], words: bool = False, tokenizer: TokenizerFile | None = None) -> dict[str, Any]:
     """Metadata of an encoder file, whose subgraphs are `embed_*` of each kind; `words` where it holds the text tower's words."""
     files = [{"name": spellings.FILE, "description": "the known words and their rows"}] if words else []
     return {
         "name": "Pocket searcher's encoder",
         "description": f"Embeds {' and '.join(kinds)} into one space.",
         "version": f"{manifest.FORMAT} {manifest.VERSION}",
-        "subgraph_metadata": [_subgraph(f"embed_{kind}", kind, False) for kind in kinds],
+        "subgraph_metadata": [_subgraph(f"embed_{kind}", kind, False, tokenizer) for kind in kinds],
         "author": "pocket-searcher",
-        "associated_files": [{"name": manifest.FILE, "description": "manifest"}, *files],
+        "associated_files": [{"name": manifest.FILE, "description": "manifest"}, *files, *_tokenizer_file(tokenizer)],
         "min_parser_version": PARSER_VERSION,
     }
 
 
-def _subgraph(name: str, kind: str, search: bool) -> dict[str, Any]:
-    query_name, description = QUERY[kind]
+def _tokenizer_file(tokenizer: TokenizerFile | None) -> list[dict[str, Any]]:
+    return [{"name": tokenizer.name, "description": "the text tower's tokenizer"}] if tokenizer else []
+
+
+def _subgraph(name: str, kind: str, search: bool, tokenizer: TokenizerFile | None = None) -> dict[str, Any]:
+    inputs = tokenizer.inputs if tokenizer and kind == "tokens" else list(QUERY[kind])
     return {
         "name": name,
-        "input_tensor_metadata": [{"name": query_name, "description": description}],
+        "input_tensor_metadata": [{"name": name, "description": QUERY[kind][name]} for name in inputs],
         "output_tensor_metadata": RESULT if search else EMBEDDING,
     }

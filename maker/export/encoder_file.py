@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
-import numpy as np
-
 from maker.encoders import spellings
+from maker.encoders.token_tower import declare_queries
+from maker.encoders.tokenizer_file import TokenizerFile
 from maker.export import digest
 from maker.export.description import encoder_metadata
 from maker.files import atomic
 from maker.graph.model import Model
-from maker.graph.subgraph import Subgraph
 from task.format import archive, tflite_metadata
 from task.format import manifest as manifest_format
 from task.format.manifest import Manifest
@@ -22,8 +21,9 @@ from task.format.manifest import Manifest
 class Encoder(Protocol):
     """Anything that can add itself to a graph."""
 
-    def write(self, g: Subgraph, query: int) -> int:
-        """Adds the encoder, from its query to `[1, d]` float32."""
+    @property
+    def write(self) -> Callable[..., int]:
+        """Adds the encoder to a subgraph, from its queries to `[1, d]` float32."""
 
 
 def write_encoder(
@@ -37,42 +37,47 @@ def write_encoder(
     training: dict[str, Any] | None = None,
     example_texts: Sequence[str] = (),
     words: Mapping[str, int] | None = None,
+    tokenizer: TokenizerFile | None = None,
 ) -> None:
     """Writes the file.
 
     Args:
         path: Where.
-        encoders: By kind, `text` or `image`.
-        shapes: Input shape of each, uint8.
+        encoders: By kind, `text`, `tokens` or `image`.
+        shapes: Input shape of each.
         normalize: Divide embeddings by their Euclidean norm.
         dimension: Length of the embeddings.
         described: What the towers are, for the manifest.
         training: Options and curve of the training, for the manifest.
         example_texts: Queries kept as examples for golden ones.
         words: Row of the text tower's table by spelling, which a Task Library model is made of.
+        tokenizer: What makes the queries of a `tokens` encoder.
     """
     model = Model("pocket-searcher encoder")
     for kind, encoder in encoders.items():
         g = model.subgraph(f"embed_{kind}")
-        tensor = g.tensor("query", shapes[kind], np.uint8)
-        embedding = encoder.write(g, tensor)
+        queries = declare_queries(g, shapes[kind], tokenizer if kind == "tokens" else None)
+        embedding = encoder.write(g, *queries.values())
         if normalize:
             embedding = g.l2_normalize(embedding)
-        model.signature(g, {"query": tensor}, {"embedding": embedding})
-    model.metadata(tflite_metadata.NAME, tflite_metadata.encode(encoder_metadata(list(encoders), words is not None)))
+        model.signature(g, queries, {"embedding": embedding})
+    model.metadata(tflite_metadata.NAME, tflite_metadata.encode(encoder_metadata(list(encoders), words is not None, tokenizer)))
     with atomic(path) as temporary:
         model.write(temporary)
         if words is not None:
             archive.append(temporary, spellings.FILE, spellings.encode(words))
+        if tokenizer is not None:
+            archive.append(temporary, tokenizer.name, tokenizer.content)
         manifest = Manifest(
             distance="dot_product",
             dimension=dimension,
             items=0,
             k=0,
             normalized=normalize,
+            query={"tokens": tokenizer.described} if tokenizer else {},
             encoders=described or {},
             training=training or {},
-            golden=[{"signature": "embed_text", "query": text} for text in example_texts],
+            golden=[{"signature": "embed_tokens" if tokenizer else "embed_text", "query": text} for text in example_texts],
             sha256=digest.digests(temporary),
         )
         archive.append(temporary, manifest_format.FILE, manifest_format.encode(manifest))

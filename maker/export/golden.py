@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from maker.encoders.embedder import SENTENCES, AnyTower
 from maker.errors import BuildError
 from maker.index.build import Index
 from task.core import BaseOptions
 from task.core.interpreter import SignatureRunners
 from task.core.model_file import ModelFile
-from task.format import utf8
 from task.processor import SearchResult
 from task.search import GraphEngine
 
@@ -28,34 +28,38 @@ def pattern_image(height: int, width: int) -> np.ndarray:
     return ((3 * x + 5 * y + 60 * c) % 256).astype(np.uint8)
 
 
-def ask(path: Path, kinds: Sequence[str], index: Index, texts: Sequence[str]) -> list[dict[str, Any]]:
+def ask(path: Path, towers: Mapping[str, AnyTower], index: Index, texts: Sequence[str]) -> list[dict[str, Any]]:
     """Asks a model that has no manifest yet.
 
     Args:
         path: The file.
-        kinds: Which of `text` and `image` it answers.
+        towers: What it answers with, by kind.
         index: What it holds.
         texts: Queries to choose from.
 
     Returns:
-        Entries with `signature`, `query` (a sentence, `pattern`, or a vector), `ids` and `distances` of the nearest ten.
+        Entries with `signature`, `query` (a sentence, `pattern`, or a vector), of `search_tokens` the sentence's `tokens`, and `ids` and
+        `distances` of the nearest ten.
     """
     entries: list[dict[str, Any]] = []
     options = BaseOptions(str(path), num_threads=1)
     with ModelFile(options) as file:
         runners = SignatureRunners(file, options)
 
-        def add(signature: str, query: Any, tensor: np.ndarray) -> None:
-            found = runners.run(signature, tensor)
+        def add(signature: str, query: Any, tensors: np.ndarray | Mapping[str, np.ndarray], **more: Any) -> None:
+            found = runners.run(signature, tensors)
             ids, distances = found["ids"][0][:ANSWERS], found["distances"][0][:ANSWERS]
             kept = ids >= 0
-            entries.append({"signature": signature, "query": query, "ids": ids[kept].tolist(), "distances": _short(distances[kept])})
+            entries.append(
+                {"signature": signature, "query": query, **more, "ids": ids[kept].tolist(), "distances": _short(distances[kept])}
+            )
 
-        if "text" in kinds:
-            _, length = runners.input_shape("search_text")
+        for kind in [kind for kind in SENTENCES if kind in towers]:
+            tower = towers[kind]
             for text in list(dict.fromkeys(texts))[:TEXTS] or ["a photo"]:
-                add("search_text", text, utf8.encode(text, length))
-        if "image" in kinds:
+                # The ids let a runtime without the tokenizer ask, too.
+                add(f"search_{kind}", text, tower.prepare(text), **({"tokens": tower.tokenizer.ids(text)} if tower.tokenizer else {}))
+        if "image" in towers:
             _, height, width, _ = runners.input_shape("search_image")
             add("search_image", PATTERN, pattern_image(height, width)[None])
         for item in np.linspace(0, len(index.embeddings) - 1, VECTORS).astype(int):
@@ -78,7 +82,7 @@ def check(path: Path) -> int:
     try:
         for entry in engine.manifest.golden:
             signature, count = entry["signature"], len(entry["ids"])
-            if signature == "search_text":
+            if signature.removeprefix("search_") in SENTENCES:
                 found = engine.search_text(entry["query"], count)
             elif signature == "search_image":
                 found = engine.search_image(pattern_image(*engine.image_size()), count)

@@ -155,7 +155,11 @@ def _name_index(described: dict[str, Any], number: int, index_file: str) -> None
     tensor = described["subgraph_metadata"][0]["output_tensor_metadata"][number]
     index = {"name": index_file, "description": "On-device ScaNN index", "type": tflite_metadata.SCANN_INDEX_FILE}
     tensor.setdefault("associated_files", []).append(index)
-    described["min_parser_version"] = PARSER_VERSION
+    described["min_parser_version"] = max(described.get("min_parser_version", ""), PARSER_VERSION, key=_release)
+
+
+def _release(version: str) -> list[int]:
+    return [int(part) for part in version.split(".") if part.isdecimal()]
 
 
 def _write_copy(path: Path, source: Source, metadata: bytes) -> None:

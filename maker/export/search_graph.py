@@ -18,13 +18,13 @@ FAR = np.float32(3e38)  # the distance of "no further neighbour"
 
 @dataclass(frozen=True)
 class Leaves:
-    """What scores leaves; l leaves of b rows, in g groups.
+    """What scores leaves; l leaves of b rows, in g groups of at most m leaves.
 
     Attributes:
-        vectors: `(l, d)` float32 or, with groups, `(g, l / g, d)` int8.
-        bias: `(l,)` or `(g, l / g)` float32.
-        steps: `(g, l / g)` float32 step of each int8 vector; None without groups.
-        numbers: `(g, l / g)` int32, the number of each leaf; None without groups.
+        vectors: `(l, d)` float32 or, with groups, `(g, m, d)` int8.
+        bias: `(l,)` or `(g, m)` float32; too low for any query where a group has fewer leaves.
+        steps: `(g, m)` float32 step of each int8 vector; None without groups.
+        numbers: `(g, m)` int32, the number of each leaf; None without groups.
         groups: `(g, d)` float32 and `(g,)` float32, vectors and bias of the groups; None without.
     """
 
@@ -227,15 +227,23 @@ def _leaves(index: Index) -> Leaves | None:
     if index.leaves is None:
         return None
     vectors, bias = index.leaves.vectors, index.leaves.bias
-    if index.groups is None:
+    if index.groups is None or index.group_of is None:
         return Leaves(vectors, bias)
-    groups = len(index.groups.vectors)
+    counts = np.bincount(index.group_of)
+    groups, most = len(counts), int(counts.max())
+    place = np.arange(len(vectors)) - np.repeat(np.cumsum(counts) - counts, counts)
+
+    def table(values: np.ndarray, filling: float) -> np.ndarray:
+        padded = np.full((groups, most, *values.shape[1:]), filling, values.dtype)
+        padded[index.group_of, place] = values
+        return padded
+
     codes, steps = int8_rows(vectors)
     return Leaves(
-        vectors=codes.reshape(groups, -1, vectors.shape[1]),
-        bias=bias.reshape(groups, -1),
-        steps=steps.reshape(groups, -1),
-        numbers=np.arange(len(vectors), dtype=np.int32).reshape(groups, -1),
+        vectors=table(codes, 0),
+        bias=table(bias, -float(FAR)),
+        steps=table(steps, 0),
+        numbers=table(np.arange(len(vectors), dtype=np.int32), 0),
         groups=(index.groups.vectors, index.groups.bias),
     )
 

@@ -9,7 +9,9 @@ from typing import Any
 
 import numpy as np
 
-from maker.encoders.embedder import Tower
+from maker.encoders.embedder import AnyTower
+from maker.encoders.token_tower import declare_queries
+from maker.encoders.tokenizer_file import TokenizerFile
 from maker.errors import BuildError, DataError
 from maker.export import digest, golden
 from maker.export.description import searcher_metadata
@@ -22,6 +24,7 @@ from task.format import manifest as manifest_format
 from task.format.manifest import Manifest
 
 DEFAULT_K = 50
+CARD = "model_card.md"
 
 
 @dataclass(kw_only=True)
@@ -36,19 +39,31 @@ class SearcherContent:
         user_info: The builder's own text.
         encoders, training, report: Parts of the manifest.
         example_texts: Queries of which golden ones are made.
+        relevance: Curves from distances to relevance, for the manifest.
+        card: Called with the manifest, which has no digests yet; what it returns becomes the file's model card.
         measure: Called with the file before the manifest is added; what it returns is added to the report.
+        normalized: Whether the embeddings have norm 1 and the towers see to it themselves, as those of a searcher do; where None, the
+            embeddings are looked at, and the graph sees to it.
     """
 
     index: Index
     metadata: Sequence[bytes]
-    towers: dict[str, Tower] = field(default_factory=dict)
+    towers: dict[str, AnyTower] = field(default_factory=dict)
     k: int = DEFAULT_K
     user_info: str = ""
     encoders: dict[str, Any] = field(default_factory=dict)
     training: dict[str, Any] = field(default_factory=dict)
     report: dict[str, Any] = field(default_factory=dict)
     example_texts: Sequence[str] = ()
+    relevance: dict[str, Any] = field(default_factory=dict)
+    card: Callable[[Manifest], str] | None = None
     measure: Callable[[Path], dict[str, Any]] | None = None
+    normalized: bool | None = None
+
+    @property
+    def tokenizer(self) -> TokenizerFile | None:
+        """What makes a sentence's ids, where the graph does not."""
+        return self.towers["tokens"].tokenizer if "tokens" in self.towers else None
 
 
 def write_searcher(content: SearcherContent, path: Path) -> Manifest:
@@ -61,12 +76,14 @@ def write_searcher(content: SearcherContent, path: Path) -> Manifest:
     check(content)
     content = replace(content, index=content.index.with_room_for(content.k))
     with atomic(path) as temporary:
-        normalized = are_normalized(content.index.embeddings)
+        normalized = are_normalized(content.index.embeddings) if content.normalized is None else content.normalized
         model = search_model(content, normalized)
         model.write(temporary)
         offsets, data = _encode_items(content.metadata)
         archive.append(temporary, item_table.OFFSETS, offsets)
         archive.append(temporary, item_table.BYTES, data)
+        if content.tokenizer is not None:
+            archive.append(temporary, content.tokenizer.name, content.tokenizer.content)
         manifest = Manifest(
             distance=content.index.distance,
             dimension=int(content.index.embeddings.shape[1]),
@@ -79,9 +96,12 @@ def write_searcher(content: SearcherContent, path: Path) -> Manifest:
             encoders=content.encoders,
             training=content.training,
             report={**content.report, **(content.measure(temporary) if content.measure else {})},
-            golden=golden.ask(temporary, list(content.towers), content.index, content.example_texts),
-            sha256=digest.digests(temporary),
+            relevance=content.relevance,
+            golden=golden.ask(temporary, content.towers, content.index, content.example_texts),
         )
+        if content.card is not None:
+            archive.append(temporary, CARD, content.card(manifest).encode())
+        manifest.sha256 = digest.digests(temporary)
         archive.append(temporary, manifest_format.FILE, manifest_format.encode(manifest))
         golden.check(temporary)
     return manifest
@@ -115,20 +135,21 @@ def search_model(content: SearcherContent, normalized: bool) -> Model:
     for kind, tower in content.towers.items():
         for verb in ("search", "embed"):
             g = model.subgraph(f"{verb}_{kind}")
-            query = g.tensor("query", tower.input_shape, np.uint8)
-            embedding = tower.write(g, query)
-            if normalized:
+            queries = declare_queries(g, tower.input_shape, tower.tokenizer)
+            embedding = tower.write(g, *queries.values())
+            if normalized and content.normalized is None:
                 embedding = g.l2_normalize(embedding)
             if verb == "embed":
-                model.signature(g, {"query": query}, {"embedding": embedding})
+                model.signature(g, queries, {"embedding": embedding})
             else:
                 distances, ids = search(g, embedding, constants, content.k)
-                model.signature(g, {"query": query}, {"distances": distances, "ids": ids})
+                model.signature(g, queries, {"distances": distances, "ids": ids})
     g = model.subgraph("search_embedding")
     query = g.tensor("query", (1, dimension), np.float32)
     distances, ids = search(g, query, constants, content.k)
     model.signature(g, {"query": query}, {"distances": distances, "ids": ids})
-    description = searcher_metadata(list(content.towers), len(content.metadata), content.index.distance)
+    described = list(content.towers), len(content.metadata), content.index.distance, content.tokenizer
+    description = searcher_metadata(*described, files={CARD: "model card"} if content.card else {})
     model.metadata(tflite_metadata.NAME, tflite_metadata.encode(description))
     return model
 

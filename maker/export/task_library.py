@@ -7,7 +7,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from maker.encoders.embedder import Tower, open_embedder
+from maker.encoders.embedder import AnyTower, open_embedder
+from maker.encoders.token_tower import TokenTower
 from maker.errors import BuildError, EncoderError
 from maker.export.model_copy import copied_model, rebuilt_image_model, written_words_model
 from maker.export.scann_index import ScannContent, write_index
@@ -36,7 +37,7 @@ class Embedder:
 
     path: str
     dimension: int
-    towers: dict[str, Tower] = field(default_factory=dict)
+    towers: dict[str, AnyTower] = field(default_factory=dict)
     refused: EncoderError | None = None
 
 
@@ -102,10 +103,16 @@ def _write_model(path: Path, embedder: Embedder, query: str | None) -> None:
     if query is not None and query not in KINDS:
         raise BuildError(f"query must be one of {', '.join(KINDS)}, found {query!r}")
     own = any(tower.signature for tower in embedder.towers.values())
-    kind = query or ("text" if "text" in embedder.towers or not embedder.towers else "image")
+    kind = query or ("text" if {"text", "tokens"} & embedder.towers.keys() or not embedder.towers else "image")
+    if kind == "text" and "tokens" in embedder.towers:
+        raise EncoderError(f"{embedder.path}: a text tower with a tokenizer file cannot be exported to the Task Library; export TFLITE")
     if kind not in (embedder.towers or ("text",)):
         raise BuildError(f"{embedder.path}: the embedder takes no {kind}; give one that does, or ask with what it takes")
     if own and kind == "text":
         written_words_model(path, embedder.path, INDEX_FILE)
-    elif own or not copied_model(path, embedder.path, embedder.towers.get(kind), INDEX_FILE):
-        rebuilt_image_model(path, embedder.towers[kind], INDEX_FILE)
+        return
+    tower = embedder.towers.get(kind)
+    assert not isinstance(tower, TokenTower)
+    if own or not copied_model(path, embedder.path, tower, INDEX_FILE):
+        assert tower is not None  # a text model is copied or refused
+        rebuilt_image_model(path, tower, INDEX_FILE)

@@ -1,7 +1,8 @@
 """The `words` tower as the Task Library takes text: ids from a regex tokenizer, and the sum of their rows.
 
-What the encoder's own graph does with pairs of words and with the trigrams of unknown words has no place in such a model: a regex
-tokenizer gives one id a token. Characters of scripts written without spaces are known where they stand alone.
+Pairs of neighbouring words are found by the ids of the two. What the encoder's own graph does with the trigrams of unknown words and with
+attention has no place in such a model: a regex tokenizer gives one id a token, whose rows are summed; nor does it say how many delimiters
+stood between two. Characters of scripts written without spaces are known where they stand alone.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from ai_edge_litert import schema_py_generated as schema
 
 from maker.encoders import spellings
 from maker.encoders.characters import SEPARATOR, classify
-from maker.encoders.tokenizer import TokenizerSize
+from maker.encoders.tokenizer import HashTable, TokenizerSize
 from maker.errors import EncoderError
 from maker.graph.source import DTYPES, Source
 from maker.graph.subgraph import Subgraph
@@ -27,6 +28,7 @@ PAD, UNKNOWN = "<PAD>", "<UNKNOWN>"
 NOTHING = 0  # the id, and row of zeros, of both
 GATHER = schema.BuiltinOperator.GATHER
 LAST_DELIMITER = 0xFFFD
+LARGEST_KEY = 2**31 - 1
 SURROGATES = range(0xD800, 0xE000)
 IN_CLASS = "\\]^-["  # what a class of a regular expression has to escape
 
@@ -36,24 +38,38 @@ class WordsModel:
     """The tower's known words.
 
     Attributes:
-        codes: `(1 + w, d)` int8; row 0 is zeros.
-        scales: `(1 + w,)` float32, by which rows are multiplied.
+        codes: `(1 + w + p, d)` int8: zeros, the words' rows, the pairs' rows.
+        scales: `(1 + w + p,)` float32, by which rows are multiplied.
         ids: Row by spelling, in lower case.
+        pairs: `(p, 2)` int32 ids of the words of each pair.
         length: Ids of a query.
     """
 
     codes: np.ndarray
     scales: np.ndarray
     ids: Mapping[str, int]
+    pairs: np.ndarray
     length: int
 
     def write(self, g: Subgraph) -> tuple[int, int]:
         """Adds the model; returns its input, `[1, length]` int32, and its output, `[1, d]` float32 of norm 1."""
         ids = g.tensor("ids", (1, self.length), np.int32)
         row = g.reshape(ids, (self.length,))
+        if len(self.pairs):
+            row = g.concat([row, self._pair_rows(g, row)])
+        (count,) = g.shape(row)
         picked = g.dequantize(g.gather(g.constant(self.codes, "words", 1.0), row))
-        scaled = g.mul(picked, g.reshape(g.gather(self.scales, row), (self.length, 1)))
+        scaled = g.mul(picked, g.reshape(g.gather(self.scales, row), (count, 1)))
         return ids, g.l2_normalize(g.reshape(g.sum(scaled, axis=0), (1, self.codes.shape[1])))
+
+    def _pair_rows(self, g: Subgraph, words: int) -> int:
+        """The rows of the known pairs that neighbouring words make; 0 where they make none."""
+        first_pair = len(self.codes) - len(self.pairs)  # no word has this id, nor a larger one
+        before, one, base = g.shift(words, 1), np.array(1, np.int32), np.array(first_pair, np.int32)
+        both = g.mul(g.minimum(words, one), g.minimum(before, one))
+        table = HashTable(self.pairs[:, 0] * first_pair + self.pairs[:, 1])
+        found = table.look_up(g, g.add(g.mul(before, base), words), both)
+        return g.add(found, g.mul(g.minimum(found, one), np.array(first_pair - 1, np.int32)))
 
     def vocabulary(self) -> bytes:
         """The tokenizer's file: each spelling in lower case, capitalised and in capitals, composed and decomposed."""
@@ -86,16 +102,26 @@ def words_model(path: str) -> WordsModel:
     except ValueError as error:
         raise EncoderError(f"{path}: {spellings.FILE} is damaged ({error}); train the encoder again") from error
     codes, scales = _table(Source(path))
-    rows = sorted(set(words.values()))
-    if not rows or rows[0] < 1 or rows[-1] >= len(codes):
+    rows = sorted({row for spelling, row in words.items() if spellings.PAIR not in spelling})
+    if not rows or rows[0] < 1 or max(words.values()) >= len(codes):
         raise EncoderError(f"{path}: {spellings.FILE} names rows that the embedding table lacks; train the encoder again")
     new = {row: number for number, row in enumerate(rows, start=1)}
-    zeros = np.zeros((1, codes.shape[1]), np.int8)
-    picked = np.concatenate([zeros, codes[rows]])
+    ids = {word: new[row] for word, row in words.items() if spellings.PAIR not in word}
+    pairs, pair_rows = _pairs(words, ids)
+    kept = [*rows, *pair_rows]
     trained = manifest.decode(content[entries[manifest.FILE][0] : sum(entries[manifest.FILE])])
     length = trained.encoders.get("text", {}).get("max_units", TokenizerSize().max_units)
-    ids = {word: new[row] for word, row in words.items()}
-    return WordsModel(picked, np.concatenate([np.zeros(1, np.float32), scales[rows]]), ids, int(length))
+    picked = np.concatenate([np.zeros((1, codes.shape[1]), np.int8), codes[kept]])
+    return WordsModel(picked, np.concatenate([np.zeros(1, np.float32), scales[kept]]), ids, pairs, int(length))
+
+
+def _pairs(words: Mapping[str, int], ids: Mapping[str, int]) -> tuple[np.ndarray, list[int]]:
+    """The ids of each pair's words, and the pairs' rows; none where the ids are too many for a number of 31 bits to hold two."""
+    known = [(spelling.split(spellings.PAIR), row) for spelling, row in words.items() if spellings.PAIR in spelling]
+    of_ids = {(ids[first], ids[second]): row for (first, second), row in known if first in ids and second in ids}
+    if (max(ids.values()) + 1) ** 2 > LARGEST_KEY:
+        of_ids = {}
+    return np.array(list(of_ids), np.int32).reshape(-1, 2), list(of_ids.values())
 
 
 @cache

@@ -73,8 +73,8 @@ def write(model: Any, constants: dict[int, Constant], path: Path) -> int:
         if end > MAX_BYTES:
             total = sum(c.nbytes for c in constants.values())
             raise BuildError(
-                f"{path}: the constants take {total / 1e9:.2f} GB, but a TFLite file ends at 2.15 GB: use fewer dimensions or split "
-                "the items over several files"
+                f"{path}: the constants take {total / 1e9:.2f} GB, but a TFLite file ends at 2.15 GB: use fewer dimensions, 4 bits "
+                "(--bits 4), or several files that are searched as one (TextSearcher.create_from_files)"
             )
         tables[field : field + 4] = np.uint32(length_at - field).tobytes()
     with open(path, "wb") as file:

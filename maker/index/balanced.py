@@ -3,8 +3,10 @@
 A graph has static shapes. With leaves of many sizes it has to look up which blocks belong to the leaves it picked, and those look-ups cost
 more than the rows that are scored. Leaves of one size need none: the number of a leaf is the number of its block.
 
-Sizes are kept by a price a leaf: a leaf that too many want becomes dearer until the demand fits (the auction view of the assignment
-problem; Bertsekas, Annals of Operations Research 14, 1988). Few rows are then left over, and go to the best leaf with room.
+Many leaves are cut in two levels. Groups of leaves may differ in size, for only their table has to be padded; leaves may not. Sizes are
+kept by a price a centre: a centre that too many want becomes dearer until the demand fits (the auction view of the assignment problem;
+Bertsekas, Annals of Operations Research 14, 1988). Rows that are left over go to the best centre with room, and rows are then swapped
+between leaves while that brings both nearer: without it the last rows of a cluster lie scattered over leaves that no query for them picks.
 """
 
 from __future__ import annotations
@@ -17,10 +19,12 @@ import numpy as np
 from maker.progress import progress
 
 TWO_LEVELS_FROM = 1024  # leaves
+LARGEST_GROUP = 1.35  # in groups of the mean size
 BLOCK = 8192  # embeddings per matrix product
-SAMPLE_PER_CENTRE = 128
+SAMPLE_PER_CENTRE = 256
 LLOYD_ITERATIONS, ROUNDS, PRICE_STEPS = 8, 3, 60
 CHOICES = 8  # centres that a row left over is offered
+SWAP_ROUNDS, SWAPS, SMALLEST_GAIN = 3, 60, 1e-6
 
 
 @dataclass(frozen=True)
@@ -31,13 +35,13 @@ class Partition:
         order: `(n,)` int32: the item in each row, leaf by leaf.
         rows: Rows a leaf.
         centroids: `(leaves, d)` float32: the mean of each.
-        groups: Leaves come in that many groups of one size; 1 where there is only one level.
+        groups: `(groups,)` int: how many leaves follow each other in each group; one group where there is only one level.
     """
 
     order: np.ndarray
     rows: int
     centroids: np.ndarray
-    groups: int
+    groups: np.ndarray
 
 
 def partition(embeddings: np.ndarray, leaves: int, seed: int) -> Partition:
@@ -49,60 +53,75 @@ def partition(embeddings: np.ndarray, leaves: int, seed: int) -> Partition:
         seed: Of samples and initial centres.
     """
     items = len(embeddings)
-    groups, in_group, rows = leaf_shape(items, leaves)
+    leaves, rows = leaf_shape(items, leaves)
     rng = np.random.default_rng(seed)
-    capacity = np.full(groups, in_group * rows)
-    capacity[-1] -= capacity.sum() - items
-    parts = [np.arange(items, dtype=np.int32)] if groups == 1 else _cut(embeddings, np.arange(items, dtype=np.int32), capacity, rng)
+    parts = [np.arange(items, dtype=np.int32)]
+    if leaves >= TWO_LEVELS_FROM:
+        parts = _groups(embeddings, leaves, rows, rng)
     order, centroids = [], []
     for part in progress(parts, "partition", quiet=items < 50 * BLOCK):
-        sizes = np.full(in_group, rows)
+        sizes = np.full(-(-len(part) // rows), rows)
         sizes[-1] -= sizes.sum() - len(part)
-        for leaf in _cut(embeddings, part, sizes, rng):
-            order.append(leaf)
-            centroids.append(np.asarray(embeddings[leaf], np.float32).mean(0))
-    return Partition(np.concatenate(order), rows, np.stack(centroids), groups)
+        members = np.asarray(embeddings[part], np.float32)
+        market = _centres(members, np.arange(len(part)), sizes, rng)
+        owner, means = _refined(members, _fill(_choices(members, np.arange(len(part)), market), members, market, sizes), sizes)
+        order.append(part[np.argsort(owner, kind="stable")])
+        centroids.append(means)
+    return Partition(np.concatenate(order), rows, np.concatenate(centroids), np.array([-(-len(part) // rows) for part in parts]))
 
 
-def leaf_shape(items: int, leaves: int) -> tuple[int, int, int]:
-    """Groups, leaves a group and rows a leaf for about that many leaves.
-
-    Their product is at least `items`, and larger by as few rows as can be found near what is asked, always fewer than a leaf has: these
-    rows are padding in the last leaf.
-    """
+def leaf_shape(items: int, leaves: int) -> tuple[int, int]:
+    """Leaves and rows a leaf, for about that many leaves and with few rows of padding in the last one."""
     near = items / leaves
     rows = np.arange(max(1, math.floor(0.9 * near)), math.ceil(1.1 * near) + 1)
-    if leaves >= TWO_LEVELS_FROM:
-        groups = np.arange(int(1.8 * math.sqrt(leaves)), int(2.2 * math.sqrt(leaves)) + 1)
-        g, b = (a.reshape(-1) for a in np.meshgrid(groups, rows))
-        in_group = -(-items // (g * b))
-        waste = g * in_group * b - items
-        best = np.lexsort((np.abs(g * in_group - leaves), waste, waste >= b))[0]
-        if waste[best] < b[best]:
-            return int(g[best]), int(in_group[best]), int(b[best])
     counts = -(-items // rows)
     best = np.lexsort((np.abs(counts - leaves), counts * rows - items))[0]
-    return 1, int(counts[best]), int(rows[best])
+    return int(counts[best]), int(rows[best])
 
 
-def _cut(embeddings: np.ndarray, items: np.ndarray, sizes: np.ndarray, rng: np.random.Generator) -> list[np.ndarray]:
-    """Splits `items` into parts of exactly these sizes, near ones together; each part ascends."""
-    if len(sizes) == 1:
-        return [items]
-    fit = min(len(items), SAMPLE_PER_CENTRE * len(sizes))
+def _groups(embeddings: np.ndarray, leaves: int, rows: int, rng: np.random.Generator) -> list[np.ndarray]:
+    """Groups of whole leaves, about twice the square root of their number."""
+    items = np.arange(len(embeddings), dtype=np.int32)
+    count = round(2 * math.sqrt(leaves))
+    most = math.ceil(LARGEST_GROUP * leaves / count)
+    market = _centres(embeddings, items, np.full(count, most * rows), rng)
+    choices = _choices(embeddings, items, market)
+    wanted = np.bincount(choices.centres[:, 0], minlength=count) / rows
+    whole = np.minimum(np.floor(wanted), most)
+    left = leaves - int(whole.sum())
+    while left > 0:  # to those that miss most, one each in a round
+        open_ = np.flatnonzero(whole < most)
+        more = open_[np.argsort(-(wanted - whole)[open_], kind="stable")][:left]
+        whole[more] += 1
+        left -= len(more)
+    sizes = whole.astype(np.int64) * rows
+    last = int(np.flatnonzero(sizes)[-1])
+    sizes[last] -= leaves * rows - len(items)
+    owner = _fill(choices, embeddings, market, sizes)
+    ends = np.cumsum(sizes)[:-1]
+    return [part.astype(np.int32) for part in np.split(np.argsort(owner, kind="stable"), ends) if len(part)]
+
+
+@dataclass(frozen=True)
+class _Choices:
+    """The centres that rows like best: `(n, c)` int32, and how much, less their prices, `(n, c)` float32, descending."""
+
+    centres: np.ndarray
+    values: np.ndarray
+
+
+def _centres(embeddings: np.ndarray, items: np.ndarray, room: np.ndarray, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+    """Centres, and prices at which none is wanted by many more rows than it has room for."""
+    fit = min(len(items), SAMPLE_PER_CENTRE * len(room))
     chosen = np.sort(rng.choice(len(items), fit, replace=False)) if fit < len(items) else slice(None)
     sample = np.asarray(embeddings[items[chosen]], np.float32)
-    centres = _lloyd(sample, len(sizes), rng)
-    share = sizes * (len(sample) / len(items))
-    prices = np.zeros(len(sizes), np.float32)
+    centres = _lloyd(sample, len(room), rng)
+    share = room * (len(sample) / len(items))
     for _ in range(ROUNDS):
         scores = _scores(sample, centres)
         prices = _prices(scores, share)
         centres = _means(sample, (scores - prices).argmax(1), centres)
-    prices = _prices(_scores(sample, centres), share)
-    owner = _fill(embeddings, items, centres, prices, sizes)
-    by_owner = np.argsort(owner, kind="stable")
-    return [part.astype(np.int32) for part in np.split(items[by_owner], np.cumsum(sizes)[:-1])]
+    return centres, _prices(_scores(sample, centres), share)
 
 
 def _scores(rows: np.ndarray, centres: np.ndarray) -> np.ndarray:
@@ -132,51 +151,96 @@ def _means(sample: np.ndarray, owner: np.ndarray, centres: np.ndarray) -> np.nda
     return means
 
 
-def _prices(scores: np.ndarray, share: np.ndarray) -> np.ndarray:
-    """What each centre has to cost so that about `share` rows choose it."""
+def _prices(scores: np.ndarray, room: np.ndarray) -> np.ndarray:
+    """What each centre has to cost so that no more than about `room` rows choose it."""
     prices = np.zeros(scores.shape[1], np.float32)
     step = np.float32(0.3 * (scores.max(1) - np.median(scores, axis=1)).std() + 1e-6)
     best, least = prices, np.inf
     for turn in range(PRICE_STEPS):
-        demand = np.bincount((scores - prices).argmax(1), minlength=len(share))
-        excess = np.maximum(demand - share, 0).sum()
+        demand = np.bincount((scores - prices).argmax(1), minlength=len(room))
+        excess = np.maximum(demand - room, 0).sum()
         if excess < least:
             best, least = prices.copy(), excess
         if excess <= 0.01 * len(scores):
             break
-        prices += step * np.clip(demand / np.maximum(share, 1e-9) - 1, -1, 1).astype(np.float32)
+        prices += step * np.clip(demand / np.maximum(room, 1e-9) - 1, -1, 1).astype(np.float32)
+        if room.sum() > 1.1 * len(scores):  # there is more room than rows, so that nothing need be filled
+            np.maximum(prices, 0, out=prices)
         if turn % 10 == 9:
             step *= np.float32(0.7)
     return best
 
 
-def _fill(embeddings: np.ndarray, items: np.ndarray, centres: np.ndarray, prices: np.ndarray, sizes: np.ndarray) -> np.ndarray:
-    """The centre of each item, `sizes` of them each: those that would lose most elsewhere stay, the others move on."""
-    offered = min(CHOICES, len(sizes))
-    choices = np.empty((len(items), offered), np.int32)
-    values = np.empty((len(items), offered), np.float32)
+def _choices(embeddings: np.ndarray, items: np.ndarray, market: tuple[np.ndarray, np.ndarray]) -> _Choices:
+    centres, prices = market
+    offered = min(CHOICES, len(centres))
+    choices = _Choices(np.empty((len(items), offered), np.int32), np.empty((len(items), offered), np.float32))
     for start in range(0, len(items), BLOCK):
         part = slice(start, start + BLOCK)
         scores = _scores(np.asarray(embeddings[items[part]], np.float32), centres) - prices
         top = np.argpartition(-scores, offered - 1, axis=1)[:, :offered]
         found = np.take_along_axis(scores, top, 1)
         ranked = np.argsort(-found, axis=1, kind="stable")
-        choices[part], values[part] = np.take_along_axis(top, ranked, 1), np.take_along_axis(found, ranked, 1)
-    owner = np.full(len(items), -1, np.int32)
+        choices.centres[part], choices.values[part] = np.take_along_axis(top, ranked, 1), np.take_along_axis(found, ranked, 1)
+    return choices
+
+
+def _fill(choices: _Choices, embeddings: np.ndarray, market: tuple[np.ndarray, np.ndarray], sizes: np.ndarray) -> np.ndarray:
+    """`(n,)` owners, each of exactly its size: rows that would lose most elsewhere stay, the others move on to their next choice."""
+    owner = np.full(len(choices.centres), -1, np.int32)
     room = sizes.copy()
+    offered = choices.centres.shape[1]
     for turn in range(offered):
         waiting = np.flatnonzero(owner < 0)
-        wanted = choices[waiting, turn]
-        regret = values[waiting, turn] - values[waiting, min(turn + 1, offered - 1)]
+        wanted = choices.centres[waiting, turn]
+        regret = choices.values[waiting, turn] - choices.values[waiting, min(turn + 1, offered - 1)]
         ranked = np.lexsort((-regret, wanted))
         ordered = wanted[ranked]
         place = np.arange(len(ordered)) - np.searchsorted(ordered, ordered)
         taken = ranked[place < room[ordered]]
         owner[waiting[taken]] = wanted[taken]
         room -= np.bincount(wanted[taken], minlength=len(room))
+    centres, prices = market
     for item in np.flatnonzero(owner < 0):  # few: all of their choices were full
         free = np.flatnonzero(room)
-        scores = _scores(np.asarray(embeddings[items[item]], np.float32)[None], centres[free])
-        owner[item] = free[scores.argmax()]
+        owner[item] = free[(_scores(np.asarray(embeddings[item : item + 1], np.float32), centres[free])[0] - prices[free]).argmax()]
         room[owner[item]] -= 1
     return owner
+
+
+def _refined(rows: np.ndarray, owner: np.ndarray, sizes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Swaps rows between leaves as long as both leaves together gain, with the leaves' means taken anew in between.
+
+    Args:
+        rows: `(n, d)` float32.
+        owner: `(n,)` the leaf of each.
+        sizes: Rows of each leaf.
+
+    Returns:
+        The leaf of each row, and the leaves' means.
+    """
+    centres = np.zeros((len(sizes), rows.shape[1]), np.float32)
+    starts = np.cumsum(sizes) - sizes
+    for _ in range(SWAP_ROUNDS):
+        centres = _means(rows, owner, centres)
+        scores = _scores(rows, centres)
+        for _ in range(SWAPS):
+            by_leaf = np.argsort(owner, kind="stable")
+            gains = (scores - scores[np.arange(len(rows)), owner][:, None])[by_leaf]
+            best = np.maximum.reduceat(gains, starts, axis=0)  # of moving a row from the first leaf to the second
+            together = best + best.T
+            np.fill_diagonal(together, 0)
+            partner = together.argmax(1)
+            value = together[np.arange(len(sizes)), partner]
+            # Pairs that choose each other do not meet another swap.
+            mutual = (partner[partner] == np.arange(len(sizes))) & (np.arange(len(sizes)) < partner)
+            first = np.flatnonzero(mutual & (value > SMALLEST_GAIN))
+            if not len(first):
+                break
+            for a in first:
+                b = partner[a]
+                here, there = by_leaf[starts[a] : starts[a] + sizes[a]], by_leaf[starts[b] : starts[b] + sizes[b]]
+                i = here[gains[starts[a] : starts[a] + sizes[a], b].argmax()]
+                j = there[gains[starts[b] : starts[b] + sizes[b], a].argmax()]
+                owner[i], owner[j] = b, a
+    return owner, _means(rows, owner, centres)

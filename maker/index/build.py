@@ -33,7 +33,8 @@ class Index:
         order: `(n,)` int32: the item in each row.
         block: Rows a leaf, or a block where everything is scanned; rows behind the last item are padding.
         leaves: What scores leaves; None where everything is scanned.
-        groups: What scores groups of leaves, `leaves / groups` following leaves each; None where all leaves are scored.
+        groups: What scores groups of leaves; None where all leaves are scored.
+        group_of: `(leaves,)` int32: the group of each leaf, ascending; None without groups.
         searched: Groups whose leaves are scored.
         budget: Leaves or blocks scanned.
         scorer: `int8`, `int4`, `product` or `float32`.
@@ -46,6 +47,7 @@ class Index:
     block: int
     leaves: Router | None = None
     groups: Router | None = None
+    group_of: np.ndarray | None = None
     searched: int = 1
     budget: int
     scorer: str
@@ -84,11 +86,11 @@ class Index:
     def with_budget(self, budget: int) -> Index:
         """The same index with that many leaves to scan; groups are added where those searched have not as many."""
         budget = min(self.blocks, max(1, budget))
-        if self.groups is None:
+        if self.groups is None or self.group_of is None:
             return replace(self, budget=budget)
-        count = len(self.groups.vectors)
-        least = -(-budget * count // self.blocks)
-        return replace(self, budget=budget, searched=min(count, max(self.searched, least)))
+        # Even the smallest groups have to have as many leaves together.
+        smallest = np.cumsum(np.sort(np.bincount(self.group_of)))
+        return replace(self, budget=budget, searched=max(self.searched, 1 + int(np.searchsorted(smallest, budget))))
 
     def describe(self) -> dict[str, object]:
         """What the manifest says of it."""
@@ -186,18 +188,20 @@ def build_index(embeddings: np.ndarray, options: ScaNNOptions, seed: int = 0, bi
     if options.tree is None:
         return index.with_share(1.0)
     cut = partition(embeddings, options.tree.num_leaves, seed)
-    groups = None
+    groups = group_of = None
     searched = 1
-    if cut.groups > 1:
-        means = cut.centroids.reshape(cut.groups, -1, cut.centroids.shape[1]).mean(1)
-        groups = centroid_router(means, options.distance_measure)
-        searched = math.ceil(GROUPS_SEARCHED * cut.groups)
+    if len(cut.groups) > 1:
+        group_of = np.repeat(np.arange(len(cut.groups), dtype=np.int32), cut.groups)
+        sums = np.add.reduceat(cut.centroids, np.cumsum(cut.groups) - cut.groups, axis=0)
+        groups = centroid_router(sums / cut.groups[:, None].astype(np.float32), options.distance_measure)
+        searched = math.ceil(GROUPS_SEARCHED * len(cut.groups))
     index = replace(
         index,
         order=cut.order,
         block=cut.rows,
         leaves=centroid_router(cut.centroids, options.distance_measure),
         groups=groups,
+        group_of=group_of,
         searched=searched,
     )
     return index.with_share(options.tree.num_leaves_to_search / options.tree.num_leaves)
@@ -216,6 +220,6 @@ def with_routing(index: Index, queries: np.ndarray, truth: np.ndarray, seed: int
     targets = index.leaf_of[truth]
     leaves = learn_router(index.leaves, queries, targets, seed)
     groups = index.groups
-    if groups is not None:
-        groups = learn_router(groups, queries, targets // (index.blocks // len(groups.vectors)), seed)
+    if groups is not None and index.group_of is not None:
+        groups = learn_router(groups, queries, index.group_of[targets], seed)
     return replace(index, leaves=leaves, groups=groups)

@@ -45,9 +45,9 @@ def leaf_places(index: Index, queries: np.ndarray, truth: np.ndarray) -> np.ndar
     leaf_of, places = index.leaf_of, np.empty(truth.shape, np.int64)
     for i, query in enumerate(queries):
         scores = index.leaves.scores(query[None])[0]
-        if index.groups is not None:
+        if index.groups is not None and index.group_of is not None:
             skipped = np.argsort(-index.groups.scores(query[None])[0], kind="stable")[index.searched :]
-            scores.reshape(len(index.groups.vectors), -1)[skipped] = -np.inf
+            scores[np.isin(index.group_of, skipped)] = -np.inf
         place = np.empty(index.blocks, np.int64)
         place[np.argsort(-scores, kind="stable")] = np.arange(index.blocks)
         place[np.isinf(scores)] = index.blocks
@@ -95,11 +95,11 @@ def rows_recall(coder: RowCoder, queries: np.ndarray, truth: np.ndarray) -> floa
 
 def _with_groups(index: Index, queries: np.ndarray, truth: np.ndarray, target: float) -> Index:
     """Twice as many groups until those not searched cost little of the recall."""
-    if index.groups is None:
+    if index.groups is None or index.group_of is None:
         return index
-    count, per_group = len(index.groups.vectors), index.blocks // len(index.groups.vectors)
+    count = len(index.groups.vectors)
     ranks = np.argsort(np.argsort(-index.groups.scores(queries), axis=1, kind="stable"), axis=1)
-    places = np.take_along_axis(ranks, index.leaf_of[truth] // per_group, 1)
+    places = np.take_along_axis(ranks, index.group_of[index.leaf_of[truth]], 1)
     searched = index.searched
     while searched < count and (places >= searched).mean() > GROUPS_MISS * (1 - target):
         searched = min(count, 2 * searched)

@@ -12,7 +12,7 @@ from maker.data.items import read_metadata
 from maker.data.rejects import Rejects
 from maker.embedding.features import image_features
 from maker.embedding.texts import embed_texts
-from maker.encoders.embedder import open_embedder
+from maker.encoders.embedder import SENTENCES, open_embedder
 from maker.errors import DataError, EncoderError
 from maker.files import atomic, refuse_overwrite
 
@@ -42,7 +42,8 @@ def embed(embedder: Path, kind: str, source: Path, output: Path, *, work_dir: Pa
     for path in (output, names_path) if output.suffix == ".npy" else (output,):
         refuse_overwrite(path, overwrite)
     towers = open_embedder(embedder)
-    if kind not in towers or towers[kind].signature is None:
+    kinds = SENTENCES if kind == "text" else (kind,)
+    if not any(name in towers and towers[name].signature for name in kinds):
         raise EncoderError(f"{embedder}: has no embed_{kind}; expected a file of `maker build` or its work folder's encoder")
     work, rejects = work_dir or output.with_suffix(".work"), Rejects()
     if kind == "image":

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from maker.training.safety_net import described
 from task.format.manifest import Manifest
 
 LABEL = 19  # columns
@@ -28,6 +29,17 @@ def _recalls(figures: dict[str, Any]) -> str:
     return "  ".join(f"{name} {figures[name]:.1f} %" for name in ("R@1", "R@5", "R@10"))
 
 
+def training_lines(manifest: Manifest, curves: Path, events: Path) -> list[str]:
+    """What is said of the training of a searcher's encoder."""
+    history = manifest.training["history"]
+    best = max(history, key=lambda entry: entry.get("R@10", 0.0))
+    found = f", R@10 {best['R@10']:.1f} % at its best, epoch {best['epoch']}" if "R@10" in best else ""
+    lines = [line("training", f"{len(history)} epochs{found}; curves {curves}, tensorboard --logdir {events}")]
+    if "safety_net" in manifest.training:
+        lines.append(line("safety net", described(manifest.training["safety_net"])))
+    return lines
+
+
 def file_lines(manifest: Manifest, output: Path) -> list[str]:
     """What is said of any searcher that was written."""
     lines = []
@@ -44,10 +56,15 @@ def file_lines(manifest: Manifest, output: Path) -> list[str]:
     index = manifest.index
     scanned = "all of them" if index["kind"] == "exact" else f"{100 * index['share_scanned']:.1f} % of them, in {index['leaves']} leaves"
     lines.append(line("index", f"{name} {quality[name]:.3f} against exact float search ({quality['how']}); a query scans {scanned}"))
+    if "search_text" in manifest.relevance:
+        at = manifest.relevance["search_text"]["measured"]["at_cut"]
+        absent = f"; of queries about absent things {100 * at['absent_answered']:.0f} % find something" if "absent_answered" in at else ""
+        kept = f"keeps {100 * at['recall_kept']:.0f} % of relevant and {100 * at['wrong_kept']:.0f} % of other results"
+        lines.append(line("relevance", f"from {at['cut']:.2f} on (--min-relevance auto): {kept}{absent}"))
     lines.append(line("file", f"{output}  {output.stat().st_size / 1e6:.2f} MB, {manifest.items} items of {manifest.dimension} dimensions"))
     lines.append(line("latency", f"search_embedding p50 {quality['p50_ms']} ms, p99 {quality['p99_ms']} ms (bare signature, 1 thread)"))
-    if "search_text" in manifest.report:
-        text = manifest.report["search_text"]
-        lines.append(line("", f"search_text p50 {text['p50_ms']} ms, p99 {text['p99_ms']} ms (bare signature, 1 thread)"))
+    for signature in [name for name in ("search_text", "search_tokens") if name in manifest.report]:
+        text = manifest.report[signature]
+        lines.append(line("", f"{signature} p50 {text['p50_ms']} ms, p99 {text['p99_ms']} ms (bare signature, 1 thread)"))
     lines.append(line("golden queries", f"{len(manifest.golden)} asked again through task, all answers as written"))
     return lines

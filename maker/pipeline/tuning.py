@@ -19,7 +19,7 @@ from maker.index.tune import rows_recall, tuned
 from maker.pipeline.index_curve import measure_curve
 from maker.progress import say
 
-MOST_PRODUCTS = 3e11  # multiplications and additions for routing queries' true neighbours
+MOST_PRODUCTS = 1.6e11  # multiplications and additions for routing queries' true neighbours
 LEAST_ROUTING = 5000  # fewer queries than that teach little
 MOST_COMPARED = 200_000  # items up to which other kinds of rows are tried for the report
 SPREAD = (1 / 8, 1 / 4, 1 / 2, 1, 2, 4)  # budgets of the curve, in chosen ones

@@ -14,11 +14,11 @@ from maker.data.rejects import Rejects
 from maker.errors import BuildError, DataError
 from maker.files import atomic
 from maker.preview import thumbnails, vendor
-from maker.preview.rows import locate_rows
 from maker.progress import say
 from task.core import BaseOptions
 from task.core.model_file import ModelFile
 from task.format import item_table, manifest
+from task.format.stored_rows import locate_rows
 from task.search import GraphEngine
 
 WEB = Path(__file__).parent / "web"
@@ -121,7 +121,7 @@ def _write_files(searcher: Path, output: Path, made: thumbnails.Thumbnails) -> N
     for name in SHELL:
         _copy(WEB / name, output / name)
     for name in (*vendor.FILES.values(), "NOTICE.txt"):
-        _copy(vendor.FOLDER / name, output / "vendor" / "litert" / name)
+        vendor.copy(name, output / "vendor" / "litert" / name)
     # GitHub Pages drops what it takes for Jekyll's, such as names with an underscore in front.
     (output / ".nojekyll").touch()
     _write(output / SITE, json.dumps(_describe(searcher, made), indent=2) + "\n")
@@ -132,7 +132,7 @@ def _write_files(searcher: Path, output: Path, made: thumbnails.Thumbnails) -> N
 def _describe(searcher: Path, made: thumbnails.Thumbnails) -> dict[str, Any]:
     """What the page has to know besides what the searcher says itself."""
     with open(searcher, "rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
-        rows = locate_rows(content[:])
+        rows = locate_rows(content)
     return {
         "format": FORMAT,
         "format_version": VERSION,

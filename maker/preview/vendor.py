@@ -5,6 +5,7 @@ The versions and their digests are those of `package-lock.json`; npm refuses any
 
 from __future__ import annotations
 
+import gzip
 import shutil
 import subprocess
 import sys
@@ -12,6 +13,7 @@ import tempfile
 from pathlib import Path
 
 from maker.errors import BuildError
+from maker.files import atomic
 
 HERE = Path(__file__).parent
 FOLDER = HERE / "web" / "vendor" / "litert"
@@ -36,7 +38,19 @@ Taken from the npm packages; index.js is changed in one place, which its first l
 
 def missing_files() -> list[str]:
     """The files of LiteRT.js that the page needs and this installation lacks."""
-    return [name for name in FILES.values() if not (FOLDER / name).is_file()]
+    return [name for name in FILES.values() if not held(name).is_file()]
+
+
+def held(name: str) -> Path:
+    """Where this installation holds a file of the site: wasm is packed, of 19 MB it makes 6."""
+    return FOLDER / (f"{name}.gz" if name.endswith(".wasm") else name)
+
+
+def copy(name: str, target: Path) -> None:
+    """Writes a file of LiteRT.js into a site."""
+    unpack = gzip.open if held(name).suffix == ".gz" else open
+    with atomic(target) as temporary, unpack(held(name), "rb") as source, open(temporary, "wb") as copied:
+        shutil.copyfileobj(source, copied)
 
 
 def install() -> Path:
@@ -67,7 +81,8 @@ def install() -> Path:
 def _copy(packages: Path) -> None:
     FOLDER.mkdir(parents=True, exist_ok=True)
     for source, name in FILES.items():
-        shutil.copyfile(packages / source, FOLDER / name)
+        content = (packages / source).read_bytes()
+        held(name).write_bytes(gzip.compress(content, mtime=0) if held(name).suffix == ".gz" else content)
     # The source maps are not shipped, and a browser would look for them.
     for name in ("index.js", "wasm-utils.js"):
         lines = (FOLDER / name).read_text(encoding="utf-8").splitlines(keepends=True)

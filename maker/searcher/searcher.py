@@ -143,7 +143,7 @@ class Searcher:
             compression: Snappy, of an on-device ScaNN index; a graph searcher is mapped, not unpacked.
             k: Neighbours that a query of a `TFLITE` file returns at most.
             query: For `TASK_LIBRARY` and an embedder that takes both: `text`, which is taken where None, or `image`. Of a `words` tower
-                only known words are exported, neither pairs nor trigrams of unknown words.
+                only known words and their pairs are exported, not the trigrams of unknown words.
             measure: Called with a `TFLITE` file before it is finished; what it returns goes into the manifest's report.
 
         Raises:

@@ -23,12 +23,12 @@ class Start:
     """Initial values.
 
     Attributes:
-        table: `(rows, d)` float32.
+        table: `(rows, d)` float32; None for a head alone.
         weights: `(features, d)` float32, for layer-normalised features.
         bias: `(d,)` float32.
     """
 
-    table: np.ndarray
+    table: np.ndarray | None
     weights: np.ndarray
     bias: np.ndarray
 
@@ -46,8 +46,7 @@ def linear_start(features: np.ndarray, rows: np.ndarray, images: np.ndarray, kno
     """
     mean = features.mean(0)
     centred = features - mean
-    variance, directions = np.linalg.eigh((centred.T @ centred / len(centred)).astype(np.float64))
-    whitening = (directions / np.sqrt(np.maximum(variance, 0) + RIDGE * variance.mean() + 1e-12)).astype(np.float32)
+    whitening = _whitening(centred)
     codes = centred @ whitening
     captions, places = np.nonzero(rows)
     words, seen_in = rows[captions, places], images[captions]
@@ -70,3 +69,34 @@ def linear_start(features: np.ndarray, rows: np.ndarray, images: np.ndarray, kno
     table = means @ basis
     table *= SPREAD / max(float(table[counts[:, 0] > 0].std()), 1e-9)
     return Start(table.astype(np.float32), weights.astype(np.float32), (-mean @ weights).astype(np.float32))
+
+
+def paired_starts(images: np.ndarray, texts: np.ndarray, dimension: int) -> tuple[Start, Start]:
+    """Solves for the heads of two frozen towers: canonical correlation analysis with a ridge (Hotelling, 1936; Vinod, 1976).
+
+    Args:
+        images: `(n, f)` float32 layer-normalised features, a row a caption.
+        texts: `(n, g)` float32 layer-normalised features of the captions.
+        dimension: Of the shared space.
+
+    Returns:
+        The starts of the image's and of the text's head.
+    """
+    sides = [(features, features - features.mean(0)) for features in (images, texts)]
+    whitenings = [_whitening(centred) for _, centred in sides]
+    codes = [centred @ whitening for (_, centred), whitening in zip(sides, whitenings, strict=True)]
+    left, strength, right = np.linalg.svd((codes[0].T @ codes[1] / len(images)).astype(np.float64), full_matrices=False)
+    count = min(dimension, len(strength))
+    scale = (strength[:count] / max(strength[0], 1e-12)) ** SINGULAR_POWER
+    starts = []
+    for (features, centred), whitening, axes in zip(sides, whitenings, (left[:, :count], right[:count].T), strict=True):
+        weights = whitening @ np.pad((axes * scale).astype(np.float32), ((0, 0), (0, dimension - count)))
+        weights /= max(float((centred @ weights).std()), 1e-9)
+        starts.append(Start(None, weights, (-features.mean(0) @ weights).astype(np.float32)))
+    return starts[0], starts[1]
+
+
+def _whitening(centred: np.ndarray) -> np.ndarray:
+    """`(f, f)` float32: what makes features uncorrelated, with a ridge."""
+    variance, directions = np.linalg.eigh((centred.T @ centred / len(centred)).astype(np.float64))
+    return (directions / np.sqrt(np.maximum(variance, 0) + RIDGE * variance.mean() + 1e-12)).astype(np.float32)

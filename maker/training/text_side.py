@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import tensorflow as tf
 
-from maker.encoders.words import WordsTower
+from maker.encoders.words import MANY, WordsTower
 from maker.training.initialise import SPREAD
 from maker.training.vocabulary import Rows, Vocabulary
 
@@ -14,9 +14,11 @@ BLOCK = 1024
 
 
 class TextSide:
-    """Averaged rows of an embedding table, each row with a learnt positive weight."""
+    """Averaged rows of an embedding table, each row with a learnt positive weight; with attention, in the light of the sentence."""
 
-    def __init__(self, vocabulary: Vocabulary, dimension: int, dropout: float, seed: int, table: np.ndarray | None = None) -> None:
+    def __init__(
+        self, vocabulary: Vocabulary, dimension: int, dropout: float, seed: int, table: np.ndarray | None = None, pooling: str = "average"
+    ) -> None:
         self._vocabulary = vocabulary
         self._dropout = dropout
         if table is None:
@@ -26,12 +28,24 @@ class TextSide:
         self.log_weights = tf.Variable(np.zeros(len(table), np.float32), name="log_weights")
         self.variables = [self.table, self.log_weights]
         self.decayed = [self.table]
+        self._attention: tf.Variable | None = None
+        if pooling == "attention":
+            self._attention = tf.Variable(np.zeros((dimension, dimension), np.float32), name="attention")
+            self.variables.append(self._attention)
+            self.decayed.append(self._attention)
 
     def forward(self, rows: tf.Tensor, weights: tf.Tensor, seed: tf.Tensor | None = None) -> tf.Tensor:
         """`[n, d]` embeddings of norm 1 of `[n, t]` rows and weights; with a `[2]` int32 seed, with dropout as in training."""
         weighted = weights * tf.exp(tf.gather(self.log_weights, rows))
         weighted /= tf.maximum(tf.reduce_sum(weighted, 1, keepdims=True), TINY)
-        pooled = tf.squeeze(tf.matmul(weighted[:, None, :], tf.gather(self.table, rows)), 1)
+        vectors = tf.gather(self.table, rows)
+        pooled = tf.squeeze(tf.matmul(weighted[:, None, :], vectors), 1)
+        if self._attention is not None:
+            query = tf.math.l2_normalize(pooled, 1) @ self._attention
+            own = tf.exp(tf.gather(self.log_weights, rows))
+            scores = tf.squeeze(tf.matmul(vectors, query[:, :, None]), 2) * own
+            share = tf.nn.softmax(tf.where(weights > 0, scores, -MANY))
+            pooled = tf.squeeze(tf.matmul((weighted * share)[:, None, :], vectors), 1)
         if seed is not None and self._dropout:
             pooled = tf.nn.experimental.stateless_dropout(pooled, self._dropout, seed)
         return tf.math.l2_normalize(pooled, 1)
@@ -47,4 +61,5 @@ class TextSide:
     def tower(self) -> WordsTower:
         """The tower to export."""
         vocabulary = self._vocabulary
-        return WordsTower(vocabulary.hashes, self.table.numpy() * np.exp(self.log_weights.numpy())[:, None], vocabulary.size)
+        table = self.table.numpy() * np.exp(self.log_weights.numpy())[:, None]
+        return WordsTower(vocabulary.hashes, table, vocabulary.size, None if self._attention is None else self._attention.numpy())

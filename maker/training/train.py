@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
-from pathlib import Path
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -15,14 +15,21 @@ from maker.data.splits import Splits
 from maker.encoders.embedder import Tower
 from maker.encoders.image import ImageEncoder
 from maker.encoders.spellings import spellings
+from maker.encoders.token_tower import TokenEncoder
 from maker.encoders.tokenize import tokenize
 from maker.encoders.tokenizer import TokenizerSize
 from maker.encoders.words import WordsTower
+from maker.errors import TrainingError
 from maker.progress import say
-from maker.training.image_side import FrozenFeatures, ScratchCnn, layer_normalise
-from maker.training.initialise import Start, linear_start
-from maker.training.loop import Side, fit
+from maker.training.fine_tuning import Backbone, fine_tune, frozen_phase
+from maker.training.frozen_text import AnyTextSide, FrozenText, TextFeatures
+from maker.training.head import Head, layer_normalise
+from maker.training.image_side import FrozenFeatures, ScratchCnn
+from maker.training.initialise import Start, linear_start, paired_starts
+from maker.training.loop import Run, Side, fit
+from maker.training.losses import Loss
 from maker.training.options import TrainingOptions
+from maker.training.precision import policy
 from maker.training.text_side import TextSide
 from maker.training.vocabulary import CaptionRows, Vocabulary, build_vocabulary
 
@@ -36,56 +43,121 @@ class Trained:
         image: The image tower.
         history: An entry an epoch.
         described: Options and vocabulary, for the manifest.
-        words: Row of the text tower's table by spelling.
+        words: Row of the text tower's table by spelling; None where it has no such table.
     """
 
-    text: WordsTower
+    text: WordsTower | TokenEncoder
     image: ImageEncoder
     history: list[dict[str, Any]]
     described: dict[str, Any]
-    words: dict[str, int]
+    words: dict[str, int] | None
 
 
 def train_frozen(
-    splits: Splits, rows: dict[str, int], features: np.ndarray, backbone: Tower, options: TrainingOptions, checkpoint: Path | None = None
+    splits: Splits,
+    rows: dict[str, int],
+    features: np.ndarray,
+    tower: Tower,
+    options: TrainingOptions,
+    run: Run | None = None,
+    backbone: Backbone | None = None,
+    texts: TextFeatures | None = None,
+    mirrored: np.ndarray | None = None,
 ) -> Trained:
-    """Trains a text tower and a head over frozen features.
+    """Trains a text tower and a head over frozen features, and from the epoch `unfreeze_from` on what made these too.
 
     Args:
         splits: Captions whose images are all in `rows`.
         rows: Row of each image's features.
         features: `(n, f)` float32.
-        backbone: What made the features; the head is exported behind it.
+        tower: What made the features; the head is exported behind it.
         options: Rates and sizes.
-        checkpoint: Where the run is kept after every epoch.
+        run: Where it is kept and what it runs on.
+        backbone: The same tower as one that can be trained; asked for where `unfreeze_from` is set.
+        texts: A frozen text tower's features of all captions; learnt words where None.
+        mirrored: `(n, f)` float32 features of the mirrored images; None where they are not trained on.
+
+    Raises:
+        TrainingError: Nothing can be learnt, or fine-tuning made it worse.
     """
     _seed(options.seed)
-    prepared = _prepare(splits, rows, options)
+    run = run or Run()
+    prepared = _prepare(splits, rows, options, texts)
+    if options.unfreeze_from and prepared.validation is None and not options.allow_worse:
+        raise TrainingError(
+            "--unfreeze-from: nothing is held out, so the unfrozen tower cannot be compared with the frozen one; give more captions, "
+            "captions of a split 'val', or --allow-worse"
+        )
     used, within = np.unique(prepared.train.images, return_inverse=True)
-    start = _start(prepared, used, within, features, options)
-    text = TextSide(prepared.vocabulary, options.dimension, options.dropout, options.seed, start.table if start else None)
-    weights, bias = (start.weights, start.bias) if start else (None, None)
-    image = FrozenFeatures(np.asarray(features, np.float32), options.dimension, options.feature_dropout, options.seed, weights, bias)
-    history = fit(text, image, prepared.train, prepared.validation, options, checkpoint)
-    return Trained(text.tower(), ImageEncoder(backbone, image.head()), history, _describe(prepared, options), prepared.words)
+    start, text_start = _starts(prepared, used, within, features, options, texts)
+    with _scope(run):
+        text = _text_side(prepared, options, texts, text_start)
+        precision = policy(options.mixed_precision)
+        head = Head(features.shape[1], options.dimension, options.feature_dropout, options.seed, start, precision)
+        loss = Loss(options.loss)
+    image = FrozenFeatures(np.asarray(features, np.float32), head, mirrored)
+    history = fit(text, image, prepared.train, prepared.validation, frozen_phase(options), run, loss=loss)
+    described = _describe(prepared, options)
+    if options.unfreeze_from:
+        assert backbone is not None
+        second = replace(run, checkpoint=run.checkpoint and run.checkpoint.with_stem(f"{run.checkpoint.stem}-unfrozen"))
+        tuned = fine_tune(text, head, loss, backbone, prepared.train, prepared.validation, options, second)
+        tower, history, described["safety_net"] = tuned.tower, [*history, *tuned.history], tuned.safety_net
+    return Trained(_exported(text, texts), ImageEncoder(tower, head.layers()), history, described, prepared.words)
 
 
-def _start(prepared: _Prepared, used: np.ndarray, within: np.ndarray, features: np.ndarray, options: TrainingOptions) -> Start | None:
+def _scope(run: Run) -> AbstractContextManager[Any]:
+    return run.replicas.scope() if run.replicas else nullcontext()
+
+
+def _starts(
+    prepared: _Prepared, used: np.ndarray, within: np.ndarray, features: np.ndarray, options: TrainingOptions, texts: TextFeatures | None
+) -> tuple[Start | None, Start | None]:
+    """Of the image's head and of the text tower."""
     if options.start != "linear":
-        return None
+        return None, None
     captions = prepared.train.captions
-    return linear_start(
-        layer_normalise(np.asarray(features[used], np.float32)),
+    images = layer_normalise(np.asarray(features[used], np.float32))
+    if texts is not None:
+        sentences = layer_normalise(np.asarray(texts.values[captions.rows().rows[:, 0]], np.float32))
+        return paired_starts(images[within], sentences, options.dimension)
+    assert isinstance(captions, CaptionRows)
+    assert prepared.vocabulary is not None
+    start = linear_start(
+        images,
         np.concatenate([captions.rows().rows, captions.gram_rows()], axis=1),
         within,
         1 + len(prepared.vocabulary.hashes),
         prepared.vocabulary.table_rows,
         options.dimension,
     )
+    return start, start
+
+
+def _text_side(prepared: _Prepared, options: TrainingOptions, texts: TextFeatures | None, start: Start | None) -> AnyTextSide:
+    if texts is not None:
+        width = texts.values.shape[1]
+        head = Head(width, options.dimension, options.dropout, options.seed + 1, start, policy(options.mixed_precision))
+        return FrozenText(texts.values, head)
+    assert prepared.vocabulary is not None
+    table = start.table if start else None
+    return TextSide(prepared.vocabulary, options.dimension, options.dropout, options.seed, table, options.word_pooling)
+
+
+def _exported(text: AnyTextSide, texts: TextFeatures | None) -> WordsTower | TokenEncoder:
+    if isinstance(text, TextSide):
+        return text.tower()
+    assert texts is not None
+    return TokenEncoder(texts.tower, text.head.layers())
 
 
 def train_scratch(
-    splits: Splits, rows: dict[str, int], pixels: np.ndarray, options: TrainingOptions, checkpoint: Path | None = None
+    splits: Splits,
+    rows: dict[str, int],
+    pixels: np.ndarray,
+    options: TrainingOptions,
+    run: Run | None = None,
+    texts: TextFeatures | None = None,
 ) -> Trained:
     """Trains a text tower and a small CNN.
 
@@ -94,26 +166,34 @@ def train_scratch(
         rows: Row of each image's pixels.
         pixels: `(n, CNN_SIZE, CNN_SIZE, 3)` uint8.
         options: Rates and sizes.
-        checkpoint: Where the run is kept after every epoch.
+        run: Where it is kept and what it runs on.
+        texts: A frozen text tower's features of all captions; learnt words where None.
     """
     _seed(options.seed)
-    prepared = _prepare(splits, rows, options)
-    text = TextSide(prepared.vocabulary, options.dimension, options.dropout, options.seed)
-    image = ScratchCnn(pixels, options.dimension)
-    history = fit(text, image, prepared.train, prepared.validation, options, checkpoint)
-    return Trained(text.tower(), ImageEncoder(image.backbone(), []), history, _describe(prepared, options), prepared.words)
+    run = run or Run()
+    prepared = _prepare(splits, rows, options, texts)
+    with _scope(run):
+        text = _text_side(prepared, options, texts, None)
+        image = ScratchCnn(pixels, options.dimension, options.augmentation, policy(options.mixed_precision))
+    history = fit(text, image, prepared.train, prepared.validation, options, run)
+    return Trained(_exported(text, texts), ImageEncoder(image.backbone(), []), history, _describe(prepared, options), prepared.words)
 
 
 @dataclass(frozen=True)
 class _Prepared:
-    vocabulary: Vocabulary
+    vocabulary: Vocabulary | None
     train: Side
     validation: Side | None
     captions: int
-    words: dict[str, int]
+    words: dict[str, int] | None
 
 
-def _prepare(splits: Splits, rows: dict[str, int], options: TrainingOptions) -> _Prepared:
+def _prepare(splits: Splits, rows: dict[str, int], options: TrainingOptions, texts: TextFeatures | None) -> _Prepared:
+    if texts is not None:
+        train = Side(texts.captions(splits.train), _numbers(splits.train, rows))
+        validation = Side(texts.captions(splits.validation), _numbers(splits.validation, rows)) if splits.validation else None
+        say(f"training on {len(splits.train)} captions of {len(np.unique(train.images))} images")
+        return _Prepared(None, train, validation, len(splits.train), None)
     size = TokenizerSize()
     tokens = tokenize([c.text for c in splits.train], size)
     vocabulary = build_vocabulary(tokens, options.min_count, options.word_pairs, size)
@@ -138,7 +218,7 @@ def _describe(prepared: _Prepared, options: TrainingOptions) -> dict[str, Any]:
         "options": asdict(options),
         "captions": prepared.captions,
         "images": len(np.unique(prepared.train.images)),
-        "vocabulary": len(prepared.vocabulary.hashes),
+        "vocabulary": len(prepared.vocabulary.hashes) if prepared.vocabulary else 0,
     }
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -69,17 +69,18 @@ class SignatureRunners(_Interpreters):
         (details,) = self._runner(signature).get_output_details().values()
         return int(np.prod(details["shape"], dtype=np.int64))
 
-    def run(self, signature: str, query: np.ndarray) -> dict[str, np.ndarray]:
-        """Calls a signature with one input.
+    def run(self, signature: str, query: np.ndarray | Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+        """Calls a signature.
 
         Args:
             signature: A key of `signatures`.
-            query: Of the shape and type that the signature declares.
+            query: Its input `query`, or its inputs by name, of the shapes and types that the signature declares.
 
         Returns:
             Output name to array, owned by the caller.
         """
-        result: dict[str, np.ndarray] = self._runner(signature)(query=query)
+        inputs = query if isinstance(query, Mapping) else {"query": query}
+        result: dict[str, np.ndarray] = self._runner(signature)(**inputs)
         return result
 
     def _runner(self, signature: str) -> Any:

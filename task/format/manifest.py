@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from dataclasses import asdict, dataclass, field, fields
 from typing import Any
 
@@ -36,6 +37,7 @@ class Manifest:
         encoders: What the towers are.
         training: Options and curve of the training.
         report: Figures measured on this file, each with how.
+        relevance: By `search_text`, the logistic curve from a distance to the probability that a result is relevant.
         golden: Queries with the answers that every runtime has to give.
         sha256: Digest of the model's bytes (`model`) and of each associated file but this one.
     """
@@ -51,6 +53,7 @@ class Manifest:
     encoders: dict[str, Any] = field(default_factory=dict)
     training: dict[str, Any] = field(default_factory=dict)
     report: dict[str, Any] = field(default_factory=dict)
+    relevance: dict[str, Any] = field(default_factory=dict)
     golden: list[dict[str, Any]] = field(default_factory=list)
     sha256: dict[str, str] = field(default_factory=dict)
 
@@ -87,6 +90,19 @@ def decode(content: bytes) -> Manifest:
     for name, kind in (("distance", str), ("dimension", int), ("items", int), ("k", int), ("normalized", bool), ("query", dict)):
         if not isinstance(getattr(manifest, name), kind):
             raise ManifestError(f"{FILE}: {name} is {getattr(manifest, name)!r}, expected {kind.__name__}")
+    _check_relevance(manifest.relevance)
     if manifest.distance not in DISTANCES:
         raise ManifestError(f"{FILE}: distance is {manifest.distance!r}, expected one of {', '.join(DISTANCES)}")
     return manifest
+
+
+def _check_relevance(curves: object) -> None:
+    if not isinstance(curves, dict):
+        raise ManifestError(f"{FILE}: relevance is {curves!r}, expected an object")
+    for name, curve in curves.items():
+        values = [curve.get(key) if isinstance(curve, dict) else None for key in ("slope", "intercept", "cut")]
+        slope, intercept, cut = (value if isinstance(value, (int, float)) else math.nan for value in values)
+        if not (0 < slope < math.inf and math.isfinite(intercept) and 0 <= cut <= 1):
+            raise ManifestError(
+                f"{FILE}: relevance.{name} has slope, intercept and cut {values}; expected a slope above 0 and a cut in [0, 1]"
+            )

@@ -1,4 +1,4 @@
-"""TFLite Metadata (`metadata_schema.fbs`): the parts that this project writes and reads.
+"""TFLite Metadata (`metadata_schema.fbs`), every field of them, so that what is read can be written again whole.
 
 Tables are described as field lists, so that encoding and decoding stay side by side; the numbers are the schema's field ids.
 """
@@ -16,19 +16,64 @@ from flatbuffers.table import Table
 NAME = "TFLITE_METADATA"  # of the entry in Model.metadata
 IDENTIFIER = b"M001"
 VOCABULARY, SCANN_INDEX_FILE = 5, 6  # AssociatedFileType
-NORMALIZATION_OPTIONS, BERT_TOKENIZER, SENTENCE_PIECE_TOKENIZER, REGEX_TOKENIZER = 1, 4, 5, 6  # ProcessUnitOptions
+# ProcessUnitOptions
+NORMALIZATION_OPTIONS, SCORE_CALIBRATION_OPTIONS, SCORE_THRESHOLDING_OPTIONS = 1, 2, 3
+BERT_TOKENIZER, SENTENCE_PIECE_TOKENIZER, REGEX_TOKENIZER = 4, 5, 6
 
-# A field is (name, id, kind); kinds are text, byte, floats, table (of the fields that options_type says), or a table's fields in a list.
-ASSOCIATED_FILE = [("name", 0, "text"), ("description", 1, "text"), ("type", 2, "byte")]
+# A field is (name, id, kind); a kind is text, texts, bytes, one of SCALARS or VECTORS, a Union, One table, or a list of tables' fields.
+SCALARS = {"byte": ("B", "Uint8"), "int": ("i", "Int32"), "uint": ("I", "Uint32"), "float": ("f", "Float32")}
+VECTORS = {"floats": ("f", np.float32), "uints": ("I", np.uint32)}
+DATA_ALIGNMENT = 16  # of custom metadata
+
+
+@dataclass(frozen=True)
+class One:
+    """A field that is a table."""
+
+    fields: list[Any]
+
+
+@dataclass(frozen=True)
+class Union:
+    """A field that is one of several tables, which another field, before it, tells."""
+
+    told_by: str
+    tables: dict[int, list[Any]]
+
+
+ASSOCIATED_FILE = [("name", 0, "text"), ("description", 1, "text"), ("type", 2, "byte"), ("locale", 3, "text"), ("version", 4, "text")]
 NORMALIZATION = [("mean", 0, "floats"), ("std", 1, "floats")]
 OPTIONS: dict[int, list[Any]] = {
     NORMALIZATION_OPTIONS: NORMALIZATION,
+    SCORE_CALIBRATION_OPTIONS: [("score_transformation", 0, "byte"), ("default_score", 1, "float")],
+    SCORE_THRESHOLDING_OPTIONS: [("global_score_threshold", 0, "float")],
     BERT_TOKENIZER: [("vocab_file", 0, ASSOCIATED_FILE)],
     SENTENCE_PIECE_TOKENIZER: [("sentencePiece_model", 0, ASSOCIATED_FILE), ("vocab_file", 1, ASSOCIATED_FILE)],
     REGEX_TOKENIZER: [("delim_regex_pattern", 0, "text"), ("vocab_file", 1, ASSOCIATED_FILE)],
 }
-PROCESS_UNIT = [("options_type", 0, "byte"), ("options", 1, "table")]
-TENSOR = [("name", 0, "text"), ("description", 1, "text"), ("process_units", 4, PROCESS_UNIT), ("associated_files", 6, ASSOCIATED_FILE)]
+PROCESS_UNIT = [("options_type", 0, "byte"), ("options", 1, Union("options_type", OPTIONS))]
+IMAGE_SIZE = [("width", 0, "uint"), ("height", 1, "uint")]
+CONTENTS: dict[int, list[Any]] = {
+    1: [],  # features
+    2: [("color_space", 0, "byte"), ("default_size", 1, One(IMAGE_SIZE))],
+    3: [("index", 0, "uints"), ("type", 1, "byte"), ("coordinate_type", 2, "byte")],  # bounding boxes
+    4: [("sample_rate", 0, "uint"), ("channels", 1, "uint")],
+}
+CONTENT = [
+    ("content_properties_type", 0, "byte"),
+    ("content_properties", 1, Union("content_properties_type", CONTENTS)),
+    ("range", 2, One([("min", 0, "int"), ("max", 1, "int")])),
+]
+TENSOR = [
+    ("name", 0, "text"),
+    ("description", 1, "text"),
+    ("dimension_names", 2, "texts"),
+    ("content", 3, One(CONTENT)),
+    ("process_units", 4, PROCESS_UNIT),
+    ("stats", 5, One([("max", 0, "floats"), ("min", 1, "floats")])),
+    ("associated_files", 6, ASSOCIATED_FILE),
+]
+TENSOR_GROUP = [("name", 0, "text"), ("tensor_names", 1, "texts")]
 SUBGRAPH = [
     ("name", 0, "text"),
     ("description", 1, "text"),
@@ -36,6 +81,10 @@ SUBGRAPH = [
     ("output_tensor_metadata", 3, TENSOR),
     ("associated_files", 4, ASSOCIATED_FILE),
     ("input_process_units", 5, PROCESS_UNIT),
+    ("output_process_units", 6, PROCESS_UNIT),
+    ("input_tensor_groups", 7, TENSOR_GROUP),
+    ("output_tensor_groups", 8, TENSOR_GROUP),
+    ("custom_metadata", 9, [("name", 0, "text"), ("data", 1, "bytes")]),
 ]
 MODEL = [
     ("name", 0, "text"),
@@ -107,27 +156,39 @@ def _write(builder: Any, fields: list[Any], values: dict[str, Any]) -> int:
         if name not in values:
             continue
         value = values[name]
-        if kind == "text":
-            prepared.append((slot, kind, builder.CreateString(value)))
-        elif kind == "floats":
-            prepared.append((slot, kind, builder.CreateNumpyVector(np.asarray(value, np.float32))))
-        elif kind == "byte":
+        if isinstance(kind, str) and kind in SCALARS:
             prepared.append((slot, kind, value))
-        elif kind == "table":
-            prepared.append((slot, kind, _write(builder, OPTIONS[values["options_type"]], value)))
         else:
-            tables = [_write(builder, kind, v) for v in value]
-            builder.StartVector(4, len(tables), 4)
-            for table in reversed(tables):
-                builder.PrependUOffsetTRelative(table)
-            prepared.append((slot, "vector", builder.EndVector()))
-    builder.StartObject(1 + max(slot for _, slot, _ in fields))
+            prepared.append((slot, kind, _write_beside(builder, kind, value, values)))
+    builder.StartObject(1 + max((slot for _, slot, _ in fields), default=-1))
     for slot, kind, value in prepared:
-        if kind == "byte":
-            builder.PrependUint8Slot(slot, value, 0)
+        if isinstance(kind, str) and kind in SCALARS:
+            getattr(builder, f"Prepend{SCALARS[kind][1]}Slot")(slot, value, 0)
         else:
             builder.PrependUOffsetTRelativeSlot(slot, value, 0)
     return int(builder.EndObject())
+
+
+def _write_beside(builder: Any, kind: Any, value: Any, values: dict[str, Any]) -> int:
+    """Writes what a table points to, and returns where it is."""
+    if isinstance(kind, Union):
+        return _write(builder, kind.tables[values[kind.told_by]], value)
+    if isinstance(kind, One):
+        return _write(builder, kind.fields, value)
+    if kind == "text":
+        return int(builder.CreateString(value))
+    if kind == "bytes":
+        builder.StartVector(1, len(value), DATA_ALIGNMENT)
+        for byte in reversed(value):
+            builder.PrependUint8(byte)
+        return int(builder.EndVector())
+    if isinstance(kind, str) and kind in VECTORS:
+        return int(builder.CreateNumpyVector(np.asarray(value, VECTORS[kind][1])))
+    parts = [builder.CreateString(v) if kind == "texts" else _write(builder, kind, v) for v in value]
+    builder.StartVector(4, len(parts), 4)
+    for part in reversed(parts):
+        builder.PrependUOffsetTRelative(part)
+    return int(builder.EndVector())
 
 
 def _read(table: Table, fields: list[Any]) -> dict[str, Any]:
@@ -136,17 +197,26 @@ def _read(table: Table, fields: list[Any]) -> dict[str, Any]:
         offset = table.Offset(4 + 2 * slot)
         if not offset:
             continue
-        if kind == "text":
+        if isinstance(kind, str) and kind in SCALARS:
+            (values[name],) = struct.unpack_from(f"<{SCALARS[kind][0]}", table.Bytes, offset + table.Pos)
+        elif isinstance(kind, Union | One):
+            held = kind.fields if isinstance(kind, One) else kind.tables.get(values.get(kind.told_by, 0))
+            if held is not None:
+                values[name] = _read(Table(table.Bytes, table.Indirect(offset + table.Pos)), held)
+        elif kind == "text":
             values[name] = table.String(offset + table.Pos).decode()
-        elif kind == "byte":
-            values[name] = table.Bytes[offset + table.Pos]
-        elif kind == "floats":
-            start, count = table.Vector(offset), table.VectorLen(offset)
-            values[name] = list(struct.unpack_from(f"<{count}f", table.Bytes, start))
-        elif kind == "table":
-            if values.get("options_type") in OPTIONS:
-                values[name] = _read(Table(table.Bytes, table.Indirect(offset + table.Pos)), OPTIONS[values["options_type"]])
         else:
-            start, count = table.Vector(offset), table.VectorLen(offset)
-            values[name] = [_read(Table(table.Bytes, table.Indirect(start + 4 * i)), kind) for i in range(count)]
+            values[name] = _read_vector(table, offset, kind)
     return values
+
+
+def _read_vector(table: Table, offset: int, kind: Any) -> Any:
+    start, count = table.Vector(offset), table.VectorLen(offset)
+    if kind == "bytes":
+        return bytes(table.Bytes[start : start + count])
+    if isinstance(kind, str) and kind in VECTORS:
+        return list(struct.unpack_from(f"<{count}{VECTORS[kind][0]}", table.Bytes, start))
+    places = range(start, start + 4 * count, 4)
+    if kind == "texts":
+        return [table.String(place).decode() for place in places]
+    return [_read(Table(table.Bytes, table.Indirect(place)), kind) for place in places]

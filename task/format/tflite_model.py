@@ -1,4 +1,4 @@
-"""A TFLite model's FlatBuffer, as far as the runtime has to look into it: named metadata buffers, custom operators, a signature's graph.
+"""A TFLite model's FlatBuffer, as far as the runtime has to look into it: named metadata buffers, custom operators, constants.
 
 Field numbers and enumerations are those of TensorFlow Lite's schema (`schema.fbs`, version 3c).
 """
@@ -14,14 +14,13 @@ from typing import Any
 from flatbuffers.table import Table
 
 OPERATOR_CODES, SUBGRAPHS, BUFFERS, METADATA, SIGNATURES = 1, 2, 4, 6, 7  # fields of Model
-DEPRECATED_CODE, CUSTOM_CODE, BUILTIN_CODE = 0, 1, 3  # of OperatorCode
+CUSTOM_CODE = 1  # of OperatorCode
 NAME, BUFFER = 0, 1  # of Metadata
 DATA = 0  # of Buffer
 SIGNATURE_KEY, SUBGRAPH = 2, 4  # of SignatureDef
-TENSORS, OPERATORS = 0, 3  # of SubGraph
+TENSORS = 0  # of SubGraph
 SHAPE, TYPE, TENSOR_BUFFER, TENSOR_NAME, QUANTIZATION = 0, 1, 2, 3, 4  # of Tensor
 SCALE = 2  # of QuantizationParameters
-OPCODE, INPUTS, OUTPUTS = 0, 1, 2  # of Operator
 
 
 class ModelError(Exception):
@@ -29,60 +28,43 @@ class ModelError(Exception):
 
 
 @dataclass(frozen=True)
-class Tensor:
-    """A tensor of a graph.
+class Constant:
+    """A constant of a graph.
 
     Attributes:
-        name: Its name.
         type: A `TensorType` of the schema.
         shape: Its shape.
-        offset: Where its constant value starts, from the file's start; None where it has none.
+        offset: Where its values start, from the file's start.
         scale: The step of a quantised one, 1 where it is not quantised.
     """
 
-    name: bytes
     type: int
     shape: tuple[int, ...]
-    offset: int | None
+    offset: int
     scale: float
 
 
-@dataclass(frozen=True)
-class Operator:
-    """An operator of a graph: its `BuiltinOperator` in the schema, and the numbers of its tensors (-1 for an input left out)."""
+def constants(content: bytes | mmap, signature: str) -> dict[str, Constant]:
+    """The constants of the graph that a signature runs, by name; of several of one name the last. Empty where there is no such signature.
 
-    code: int
-    inputs: tuple[int, ...]
-    outputs: tuple[int, ...]
-
-
-@dataclass(frozen=True)
-class Graph:
-    """What a signature runs."""
-
-    tensors: list[Tensor]
-    operators: list[Operator]
-
-
-def graph(content: bytes | mmap, signature: str) -> Graph | None:
-    """The graph of a signature, None where there is no such signature; raises as `metadata` does."""
+    Raises:
+        ModelError: The FlatBuffer is damaged.
+    """
+    found = {}
     try:
         model = _root(content)
         for entry in _tables(model, SIGNATURES):
             if _bytes(entry, SIGNATURE_KEY) == signature.encode():
                 subgraph = list(_tables(model, SUBGRAPHS))[_scalar(entry, SUBGRAPH, "<I")]
                 buffers = list(_tables(model, BUFFERS))
-                codes = [max(_scalar(c, DEPRECATED_CODE, "<b"), _scalar(c, BUILTIN_CODE, "<i")) for c in _tables(model, OPERATOR_CODES)]
-                return Graph(
-                    [_tensor(table, buffers) for table in _tables(subgraph, TENSORS)],
-                    [
-                        Operator(codes[_scalar(table, OPCODE, "<I")], _integers(table, INPUTS), _integers(table, OUTPUTS))
-                        for table in _tables(subgraph, OPERATORS)
-                    ],
-                )
+                for tensor in _tables(subgraph, TENSORS):
+                    offset = _data_offset(buffers[_scalar(tensor, TENSOR_BUFFER, "<I")])
+                    if offset is not None:
+                        name = _bytes(tensor, TENSOR_NAME).decode("utf-8", "replace")
+                        found[name] = Constant(_scalar(tensor, TYPE, "<b"), _integers(tensor, SHAPE), offset, _scale(tensor))
     except (struct.error, IndexError, TypeError, ValueError, OverflowError) as error:
         raise ModelError(f"the model is damaged ({error})") from error
-    return None
+    return found
 
 
 def metadata(content: bytes | mmap, name: str) -> bytes | None:
@@ -144,11 +126,9 @@ def _integers(table: Any, slot: int) -> tuple[int, ...]:
     return struct.unpack_from(f"<{table.VectorLen(offset)}i", table.Bytes, table.Vector(offset)) if offset else ()
 
 
-def _tensor(table: Any, buffers: list[Table]) -> Tensor:
-    buffer: Any = buffers[_scalar(table, TENSOR_BUFFER, "<I")]
-    data = buffer.Offset(4 + 2 * DATA)
-    place = int(buffer.Vector(data)) if data else None
-    return Tensor(_bytes(table, TENSOR_NAME), _scalar(table, TYPE, "<b"), _integers(table, SHAPE), place, _scale(table))
+def _data_offset(buffer: Any) -> int | None:
+    offset = buffer.Offset(4 + 2 * DATA)
+    return int(buffer.Vector(offset)) if offset else None
 
 
 def _scale(table: Any) -> float:

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 
 from ..errors import InvalidArgumentError
 
+AUTO = "auto"  # min_relevance: the cut that the file was built with
+
 
 @dataclass
 class EmbeddingOptions:
@@ -27,21 +29,29 @@ class SearchOptions:
     Attributes:
         index_file_name: An index beside the model, for Task Library models that do not hold theirs.
         index_file_content: That index as bytes; they win where both are given.
-        max_results: How many neighbours at most; a graph searcher gives no more than the `k` it was built for.
+        overlay_file_name: What `save_overlay` wrote beside this searcher; graph files only.
+        max_results: How many neighbours at most; without `allowed`, a graph searcher gives no more than the `k` it was built for.
+        min_relevance: Leave out neighbours whose `relevance` is below this, in [0, 1]; `auto` takes the cut that the file was built
+            with. None returns the nearest, however far they are, as the Task Library does. Needs a file with a relevance curve.
     """
 
     index_file_name: str | None = None
     index_file_content: bytes | None = None
+    overlay_file_name: str | None = None
     max_results: int = 5
+    min_relevance: float | str | None = None
 
     def check(self) -> None:
         """Checks the values, which may have been changed since the options were made.
 
         Raises:
-            InvalidArgumentError: `max_results` is below 1.
+            InvalidArgumentError: `max_results` is below 1, or `min_relevance` is neither within [0, 1] nor `auto`.
         """
         if self.max_results < 1:
             raise InvalidArgumentError(f"SearchOptions.max_results must be > 0, found {self.max_results}.")
+        least = self.min_relevance
+        if least is not None and least != AUTO and not (isinstance(least, (int, float)) and 0 <= least <= 1):
+            raise InvalidArgumentError(f"SearchOptions.min_relevance must be within [0, 1], or 'auto', found {least!r}.")
 
 
 @dataclass

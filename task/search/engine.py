@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Protocol
 
 import numpy as np
 
+from ..processor.relevance import RelevanceCurve
 from ..processor.results import SearchResult
+
+EMBEDDING = "embedding"  # the kind of a query that came embedded
 
 
 class Embedder(Protocol):
@@ -48,8 +52,13 @@ class Embedder(Protocol):
 class Engine(Embedder, Protocol):
     """Finds items, too.
 
-    `num_leaves` is how many leaves of the index a query looks into, in the place of the number that the index was built for.
+    `num_leaves` is how many leaves of the index a query looks into, in the place of the number that the index was built for. `allowed` are
+    the ascending ids of the items that may be found, all of which are scored; None leaves the choice to the index.
     """
+
+    @property
+    def distance(self) -> str:
+        """What distances are: `dot_product` (negative) or `squared_l2`."""
 
     @property
     def user_info(self) -> str:
@@ -57,7 +66,14 @@ class Engine(Embedder, Protocol):
 
     @property
     def items(self) -> int:
-        """How many there are."""
+        """How many ids there are; items that were added count, those removed still do."""
+
+    @property
+    def built_items(self) -> int:
+        """How many items the file was built with; they have the first ids."""
+
+    def has(self, item: int) -> bool:
+        """Whether there is an item of that id that was not removed."""
 
     def item(self, number: int) -> bytes:
         """The metadata of an item in `[0, items)`.
@@ -66,15 +82,50 @@ class Engine(Embedder, Protocol):
             DamagedFileError: There is no such item.
         """
 
-    def search_text(self, query: str, max_results: int, num_leaves: int | None = None) -> SearchResult:
+    def search_text(self, query: str, max_results: int, num_leaves: int | None = None, allowed: np.ndarray | None = None) -> SearchResult:
         """Finds the items nearest to a sentence; raises as `embed_text` does."""
 
-    def search_image(self, pixels: np.ndarray, max_results: int, num_leaves: int | None = None) -> SearchResult:
+    def search_image(
+        self, pixels: np.ndarray, max_results: int, num_leaves: int | None = None, allowed: np.ndarray | None = None
+    ) -> SearchResult:
         """Finds the items nearest to an image; raises as `embed_image` does."""
 
-    def search_embedding(self, vector: np.ndarray, max_results: int, num_leaves: int | None = None) -> SearchResult:
+    def search_embedding(
+        self,
+        vector: np.ndarray,
+        max_results: int,
+        num_leaves: int | None = None,
+        allowed: np.ndarray | None = None,
+        kind: str = EMBEDDING,
+    ) -> SearchResult:
         """Finds the items nearest to an embedding, `(d,)` float32; it is used as it is, not normalised.
+
+        `kind` is what was embedded, `text`, `image` or `embedding`.
 
         Raises:
             InvalidArgumentError: Its length is not the index's dimension, or it is not finite.
+        """
+
+    def relevance_curve(self, kind: str) -> RelevanceCurve | None:
+        """The curve of queries by `text`, `image` or `embedding`, from their distances to relevance; None where there is none."""
+
+    def add(self, vector: np.ndarray, metadata: bytes) -> int:
+        """Adds an item, `(d,)` float32, and returns its id.
+
+        Raises:
+            InvalidArgumentError: The index takes no changes, or the embedding cannot be one of it.
+        """
+
+    def remove(self, item: int) -> None:
+        """Hides an item; its id is not used again.
+
+        Raises:
+            InvalidArgumentError: The index takes no changes, or there is no such item.
+        """
+
+    def save_overlay(self, path: Path) -> None:
+        """Writes what was added and removed to a file that opens with its base.
+
+        Raises:
+            InvalidArgumentError: The index takes no changes.
         """

@@ -1,106 +1,23 @@
-"""The engine for graph files: everything happens in the model's signatures."""
+"""The engine for graph files: the model's signatures, and beside them what they cannot answer."""
 
 from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
 
 import numpy as np
 
 from ..core.base_options import BaseOptions
-from ..core.interpreter import SignatureRunners
 from ..core.model_file import ModelFile
-from ..errors import ArgumentTypeError, DamagedFileError, InvalidArgumentError, NewerFormatError
-from ..format import item_table, manifest, utf8
+from ..errors import DamagedFileError, InvalidArgumentError
+from ..format import item_table, manifest
+from ..processor.relevance import RelevanceCurve
 from ..processor.results import NearestNeighbor, SearchResult
+from .engine import EMBEDDING
+from .finder import Finder, Found
+from .graph_embedder import NO_INDEX, GraphEmbedder
 
-NO_INDEX = (
-    "Unable to find index file: SearchOptions.index_file is not set and no AssociatedFile with type SCANN_INDEX_FILE could be found in "
-    "the output tensor metadata."
-)
-
-
-class GraphEmbedder:
-    """A searcher or encoder file and its interpreters; safe to use from several threads.
-
-    Attributes:
-        manifest: The file's manifest.
-        resampling: How images are brought to size.
-    """
-
-    resampling = "triangle"
-
-    def __init__(self, options: BaseOptions, file: ModelFile | None = None) -> None:
-        """Opens the file.
-
-        Args:
-            options: Where it is and how it is run.
-            file: The file where it is open already; it is closed with the embedder.
-
-        Raises:
-            InvalidArgumentError: It is no TFLite model, or it has no manifest.
-            MissingFileError: There is no such file.
-            DamagedFileError: The manifest is damaged.
-            NewerFormatError: It was written in a newer format.
-        """
-        self._file = ModelFile(options) if file is None else file
-        try:
-            self.manifest = _read_manifest(self._file)
-            self._runners = SignatureRunners(self._file, options)
-        except BaseException:
-            self._file.close()
-            raise
-
-    @property
-    def signatures(self) -> list[str]:
-        """What can be asked: `search_text`, `embed_image`, …."""
-        return list(self._runners.signatures)
-
-    @property
-    def dimension(self) -> int:
-        """Length of an embedding."""
-        return self.manifest.dimension
-
-    def embed_text(self, text: str) -> np.ndarray:
-        """The `(d,)` float32 embedding of a sentence."""
-        return self._runners.run("embed_text", self._text(text, "embed_text"))["embedding"][0]
-
-    def embed_image(self, pixels: np.ndarray) -> np.ndarray:
-        """The `(d,)` float32 embedding of an image of the size that `image_size` says."""
-        return self._runners.run("embed_image", self._image(pixels, "embed_image"))["embedding"][0]
-
-    def image_size(self) -> tuple[int, int]:
-        """Height and width that image queries have to have.
-
-        Raises:
-            InvalidArgumentError: The file answers no images.
-        """
-        signature = "search_image" if self.manifest.items else "embed_image"
-        self._require(signature)
-        _, height, width, _ = self._runners.input_shape(signature)
-        return height, width
-
-    def close(self) -> None:
-        """Releases the interpreter and the file."""
-        self._runners.close()
-        self._file.close()
-
-    def _text(self, query: str, signature: str) -> np.ndarray:
-        self._require(signature)
-        if not isinstance(query, str):
-            raise ArgumentTypeError(f"the query has to be a str, found {type(query).__name__}.")
-        (_, length) = self._runners.input_shape(signature)
-        return utf8.encode(query, length)
-
-    def _image(self, pixels: np.ndarray, signature: str) -> np.ndarray:
-        self._require(signature)
-        height, width = self.image_size()
-        if pixels.shape != (height, width, 3) or pixels.dtype != np.uint8:
-            raise InvalidArgumentError(
-                f"{self._file.name}: the image is {pixels.dtype} {pixels.shape}, expected uint8 {(height, width, 3)}."
-            )
-        return np.ascontiguousarray(pixels)[None]
-
-    def _require(self, signature: str) -> None:
-        if signature not in self._runners.signatures:
-            raise InvalidArgumentError(f"{self._file.name}: there is no {signature!r}; this file has {', '.join(self.signatures)}.")
+NORM_TOLERANCE = 1e-3  # as the builder's
 
 
 class GraphEngine(GraphEmbedder):
@@ -122,58 +39,118 @@ class GraphEngine(GraphEmbedder):
         super().__init__(options, file)
         try:
             self._items = _read_items(self._file, self.manifest)
+            self._curves = {
+                key: RelevanceCurve(value["slope"], value["intercept"], value["cut"]) for key, value in self.manifest.relevance.items()
+            }
+            self._finder = Finder(self._file, self.manifest, self._ask)
         except BaseException:
             self.close()
             raise
+
+    @property
+    def distance(self) -> str:
+        """What distances are."""
+        return self.manifest.distance
 
     @property
     def user_info(self) -> str:
         """The builder's own text."""
         return self.manifest.user_info
 
-    def search_text(self, query: str, max_results: int, num_leaves: int | None = None) -> SearchResult:
+    @property
+    def items(self) -> int:
+        """How many ids there are; items that were added count, those removed still do."""
+        return self._finder.overlay.next_id
+
+    @property
+    def built_items(self) -> int:
+        """How many items the file was built with."""
+        return self.manifest.items
+
+    def search_text(self, query: str, max_results: int, num_leaves: int | None = None, allowed: np.ndarray | None = None) -> SearchResult:
         """Finds the items nearest to a sentence; a sentence longer than the file reads is cut at a character.
 
         Raises:
             InvalidArgumentError: The file answers no text, or the query is no string.
         """
         self._refuse(num_leaves)
-        return self.search("search_text", self._text(query, "search_text"), max_results)
+        if allowed is None and not self._finder.overlay.changed:
+            return self._result("text", *self._run(*self._text("search", query)), max_results)
+        return self._result("text", *self._finder.find(self.embed_text(query), max_results, allowed), max_results)
 
-    def search_image(self, pixels: np.ndarray, max_results: int, num_leaves: int | None = None) -> SearchResult:
+    def search_image(
+        self, pixels: np.ndarray, max_results: int, num_leaves: int | None = None, allowed: np.ndarray | None = None
+    ) -> SearchResult:
         """Finds the items nearest to an image, `(height, width, 3)` uint8 RGB of the size that `image_size` says."""
         self._refuse(num_leaves)
-        return self.search("search_image", self._image(pixels, "search_image"), max_results)
+        if allowed is None and not self._finder.overlay.changed:
+            return self._result("image", *self._run("search_image", self._image(pixels, "search_image")), max_results)
+        return self._result("image", *self._finder.find(self.embed_image(pixels), max_results, allowed), max_results)
 
-    def search_embedding(self, vector: np.ndarray, max_results: int, num_leaves: int | None = None) -> SearchResult:
+    def search_embedding(
+        self,
+        vector: np.ndarray,
+        max_results: int,
+        num_leaves: int | None = None,
+        allowed: np.ndarray | None = None,
+        kind: str = EMBEDDING,
+    ) -> SearchResult:
         """Finds the items nearest to an embedding, `(d,)` float32; it is used as it is, not normalised.
 
         Raises:
             InvalidArgumentError: Its length is not the index's dimension, or it is not finite.
         """
         self._refuse(num_leaves)
-        query = np.asarray(vector, np.float32).reshape(-1)
-        if len(query) != self.manifest.dimension:
-            raise InvalidArgumentError(f"{self._file.name}: the query has {len(query)} dimensions, the index {self.manifest.dimension}.")
-        if not np.isfinite(query).all():
-            raise InvalidArgumentError(f"{self._file.name}: the query embedding has a value that is not finite.")
-        return self.search("search_embedding", query[None], max_results)
+        query = self._vector(vector, "query")
+        if allowed is None and not self._finder.overlay.changed:
+            return self._result(kind, *self._ask(query), max_results)
+        return self._result(kind, *self._finder.find(query, max_results, allowed), max_results)
 
-    @property
-    def items(self) -> int:
-        """How many there are."""
-        return self.manifest.items
+    def relevance_curve(self, kind: str) -> RelevanceCurve | None:
+        """The curve of queries by `text`, `image` or `embedding`; None where the file has none."""
+        return self._curves.get(f"search_{kind}")
 
-    def search(self, signature: str, query: np.ndarray, max_results: int) -> SearchResult:
-        """Runs a search signature and reads the metadata of what it found."""
-        found = self._runners.run(signature, query)
-        pairs = zip(found["ids"][0].tolist(), found["distances"][0].tolist(), strict=True)
-        neighbors: list[NearestNeighbor] = []
-        for item, distance in pairs:
-            if item < 0 or len(neighbors) == max_results:
-                break
-            neighbors.append(NearestNeighbor(self.item(item), distance))
-        return SearchResult(neighbors)
+    def add(self, vector: np.ndarray, metadata: bytes) -> int:
+        """Adds an item beside the graph, `(d,)` float32, and returns its id.
+
+        Raises:
+            InvalidArgumentError: The embedding has another length, a value that is not finite, or another norm than the file's have.
+        """
+        row = self._vector(vector, "item")
+        norm = float(np.linalg.norm(row))
+        if self.manifest.normalized and abs(norm - 1) > NORM_TOLERANCE:
+            raise InvalidArgumentError(
+                f"{self._file.name}: the item's embedding has norm {norm:.4g}, the file's have 1; divide it by its norm."
+            )
+        return self._finder.overlay.add(row, metadata)
+
+    def remove(self, item: int) -> None:
+        """Hides an item, built in or added; its id is not used again.
+
+        Raises:
+            InvalidArgumentError: There is no such item.
+        """
+        self._finder.remove(item)
+
+    def has(self, item: int) -> bool:
+        """Whether there is an item of that id that was not removed."""
+        return self._finder.overlay.has(item)
+
+    def save_overlay(self, path: Path) -> None:
+        """Writes what was added and removed; raises as `Finder.save` does."""
+        self._finder.save(path)
+
+    def load_overlay(self, path: Path) -> None:
+        """Reads what was added and removed; raises as `Finder.load` does."""
+        self._finder.load(path)
+
+    def contents(self) -> tuple[np.ndarray, np.ndarray]:
+        """Every item that was not removed: ascending ids, and `(n, d)` float32 embeddings as they are stored.
+
+        Raises:
+            InvalidArgumentError: The rows cannot be found.
+        """
+        return self._finder.contents()
 
     def item(self, number: int) -> bytes:
         """The metadata of item `number`.
@@ -182,26 +159,41 @@ class GraphEngine(GraphEmbedder):
             DamagedFileError: There is no such item.
         """
         try:
-            return self._items[number]
+            return self._items[number] if number < self.manifest.items else self._finder.overlay.metadata(number)
         except (IndexError, item_table.ItemTableError) as error:
             raise DamagedFileError(f"{self._file.name}: {error}") from error
+
+    def _vector(self, vector: np.ndarray, what: str) -> np.ndarray:
+        values = np.asarray(vector, np.float32).reshape(-1)
+        if len(values) != self.manifest.dimension:
+            raise InvalidArgumentError(f"{self._file.name}: the {what} has {len(values)} dimensions, the index {self.manifest.dimension}.")
+        if not np.isfinite(values).all():
+            raise InvalidArgumentError(f"{self._file.name}: the {what} embedding has a value that is not finite.")
+        return values
+
+    def _run(self, signature: str, query: np.ndarray | Mapping[str, np.ndarray]) -> Found:
+        found = self._runners.run(signature, query)
+        return found["ids"][0], found["distances"][0]
+
+    def _ask(self, vector: np.ndarray) -> Found:
+        return self._run("search_embedding", vector[None])
+
+    def _result(self, kind: str, ids: np.ndarray, distances: np.ndarray, max_results: int) -> SearchResult:
+        """What was found, with its metadata; -1 among the ids ends it."""
+        neighbors: list[NearestNeighbor] = []
+        curve = self.relevance_curve(kind)
+        for item, distance in zip(ids[:max_results].tolist(), distances[:max_results].tolist(), strict=True):
+            if item < 0:
+                break
+            relevance = None if curve is None else curve(distance)
+            neighbors.append(NearestNeighbor(self.item(item), distance, relevance, item))
+        return SearchResult(neighbors)
 
     def _refuse(self, num_leaves: int | None) -> None:
         if num_leaves is not None:
             raise InvalidArgumentError(
                 f"{self._file.name}: num_leaves_to_search is fixed in this graph; only on-device ScaNN indexes take it at query time."
             )
-
-
-def _read_manifest(file: ModelFile) -> manifest.Manifest:
-    if manifest.FILE not in file.entries:
-        raise InvalidArgumentError(f"{file.name}: {NO_INDEX}")
-    try:
-        return manifest.decode(file.read(manifest.FILE))
-    except manifest.NewerManifestError as error:
-        raise NewerFormatError(f"{file.name}: {error}; update pocket-searcher.") from error
-    except manifest.ManifestError as error:
-        raise DamagedFileError(f"{file.name}: {error}.") from error
 
 
 def _read_items(file: ModelFile, content: manifest.Manifest) -> item_table.ItemTable:

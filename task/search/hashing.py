@@ -7,6 +7,7 @@ import numpy as np
 from ..format.scann_messages import AsymmetricHashingProto, DistanceMeasure, LookupType
 
 CODES = 256  # that a byte can hold
+ROWS_AT_ONCE = 1024  # whose shares stay in the cache, in calls long enough for other threads to run beside them
 STEPS = {LookupType.INT8: 255, LookupType.INT16: 2047}  # a share's largest value in the quantised tables
 
 
@@ -62,7 +63,7 @@ class LookupTable:
         The integer kinds drop the fraction of a step and give half a step back for each subspace, as the Task Library does.
         """
         self._entries = shares.shape[1]
-        self._starts = np.arange(len(shares), dtype=np.int32) * self._entries
+        self._starts = np.arange(len(shares), dtype=np.intp) * self._entries  # of the type that `take` does not convert
         self._step, self._base = np.float32(1), np.float32(0)
         if lookup in STEPS:
             low, high = shares.min(), shares.max()
@@ -81,5 +82,8 @@ class LookupTable:
         """
         if self._entries < CODES and codes.size and codes.max() >= self._entries:
             raise ValueError(f"a row has the code {codes.max()}, but a codebook has {self._entries} entries")
-        found = self._shares[codes + self._starts].sum(axis=1, dtype=np.float32)
+        found = np.empty(len(codes), np.float32)
+        for start in range(0, len(codes), ROWS_AT_ONCE):
+            piece = codes[start : start + ROWS_AT_ONCE]
+            self._shares.take(piece + self._starts).sum(axis=1, out=found[start : start + ROWS_AT_ONCE])
         return found * self._step + self._base

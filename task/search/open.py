@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
 from ..core.base_options import BaseOptions
 from ..core.model_file import ModelFile
 from ..errors import DamagedFileError, InvalidArgumentError
 from ..format import manifest, tflite_metadata, tflite_model
 from ..processor.options import EmbeddingOptions, SearchOptions
 from .engine import Embedder, Engine
-from .graph import GraphEmbedder, GraphEngine
+from .graph import GraphEngine
+from .graph_embedder import GraphEmbedder
 from .scann_engine import ScannEngine, has_external_index, open_embedded_index, open_external_index
+from .shards import ShardedEngine
 from .task_library import TaskLibraryEmbedder
 
 
@@ -21,7 +27,7 @@ def open_engine(base_options: BaseOptions, embedding_options: EmbeddingOptions, 
     Args:
         base_options: Where the model is and how it is run.
         embedding_options: How queries' embeddings are post-processed.
-        search_options: Where the index is, if not in the model's file.
+        search_options: Where the index is, if not in the model's file, and the overlay.
 
     Raises:
         InvalidArgumentError: An option or the model cannot be used, or there is no index.
@@ -32,7 +38,16 @@ def open_engine(base_options: BaseOptions, embedding_options: EmbeddingOptions, 
     if manifest.FILE in file.entries and not has_external_index(search_options):
         engine = GraphEngine(base_options, file)
         _check_normalized(engine, embedding_options)
+        if search_options.overlay_file_name is not None:
+            try:
+                engine.load_overlay(Path(search_options.overlay_file_name))
+            except BaseException:
+                engine.close()
+                raise
         return engine
+    if search_options.overlay_file_name is not None:
+        file.close()
+        raise InvalidArgumentError(f"{file.name}: SearchOptions.overlay_file_name: only graph searchers have overlays.")
     _check_whole(file)
     embedder = open_embedder(base_options, embedding_options, file)
     try:
@@ -52,6 +67,31 @@ def open_engine(base_options: BaseOptions, embedding_options: EmbeddingOptions, 
             raise
     except BaseException:
         embedder.close()
+        raise
+
+
+def open_shards(
+    base_options: BaseOptions, shards: Sequence[str], embedding_options: EmbeddingOptions, search_options: SearchOptions
+) -> ShardedEngine:
+    """Opens several searchers as one; arguments and errors are those of `open_engine`.
+
+    Args:
+        base_options: Where the first is, and how all are run.
+        shards: Where the others are.
+        embedding_options: How queries' embeddings are post-processed.
+        search_options: How neighbours are reported.
+    """
+    if has_external_index(search_options) or search_options.overlay_file_name is not None:
+        raise InvalidArgumentError("SearchOptions: shards take neither an index nor an overlay beside them.")
+    every = [base_options, *(replace(base_options, file_name=path, file_content=None) for path in shards)]
+    engines: list[Engine] = []
+    try:
+        for options in every:
+            engines.append(open_engine(options, embedding_options, search_options))
+        return ShardedEngine(engines, [options.file_name or "file_content" for options in every])
+    except BaseException:
+        for engine in engines:
+            engine.close()
         raise
 
 

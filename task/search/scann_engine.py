@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -11,9 +12,10 @@ from ..core.model_file import ModelFile
 from ..errors import DamagedFileError, InvalidArgumentError
 from ..format.tflite_metadata import SCANN_INDEX_FILE
 from ..processor.options import SearchOptions
+from ..processor.relevance import RelevanceCurve
 from ..processor.results import SearchResult
-from .engine import Embedder
-from .graph import NO_INDEX
+from .engine import EMBEDDING, Embedder
+from .graph_embedder import NO_INDEX
 from .scann_index import ScannIndex
 
 
@@ -42,6 +44,11 @@ class ScannEngine:
         return self._index.dimension
 
     @property
+    def distance(self) -> str:
+        """What distances are."""
+        return self._index.distance
+
+    @property
     def resampling(self) -> str:
         """How images are brought to size."""
         return self._embedder.resampling
@@ -55,6 +62,15 @@ class ScannEngine:
     def items(self) -> int:
         """How many rows there are."""
         return self._index.rows
+
+    @property
+    def built_items(self) -> int:
+        """How many items the file was built with: all."""
+        return self._index.rows
+
+    def has(self, item: int) -> bool:
+        """Whether there is an item of that id."""
+        return 0 <= item < self._index.rows
 
     def item(self, number: int) -> bytes:
         """The metadata of a row.
@@ -76,15 +92,24 @@ class ScannEngine:
         """Height and width that image queries have to have."""
         return self._embedder.image_size()
 
-    def search_text(self, query: str, max_results: int, num_leaves: int | None = None) -> SearchResult:
+    def search_text(self, query: str, max_results: int, num_leaves: int | None = None, allowed: np.ndarray | None = None) -> SearchResult:
         """Finds the items nearest to a sentence."""
-        return self._index.search(self._embedder.embed_text(query), max_results, num_leaves)
+        return self._index.search(self._embedder.embed_text(query), max_results, num_leaves, allowed)
 
-    def search_image(self, pixels: np.ndarray, max_results: int, num_leaves: int | None = None) -> SearchResult:
+    def search_image(
+        self, pixels: np.ndarray, max_results: int, num_leaves: int | None = None, allowed: np.ndarray | None = None
+    ) -> SearchResult:
         """Finds the items nearest to an image of the size that `image_size` says."""
-        return self._index.search(self._embedder.embed_image(pixels), max_results, num_leaves)
+        return self._index.search(self._embedder.embed_image(pixels), max_results, num_leaves, allowed)
 
-    def search_embedding(self, vector: np.ndarray, max_results: int, num_leaves: int | None = None) -> SearchResult:
+    def search_embedding(
+        self,
+        vector: np.ndarray,
+        max_results: int,
+        num_leaves: int | None = None,
+        allowed: np.ndarray | None = None,
+        kind: str = EMBEDDING,
+    ) -> SearchResult:
         """Finds the items nearest to an embedding, `(d,)` float32; it is used as it is, not normalised.
 
         Raises:
@@ -93,7 +118,32 @@ class ScannEngine:
         query = np.asarray(vector, np.float32).reshape(-1)
         if not np.isfinite(query).all():
             raise InvalidArgumentError(f"{self._name}: the query embedding has a value that is not finite.")
-        return self._index.search(query, max_results, num_leaves)
+        return self._index.search(query, max_results, num_leaves, allowed)
+
+    def relevance_curve(self, kind: str) -> RelevanceCurve | None:
+        """None: a Task Library index has no curve."""
+        return None
+
+    def add(self, vector: np.ndarray, metadata: bytes) -> int:
+        """Refuses.
+
+        Raises:
+            InvalidArgumentError: Always.
+        """
+        raise self._unchangeable()
+
+    def remove(self, item: int) -> None:
+        """Refuses, as `add` does."""
+        raise self._unchangeable()
+
+    def save_overlay(self, path: Path) -> None:
+        """Refuses, as `add` does."""
+        raise self._unchangeable()
+
+    def _unchangeable(self) -> InvalidArgumentError:
+        return InvalidArgumentError(
+            f"{self._name}: a Task Library index takes no changes; index the items with `maker index` for a searcher that does."
+        )
 
     def close(self) -> None:
         """Releases the interpreters and the files."""

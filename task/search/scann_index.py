@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import math
+import threading
+from collections import OrderedDict
+from functools import cached_property
 from mmap import mmap
+from typing import NamedTuple
 
 import numpy as np
 
@@ -13,9 +17,18 @@ from ..format.scann_messages import DistanceMeasure, EmbeddingType, PartitionerP
 from ..format.sstable import SSTableError
 from ..processor.results import NearestNeighbor, SearchResult
 from .hashing import Codebooks
+from .nearest import nearest
 
-ROWS_AT_ONCE = 4096  # rows in a file are seldom aligned; aligning them piece by piece stays in the cache
+CACHE_BYTES = 1 << 26  # of leaves that are kept ready
 DISTANCES = (DistanceMeasure.SQUARED_L2_DISTANCE, DistanceMeasure.DOT_PRODUCT)
+
+
+class _Leaf(NamedTuple):
+    """Rows of a leaf: their numbers in the index, themselves, and where distances need them their squared norms."""
+
+    numbers: np.ndarray
+    rows: np.ndarray
+    norms: np.ndarray
 
 
 class ScannIndex:
@@ -39,6 +52,9 @@ class ScannIndex:
             DamagedFileError: It is no index, or its parts contradict each other.
         """
         self._name = name
+        self._leaves: OrderedDict[int, _Leaf] = OrderedDict()  # those not used for longest come first
+        self._leaves_bytes = 0
+        self._lock = threading.Lock()
         try:
             self._file = ScannFile(content, offset, size)
         except SSTableError as error:
@@ -103,6 +119,11 @@ class ScannIndex:
         self._searched = self.num_leaves if wanted >= self.num_leaves else math.ceil(wanted)
 
     @property
+    def distance(self) -> str:
+        """`dot_product`, reported negative, or `squared_l2`."""
+        return "dot_product" if self._distance is DistanceMeasure.DOT_PRODUCT else "squared_l2"
+
+    @property
     def user_info(self) -> str:
         """The builder's own text; bytes that are no UTF-8 are surrogates."""
         try:
@@ -110,7 +131,7 @@ class ScannIndex:
         except SSTableError as error:
             raise self._damaged(str(error)) from error
 
-    @property
+    @cached_property
     def rows(self) -> int:
         """How many there are, in all partitions."""
         try:
@@ -129,13 +150,14 @@ class ScannIndex:
         except (SSTableError, ScannFileError) as error:
             raise self._damaged(str(error)) from error
 
-    def search(self, query: np.ndarray, max_results: int, num_leaves: int | None = None) -> SearchResult:
+    def search(self, query: np.ndarray, max_results: int, num_leaves: int | None = None, allowed: np.ndarray | None = None) -> SearchResult:
         """Finds the rows nearest to a query.
 
         Args:
             query: `(d,)` float32.
             max_results: How many at most.
             num_leaves: Leaves to look into; as many as the index was built for where None, all where there are fewer.
+            allowed: Ascending numbers of the rows that may be found, all of which are scored; None for all rows of the leaves.
 
         Returns:
             Neighbours by ascending distance, ties by row; rows whose distance is not a number are left out.
@@ -149,14 +171,20 @@ class ScannIndex:
         if num_leaves is not None and num_leaves < 1:
             raise InvalidArgumentError(f"num_leaves_to_search must be > 0, found {num_leaves}.")
         try:
-            rows, distances = self._score(query, self._choose(query, num_leaves))
-            nearest = _nearest(rows, distances, max_results)
-            return SearchResult([NearestNeighbor(self._file.metadata(int(rows[i])), float(distances[i])) for i in nearest])
+            if allowed is None:
+                rows, distances = self._score(query, self._choose(query, num_leaves))
+            else:
+                rows, distances = allowed, self._score_rows(query, allowed)
+            best = nearest(rows, distances, max_results)
+            return SearchResult([NearestNeighbor(self._file.metadata(int(rows[i])), float(distances[i]), id=int(rows[i])) for i in best])
         except (SSTableError, ScannFileError, ValueError) as error:
             raise self._damaged(str(error)) from error
 
     def close(self) -> None:
         """Lets go of the content."""
+        with self._lock:
+            self._leaves.clear()
+            self._leaves_bytes = 0
         self._file.close()
 
     def _choose(self, query: np.ndarray, num_leaves: int | None) -> np.ndarray:
@@ -164,39 +192,63 @@ class ScannIndex:
         count = self._searched if num_leaves is None else min(num_leaves, self.num_leaves)
         if self._centroids is None or count == 0:
             return np.arange(min(count, 1))
-        scores = -(self._centroids @ query)
+        scores = -_products(self._centroids, query)
         if self._leaf_distance is DistanceMeasure.SQUARED_L2_DISTANCE:
             scores = self._centroid_norms + 2 * scores
         return np.argsort(scores, kind="stable")[:count]
 
     def _score(self, query: np.ndarray, leaves: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Number and distance of each row of some leaves."""
-        table = None if self._codebooks is None else self._codebooks.table(query)
-        rows, distances = [np.empty(0, np.int64)], [np.empty(0, np.float32)]
-        for leaf in leaves.tolist():
-            stored = self._file.partition(leaf)
-            rows.append(np.arange(self._offsets[leaf], self._offsets[leaf] + len(stored)))
-            for start in range(0, len(stored), ROWS_AT_ONCE):
-                piece = stored[start : start + ROWS_AT_ONCE]
-                distances.append(table.distances(piece) if table is not None else self._exact(query, np.require(piece, requirements="A")))
-        return np.concatenate(rows), np.concatenate(distances)
+        chosen = [self._leaf(leaf) for leaf in leaves.tolist()]
+        if not chosen:
+            return np.empty(0, np.int64), np.empty(0, np.float32)
+        # A few calls over many rows: NumPy lets other threads run only within a call, and each call's end is a wait for its turn.
+        numbers, stored = (np.concatenate([getattr(leaf, part) for leaf in chosen]) for part in ("numbers", "rows"))
+        norms = np.concatenate([leaf.norms for leaf in chosen]) if self._needs_norms else None
+        return numbers, self._distances(query, stored, norms)
 
-    def _exact(self, query: np.ndarray, rows: np.ndarray) -> np.ndarray:
-        products = rows @ query
-        if self._distance is DistanceMeasure.DOT_PRODUCT:
-            return -products
-        return np.float32(query @ query) + np.einsum("ij,ij->i", rows, rows) - 2 * products
+    def _score_rows(self, query: np.ndarray, rows: np.ndarray) -> np.ndarray:
+        """Distance of each of some rows, ascending, wherever they lie."""
+        offsets = np.array(self._offsets)
+        leaves = np.searchsorted(offsets, rows, side="right") - 1
+        distances = [np.empty(0, np.float32)]
+        for number in np.unique(leaves).tolist():
+            picked, leaf = rows[leaves == number] - offsets[number], self._leaf(number)
+            distances.append(self._distances(query, leaf.rows[picked], leaf.norms[picked] if self._needs_norms else None))
+        return np.concatenate(distances)
+
+    def _leaf(self, number: int) -> _Leaf:
+        """A leaf's rows, remembered; raises as `ScannFile.partition` does."""
+        with self._lock:
+            if number in self._leaves:
+                self._leaves.move_to_end(number)
+                return self._leaves[number]
+        # Rows in a file are seldom aligned.
+        rows = np.require(self._file.partition(number), requirements="A")
+        norms = np.einsum("ij,ij->i", rows, rows) if self._needs_norms else np.empty(0, np.float32)
+        leaf = _Leaf(np.arange(self._offsets[number], self._offsets[number] + len(rows)), rows, norms)
+        with self._lock:
+            if number not in self._leaves:
+                self._leaves[number] = leaf
+                self._leaves_bytes += rows.nbytes
+            while self._leaves_bytes > CACHE_BYTES and len(self._leaves) > 1:
+                self._leaves_bytes -= self._leaves.popitem(last=False)[1].rows.nbytes
+        return leaf
+
+    @property
+    def _needs_norms(self) -> bool:
+        return self._codebooks is None and self._distance is DistanceMeasure.SQUARED_L2_DISTANCE
+
+    def _distances(self, query: np.ndarray, rows: np.ndarray, norms: np.ndarray | None) -> np.ndarray:
+        if self._codebooks is not None:
+            return self._codebooks.table(query).distances(rows)
+        products = _products(rows, query)
+        return -products if norms is None else np.float32(query @ query) + norms - 2 * products
 
     def _damaged(self, problem: str) -> DamagedFileError:
         return DamagedFileError(f"{self._name}: the index is damaged: {problem}.")
 
 
-def _nearest(rows: np.ndarray, distances: np.ndarray, count: int) -> np.ndarray:
-    """Positions of the smallest distances, ascending, ties by row; those that are no number are left out."""
-    if len(distances) > count:
-        limit = np.partition(distances, count - 1)[count - 1]  # NaN sorts last
-        candidates = np.flatnonzero(~(distances > limit) & ~np.isnan(distances))
-    else:
-        candidates = np.flatnonzero(~np.isnan(distances))
-    order = np.lexsort((rows[candidates], distances[candidates]))
-    return candidates[order[:count]]
+def _products(rows: np.ndarray, query: np.ndarray) -> np.ndarray:
+    """`rows @ query`, on this thread alone: a BLAS shares such a product with its own threads, for which the callers' then wait."""
+    return np.einsum("ij,j->i", rows, query)

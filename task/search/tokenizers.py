@@ -1,17 +1,17 @@
-"""Tokenizers that a Task Library model leaves to the caller, by the files in its TFLite Metadata."""
+"""Tokenizers that a model leaves to the caller, by the files that travel with it."""
 
 from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from ..errors import DamagedFileError, InvalidArgumentError
 
 PAD, START, UNKNOWN = "<PAD>", "<START>", "<UNKNOWN>"  # of a regex tokenizer's vocabulary
 CLS, SEP, UNK = "[CLS]", "[SEP]", "[UNK]"  # of BERT's
-MAX_WORD_BYTES = 100  # a longer word is unknown
+MAX_WORD = 100  # a longer word is unknown
 SPACES = frozenset("\t\n\f\r ")
 SPACE_CLASS = r"\t\n\f\r "
 LOWER_CASE = {code: code + 32 for code in range(ord("A"), ord("Z") + 1)}  # ASCII only, as in the Task Library
@@ -73,21 +73,27 @@ class RegexTokenizer:
 class WordPieceTokenizer:
     """BERT's: words and punctuation, then the longest pieces that the vocabulary has, from the left."""
 
-    def __init__(self, vocabulary: bytes) -> None:
-        """Reads the vocabulary, a piece a line, numbered from 0."""
+    def __init__(self, vocabulary: bytes, size: Callable[[str], int] | None = None) -> None:
+        """Reads the vocabulary.
+
+        Args:
+            vocabulary: A piece a line, numbered from 0.
+            size: How long a word is; in UTF-8 bytes, as to the Task Library, where None. BERT itself counts characters.
+        """
+        self._size = size or _utf8_length
         self._ids = {piece: number for number, piece in enumerate(_lines(vocabulary))}
         self._longest = max(map(len, self._ids), default=0)
 
     def pieces(self, text: str) -> list[str]:
         """A text's pieces; those that continue a word start with `##`."""
-        return [piece for word in _words(text) for piece in self._split(word)]
+        return [piece for word in words(text) for piece in self._split(word)]
 
     def id(self, piece: str) -> int:
         """A piece's number; 0 where the vocabulary lacks it."""
         return self._ids.get(piece, 0)
 
     def _split(self, word: str) -> list[str]:
-        if len(word.encode("utf-8", "replace")) > MAX_WORD_BYTES:
+        if self._size(word) > MAX_WORD:
             return [UNK]
         pieces, start = [], 0
         while start < len(word):
@@ -139,6 +145,26 @@ def bert_pieces(tokenizer: WordPieceTokenizer | SentencePieceTokenizer, text: st
     return [CLS, *tokenizer.pieces(text.partition("\0")[0].translate(LOWER_CASE)), SEP]
 
 
+def bert_normalized(text: str, lower_case: bool) -> str:
+    """A text as BERT's own tokenizer cleans it (Devlin et al., 2019; `BasicTokenizer` of the released code).
+
+    Control characters go, spaces of any kind become plain ones; with `lower_case` letters lose their case and their accents.
+    """
+    cleaned = "".join(" " if c.isspace() else c for c in text if not _is_control(c))
+    if not lower_case:
+        return cleaned
+    letters = (c for c in unicodedata.normalize("NFD", cleaned) if unicodedata.category(c) != "Mn")
+    return "".join(c.lower() for c in letters)
+
+
+def _is_control(character: str) -> bool:
+    return character == "\ufffd" or (character not in "\t\n\r" and unicodedata.category(character) in ("Cc", "Cf", "Co"))
+
+
+def _utf8_length(word: str) -> int:
+    return len(word.encode("utf-8", "replace"))
+
+
 def _without_vertical_tab(pattern: str) -> str:
     r"""A pattern whose `\s` and `\S` mean what RE2, which the Task Library uses, means by them; Python's also know the vertical tab."""
     result, within = "", False
@@ -151,7 +177,7 @@ def _without_vertical_tab(pattern: str) -> str:
     return result
 
 
-def _words(text: str) -> Iterator[str]:
+def words(text: str) -> Iterator[str]:
     """Splits at spaces, and before and after punctuation and ideographs, which are words of their own."""
     start = 0
     for at, character in enumerate(text):

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from ..errors import ArgumentTypeError
 from ..processor.results import SearchResult
+from ..search.allowed import Allowed
 from ..search.searcher import Searcher, SearcherOptions
 
 
@@ -27,24 +28,32 @@ class TextSearcher(Searcher):
 
     options_type = TextSearcherOptions
 
-    def search(self, text: str, *, num_leaves_to_search: int | None = None) -> SearchResult:
+    def search(self, text: str, *, num_leaves_to_search: int | None = None, allowed: Allowed | None = None) -> SearchResult:
         """Finds the items nearest to a sentence.
 
         Args:
             text: The query; what lies beyond the length that the file reads is ignored. It may be empty.
             num_leaves_to_search: For on-device ScaNN indexes, how many leaves to look into; as built where None.
+            allowed: The items that may be found: ids, or a boolean mask with a value an id. They are all scored, so that the right ones
+                are found however few they are, and `max_results` may be more than the file's k. The time grows with their number.
 
         Returns:
-            At most `search_options.max_results` neighbours, by ascending distance.
+            At most `search_options.max_results` neighbours, by ascending distance; those below `search_options.min_relevance` are left out,
+            and none at all is an answer.
 
         Raises:
-            InvalidArgumentError: The file answers no text, `text` is no str, or the file's leaves are fixed.
+            InvalidArgumentError: The file answers no text, `text` is no str, the file's leaves are fixed, `min_relevance`
+                is set and the file has no curve, or `allowed` names no item.
             DamagedFileError: A part of the index that the query needs is damaged.
         """
-        return self.engine.search_text(text, self._max_results(), num_leaves_to_search)
+        chosen = self._allowed(allowed, num_leaves_to_search)
+        return self._relevant("text", self.engine.search_text(text, self._max_results(), num_leaves_to_search, chosen))
 
-    def search_batch(self, texts: Iterable[str], *, num_leaves_to_search: int | None = None) -> list[SearchResult]:
+    def search_batch(
+        self, texts: Iterable[str], *, num_leaves_to_search: int | None = None, allowed: Allowed | None = None
+    ) -> list[SearchResult]:
         """Finds the items nearest to each of some sentences; arguments and errors are those of `search`."""
         if isinstance(texts, str):
             raise ArgumentTypeError("search_batch takes several sentences, found one str.")
-        return [self.search(text, num_leaves_to_search=num_leaves_to_search) for text in texts]
+        chosen = self._allowed(allowed, num_leaves_to_search)
+        return [self.search(text, num_leaves_to_search=num_leaves_to_search, allowed=chosen) for text in texts]

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from ..processor.options import BoundingBox
 from ..processor.results import SearchResult
+from ..search.allowed import Allowed
 from ..search.searcher import Searcher, SearcherOptions
 from .query import query_pixels
 from .tensor_image import TensorImage
@@ -29,7 +30,12 @@ class ImageSearcher(Searcher):
     options_type = ImageSearcherOptions
 
     def search(
-        self, image: TensorImage, bounding_box: BoundingBox | None = None, *, num_leaves_to_search: int | None = None
+        self,
+        image: TensorImage,
+        bounding_box: BoundingBox | None = None,
+        *,
+        num_leaves_to_search: int | None = None,
+        allowed: Allowed | None = None,
     ) -> SearchResult:
         """Finds the items nearest to an image.
 
@@ -37,17 +43,25 @@ class ImageSearcher(Searcher):
             image: The query, of any size.
             bounding_box: The region that is the query; the whole image where None.
             num_leaves_to_search: For on-device ScaNN indexes, how many leaves to look into; as built where None.
+            allowed: The items that may be found: ids, or a boolean mask with a value an id. They are all scored, so that the right ones
+                are found however few they are, and `max_results` may be more than the file's k. The time grows with their number.
 
         Returns:
             At most `search_options.max_results` neighbours, by ascending distance.
 
         Raises:
-            InvalidArgumentError: The file answers no images, the box is not within the image, or the file's leaves are fixed.
+            InvalidArgumentError: The file answers no images, the box is not within the image, the file's leaves are fixed, or `allowed`
+                names no item.
             DamagedFileError: A part of the index that the query needs is damaged.
         """
         engine = self.engine
-        return engine.search_image(query_pixels(image, bounding_box, engine), self._max_results(), num_leaves_to_search)
+        chosen = self._allowed(allowed, num_leaves_to_search)
+        found = engine.search_image(query_pixels(image, bounding_box, engine), self._max_results(), num_leaves_to_search, chosen)
+        return self._relevant("image", found)
 
-    def search_batch(self, images: Iterable[TensorImage], *, num_leaves_to_search: int | None = None) -> list[SearchResult]:
+    def search_batch(
+        self, images: Iterable[TensorImage], *, num_leaves_to_search: int | None = None, allowed: Allowed | None = None
+    ) -> list[SearchResult]:
         """Finds the items nearest to each of some images; arguments and errors are those of `search`."""
-        return [self.search(image, num_leaves_to_search=num_leaves_to_search) for image in images]
+        chosen = self._allowed(allowed, num_leaves_to_search)
+        return [self.search(image, num_leaves_to_search=num_leaves_to_search, allowed=chosen) for image in images]

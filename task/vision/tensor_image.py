@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ..errors import InvalidArgumentError, MissingFileError
+from .resize import resize_as
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -94,6 +95,10 @@ class TensorImage:
     def buffer(self) -> np.ndarray:
         """The pixels, `(height, width, 3)` uint8."""
         return self._pixels
+
+    def resized(self, height: int, width: int, resampling: str) -> np.ndarray:
+        """The pixels in another size, `(height, width, 3)` uint8; `resampling` is a name that `resize.resize_as` knows."""
+        return resize_as(resampling, self._pixels, height, width)
 
 
 def to_rgb(image: Image.Image) -> np.ndarray:

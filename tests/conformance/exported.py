@@ -86,7 +86,7 @@ def _copied_jobs(folder: Path, exported: Path, images: list[str]) -> list[dict[s
 
 
 def _encoder(path: Path) -> Path:
-    tower = conftest.words_tower()
+    tower = conftest.words_tower(word_pairs=2)
     shapes = {"text": (1, tower.size.max_bytes), "image": (1, conftest.SIDE, conftest.SIDE, 3)}
     words = spellings(CAPTIONS, tower.hashes)
     write_encoder(path, {"text": tower, "image": conftest.PooledColours()}, shapes, dimension=conftest.DIMENSION, words=words)

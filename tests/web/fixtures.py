@@ -1,6 +1,6 @@
 """What the browser tests ask: sites made from drawn scenes and from random vectors, and Python's answers.
 
-python tests/web/fixtures.py make FOLDER     # sample/, large/ and vectors/, each a site; expected.json; query pictures
+python tests/web/fixtures.py make FOLDER     # sample/, relevant/, large/ and vectors/, each a site; expected.json; query pictures
 python tests/web/fixtures.py serve SITE      # prints the address
 """
 
@@ -16,10 +16,12 @@ from PIL import Image
 
 from maker import cli, searcher
 from maker.encoders.embedder import open_embedder
-from maker.preview.rows import Rows, locate_rows
+from maker.pipeline.index import write_index
+from maker.pipeline.tuning import IndexSettings
 from maker.preview.server import Server
 from maker.preview.site import preview
 from task.core import BaseOptions
+from task.format.stored_rows import Rows, StoredRows, locate_rows
 from task.processor import SearchOptions
 from task.search import GraphEngine
 from task.vision import ImageSearcher, ImageSearcherOptions, TensorImage
@@ -31,21 +33,27 @@ ANSWERS = 10
 def make(folder: Path) -> None:
     """Makes everything that is not there yet."""
     scenes = folder / "scenes"
-    sample, large, vectors = (folder / f"{name}.tflite" for name in ("sample", "large", "vectors"))
+    built, sample, relevant, large, vectors = (folder / f"{name}.tflite" for name in ("built", "sample", "relevant", "large", "vectors"))
     folder.mkdir(parents=True, exist_ok=True)
-    if not sample.exists():
+    if not built.exists():
         run("sample", scenes, "--scenes", SCENES, "--held-out", HELD_OUT)
         images = ["--images", scenes, "--captions", scenes / "captions.tsv", "--image-encoder", "scratch"]
-        run("build", *images, "--epochs", 1, "--output", sample)
+        run("build", *images, "--epochs", 1, "--no-report", "--output", built)
+    if not sample.exists():
+        copy_with_curve(built, sample, {})
+    curve, matched, unmatched = make_curve(sample)
+    if not relevant.exists():
+        copy_with_curve(sample, relevant, {"search_text": curve})
     if not large.exists():
-        make_large(sample.with_suffix(".work"), large)
+        make_large(built.with_suffix(".work"), large)
     if not vectors.exists():
         make_vectors(vectors)
-    for path in (sample, large, vectors):
+    for path in (sample, relevant, large, vectors):
         preview(path, scenes, folder / path.stem, overwrite=True)
     make_host(folder)
     queries = make_queries(folder, next(scenes.rglob("*.png")))
     expected = {"pictures": by_picture(sample, queries), "like": by_item(sample), "codes": by_item(vectors)}
+    expected |= {"matched": by_words(relevant, matched), "unmatched": by_words(relevant, unmatched)}
     (folder / "expected.json").write_text(json.dumps(expected, indent=1))
 
 
@@ -53,6 +61,38 @@ def run(*arguments: object) -> None:
     """Runs the command line."""
     if status := cli.main([str(a) for a in arguments]):
         raise SystemExit(status)
+
+
+def copy_with_curve(path: Path, copy: Path, curves: dict[str, object]) -> None:
+    """The same items and towers with another relevance curve, or without one."""
+    engine = GraphEngine(BaseOptions(str(path), num_threads=1))
+    ids, rows = engine.contents()
+    metadata = [engine.item(int(i)) for i in ids]
+    engine.close()
+    write_index(rows, metadata, copy, path, IndexSettings(), normalized=True, relevance=curves)
+
+
+def make_curve(path: Path) -> tuple[dict[str, float], str, str]:
+    """A curve whose cut lies between the results of two sentences, and these: the first has matches, the second none."""
+    engine = GraphEngine(BaseOptions(str(path), num_threads=1))
+    things = ("ball", "car", "cat", "boat", "tree", "house", "balloon", "flower")
+    asked = [f"a {colour} {thing}" for colour in ("red", "blue", "green") for thing in things]
+    found = {text: [n.distance for n in engine.search_text(text, 50).nearest_neighbors] for text in asked}
+    engine.close()
+    matched, unmatched = (choose(asked, key=lambda text: found[text][0]) for choose in (min, max))
+    middle = min(found[matched][0] + found[unmatched][0], found[matched][7] + found[matched][8]) / 2
+    if not found[matched][-1] > middle < found[unmatched][0]:
+        raise SystemExit(f"{path}: no cut between the results of {matched!r} and {unmatched!r}")
+    return {"slope": 20.0, "intercept": float(np.log(3) - 20 * middle), "cut": 0.25}, matched, unmatched
+
+
+def by_words(path: Path, words: str) -> dict[str, object]:
+    """What Python finds for a sentence: how many results it takes for matches, and the nearest one's relevance."""
+    engine = GraphEngine(BaseOptions(str(path), num_threads=1))
+    found = engine.search_text(words, engine.manifest.k).nearest_neighbors
+    cut = engine.manifest.relevance["search_text"]["cut"]
+    engine.close()
+    return {"words": words, "matches": sum(n.relevance >= cut for n in found), "found": len(found), "best": found[0].relevance}
 
 
 def make_large(work: Path, path: Path) -> None:
@@ -124,16 +164,8 @@ def by_item(path: Path) -> dict[int, object]:
 
 def stored(content: bytes, rows: Rows, item: int, dimension: int) -> np.ndarray:
     """The embedding of an item as the index holds it."""
-    row = item
-    if rows.ids:
-        row = np.frombuffer(content, "<i4", int(np.prod(rows.ids.shape)), rows.ids.offset).tolist().index(item)
-    width = rows.rows.shape[-1]
-    codes = np.frombuffer(content, "<i1" if rows.type == "int8" else "<u1", width, rows.rows.offset + row * width)
-    if rows.scales:
-        return codes * np.frombuffer(content, "<f4", 1, rows.scales.offset + 4 * row)
-    assert rows.entries is not None
-    table = np.frombuffer(content, "<f4", int(np.prod(rows.entries.shape)), rows.entries.offset).reshape(rows.entries.shape)
-    return table[np.arange(len(table)), codes].reshape(-1)[:dimension]
+    held = StoredRows(content, rows, dimension)
+    return held.decode(np.flatnonzero(held.items == item))[0]
 
 
 def neighbors(result: object) -> list[tuple[str, float]]:

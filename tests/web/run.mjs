@@ -3,7 +3,7 @@
 //   npm ci --prefix tests/web --ignore-scripts
 //   node tests/web/run.mjs [--work build/web] [--python python] [--chromium /usr/bin/chromium] [--only WORDS]
 //
-// `fixtures.py` makes what is asked (two sites, pictures, Python's answers) in the work folder; a second run takes it as it is.
+// `fixtures.py` makes what is asked (sites, pictures, Python's answers) in the work folder; a second run takes it as it is.
 // Screenshots go to WORK/screenshots.
 
 import assert from "node:assert/strict";
@@ -75,6 +75,7 @@ async function serve(site) {
 
 let browser;
 let sample;
+let relevant;
 let large;
 let vectors;
 let expected;
@@ -250,6 +251,53 @@ test("the gallery, typing, the address and the way back", async () => {
   assert.deepEqual([...errors, ...other.errors], []);
   await other.close();
   await close();
+});
+
+test("matches from the file's cut on, weaker ones when asked for, and none as an answer", async () => {
+  const { matched, unmatched } = expected;
+  assert.ok(matched.matches > 0 && matched.matches < matched.found && unmatched.matches === 0);
+  const { page, errors, close } = await visit(relevant.address);
+  const shown = () => page.$$eval("#results .figure", (all) => all.map((e) => e.textContent));
+  await page.fill("#query", matched.words);
+  await answered(page);
+  await page.waitForFunction((words) => document.getElementById("heading").textContent.includes(words), matched.words);
+  assert.equal((await items(page)).length, matched.matches);
+  assert.match(await page.textContent("#status"), new RegExp(`^\\s*${matched.matches} match(es)? among 280 pictures in`));
+  assert.equal((await shown())[0], `${Math.round(100 * matched.best)} %`);
+  assert.equal(await page.textContent("#show-weaker"), `Show ${matched.found - matched.matches} weaker matches`);
+  assert.deepEqual(await violations(page), []);
+  await shoot(page, "desktop-matches", { fullPage: true });
+  await page.focus("#show-weaker");
+  await page.keyboard.press("Enter");
+  assert.equal((await items(page)).length, matched.found);
+  assert.equal(await page.isVisible("#weaker"), false);
+  // The keyboard goes on at the first picture that was hidden.
+  const focused = await page.evaluate(() => [...document.querySelectorAll("#results li")].indexOf(document.activeElement.closest("li")));
+  assert.equal(focused, matched.matches);
+  const { neighbors } = await ask(page, "searchText", matched.words);
+  assert.deepEqual(await items(page), neighbors.map((n) => n.item));
+  // What nothing matches is said, and the nearest are there for who wants them.
+  await page.fill("#query", unmatched.words);
+  await page.waitForSelector("#nothing:not([hidden])");
+  assert.equal((await items(page)).length, 0);
+  assert.match(await page.textContent("#nothing"), new RegExp(`Nothing here seems to match “${unmatched.words}”`));
+  assert.match(await page.textContent("#status"), /^\s*No match among 280 pictures in/);
+  assert.deepEqual(await violations(page), []);
+  await shoot(page, "desktop-nothing");
+  await page.click("#show-weaker");
+  assert.equal((await items(page)).length, unmatched.found);
+  assert.equal(await page.isVisible("#nothing"), false);
+  // Pictures have no curve: all that is nearest is shown, with distances; and so is the gallery.
+  await page.click("#results li:first-child button");
+  await page.waitForFunction(() => document.getElementById("heading").textContent === "Pictures like the chosen one");
+  assert.match((await shown())[0], /^\u2212?\d\.\d{3}$/);
+  assert.equal(await page.isVisible("#weaker"), false);
+  assert.deepEqual(errors, []);
+  await close();
+  const phone = await visit(`${relevant.address}#q=${encodeURIComponent(unmatched.words)}`, { options: PHONE, waitFor: "#nothing:not([hidden])" });
+  assert.deepEqual(await violations(phone.page), []);
+  await shoot(phone.page, "phone-nothing");
+  await phone.close();
 });
 
 test("stale answers are dropped", async () => {
@@ -594,7 +642,7 @@ mkdirSync(screenshots, { recursive: true });
 makeFixtures();
 expected = JSON.parse(readFileSync(join(work, "expected.json")));
 browser = await chromium.launch({ executablePath: given.chromium, args: FLAGS });
-[sample, large, vectors] = await Promise.all(["sample", "large", "vectors"].map(serve));
+[sample, relevant, large, vectors] = await Promise.all(["sample", "relevant", "large", "vectors"].map(serve));
 let failed = 0;
 for (const { name, run } of tests.filter((t) => t.name.includes(given.only))) {
   const start = performance.now();
@@ -608,6 +656,6 @@ for (const { name, run } of tests.filter((t) => t.name.includes(given.only))) {
   }
 }
 await browser.close();
-await Promise.all([sample, large, vectors].map((site) => site.stop()));
+await Promise.all([sample, relevant, large, vectors].map((site) => site.stop()));
 process.stdout.write(failed ? `${failed} failed\n` : `all passed; screenshots in ${screenshots}\n`);
 process.exit(failed ? 1 : 0);

@@ -16,6 +16,7 @@ let opened; // what the worker says of the searcher
 let asked = 0; // number of the newest question; answers to older ones are dropped
 let running = false;
 let waiting = null; // the newest question, while another one runs
+let answered = null; // what the newest question found, weaker matches and all
 let pictureAddress = null; // of the picture that was asked with
 const cards = new Map(); // item to its list entry, so that a picture found again does not blink
 
@@ -75,6 +76,7 @@ async function open() {
   $("query").disabled = !can("search_text");
   $("query").placeholder = can("search_text") ? "What is in the picture?" : "This searcher takes pictures only";
   if (!can("search_text") && !can("search_image")) $("query").placeholder = "This searcher takes no words: choose a picture below";
+  if (can("search_tokens")) $("query").placeholder = "Words need this searcher's tokenizer, which a page does not have: choose a picture";
   $("choose").hidden = !can("search_image");
   $("take").hidden = !can("search_image") || !matchMedia("(pointer: coarse)").matches;
   showExamples(manifest.golden ?? []);
@@ -166,7 +168,7 @@ async function answer({ name, value, about, number }) {
     if (number !== asked) return;
     showAsked({});
     $("examples").hidden = true;
-    showCards([]);
+    showNeighbors([]);
     say(error.message);
     return;
   }
@@ -175,11 +177,30 @@ async function answer({ name, value, about, number }) {
   showAsked(about);
   $("examples").hidden = true;
   $("heading").textContent = about.words ? `Pictures for “${about.words}”` : about.like !== undefined ? "Pictures like the chosen one" : "Pictures like yours";
-  showCards(found.neighbors);
-  const { items } = opened.manifest;
-  if (found.neighbors.length) say(`${found.neighbors.length} nearest of ${counted(items, noun())}`, found.milliseconds);
-  else say("Nothing was found. Try other words.", found.milliseconds);
+  answered = { ...found, words: about.words };
+  showAnswer(false);
 }
+
+/** What was found: matches from the file's own cut on, or all of them. */
+function showAnswer(weaker) {
+  const { neighbors, milliseconds, words } = answered;
+  const cut = opened.manifest.relevance?.search_text?.cut ?? 0;
+  const shown = weaker || words === undefined ? neighbors : neighbors.filter(({ relevance }) => !(relevance < cut));
+  const hidden = neighbors.length - shown.length;
+  const all = counted(opened.manifest.items, noun());
+  if (!neighbors.length) say("Nothing was found. Try other words.", milliseconds);
+  else if (!shown.length) say(`No match among ${all}`, milliseconds);
+  else if (hidden) say(`${counted(shown.length, "match", "matches")} among ${all}`, milliseconds);
+  else say(`${shown.length} nearest of ${all}`, milliseconds);
+  showNeighbors(shown);
+  $("nothing").hidden = shown.length > 0 || !hidden;
+  $("nothing-text").textContent = `Nothing here seems to match “${words}”. The nearest is a match with a probability of ${percent(neighbors[0]?.relevance ?? 0)}.`;
+  $("weaker").hidden = !hidden;
+  $("show-weaker").textContent = `Show ${counted(hidden, "weaker match", "weaker matches")}`;
+}
+
+/** Probabilities below a half of a percent are no zero. */
+const percent = (share) => (share < 0.005 ? "under 1 %" : `${Math.round(100 * share)} %`);
 
 async function showGallery() {
   const number = ++asked;
@@ -192,7 +213,7 @@ async function showGallery() {
   showAsked({});
   $("examples").hidden = $("examples").childElementCount === 0;
   $("heading").textContent = "Some of the pictures";
-  showCards(chosen.map((item, i) => ({ item, metadata: metadata[i] })));
+  showNeighbors(chosen.map((item, i) => ({ item, metadata: metadata[i] })));
   const hint = opened.knowsItems ? " Choose one to find others like it." : "";
   say(count < items ? `${counted(items, noun())}, here are some.${hint}` : `${counted(items, noun())}.${hint}`);
 }
@@ -222,14 +243,19 @@ function showAsked({ like, metadata, picture, name }) {
   $("search").classList.toggle("with-picture", any);
 }
 
-function showCards(neighbors) {
-  const shown = neighbors.map(({ item, distance, metadata }, i) => {
+/** Pictures, and nothing of what an earlier answer said beside them. */
+function showNeighbors(neighbors) {
+  $("nothing").hidden = $("weaker").hidden = true;
+  const shown = neighbors.map(({ item, distance, relevance, metadata }, i) => {
     const card = cards.get(item) ?? makeCard(item, metadata);
     cards.set(item, card);
     const image = card.querySelector("img");
     if (image && i < EAGER) image.loading = "eager";
     card.querySelector(".distance").hidden = distance === undefined;
-    card.querySelector(".figure").textContent = distance === undefined ? "" : minus(distance.toFixed(3));
+    const far = distance === undefined ? "" : minus(distance.toFixed(3));
+    card.querySelector(".measure").textContent = relevance === undefined ? "distance " : "relevance ";
+    card.querySelector(".figure").textContent = relevance === undefined ? far : percent(relevance);
+    card.querySelector(".distance").title = relevance === undefined ? "" : `distance ${far}`;
     return card;
   });
   const focused = document.activeElement.closest?.("#results li");
@@ -316,6 +342,8 @@ function showFacts() {
   if (index.kind) fact("index", `${index.kind}, rows ${index.rows}, ${Math.round(100 * index.share_scanned)} % scanned`);
   if (report.index?.["index_recall@10"] !== undefined) fact("index recall@10", String(report.index["index_recall@10"]));
   if (report.retrieval?.["R@10"] !== undefined) fact("retrieval R@10", `${report.retrieval["R@10"]} % among ${counted(report.retrieval.images ?? 0, "picture")}`);
+  const at = manifest.relevance?.search_text?.measured?.at_cut;
+  if (at) fact("shown from relevance", `${percent(at.cut)}; keeps ${percent(at.recall_kept)} of relevant results`);
   if (manifest.user_info) fact("note", manifest.user_info.slice(0, 200));
   fact("runs on", "LiteRT.js, WebAssembly, one thread");
 }
@@ -396,6 +424,12 @@ $("home").addEventListener("click", (event) => {
   leavePicture();
 });
 $("retry").addEventListener("click", open);
+$("show-weaker").addEventListener("click", () => {
+  const before = $("results").childElementCount;
+  showAnswer(true);
+  // The button is gone; the first picture that it showed is where the reader goes on.
+  $("results").children[before]?.querySelector("button").focus({ preventScroll: true });
+});
 addEventListener("popstate", () => opened && askAddress());
 
 $("results").addEventListener("click", (event) => {

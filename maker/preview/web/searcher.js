@@ -194,19 +194,26 @@ export class Searcher {
   }
 
   /**
-   * The embedding of an item as the index holds it: rounded to 8 bits, or put together from codebook entries.
+   * The embedding of an item as the index holds it: rounded to 8 or 4 bits, or put together from codebook entries.
    * @param {number} item
    * @returns {Float32Array}
    */
   embeddingOf(item) {
     if (!this.#rows) throw new SearcherError("This page does not know where the file keeps its rows.");
-    const { type, rows, scales, entries } = this.#rows;
+    const { kind, rows, entries } = this.#rows;
     const [row, width] = [this.#row(item), rows.shape.at(-1)];
     const vector = new Float32Array(this.manifest.dimension);
-    if (type === "int8") {
-      const scale = new DataView(this.#content, scales.offset + 4 * row, 4).getFloat32(0, true);
+    if (kind === "int8") {
+      const scale = this.#scale(row);
       new Int8Array(this.#content, rows.offset + row * width, width).forEach((value, i) => (vector[i] = value * scale));
-    } else if (type === "float32") {
+    } else if (kind === "int4") {
+      const scale = this.#scale(row);
+      new Uint8Array(this.#content, rows.offset + row * width, width).forEach((value, i) => {
+        vector[i] = ((value & 15) - 7.5) * scale;
+        if (i + width < vector.length) vector[i + width] = ((value >> 4) - 7.5) * scale;
+      });
+      this.#addBase(vector, Math.floor(row / rows.shape[1]));
+    } else if (kind === "float32") {
       const view = new DataView(this.#content, rows.offset + 4 * row * width, 4 * width);
       for (let i = 0; i < width; i++) vector[i] = view.getFloat32(4 * i, true);
     } else {
@@ -219,6 +226,20 @@ export class Searcher {
       });
     }
     return vector;
+  }
+
+  #scale(row) {
+    const { steps, unit } = this.#rows;
+    const width = steps.type === "uint8" ? 1 : 4;
+    const view = new DataView(this.#content, steps.offset + width * row, width);
+    return unit * (width === 1 ? view.getUint8(0) : view.getFloat32(0, true));
+  }
+
+  #addBase(vector, block) {
+    const { bases, base_steps: steps } = this.#rows;
+    if (!bases) return;
+    const step = new DataView(this.#content, steps.offset + 4 * block, 4).getFloat32(0, true);
+    new Int8Array(this.#content, bases.offset + block * vector.length, vector.length).forEach((value, i) => (vector[i] += value * step));
   }
 
   #row(item) {
@@ -274,7 +295,13 @@ export class Searcher {
     return Array.from(runner.getInputDetails()[0].shape);
   }
 
-  /** Runs a search signature: `{neighbors: [{item, distance, metadata}], milliseconds}`, nearest first. */
+  /** The probability that a result at this distance is relevant, in [0, 1]; undefined where the file has no curve for the signature. */
+  #relevance(signature, distance) {
+    const curve = this.manifest.relevance?.[signature];
+    return curve && 1 / (1 + Math.exp(curve.slope * distance + curve.intercept));
+  }
+
+  /** Runs a search signature: `{neighbors: [{item, distance, relevance, metadata}], milliseconds}`, nearest first. */
   async #search(signature, query) {
     const shape = this.#shape(signature);
     const expected = shape.reduce((a, b) => a * b);
@@ -293,7 +320,7 @@ export class Searcher {
     const milliseconds = performance.now() - start;
     const neighbors = [];
     for (let i = 0; i < ids.length && ids[i] >= 0; i++) {
-      neighbors.push({ item: ids[i], distance: distances[i], metadata: this.item(ids[i]) });
+      neighbors.push({ item: ids[i], distance: distances[i], relevance: this.#relevance(signature, distances[i]), metadata: this.item(ids[i]) });
     }
     return { neighbors, milliseconds };
   }

@@ -1,0 +1,79 @@
+plugins {
+    id("com.android.application")
+    id("org.jetbrains.kotlin.android")
+}
+
+// without_gradle/ reads the numbers below, so that both builds make the same app.
+android {
+    namespace = "pocketsearcher.demo"
+    compileSdk = 34
+
+    defaultConfig {
+        applicationId = "pocketsearcher.demo"
+        minSdk = 24
+        targetSdk = 34
+        versionCode = 1
+        versionName = "0.1.0"
+    }
+
+    // graph: the searcher graph on TensorFlow Lite alone. taskLibrary: the Task Library's TextSearcher on a TASK_LIBRARY export.
+    flavorDimensions += "engine"
+    productFlavors {
+        create("graph") {
+            dimension = "engine"
+            isDefault = true
+        }
+        create("taskLibrary") {
+            dimension = "engine"
+            applicationIdSuffix = ".tasklibrary"
+        }
+    }
+
+    buildTypes {
+        release {
+            isMinifyEnabled = true
+            proguardFiles(getDefaultProguardFile("proguard-android.txt"), "proguard-rules.pro")
+        }
+    }
+
+    androidResources {
+        // The searcher is mapped into memory where it lies in the APK, which compression would prevent.
+        noCompress += "tflite"
+        // The default leaves out folders whose names start with an underscore, and thumbnails are named as the photos are.
+        ignoreAssetsPattern = "!.git:!.DS_Store"
+    }
+
+    packaging {
+        // TensorFlow Lite 2.16.1's libraries are aligned for pages of 4 KB; unpacked, they load where pages are 16 KB, too.
+        jniLibs.useLegacyPackaging = true
+    }
+
+    compileOptions {
+        sourceCompatibility = JavaVersion.VERSION_1_8
+        targetCompatibility = JavaVersion.VERSION_1_8
+    }
+
+    kotlinOptions {
+        jvmTarget = "1.8"
+    }
+
+    testOptions {
+        unitTests {
+            isIncludeAndroidResources = true
+            all {
+                // LiteRT's library and the files to ask; tests that want them are skipped without. `make android` sets both.
+                for (name in listOf("pocketsearcher.litert", "pocketsearcher.fixtures")) {
+                    providers.gradleProperty(name).orNull?.let { value -> it.systemProperty(name, value) }
+                }
+            }
+        }
+    }
+}
+
+dependencies {
+    implementation("org.tensorflow:tensorflow-lite:2.16.1")
+    "taskLibraryImplementation"("org.tensorflow:tensorflow-lite-task-text:0.4.4")
+    testImplementation("junit:junit:4.13.2")
+    testImplementation("net.java.dev.jna:jna:5.17.0")
+    testImplementation("org.robolectric:robolectric:4.16.1")
+}

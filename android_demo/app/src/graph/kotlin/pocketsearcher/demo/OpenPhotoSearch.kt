@@ -1,0 +1,9 @@
+package pocketsearcher.demo
+
+import android.content.Context
+import org.tensorflow.lite.TensorFlowLite
+import pocketsearcher.Searcher
+
+/** The way of this flavour: the searcher graph on TensorFlow Lite alone. */
+fun openPhotoSearch(context: Context): PhotoSearch =
+    GraphSearch("org.tensorflow:tensorflow-lite" to TensorFlowLite.runtimeVersion()) { Searcher.open(context.assets, DemoApplication.ASSET) }

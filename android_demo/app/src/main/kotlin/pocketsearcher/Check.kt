@@ -1,0 +1,51 @@
+package pocketsearcher
+
+import java.security.MessageDigest
+import kotlin.math.abs
+
+private const val TOLERANCE = 1e-5f
+
+/**
+ * Whether the file is whole and this device answers its golden queries as the builder did.
+ *
+ * @param pictures Ask the golden picture, too. An image tower of 8-bit arithmetic is rounded differently by different kernels, so
+ *   that only float towers have to give its answer everywhere.
+ * @return What differs, a line each; none where all is well.
+ */
+fun Searcher.check(pictures: Boolean = false): List<String> =
+    damagedParts() + manifest.golden.filter { pictures || it.signature != "search_image" }.mapNotNull(::difference)
+
+private fun Searcher.damagedParts(): List<String> =
+    manifest.digests.mapNotNull { (name, expected) ->
+        val digest = MessageDigest.getInstance("SHA-256").apply { update(part(name)) }.digest()
+        val found = digest.joinToString("") { "%02x".format(it) }
+        "$name: is damaged (SHA-256 $found, expected $expected)".takeIf { found != expected }
+    }
+
+private fun Searcher.difference(golden: GoldenQuery): String? {
+    val answer = ask(golden)
+    val found = (answer.neighbors + answer.weaker).take(golden.ids.size)
+    val apart = found.zip(golden.distances) { neighbor, distance -> abs(neighbor.distance - distance) }.maxOrNull() ?: 0f
+    if (found.map { it.item } == golden.ids && apart <= TOLERANCE) return null
+    return "${golden.signature}: found ${found.map { it.item }}, up to $apart apart, expected ${golden.ids}"
+}
+
+private fun Searcher.ask(golden: GoldenQuery): Answer =
+    when (val query = golden.query) {
+        is FloatArray -> search(query)
+        is String -> if (golden.signature == "search_image") search(pattern()) else search(query)
+        else -> throw SearcherException("a golden query is a ${query.javaClass.simpleName}, expected text or numbers; update the app.")
+    }
+
+/** The picture that golden image queries ask with: pixel (row y, column x, channel c) is (3x + 5y + 60c) mod 256. */
+private fun Searcher.pattern(): Pixels {
+    val size = requireNotNull(manifest.imageSize)
+    return object : Pixels {
+        override val width = size.width
+        override val height = size.height
+
+        override fun readRow(y: Int, argb: IntArray) = argb.indices.forEach { x ->
+            argb[x] = (0..2).fold(0xff) { packed, c -> packed shl 8 or ((3 * x + 5 * y + 60 * c) % 256) }
+        }
+    }
+}

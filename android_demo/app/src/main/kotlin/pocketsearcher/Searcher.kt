@@ -1,0 +1,155 @@
+package pocketsearcher
+
+import android.content.res.AssetManager
+import android.graphics.Bitmap
+import java.io.Closeable
+import java.io.File
+import java.nio.ByteBuffer
+
+/**
+ * A `searcher.tflite`, opened for asking.
+ *
+ * ```
+ * Searcher.open(File(filesDir, "searcher.tflite")).use { searcher ->
+ *     for (neighbor in searcher.search("a man riding a bike").neighbors) println("${neighbor.text} ${neighbor.distance}")
+ * }
+ * ```
+ *
+ * Safe to use from several threads, which wait for each other; not for the main thread, because opening reads from storage.
+ */
+class Searcher private constructor(private val file: SearcherFile, openModel: (ByteBuffer) -> Model) : Closeable {
+    /** What the file says of itself. */
+    val manifest = Manifest.read(file.part(Manifest.FILE).bytes(), file.name)
+    private val items = ItemTable(file.part(ItemTable.OFFSETS), file.part(ItemTable.BYTES), file.name)
+    private val model: Model
+
+    init {
+        if (items.size != manifest.items) {
+            throw SearcherException("${file.name}: holds ${items.size} items, expected ${manifest.items}; copy it again, or build it again.")
+        }
+        model = openModel(file.model)
+    }
+
+    private val outputs = mapOf("distances" to nativeBuffer(FLOAT * manifest.k), "ids" to nativeBuffer(INT * manifest.k))
+    private val embedding = mapOf("embedding" to nativeBuffer(FLOAT * manifest.dimension))
+
+    /** What can be asked: `search_text`, `search_image`, …. */
+    val signatures: Set<String> get() = model.signatures
+
+    /**
+     * Finds the items nearest to a sentence; one that is longer than the file reads is cut between characters.
+     *
+     * @throws IllegalArgumentException The file answers no text.
+     */
+    fun search(text: String, maxResults: Int = manifest.k): Answer = search("search_text", textQuery(text, "search_text"), maxResults)
+
+    /**
+     * Finds the items nearest to a picture of any size, which has to be upright.
+     *
+     * @throws IllegalArgumentException The file answers no pictures.
+     */
+    fun search(bitmap: Bitmap, maxResults: Int = manifest.k): Answer = search(BitmapPixels(bitmap), maxResults)
+
+    /**
+     * Finds the items nearest to an embedding of [Manifest.dimension] values; it is used as it is, not normalised.
+     *
+     * @throws IllegalArgumentException Another length, or a value that is not finite.
+     */
+    fun search(vector: FloatArray, maxResults: Int = manifest.k): Answer {
+        require(vector.size == manifest.dimension) { "${file.name}: the query has ${vector.size} dimensions, expected ${manifest.dimension}." }
+        require(vector.all { it.isFinite() }) { "${file.name}: the query has a value that is not finite, expected numbers only." }
+        val query = nativeBuffer(FLOAT * vector.size)
+        query.asFloatBuffer().put(vector)
+        return search("search_embedding", query, maxResults)
+    }
+
+    /** The embedding of a sentence; throws as [search] does. */
+    fun embed(text: String): FloatArray = embed("embed_text", textQuery(text, "embed_text"))
+
+    /** The embedding of a picture; throws as [search] does. */
+    fun embed(bitmap: Bitmap): FloatArray = embed(BitmapPixels(bitmap))
+
+    /** The metadata of an item in 0 until [Manifest.items]. */
+    fun item(number: Int): ByteArray = items[number]
+
+    override fun close() = synchronized(model) { model.close() }
+
+    /** Size of the file. */
+    internal val bytes get() = file.size
+
+    /** A part of the file by the name that [Manifest.digests] has for it. */
+    internal fun part(name: String): ByteBuffer = if (name == "model") file.model else file.part(name)
+
+    internal fun search(pixels: Pixels, maxResults: Int = manifest.k): Answer =
+        search("search_image", imageQuery(pixels, "search_image"), maxResults)
+
+    internal fun embed(pixels: Pixels): FloatArray = embed("embed_image", imageQuery(pixels, "embed_image"))
+
+    private fun textQuery(text: String, signature: String): ByteBuffer {
+        requireSignature(signature)
+        val limit = requireNotNull(manifest.maxTextBytes) { "${file.name}: does not say how long a text may be." }
+        return nativeBuffer(limit).apply { put(utf8(text, limit)) }
+    }
+
+    private fun imageQuery(pixels: Pixels, signature: String): ByteBuffer {
+        requireSignature(signature)
+        val (height, width) = requireNotNull(manifest.imageSize) { "${file.name}: does not say how large a picture has to be." }
+        val rgb = resize(pixels, height, width)
+        return nativeBuffer(rgb.size).apply { put(rgb) }
+    }
+
+    private fun requireSignature(signature: String) = require(signature in signatures) {
+        val tokens = if (TOKENS in signatures) " Its tokenizer lies beside the graph, which only Python reads." else ""
+        "${file.name}: there is no $signature, it has ${signatures.sorted().joinToString()}.$tokens"
+    }
+
+    private fun embed(signature: String, query: ByteBuffer): FloatArray = synchronized(model) {
+        model.run(signature, query, embedding)
+        FloatArray(manifest.dimension).also { embedding.getValue("embedding").fromStart().asFloatBuffer().get(it) }
+    }
+
+    private fun search(signature: String, query: ByteBuffer, maxResults: Int): Answer {
+        require(maxResults > 0) { "maxResults is $maxResults, expected at least 1." }
+        requireSignature(signature)
+        val count = minOf(maxResults, manifest.k)
+        val ids = IntArray(count)
+        val distances = FloatArray(count)
+        synchronized(model) {
+            model.run(signature, query, outputs)
+            outputs.getValue("ids").fromStart().asIntBuffer().get(ids)
+            outputs.getValue("distances").fromStart().asFloatBuffer().get(distances)
+        }
+        val curve = manifest.relevance[signature]
+        val neighbors = ids.indices
+            .takeWhile { ids[it] >= 0 }
+            .map { Neighbor(ids[it], items[ids[it]], distances[it], curve?.at(distances[it])) }
+        val weak = neighbors.indexOfFirst { curve != null && it.relevance != null && it.relevance < curve.cut }
+        return if (weak < 0) Answer(neighbors, emptyList()) else Answer(neighbors.take(weak), neighbors.drop(weak))
+    }
+
+    companion object {
+        private const val FLOAT = 4
+        private const val INT = 4
+        private const val TOKENS = "search_tokens"
+
+        /**
+         * Opens a file, which is mapped and not read into memory.
+         *
+         * @param threads How many threads a query may use; one is fastest for small files.
+         * @throws SearcherException It is no searcher, it is damaged, or it is newer than this library.
+         */
+        fun open(file: File, threads: Int = 1): Searcher = open(SearcherFile.map(file), threads)
+
+        /** Opens an asset that is stored uncompressed: `androidResources { noCompress += "tflite" }`. */
+        fun open(assets: AssetManager, name: String, threads: Int = 1): Searcher = open(SearcherFile.map(assets, name), threads)
+
+        private fun open(file: SearcherFile, threads: Int) = Searcher(file) { TfLiteModel(it, threads, file.name) }
+
+        /** Opens a file with another runtime than the one in the app. */
+        fun open(file: File, openModel: (ByteBuffer) -> Model): Searcher = Searcher(SearcherFile.map(file), openModel)
+
+        /** Opens an asset with another runtime than the one in the app. */
+        fun open(assets: AssetManager, name: String, openModel: (ByteBuffer) -> Model): Searcher =
+            Searcher(SearcherFile.map(assets, name), openModel)
+    }
+}

@@ -1,0 +1,181 @@
+package pocketsearcher.demo
+
+import android.app.Activity
+import android.app.AlertDialog
+import android.content.ActivityNotFoundException
+import android.content.Intent
+import android.net.Uri
+import android.os.Bundle
+import android.text.Editable
+import android.text.TextWatcher
+import android.view.View
+import android.widget.Button
+import android.widget.EditText
+import android.widget.GridView
+import android.widget.ImageButton
+import android.widget.ProgressBar
+import android.widget.TextView
+import java.io.FileNotFoundException
+
+/** The one screen: a search box, a button for pictures, the latency line and the grid. */
+class MainActivity : Activity() {
+    private lateinit var kept: Kept
+    private lateinit var adapter: PhotoGrid
+    private var restoring = false
+
+    private val query by lazy { findViewById<EditText>(R.id.query) }
+    private val pick by lazy { findViewById<ImageButton>(R.id.pick) }
+    private val status by lazy { findViewById<TextView>(R.id.status) }
+    private val grid by lazy { findViewById<GridView>(R.id.grid) }
+    private val message by lazy { findViewById<TextView>(R.id.message) }
+    private val action by lazy { findViewById<Button>(R.id.action) }
+    private val opening by lazy { findViewById<ProgressBar>(R.id.opening) }
+
+    /** What outlives a turned screen. */
+    private class Kept(val model: SearchModel, val thumbnails: Thumbnails)
+
+    @Suppress("DEPRECATION") // the same object after a turn, without AndroidX's ViewModel
+    override fun onCreate(saved: Bundle?) {
+        super.onCreate(saved)
+        setContentView(R.layout.main)
+        kept = lastNonConfigurationInstance as Kept?
+            ?: Kept(SearchModel((application as DemoApplication)::openSearch), Thumbnails(assets))
+        adapter = PhotoGrid(kept.thumbnails)
+        grid.adapter = adapter
+        grid.setOnItemClickListener { _, _, position, _ -> askLike(adapter.getItem(position)) }
+        pick.setOnClickListener { pickAPicture() }
+        status.setOnClickListener { showReport() }
+        query.addTextChangedListener(Typed { if (!restoring) kept.model.ask(Query.Text(it)) })
+        kept.model.listener = ::show
+    }
+
+    override fun onRestoreInstanceState(saved: Bundle) {
+        // The box gets its text back, which is no new question where the answer was kept.
+        restoring = kept.model.screen !is Screen.Opening
+        super.onRestoreInstanceState(saved)
+        restoring = false
+    }
+
+    @Deprecated("The framework's only way without AndroidX.")
+    override fun onRetainNonConfigurationInstance(): Any = kept
+
+    override fun onDestroy() {
+        kept.model.listener = null
+        if (!isChangingConfigurations) {
+            kept.model.close()
+            kept.thumbnails.close()
+        }
+        super.onDestroy()
+    }
+
+    private fun show(screen: Screen) {
+        opening.visible = screen is Screen.Opening
+        pick.visible = kept.model.takesPictures
+        adapter.photos = emptyList()
+        status.text = ""
+        action.visible = false
+        when (screen) {
+            is Screen.Opening -> say(getString(R.string.opening))
+            is Screen.Idle -> showIdle(screen)
+            is Screen.Answered -> showAnswer(screen)
+            is Screen.Closed -> showClosed(screen)
+            is Screen.Failed -> say(screen.message)
+        }
+    }
+
+    private fun showIdle(screen: Screen.Idle) {
+        say(screen.items?.let { resources.getQuantityString(R.plurals.idle, it, it) } ?: getString(R.string.idle_uncounted))
+        status.setText(R.string.measure)
+    }
+
+    private fun showAnswer(screen: Screen.Answered) {
+        val (photos, weaker) = screen.found
+        showPhotos(photos, screen)
+        if (photos.isNotEmpty()) return
+        say(getString(R.string.nothing, name(screen.query)))
+        if (weaker.isNotEmpty()) offer(R.string.show_nearest) { showPhotos(weaker, screen) }
+    }
+
+    private fun showPhotos(photos: List<Photo>, screen: Screen.Answered) {
+        message.visible = false
+        action.visible = false
+        adapter.photos = photos
+        grid.smoothScrollToPosition(0)
+        val found = resources.getQuantityString(R.plurals.found, photos.size, photos.size)
+        status.text = getString(R.string.status, name(screen.query), found, screen.milliseconds)
+    }
+
+    private fun showClosed(screen: Screen.Closed) {
+        say(if (screen.missing) getString(R.string.no_searcher) else screen.message)
+        offer(R.string.retry) { kept.model.openSearcher() }
+    }
+
+    private fun say(text: String) {
+        message.text = text
+        message.visible = true
+    }
+
+    private fun offer(label: Int, use: () -> Unit) {
+        action.setText(label)
+        action.setOnClickListener { use() }
+        action.visible = true
+    }
+
+    private fun name(query: Query) = when (query) {
+        is Query.Text -> query.text
+        is Query.Picture -> query.name
+    }
+
+    private fun askLike(photo: Photo) {
+        if (!kept.model.takesPictures) return
+        val thumbnails = kept.thumbnails
+        kept.model.ask(
+            Query.Picture(getString(R.string.more_like, photo.path)) {
+                thumbnails.decode(photo.path) ?: throw FileNotFoundException("${photo.path}: has no thumbnail in this app.")
+            },
+        )
+    }
+
+    @Suppress("DEPRECATION") // AndroidX's result contracts are built on it
+    private fun pickAPicture() =
+        try {
+            startActivityForResult(pickPicture(), PICK)
+        } catch (_: ActivityNotFoundException) {
+            say(getString(R.string.no_picker))
+        }
+
+    @Deprecated("AndroidX's result contracts are built on it.")
+    override fun onActivityResult(request: Int, result: Int, data: Intent?) {
+        val picked: Uri = data?.data ?: return
+        if (request != PICK || result != RESULT_OK) return
+        val resolver = applicationContext.contentResolver
+        kept.model.ask(Query.Picture(getString(R.string.your_picture)) { resolver.decodePicture(picked) })
+    }
+
+    private fun showReport() {
+        status.setText(R.string.measuring)
+        kept.model.report { text ->
+            if (isDestroyed) return@report
+            AlertDialog.Builder(this).setMessage(text).setPositiveButton(android.R.string.ok, null).show()
+            show(kept.model.screen)
+        }
+    }
+
+    private var View.visible: Boolean
+        get() = visibility == View.VISIBLE
+        set(value) {
+            visibility = if (value) View.VISIBLE else View.GONE
+        }
+
+    private class Typed(private val use: (String) -> Unit) : TextWatcher {
+        override fun beforeTextChanged(text: CharSequence, start: Int, count: Int, after: Int) = Unit
+
+        override fun onTextChanged(text: CharSequence, start: Int, before: Int, count: Int) = Unit
+
+        override fun afterTextChanged(text: Editable) = use(text.toString())
+    }
+
+    private companion object {
+        const val PICK = 1
+    }
+}

@@ -1,0 +1,50 @@
+package pocketsearcher.demo
+
+import android.view.LayoutInflater
+import android.view.View
+import android.view.ViewGroup
+import android.widget.BaseAdapter
+import android.widget.ImageView
+import android.widget.TextView
+
+/** The grid's cells: a thumbnail, or the photo's name where there is none. */
+class PhotoGrid(private val thumbnails: Thumbnails) : BaseAdapter() {
+    /** What is shown, nearest first. */
+    var photos: List<Photo> = emptyList()
+        set(value) {
+            field = value
+            notifyDataSetChanged()
+        }
+
+    override fun getCount() = photos.size
+
+    override fun getItem(position: Int) = photos[position]
+
+    override fun getItemId(position: Int) = position.toLong()
+
+    override fun getView(position: Int, recycled: View?, parent: ViewGroup): View {
+        val view = recycled ?: LayoutInflater.from(parent.context).inflate(R.layout.photo, parent, false).also { it.tag = Cell(it) }
+        (view.tag as Cell).show(photos[position])
+        return view
+    }
+
+    private inner class Cell(private val view: View) {
+        private val image: ImageView = view.findViewById(R.id.thumbnail)
+        private val name: TextView = view.findViewById(R.id.name)
+        private val distance: TextView = view.findViewById(R.id.distance)
+
+        @Volatile private var path = ""
+
+        fun show(photo: Photo) {
+            distance.text = view.context.getString(R.string.distance, photo.distance)
+            view.contentDescription = photo.path
+            if (photo.path == path && image.drawable != null) return
+            path = photo.path
+            name.text = photo.path
+            val ready = thumbnails.now(photo.path)
+            image.setImageBitmap(ready)
+            if (ready != null) return
+            thumbnails.load(photo.path, wanted = { path == photo.path }) { if (path == photo.path) image.setImageBitmap(it) }
+        }
+    }
+}

@@ -1,0 +1,39 @@
+package pocketsearcher.demo
+
+import android.content.Context
+import android.graphics.Bitmap
+import org.tensorflow.lite.task.processor.NearestNeighbor
+import org.tensorflow.lite.task.processor.SearcherOptions
+import org.tensorflow.lite.task.text.searcher.TextSearcher
+import org.tensorflow.lite.task.text.searcher.TextSearcher.TextSearcherOptions
+
+private const val MAX_RESULTS = 50
+
+/**
+ * Asks a file of `ExportFormat.TASK_LIBRARY` with the Task Library's own TextSearcher, for apps that are built on it already.
+ *
+ * The library tokenizes, embeds and searches in native code of its own. It says neither how many items there are nor how relevant they are,
+ * and pictures are asked with another class, ImageSearcher.
+ */
+class TaskLibrarySearch(context: Context) : PhotoSearch {
+    private val searcher: TextSearcher = TextSearcher.createFromFileAndOptions(
+        context,
+        DemoApplication.ASSET,
+        TextSearcherOptions.builder()
+            .setSearcherOptions(SearcherOptions.builder().setMaxResults(MAX_RESULTS).build())
+            .build(),
+    )
+
+    override val items: Int? = null
+    override val takesPictures = false
+
+    override fun search(text: String) = Found(searcher.search(text).map(::photo))
+
+    override fun search(picture: Bitmap) = throw UnsupportedOperationException("TextSearcher takes no pictures.")
+
+    override fun report() = "The Task Library does not say what it runs."
+
+    override fun close() = searcher.close()
+
+    private fun photo(neighbor: NearestNeighbor) = Photo(Charsets.UTF_8.decode(neighbor.metadata).toString(), neighbor.distance)
+}

@@ -1,0 +1,40 @@
+package pocketsearcher
+
+import java.io.File
+import java.nio.ByteBuffer
+import org.json.JSONArray
+import org.json.JSONObject
+import org.junit.Assume.assumeTrue
+
+/** What `without_gradle/fixtures.py` made. */
+internal object Fixtures {
+    private val folder get() = File(property("pocketsearcher.fixtures"))
+    val sample get() = folder.resolve("sample.tflite")
+    val withRelevance get() = folder.resolve("relevance.tflite")
+    val leaves get() = folder.resolve("leaves.tflite")
+    val codes get() = folder.resolve("codes.tflite")
+    val newer get() = folder.resolve("newer.tflite")
+    val expected by lazy { JSONObject(folder.resolve("expected.json").readText()) }
+
+    fun picture(file: String) = folder.resolve("pictures").resolve(file)
+
+    fun open(file: File): Searcher = Searcher.open(file) { LiteRtModel(it, property("pocketsearcher.litert")) }
+
+    private fun property(name: String): String {
+        val value = System.getProperty(name)
+        assumeTrue("$name is not set; make android sets it", value != null)
+        return value!!
+    }
+}
+
+/** An answer as Python writes it: metadata and distances. */
+internal fun JSONArray.neighbors() = List(length()) { getJSONArray(it).run { getString(0) to getDouble(1) } }
+
+/** A picture of big-endian int32 ARGB. */
+internal class ArgbPixels(content: ByteArray, override val width: Int, override val height: Int) : Pixels {
+    private val values = ByteBuffer.wrap(content).asIntBuffer()
+
+    override fun readRow(y: Int, argb: IntArray) {
+        for (x in argb.indices) argb[x] = values[y * width + x]
+    }
+}

@@ -1,0 +1,155 @@
+package pocketsearcher.demo
+
+import android.content.Intent
+import android.net.Uri
+import android.view.View
+import android.widget.Button
+import android.widget.EditText
+import android.widget.GridView
+import android.widget.TextView
+import java.io.ByteArrayInputStream
+import java.io.FileNotFoundException
+import org.junit.After
+import org.junit.Assert.assertEquals
+import org.junit.Assert.assertFalse
+import org.junit.Assert.assertTrue
+import org.junit.Test
+import org.junit.runner.RunWith
+import org.robolectric.Robolectric
+import org.robolectric.RobolectricTestRunner
+import org.robolectric.RuntimeEnvironment
+import org.robolectric.Shadows.shadowOf
+import org.robolectric.android.controller.ActivityController
+import org.robolectric.annotation.Config
+import org.robolectric.shadows.ShadowAlertDialog
+
+@RunWith(RobolectricTestRunner::class)
+@Config(application = FakeApplication::class, qualifiers = "w393dp-h851dp-xhdpi")
+class MainActivityTest {
+    private val app get() = RuntimeEnvironment.getApplication() as FakeApplication
+    private lateinit var controller: ActivityController<MainActivity>
+    private val activity get() = controller.get()
+
+    @After
+    fun close() = controller.close().let { }
+
+    @Test
+    fun `typing shows photos and how long it took`() {
+        start()
+        assertTrue(text(R.id.message), text(R.id.message).contains("7,000 photos"))
+        type("boat")
+        waitFor("photos") { grid.count == 1 }
+        assertEquals("images/boat.png", (grid.adapter.getItem(0) as Photo).path)
+        assertTrue(text(R.id.status), Regex("boat · 1 photo · \\d+\\.\\d\\d ms").matches(text(R.id.status)))
+        assertFalse(shown(R.id.message))
+        type("")
+        assertEquals(0, grid.count)
+        assertTrue(shown(R.id.message))
+    }
+
+    @Test
+    fun `where nothing matches it is said, and the nearest are offered`() {
+        start()
+        app.search.answer = { Found(emptyList(), listOf(Photo("a.png", 0f), Photo("b.png", 1f))) }
+        type("nonsense")
+        waitFor("the offer") { shown(R.id.action) }
+        assertEquals("Nothing matches “nonsense”.", text(R.id.message))
+        assertEquals(0, grid.count)
+        activity.screenshot("nothing")
+        activity.findViewById<Button>(R.id.action).performClick()
+        assertEquals(2, grid.count)
+        assertFalse(shown(R.id.message))
+    }
+
+    @Test
+    fun `an error is said, and the next question is asked all the same`() {
+        start()
+        app.search.answer = { throw IllegalArgumentException("there is no search_text") }
+        type("a")
+        waitFor("the error") { text(R.id.message) == "there is no search_text" }
+        app.search.answer = { Found(listOf(Photo("a.png", 0f))) }
+        type("ab")
+        waitFor("photos") { grid.count == 1 }
+    }
+
+    @Test
+    fun `an app without a searcher says how to put one in, and opens it once it is there`() {
+        app.refusal = FileNotFoundException("searcher.tflite")
+        controller = Robolectric.buildActivity(MainActivity::class.java).setup()
+        waitFor("the message") { shown(R.id.action) }
+        assertTrue(text(R.id.message), text(R.id.message).contains("maker export-android"))
+        activity.screenshot("no_searcher")
+        app.refusal = null
+        activity.findViewById<Button>(R.id.action).performClick()
+        waitFor("the searcher") { text(R.id.message).contains("7,000 photos") }
+    }
+
+    @Test
+    fun `a turned screen keeps its answer without asking again`() {
+        start()
+        type("boat")
+        waitFor("photos") { grid.count == 1 }
+        RuntimeEnvironment.setQualifiers("+land")
+        controller.configurationChange()
+        waitFor("photos") { grid.count == 1 }
+        assertEquals("boat", text(R.id.query))
+        assertEquals(listOf("boat"), app.search.asked)
+        assertFalse(app.search.closed)
+    }
+
+    @Test
+    fun `a picked picture is asked with`() {
+        start()
+        activity.findViewById<View>(R.id.pick).performClick()
+        val started = shadowOf(activity).nextStartedActivityForResult
+        assertEquals("android.provider.action.PICK_IMAGES", started.intent.action)
+        val uri = Uri.parse("content://photos/1")
+        val png = activity.assets.open("thumbnails/" + firstThumbnail()).use { it.readBytes() }
+        shadowOf(activity.contentResolver).registerInputStreamSupplier(uri) { ByteArrayInputStream(png) }
+        shadowOf(activity).receiveResult(started.intent, android.app.Activity.RESULT_OK, Intent().setData(uri))
+        waitFor("photos") { grid.count == 1 }
+        assertTrue(app.search.asked.single(), Regex("\\d+ x \\d+").matches(app.search.asked.single()))
+        assertTrue(text(R.id.status), text(R.id.status).startsWith("Your picture"))
+    }
+
+    @Test
+    fun `a photo is asked for more like it`() {
+        start()
+        app.search.answer = { Found(listOf(Photo(firstThumbnail().removeSuffix(".webp"), 0f))) }
+        type("boat")
+        waitFor("photos") { grid.count == 1 }
+        grid.performItemClick(grid, 0, 0)
+        waitFor("the picture's answer") { text(R.id.status).startsWith("Like images/") }
+        assertEquals(2, app.search.asked.size)
+    }
+
+    @Test
+    fun `the line above the grid checks and measures`() {
+        start()
+        activity.findViewById<View>(R.id.status).performClick()
+        waitFor("the report") { ShadowAlertDialog.getLatestAlertDialog() != null }
+        assertEquals("all is well", ShadowAlertDialog.getLatestAlertDialog().findViewById<TextView>(android.R.id.message).text)
+    }
+
+    @Test
+    fun `leaving the app releases the searcher`() {
+        start()
+        controller.pause().stop().destroy()
+        waitFor("the release") { app.search.closed }
+    }
+
+    private val grid get() = activity.findViewById<GridView>(R.id.grid)
+
+    private fun start() {
+        controller = Robolectric.buildActivity(MainActivity::class.java).setup()
+        waitFor("the searcher") { text(R.id.message).contains("photos") }
+    }
+
+    private fun type(text: String) = activity.findViewById<EditText>(R.id.query).setText(text)
+
+    private fun text(id: Int) = activity.findViewById<TextView>(id).text.toString()
+
+    private fun shown(id: Int) = activity.findViewById<View>(id).visibility == View.VISIBLE
+
+    private fun firstThumbnail() = "images/" + activity.assets.list("thumbnails/images")!!.first()
+}

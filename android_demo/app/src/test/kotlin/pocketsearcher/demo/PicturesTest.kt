@@ -1,0 +1,46 @@
+package pocketsearcher.demo
+
+import android.content.ContentResolver
+import android.graphics.Bitmap
+import android.net.Uri
+import kotlin.math.abs
+import org.junit.Assert.assertEquals
+import org.junit.Assert.assertTrue
+import org.junit.Test
+import org.junit.runner.RunWith
+import org.robolectric.RobolectricTestRunner
+import org.robolectric.RuntimeEnvironment
+import org.robolectric.Shadows.shadowOf
+import pocketsearcher.Fixtures
+
+private const val LONG_SIDE = 977
+private const val SHORT_SIDE = 641
+
+@RunWith(RobolectricTestRunner::class)
+class PicturesTest {
+    private val resolver = RuntimeEnvironment.getApplication().contentResolver
+
+    @Test
+    fun `pictures are turned upright`() = upright { decodePicture(it) }
+
+    @Test
+    fun `so they are before Android 9`() = upright { decodeBeforeAndroid9(it) }
+
+    private fun upright(decode: ContentResolver.(Uri) -> Bitmap) {
+        for (orientation in 1..8) {
+            val uri = Uri.parse("content://photos/$orientation")
+            shadowOf(resolver).registerInputStreamSupplier(uri) { Fixtures.picture("turned-$orientation.jpg").inputStream() }
+            val bitmap = resolver.decode(uri)
+            val expected = if (orientation < 5) LONG_SIDE to SHORT_SIDE else SHORT_SIDE to LONG_SIDE
+            assertEquals("orientation $orientation", expected, bitmap.width to bitmap.height)
+            assertTrue("orientation $orientation", apart(bitmap, Fixtures.picture("turned-$orientation.rgb").readBytes()) < 2)
+        }
+    }
+
+    /** How far the pixels are from Python's, in the mean: decoders round differently. */
+    private fun apart(bitmap: Bitmap, rgb: ByteArray): Double {
+        val pixels = IntArray(bitmap.width * bitmap.height)
+        bitmap.getPixels(pixels, 0, bitmap.width, 0, 0, bitmap.width, bitmap.height)
+        return rgb.indices.sumOf { abs((pixels[it / 3] shr (16 - 8 * (it % 3)) and 0xff) - (rgb[it].toInt() and 0xff)) } / rgb.size.toDouble()
+    }
+}

@@ -1,0 +1,32 @@
+package pocketsearcher.demo
+
+import android.app.Activity
+import android.graphics.Bitmap
+import android.graphics.Canvas
+import android.os.Looper
+import android.view.View
+import java.io.File
+import org.junit.Assert.fail
+import org.robolectric.Shadows.shadowOf
+
+private const val PATIENCE_MS = 20_000
+
+/** Lets the main thread work until something is so, in vain with what [found] says; the app's workers are real threads. */
+internal fun waitFor(what: String, found: () -> Any = { "" }, condition: () -> Boolean) {
+    val end = System.currentTimeMillis() + PATIENCE_MS
+    while (true) {
+        shadowOf(Looper.getMainLooper()).idle()
+        if (condition()) return
+        if (System.currentTimeMillis() > end) fail("waited in vain: $what ${found()}")
+        Thread.sleep(5)
+    }
+}
+
+/** Draws what the activity shows into a PNG, to be looked at. */
+internal fun Activity.screenshot(name: String) {
+    val folder = System.getProperty("pocketsearcher.screenshots") ?: return
+    val view: View = window.decorView
+    val bitmap = Bitmap.createBitmap(view.width, view.height, Bitmap.Config.ARGB_8888)
+    view.draw(Canvas(bitmap))
+    File(folder, "$name.png").outputStream().use { bitmap.compress(Bitmap.CompressFormat.PNG, 100, it) }
+}

@@ -1,0 +1,143 @@
+"""Downloads from Maven repositories, pinned by SHA-256 in `artifacts.lock`."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import urllib.error
+import urllib.request
+import zipfile
+from dataclasses import dataclass
+from pathlib import Path
+
+CENTRAL = "https://repo.maven.apache.org/maven2"
+GOOGLE = "https://maven.google.com"  # has androidx.test, which Robolectric runs on; nothing of it goes into the app
+LOCK = Path(__file__).parent / "artifacts.lock"
+
+
+@dataclass(frozen=True)
+class Artifact:
+    """A file of a Maven repository.
+
+    Attributes:
+        uses: What it is for: `app`, `compiler`, `platform`, ….
+        coordinate: `group:artifact:version`.
+        type: `jar` or `aar`.
+        sha256: Of its content.
+    """
+
+    uses: tuple[str, ...]
+    coordinate: str
+    type: str
+    sha256: str
+
+    @property
+    def name(self) -> str:
+        """The file's name."""
+        _, artifact, version = self.coordinate.split(":")
+        return f"{artifact}-{version}.{self.type}"
+
+    @property
+    def url(self) -> str:
+        """Where it is."""
+        group, artifact, version = self.coordinate.split(":")
+        repository = GOOGLE if group.startswith("androidx.") else CENTRAL
+        return f"{repository}/{group.replace('.', '/')}/{artifact}/{version}/{self.name}"
+
+
+def read_lock() -> list[Artifact]:
+    """What the builds are made of."""
+    lines = [line.split() for line in LOCK.read_text(encoding="utf-8").splitlines() if line and not line.startswith("#")]
+    return [Artifact(tuple(uses.split(",")), *coordinate.split("@"), sha256) for uses, coordinate, sha256 in lines]
+
+
+def check_versions(dependencies: tuple[str, ...]) -> None:
+    """Stops where Gradle would take another version than the lock has."""
+    locked = {artifact.coordinate.rpartition(":")[0]: artifact.coordinate for artifact in read_lock()}
+    for wanted in dependencies:
+        found = locked.get(wanted.rpartition(":")[0], wanted)
+        if found != wanted:
+            raise SystemExit(f"{LOCK}: has {found}, app/build.gradle.kts wants {wanted}; pin that version here, too")
+
+
+def fetch(use: str, cache: Path) -> list[Path]:
+    """Downloads what a use needs and is not in the cache yet.
+
+    Args:
+        use: As the lock names it.
+        cache: Folder of downloads.
+
+    Returns:
+        The files, in the lock's order; of an `.aar` its classes.
+    """
+    return [_classes(_fetch(artifact, cache)) for artifact in read_lock() if use in artifact.uses]
+
+
+def fetch_archives(use: str, cache: Path) -> list[Path]:
+    """The `.aar` files of a use, as they are."""
+    return [_fetch(artifact, cache) for artifact in read_lock() if use in artifact.uses and artifact.type == "aar"]
+
+
+def fetch_unpinned(coordinate: str, cache: Path) -> Path | None:
+    """Downloads an `.aar` that is only compiled against, checked by the repository's own SHA-1.
+
+    Returns:
+        Its classes; None where the repository does not have it.
+    """
+    artifact = Artifact((), coordinate, "aar", "")
+    path = cache / artifact.name
+    if not path.is_file():
+        try:
+            content, expected = _read(artifact.url), _read(artifact.url + ".sha1").decode().split()[0]
+        except urllib.error.HTTPError as error:
+            if error.code == 404:
+                return None
+            raise SystemExit(f"{artifact.url}: cannot be downloaded ({error})") from error
+        if hashlib.sha1(content).hexdigest() != expected:
+            raise SystemExit(f"{artifact.url}: its SHA-1 is not {expected}, as the repository says; it was changed or cut off")
+        path.write_bytes(content)
+    return _classes(path)
+
+
+def _read(url: str) -> bytes:
+    with urllib.request.urlopen(url, timeout=120) as response:
+        return bytes(response.read())
+
+
+def _fetch(artifact: Artifact, cache: Path) -> Path:
+    path = cache / artifact.name
+    if path.is_file() and _digest(path) == artifact.sha256:
+        return path
+    cache.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.partial")
+    try:
+        with urllib.request.urlopen(artifact.url, timeout=120) as response, open(temporary, "wb") as file:
+            while block := response.read(1 << 20):
+                file.write(block)
+        found = _digest(temporary)
+        if found != artifact.sha256:
+            raise SystemExit(f"{artifact.url}: has SHA-256 {found}, expected {artifact.sha256} ({LOCK.name}); it was changed or cut off")
+        os.replace(temporary, path)
+    except urllib.error.URLError as error:
+        raise SystemExit(f"{artifact.url}: cannot be downloaded ({error})") from error
+    finally:
+        temporary.unlink(missing_ok=True)
+    return path
+
+
+def _digest(path: Path) -> str:
+    digest = hashlib.sha256()
+    with open(path, "rb") as file:
+        while block := file.read(1 << 20):
+            digest.update(block)
+    return digest.hexdigest()
+
+
+def _classes(path: Path) -> Path:
+    """The classes of an `.aar`, beside it; any other file as it is."""
+    if path.suffix != ".aar":
+        return path
+    classes = path.with_suffix(".classes.jar")
+    with zipfile.ZipFile(path) as archive:
+        classes.write_bytes(archive.read("classes.jar"))
+    return classes

@@ -1,0 +1,204 @@
+"""What the app's tests ask, with Python's answers: `python android_demo/without_gradle/fixtures.py FOLDER`.
+
+sample.tflite     a searcher over drawn scenes, trained for one epoch
+relevance.tflite  the same with relevance curves that call two in three answers weak
+newer.tflite      the same of a format version to come
+leaves.tflite     random vectors in leaves, asked with text, too
+codes.tflite      random vectors as codes, asked with vectors only, by squared distance
+assets/           what the app's assets are in the tests
+pictures/         queries, as PNG and as big-endian int32 ARGB
+expected.json     answers
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+from maker import cli, searcher
+from maker.files import atomic
+from maker.preview.thumbnails import make_thumbnails
+from task.core import BaseOptions
+from task.format import archive, item_table, manifest
+from task.processor import SearchOptions
+from task.search import GraphEngine
+from task.text import TextSearcher, TextSearcherOptions
+from task.vision import ImageSearcher, ImageSearcherOptions, TensorImage
+from task.vision.resize import resize
+
+SCENES, HELD_OUT, ANSWERS, MAX_BYTES = 240, 40, 10, 256
+TEXTS = (
+    "a red ball on the grass",
+    "Two ORANGE birds",
+    "",
+    "一只黑猫 \U0001f431 blå",
+    "word " * MAX_BYTES,
+    "é" * MAX_BYTES,
+    "x" + "\U0001f431" * MAX_BYTES,
+    "half a pair: \ud83d!",
+)
+SIZES = {"large": (977, 641), "small": (61, 47), "tall": (40, 700), "clear": (300, 200)}
+ORIENTATION = 0x0112  # of EXIF
+RESIZED = ((12, 12), (96, 64), (641, 977))
+
+
+def make(folder: Path) -> None:
+    """Makes everything anew, the trained searcher excepted."""
+    folder.mkdir(parents=True, exist_ok=True)
+    scenes, sample = folder / "scenes", folder / "sample.tflite"
+    if not sample.exists():
+        run("sample", scenes, "--scenes", SCENES, "--held-out", HELD_OUT)
+        captions = ["--captions", scenes / "captions.tsv", "--image-encoder", "scratch", "--epochs", 1]
+        run("build", "--images", scenes, *captions, "--output", sample)
+    changed(sample, folder / "newer.tflite", lambda values: values.update(format_version=manifest.VERSION + 1))
+    with_relevance(sample, folder / "relevance.tflite")
+    make_leaves(sample, folder / "leaves.tflite")
+    make_codes(folder / "codes.tflite")
+    make_assets(sample, scenes, folder / "assets")
+    pictures = make_pictures(next(scenes.rglob("*.png")), folder / "pictures")
+    expected = {
+        "texts": [{"query": text, "answer": ask_text(sample, text)} for text in TEXTS],
+        "pictures": {name: ask_picture(sample, pixels) for name, pixels in pictures.items()},
+        "relevance": relevance(folder / "relevance.tflite", TEXTS[0]),
+        "resized": write_resized(pictures, folder / "pictures"),
+    }
+    write_turned(pictures["large"], folder / "pictures")
+    # ASCII, because half a surrogate pair is no UTF-8.
+    (folder / "expected.json").write_text(json.dumps(expected, indent=1), encoding="ascii")
+
+
+def run(*arguments: object) -> None:
+    """Runs the command line."""
+    if status := cli.main([str(a) for a in arguments]):
+        raise SystemExit(status)
+
+
+def changed(source: Path, target: Path, change: Callable[[dict[str, Any]], object]) -> None:
+    """Copies a searcher with another manifest."""
+    content = source.read_bytes()
+    entries = {name: content[start : start + size] for name, (start, size) in archive.locate(content).items()}
+    values = json.loads(entries[manifest.FILE])
+    change(values)
+    with atomic(target) as temporary:
+        temporary.write_bytes(content[: archive.model_size(content)])
+        for name in (item_table.OFFSETS, item_table.BYTES):
+            archive.append(temporary, name, entries[name])
+        archive.append(temporary, manifest.FILE, json.dumps(values).encode())
+
+
+def with_relevance(source: Path, target: Path) -> None:
+    """A curve that is 1/2 at the fourth answer of the first text, where it is cut; no picture is an answer to any other."""
+    fourth = ask_text(source, TEXTS[0])[3][1]
+    curves = {
+        "search_text": {"slope": 20.0, "intercept": -20.0 * fourth, "cut": 0.5},
+        "search_image": {"slope": 1.0, "intercept": 100.0, "cut": 0.5},
+    }
+    changed(source, target, lambda values: values.update(relevance=curves))
+
+
+def make_leaves(embedder: Path, path: Path) -> None:
+    """2,000 items in 40 leaves, of which a query looks into a quarter."""
+    vectors = unit_vectors(2000, GraphEngine(BaseOptions(str(embedder), num_threads=1)).dimension)
+    data = searcher.DataLoader(str(embedder), vectors, [f"item {i}" for i in range(len(vectors))])
+    options = searcher.ScaNNOptions("dot_product", tree=searcher.Tree(num_leaves=40, num_leaves_to_search=10), score_ah=searcher.ScoreAH(1))
+    searcher.Searcher.create_from_data(data, options, trainer="own").export(export_filename=path)
+
+
+def make_codes(path: Path) -> None:
+    """500 items of 30 dimensions, a code for every four."""
+    vectors = unit_vectors(500, 30)
+    data = searcher.DataLoader(None, vectors, [f"item {i}" for i in range(len(vectors))])
+    options = searcher.ScaNNOptions("squared_l2", score_ah=searcher.ScoreAH(4))
+    searcher.Searcher.create_from_data(data, options, trainer="own").export(export_filename=path)
+
+
+def unit_vectors(count: int, dimension: int) -> np.ndarray:
+    """Random directions."""
+    values = np.random.default_rng(0).standard_normal((count, dimension)).astype(np.float32)
+    return values / np.linalg.norm(values, axis=1, keepdims=True)
+
+
+def make_assets(sample: Path, scenes: Path, assets: Path) -> None:
+    """As `maker export-android` writes them."""
+    engine = GraphEngine(BaseOptions(str(sample), num_threads=1))
+    make_thumbnails([engine.item(i) for i in range(engine.items)], scenes, assets)
+    engine.close()
+    shutil.copyfile(sample, assets / "searcher.tflite")
+    (assets / "compressed.bin").write_bytes(bytes(100_000))
+
+
+def make_pictures(scene: Path, folder: Path) -> dict[str, np.ndarray]:
+    """Writes query pictures of several shapes, and returns them as RGB over white."""
+    folder.mkdir(exist_ok=True)
+    pictures = {}
+    with Image.open(scene) as image:
+        for name, size in SIZES.items():
+            rgba = image.convert("RGBA").resize(size)
+            if name == "clear":
+                alpha = (np.indices(size[::-1]).sum(0) // 40 % 3 * 255 // 2).astype(np.uint8)
+                rgba.putalpha(Image.fromarray(alpha))
+            rgba.save(folder / f"{name}.png")
+            values = np.asarray(rgba)
+            values[:, :, [3, 0, 1, 2]].tofile(folder / f"{name}.argb")
+            pictures[name] = TensorImage.create_from_file(str(folder / f"{name}.png")).buffer
+    return pictures
+
+
+def write_resized(pictures: dict[str, np.ndarray], folder: Path) -> list[dict[str, Any]]:
+    """Writes the pictures at several sizes, RGB row by row, and says which."""
+    found = []
+    for name, pixels in pictures.items():
+        for height, width in RESIZED:
+            file = f"{name}-{height}x{width}.rgb"
+            resize(pixels, height, width).tofile(folder / file)
+            source = {"picture": name, "height": len(pixels), "width": pixels.shape[1]}
+            found.append({**source, "resized": file, "to_height": height, "to_width": width})
+    return found
+
+
+def write_turned(pixels: np.ndarray, folder: Path) -> None:
+    """Writes a photo in all EXIF orientations, and each as it is upright, RGB row by row."""
+    for orientation in range(1, 9):
+        exif = Image.Exif()
+        exif[ORIENTATION] = orientation
+        path = folder / f"turned-{orientation}.jpg"
+        Image.fromarray(pixels).save(path, quality=95, exif=exif)
+        TensorImage.create_from_file(str(path)).buffer.tofile(path.with_suffix(".rgb"))
+
+
+def ask_text(path: Path, text: str) -> list[tuple[str, float]]:
+    """What Python finds."""
+    options = TextSearcherOptions(BaseOptions(str(path), num_threads=1), search_options=SearchOptions(max_results=ANSWERS))
+    with TextSearcher.create_from_options(options) as searcher:
+        return [(n.metadata.decode(), n.distance) for n in searcher.search(text).nearest_neighbors]
+
+
+def ask_picture(path: Path, pixels: np.ndarray) -> list[tuple[str, float]]:
+    """What Python finds."""
+    options = ImageSearcherOptions(BaseOptions(str(path), num_threads=1), search_options=SearchOptions(max_results=ANSWERS))
+    with ImageSearcher.create_from_options(options) as searcher:
+        return [(n.metadata.decode(), n.distance) for n in searcher.search(TensorImage.create_from_array(pixels)).nearest_neighbors]
+
+
+def relevance(path: Path, text: str) -> list[float]:
+    """How relevant Python says that the answers are."""
+    curve = json.loads(read_entry(path, manifest.FILE))["relevance"]["search_text"]
+    return [1 / (1 + float(np.exp(curve["slope"] * distance + curve["intercept"]))) for _, distance in ask_text(path, text)]
+
+
+def read_entry(path: Path, name: str) -> bytes:
+    """An associated file."""
+    content = path.read_bytes()
+    start, size = archive.locate(content)[name]
+    return content[start : start + size]
+
+
+if __name__ == "__main__":
+    make(Path(sys.argv[1]))

@@ -1,0 +1,68 @@
+"""What the Gradle files say, so that no number is written twice."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+ROOT = Path(__file__).parents[1]
+APP = ROOT / "app"
+SOURCES = APP / "src"
+
+
+@dataclass(frozen=True)
+class Project:
+    """The app as `app/build.gradle.kts` describes it.
+
+    Attributes:
+        namespace: Package of the app's own classes and of its resources.
+        application_id: What the device calls the app.
+        sdk_compile, sdk_min, sdk_target: API levels.
+        version_code, version_name: Of the app.
+        ignore_assets: Which assets are left out, in aapt's words.
+        dependencies: `group:artifact:version` of all flavours.
+    """
+
+    namespace: str
+    application_id: str
+    sdk_compile: str
+    sdk_min: str
+    sdk_target: str
+    version_code: str
+    version_name: str
+    ignore_assets: str
+    dependencies: tuple[str, ...]
+
+    def version_of(self, library: str) -> str:
+        """The version of a dependency, `group:artifact`."""
+        (found,) = (name.rpartition(":")[2] for name in self.dependencies if name.rpartition(":")[0] == library)
+        return found
+
+
+def read_project() -> Project:
+    """Reads the app's Gradle file."""
+    text = (APP / "build.gradle.kts").read_text(encoding="utf-8")
+
+    def value(name: str) -> str:
+        found = re.findall(rf'^\s*{name} = "?([^"\n]+)"?$', text, re.MULTILINE)
+        if len(found) != 1:
+            raise SystemExit(f"{APP / 'build.gradle.kts'}: says {name} {len(found)} times, expected once")
+        return str(found[0])
+
+    return Project(
+        namespace=value("namespace"),
+        application_id=value("applicationId"),
+        sdk_compile=value("compileSdk"),
+        sdk_min=value("minSdk"),
+        sdk_target=value("targetSdk"),
+        version_code=value("versionCode"),
+        version_name=value("versionName"),
+        ignore_assets=value("ignoreAssetsPattern"),
+        dependencies=tuple(re.findall(r'[iI]mplementation"?\("([^"]+)"\)', text)),
+    )
+
+
+def kotlin_sources(*names: str) -> list[Path]:
+    """The Kotlin files of source sets such as `main` or `graph`."""
+    return sorted(path for name in names for path in (SOURCES / name / "kotlin").rglob("*.kt"))

@@ -1,0 +1,60 @@
+"""Runs compilers and Android's tools."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+from collections.abc import Sequence
+from contextlib import nullcontext
+from pathlib import Path
+
+DEBIAN = {
+    "aapt": "aapt",
+    "zipalign": "zipalign",
+    "apksigner": "apksigner",
+    "java": "openjdk-17-jdk-headless",
+    "javac": "openjdk-17-jdk-headless",
+}
+
+
+def run(*command: object, log: Path | None = None, **variables: object) -> str:
+    """Runs a command and returns what it says; stops, showing that, where it fails.
+
+    Args:
+        command: The program and its arguments.
+        log: Where its stderr goes; among what it says where None.
+        variables: Of its environment, besides ours.
+    """
+    words = [str(word) for word in command]
+    environment = os.environ | {name: str(value) for name, value in variables.items()}
+    with open(log, "w", encoding="utf-8") if log else nullcontext(subprocess.STDOUT) as errors:
+        done = subprocess.run(words, stdout=subprocess.PIPE, stderr=errors, text=True, env=environment, check=False)
+    if done.returncode:
+        raise SystemExit(f"{done.stdout}\nfailed with {done.returncode}: {' '.join(words)[:400]}")
+    return done.stdout
+
+
+def java(
+    jars: Sequence[Path], main: str, *arguments: object, options: Sequence[str] = (), log: Path | None = None, **variables: object
+) -> str:
+    """Runs a Java program; `log` and `variables` are those of `run`."""
+    return run("java", "-Xmx1500m", *options, "-cp", class_path(jars), main, *arguments, log=log, **variables)
+
+
+def class_path(jars: Sequence[Path]) -> str:
+    """As Java wants it."""
+    return os.pathsep.join(map(str, jars))
+
+
+def require_tools() -> None:
+    """Stops where a program is missing, saying what to install."""
+    if missing := sorted({package for program, package in DEBIAN.items() if not shutil.which(program)}):
+        raise SystemExit(f"missing programs: apt-get install --no-install-recommends {' '.join(missing)}")
+
+
+def fresh(folder: Path) -> Path:
+    """An empty folder of this name."""
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    return folder

@@ -1,0 +1,153 @@
+"""Downloads COCO 2014 with its captions (Lin et al., "Microsoft COCO: Common Objects in Context", ECCV 2014; cocodataset.org)."""
+
+from __future__ import annotations
+
+import json
+import os
+import zipfile
+from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from http.client import HTTPException
+from pathlib import Path
+from typing import Any
+from urllib.error import HTTPError
+from urllib.request import Request, urlopen
+
+from maker.errors import DataError
+from maker.files import atomic
+from maker.progress import progress, say
+
+HOST = "http://images.cocodataset.org"
+SPLITS = ("train2014", "val2014")  # 82,783 and 40,504 images
+ANNOTATIONS = "annotations/annotations_trainval2014.zip"  # 253 MB, of both splits
+CONNECTIONS, ATTEMPTS, TIMEOUT_S, CHUNK = 16, 4, 60, 1 << 20
+
+
+@dataclass(frozen=True)
+class Coco:
+    """A split on disk: the folder of its images, in which the other split's may lie too, and its captions file."""
+
+    images: Path
+    captions: Path
+
+
+def download_coco(folder: Path, split: str, limit: int | None = None, *, host: str = HOST) -> Coco:
+    """Downloads a split, or goes on where an earlier call stopped; what lies in the folder already is not asked for again.
+
+    Args:
+        folder: Gets `images/`, `annotations/` and the archive of the annotations.
+        split: `train2014` or `val2014`.
+        limit: Only the split's first images; all where None. A larger one later adds to them.
+        host: Where the files are.
+
+    Returns:
+        Images, and COCO's captions file of exactly these images.
+
+    Raises:
+        DataError: The split or the limit is none, a file cannot be fetched, or the archive is damaged.
+    """
+    if split not in SPLITS:
+        raise DataError(f"{split}: no split of COCO 2014; expected {' or '.join(SPLITS)}")
+    if limit is not None and limit < 1:
+        raise DataError(f"limit: found {limit}, expected at least 1 image, or None for all")
+    everything = _captions(folder, split, host)
+    captions, names = _first_images(everything, limit)
+    images = folder / "images"
+    images.mkdir(parents=True, exist_ok=True)
+    wanted = [name for name in names if not (images / name).exists()]
+    say(f"COCO {split}: {len(names)} images, {len(names) - len(wanted)} of them here already")
+    pool = ThreadPoolExecutor(CONNECTIONS)
+    try:
+        fetched = pool.map(lambda name: _fetch_whole(f"{host}/{split}/{name}", images / name), wanted)
+        for _ in progress(fetched, f"download {split}", total=len(wanted), quiet=not wanted):
+            pass
+    finally:
+        pool.shutdown(cancel_futures=True)
+    return Coco(images, captions)
+
+
+def _captions(folder: Path, split: str, host: str) -> Path:
+    """The captions file of a whole split, out of the archive of both."""
+    captions = folder / "annotations" / f"captions_{split}.json"
+    if captions.exists():
+        return captions
+    archive = folder / Path(ANNOTATIONS).name
+    if not archive.exists():
+        _fetch_in_parts(f"{host}/{ANNOTATIONS}", archive)
+    try:
+        with zipfile.ZipFile(archive) as opened, atomic(captions) as temporary:
+            temporary.write_bytes(opened.read(f"annotations/{captions.name}"))
+    except (zipfile.BadZipFile, KeyError) as error:
+        raise DataError(f"{archive}: not COCO's archive of annotations ({error}); delete it, so that it is downloaded again") from error
+    return captions
+
+
+def _first_images(captions: Path, limit: int | None) -> tuple[Path, list[str]]:
+    """A captions file of the first images, and their names."""
+    try:
+        content: dict[str, Any] = json.loads(captions.read_text(encoding="utf-8"))
+        names = {image["id"]: Path(image["file_name"]).name for image in content["images"][:limit]}
+        if limit is None or limit >= len(content["images"]):
+            return captions, list(names.values())
+        kept = {
+            "images": content["images"][:limit],
+            "annotations": [a for a in content["annotations"] if a["image_id"] in names],
+        }
+    except (ValueError, KeyError, TypeError) as error:
+        raise DataError(f"{captions}: not COCO's captions ({error}); delete it, so that it is unpacked again") from error
+    first = captions.with_name(f"{captions.stem}.first-{limit}.json")
+    with atomic(first) as temporary:
+        temporary.write_text(json.dumps(kept), encoding="utf-8")
+    return first, list(names.values())
+
+
+def _fetch_whole(url: str, target: Path) -> None:
+    """Fetches a small file in one piece."""
+
+    def attempt() -> None:
+        with urlopen(url, timeout=TIMEOUT_S) as answer, atomic(target) as temporary:
+            temporary.write_bytes(answer.read())  # raises where it is shorter than was said
+
+    _persist(url, attempt)
+
+
+def _fetch_in_parts(url: str, target: Path) -> None:
+    """Fetches a large file; a part of it that an earlier call left is kept."""
+    target.parent.mkdir(parents=True, exist_ok=True)
+    part = target.with_name(f"{target.name}.part")
+
+    def attempt() -> None:
+        here = part.stat().st_size if part.exists() else 0
+        with urlopen(Request(url, headers={"Range": f"bytes={here}-"}), timeout=TIMEOUT_S) as answer:
+            here = here if answer.status == 206 else 0  # else the server sends all of it
+            size = here + int(answer.headers["Content-Length"])
+            with part.open("r+b" if here else "wb") as file:
+                file.seek(here)
+                for chunk in progress(_chunks(answer), f"download {target.name}, MB", total=(size - here) // CHUNK + 1):
+                    file.write(chunk)
+        found = part.stat().st_size
+        if found != size:
+            raise EOFError(f"{found} of {size} bytes came")
+
+    _persist(url, attempt)
+    os.replace(part, target)
+
+
+def _chunks(answer: Any) -> Iterable[bytes]:
+    return iter(lambda: answer.read(CHUNK), b"")
+
+
+def _persist(url: str, attempt: Any) -> None:
+    """Makes a few attempts, for a network that drops one of a hundred thousand requests."""
+    for left in reversed(range(ATTEMPTS)):
+        try:
+            attempt()
+            return
+        except HTTPError as error:
+            problem = f"HTTP {error.code} {error.reason}"
+            left = left if error.code >= 500 else 0  # what is not there now will not be there in a second either
+        except (OSError, EOFError, HTTPException) as error:
+            problem = str(getattr(error, "reason", error)) or type(error).__name__
+        if not left:
+            raise DataError(f"{url}: cannot be fetched ({problem}); check the network, and run it again: what is here already is kept")

@@ -1,0 +1,85 @@
+"""A frozen text tower's features on disk: computed once a sentence and tower, block by block, in worker processes."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from maker.embedding.blocks import Job, embedded_blocks
+from maker.files import atomic
+from task.core import BaseOptions
+from task.search import GraphEmbedder
+
+FEATURES, SENTENCES = "features.npy", "sentences.json"
+
+
+@dataclass(frozen=True)
+class SentenceFeatures:
+    """What a tower made of sentences.
+
+    Attributes:
+        rows: Row of each sentence.
+        values: `(sentences, d)` float32.
+    """
+
+    rows: dict[str, int]
+    values: np.ndarray
+
+
+def sentence_features(texts: Iterable[str], encoder: Path, cache: Path) -> SentenceFeatures:
+    """Features of sentences; those that the cache has of the same tower are taken from there.
+
+    Args:
+        texts: The sentences; one that comes again is embedded once.
+        encoder: A file with `embed_tokens`, or `embed_text`.
+        cache: Folder of cached features.
+    """
+    unique = sorted(set(texts))
+    tower = f"texts-{hashlib.sha256(encoder.read_bytes()).hexdigest()[:16]}"
+    known: dict[str, np.ndarray] = {}
+    for done in sorted(cache.glob(f"{tower}-*/{FEATURES}")):
+        known |= _read(done.parent)
+    missing = [text for text in unique if text not in known]
+    if missing:
+        names = json.dumps(missing)
+        folder = cache / f"{tower}-{hashlib.sha256(names.encode()).hexdigest()[:16]}"
+        _compute(missing, names, encoder, folder)
+        known |= _read(folder)
+    return SentenceFeatures({text: row for row, text in enumerate(unique)}, np.stack([known[text] for text in unique]))
+
+
+def _read(folder: Path) -> dict[str, np.ndarray]:
+    return dict(zip(json.loads((folder / SENTENCES).read_text()), np.load(folder / FEATURES, mmap_mode="r"), strict=True))
+
+
+def _compute(texts: Sequence[str], names: str, encoder: Path, folder: Path) -> None:
+    """Fills a folder block by block; blocks that an earlier run finished are kept."""
+    with embedded_blocks(texts, encoder, folder, "embed captions", _open_encoder, _embed_block) as files:
+        values = []
+        for file in files:
+            with np.load(file) as block:
+                values.append(block["values"])
+        with atomic(folder / SENTENCES) as temporary:
+            temporary.write_text(names)
+        with atomic(folder / FEATURES) as temporary, open(temporary, "wb") as out:
+            np.save(out, np.concatenate(values))
+
+
+_embedder: GraphEmbedder | None = None  # of this worker process
+
+
+def _open_encoder(encoder: str) -> None:
+    global _embedder
+    _embedder = GraphEmbedder(BaseOptions(encoder, num_threads=1))
+
+
+def _embed_block(job: Job) -> None:
+    assert _embedder is not None
+    texts, target = job
+    with atomic(target) as temporary, open(temporary, "wb") as file:
+        np.savez(file, values=np.stack([_embedder.embed_text(text) for text in texts]))

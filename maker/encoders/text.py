@@ -1,0 +1,62 @@
+"""Text towers by their spec."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+
+from maker.encoders.convert import on_disk
+from maker.encoders.convert_text import convert_text
+from maker.encoders.token_tower import TokenTower, token_tower
+from maker.encoders.tokenizer_file import TextModelOptions
+from maker.errors import EncoderError
+from maker.graph.source import Source
+
+WORDS = "words"
+FORMS = {
+    WORDS: WORDS,
+    "tflite": "tflite:PATH[#OUTPUT]",
+    "keras_file": "keras_file:PATH[#OUTPUT]",
+    "saved_model": "saved_model:FOLDER[#OUTPUT]",
+    "hub": "hub:HANDLE[#OUTPUT]",
+}
+
+
+def parse_text_spec(spec: str, options: TextModelOptions) -> tuple[str, str]:
+    """Splits `kind:rest`; the rest is empty for `words`.
+
+    Raises:
+        EncoderError: The kind is unknown, what belongs behind it is missing, or there is a tokenizer that `words` would not use.
+    """
+    kind, _, rest = spec.partition(":")
+    if kind == "keras":
+        raise EncoderError(f"text encoder {spec!r}: Keras applications are image models; save the text model and pass keras_file:PATH")
+    if kind not in FORMS:
+        raise EncoderError(f"text encoder {spec!r}: unknown kind {kind!r}; expected one of {', '.join(FORMS.values())}")
+    if kind != WORDS and not rest:
+        raise EncoderError(f"text encoder {spec!r}: expected {FORMS[kind]}")
+    if kind == WORDS and options.tokenizer is not None:
+        raise EncoderError(
+            f"--tokenizer {options.tokenizer}: the text encoder {WORDS} has its own; pass a pretrained one with --text-encoder"
+        )
+    return kind, rest
+
+
+def text_backbone(spec: str, options: TextModelOptions, work: Path) -> TokenTower:
+    """The frozen tower of a spec other than `words`; converted models are kept in `work`.
+
+    Raises:
+        EncoderError: The model or its tokenizer is missing, is of another kind, or cannot be converted.
+    """
+    kind, rest = parse_text_spec(spec, options)
+    path, _, output = rest.partition("#")
+    if kind == "tflite":
+        if not Path(path).is_file():
+            raise EncoderError(f"text encoder: no such file: {path}")
+        return token_tower(Source(path), options, output or None)
+    key = hashlib.sha256(repr((kind, rest, options.length, on_disk(path))).encode()).hexdigest()[:16]
+    work.mkdir(parents=True, exist_ok=True)
+    target = work / f"text-model-{key}.tflite"
+    if not target.exists():
+        convert_text(kind, path, output or None, options.length, target)
+    return token_tower(Source(target), options)

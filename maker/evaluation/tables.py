@@ -1,0 +1,39 @@
+"""Figures of an evaluation as lines to print."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+SOURCES = {"file": "the file's answers", "towers": "float towers, exact"}
+DIRECTIONS = {"text_to_image": "text to image", "image_to_text": "image to text"}
+LABEL, CELL = 36, 25
+
+
+def retrieval_lines(figures: Mapping[str, Any]) -> list[str]:
+    """The figures of `maker.evaluation.retrieval.evaluate`: a line each of file and towers, direction and language."""
+    rows = [
+        (f"{direction}, {source}", figures[key][name])
+        for key, source in SOURCES.items()
+        for name, direction in DIRECTIONS.items()
+        if name in figures.get(key, {})
+    ]
+    left_out = f", {figures['left_out']} captions left out" if figures["left_out"] else ""
+    lines = [f"{figures['queries']} captions of {figures['images']} images, {figures['items']} items{left_out}; in brackets 95 % intervals"]
+    head = ""
+    for label, found in rows:
+        columns = [name for name in found if name != "languages" and not name.endswith("_interval")]
+        titles = "".join(f"{name.replace('_', ' '):>{CELL}}" for name in columns)
+        if titles != head:
+            lines.append(f"{'':{LABEL}}{titles}")
+            head = titles
+        for name, values in [(label, found), *((f"  {name or 'no language'}", v) for name, v in found.get("languages", {}).items())]:
+            lines.append(f"{name:{LABEL}}" + "".join(f"{cell:>{CELL}}" for cell in _cells(values, columns)))
+    lines.append(f"TextSearcher.search, 1 thread: p50 {figures['p50_ms']} ms, p99 {figures['p99_ms']} ms")
+    return lines
+
+
+def _cells(values: Mapping[str, Any], columns: list[str]) -> Iterator[str]:
+    for name in columns:
+        low, high = values[f"{name}_interval"]
+        yield f"{values[name]} ({low}..{high})"

@@ -1,0 +1,81 @@
+"""From a searcher to files for apps that use the Task Library."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from maker.errors import BuildError
+from maker.export.scann_index import scann_content, write_index
+from maker.export.task_library import open_any_embedder, write_task_library
+from maker.files import refuse_overwrite
+from maker.index.options import ScaNNOptions, ScoreAH, Tree
+from maker.pipeline.report import line
+from task.core import BaseOptions
+from task.search import GraphEngine
+
+FORMATS = ("task_library", "scann_index_file")
+FEW_ITEMS = 20_000  # scored one by one
+SHARE_SEARCHED = 0.1  # of the leaves
+
+
+def export(
+    searcher: Path,
+    output: Path,
+    export_format: str = "task_library",
+    *,
+    embedder: Path | None = None,
+    query: str | None = None,
+    leaves: int | None = None,
+    leaves_searched: int | None = None,
+    compression: bool = True,
+    overwrite: bool = False,
+    user_info: str = "",
+    trainer: str = "auto",
+    seed: int = 0,
+) -> list[str]:
+    """Writes a searcher's items for the Task Library, partitioned anew.
+
+    Args:
+        searcher: The searcher; its items are taken as they are stored.
+        output: The file.
+        export_format: `task_library`, an embedder with the index in it, or `scann_index_file`, the index alone.
+        embedder: What embeds queries; for text the encoder file of the work folder, which holds the words. The searcher itself where None.
+        query: `text` or `image`, where the embedder takes both; text where None.
+        leaves: Partitions; 0 for none. None for none under 20,000 items, and the root of their number above.
+        leaves_searched: How many of them a query looks into; a tenth where None.
+        compression: Snappy, of the index.
+        overwrite: Replace an existing output.
+        user_info: Text that `get_user_info` returns; the searcher's where empty.
+        trainer: Of the k-means.
+        seed: Of the k-means.
+
+    Returns:
+        Lines that say what was written.
+
+    Raises:
+        MakerError: The format is unknown, the output exists, or the embedder cannot be used.
+        TaskError: The searcher cannot be used.
+    """
+    if export_format not in FORMATS:
+        raise BuildError(f"export format must be one of {', '.join(FORMATS)}, found {export_format!r}")
+    refuse_overwrite(output, overwrite)
+    engine = GraphEngine(BaseOptions(str(searcher), num_threads=1))
+    try:
+        described = engine.manifest
+        ids, embeddings = engine.contents()
+        metadata = [engine.item(int(item)) for item in ids]
+    finally:
+        engine.close()
+    if leaves is None:
+        leaves = 0 if len(embeddings) < FEW_ITEMS else round(len(embeddings) ** 0.5)
+    searched = max(1, round(leaves * SHARE_SEARCHED)) if leaves_searched is None else leaves_searched
+    tree = Tree(leaves, searched) if leaves else None
+    options = ScaNNOptions(described.distance, tree=tree, score_ah=ScoreAH(1))
+    content = scann_content(embeddings, options, seed, trainer)
+    info = user_info or described.user_info
+    if export_format == "task_library":
+        write_task_library(output, open_any_embedder(str(embedder or searcher)), content, metadata, info, compression, query)
+    else:
+        write_index(output, content, metadata, info, compression)
+    looked_into = f"{searched} of {leaves} leaves looked into" if tree else "all looked into"
+    return [line("wrote", f"{output}, {output.stat().st_size / 1e6:.1f} MB"), line("items", f"{len(metadata)}, {looked_into}")]

@@ -1,0 +1,71 @@
+"""A pretrained text tower in a build: frozen, its features of captions kept in the work folder."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from maker.embedding.sentence_features import SentenceFeatures, sentence_features
+from maker.encoders.text import WORDS, parse_text_spec, text_backbone
+from maker.encoders.token_tower import TokenEncoder, TokenTower
+from maker.encoders.tokenizer_file import TextModelOptions
+from maker.export.encoder_file import write_encoder
+
+if TYPE_CHECKING:
+    from maker.training.frozen_text import TextFeatures
+
+
+@dataclass(frozen=True)
+class FrozenTextTower:
+    """A text tower that is not trained.
+
+    Attributes:
+        spec: What it was opened with.
+        tower: The tower.
+        file: The same as a file with `embed_tokens`, up to the features.
+    """
+
+    spec: str
+    tower: TokenTower
+    file: Path
+
+    @property
+    def digest(self) -> str:
+        """Of the tower and its tokenizer."""
+        return hashlib.sha256(self.file.read_bytes()).hexdigest()
+
+    def features(self, texts: Iterable[str], work: Path) -> SentenceFeatures:
+        """Features of sentences, computed once."""
+        return sentence_features(texts, self.file, work / "features")
+
+    def to_train_on(self, texts: Iterable[str], work: Path) -> TextFeatures:
+        """The same as training takes them."""
+        from maker.training.frozen_text import TextFeatures
+
+        found = self.features(texts, work)
+        return TextFeatures(self.tower, found.rows, found.values)
+
+
+def open_text_tower(spec: str, options: TextModelOptions, work: Path) -> FrozenTextTower | None:
+    """The tower of a spec; None for `words`, which is learnt.
+
+    Raises:
+        EncoderError: The model or its tokenizer cannot be used, or a tokenizer is given for `words`.
+    """
+    kind, _ = parse_text_spec(spec, options)
+    if kind == WORDS:
+        return None
+    tower = text_backbone(spec, options, work)
+    file = work / "text-backbone.tflite"
+    write_encoder(
+        file,
+        {"tokens": TokenEncoder(tower, [])},
+        {"tokens": tower.input_shape},
+        normalize=False,
+        dimension=tower.dimension,
+        tokenizer=tower.tokenizer,
+    )
+    return FrozenTextTower(spec, tower, file)

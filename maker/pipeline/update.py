@@ -1,0 +1,73 @@
+"""From a searcher and what was added to it and removed from it to one new searcher."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+
+from maker.errors import DataError
+from maker.files import refuse_overwrite
+from maker.pipeline.index import write_index
+from maker.pipeline.report import BuildReport, file_lines, line
+from maker.pipeline.tuning import IndexSettings
+from maker.progress import say
+from task.core import BaseOptions
+from task.search import GraphEngine
+
+
+def update_index(
+    base: Path, overlay: Path, output: Path, *, overwrite: bool = False, user_info: str = "", settings: IndexSettings | None = None
+) -> BuildReport:
+    """Folds an overlay into its base.
+
+    The base's rows are taken as they are stored and rounded again, by less than a step where the steps' unit changes; indexing the
+    embeddings themselves loses nothing. Leaves are trained and the scanned share is chosen anew. So are ids given: to the base's items that
+    are left, in their order, then to those added.
+
+    Args:
+        base: The searcher.
+        overlay: What `save_overlay` wrote beside it.
+        output: The searcher to write; it may be the base itself where `overwrite` is set.
+        overwrite: Replace an existing output.
+        user_info: Text that `get_user_info` returns; the base's where empty.
+        settings: What the index is asked for; distance, k, and 4 bits where it has them, are the base's.
+
+    Raises:
+        MakerError: The output exists, or there are no items left.
+        TaskError: The base or the overlay cannot be used, or they do not belong together.
+    """
+    begin = time.perf_counter()
+    refuse_overwrite(output, overwrite)
+    engine = GraphEngine(BaseOptions(str(base), num_threads=1))
+    try:
+        engine.load_overlay(overlay)
+        described, built = engine.manifest, engine.built_items
+        ids, embeddings = engine.contents()
+        if not len(ids):
+            raise DataError(f"{overlay}: it removes every item of {base}; a searcher needs at least one")
+        metadata = [engine.item(int(item)) for item in ids]
+    finally:
+        engine.close()
+    kind = described.index.get("rows")
+    if kind not in ("int8", "int4"):
+        say(f"{base}: its {kind} rows become int8 rows")
+    settings = settings or IndexSettings()
+    settings = replace(settings, distance=described.distance, k=described.k, bits=4 if kind == "int4" else settings.bits)
+    manifest = write_index(
+        embeddings,
+        metadata,
+        output,
+        base,
+        settings,
+        user_info=user_info or described.user_info,
+        normalized=described.normalized,
+    )
+    kept = int(np.searchsorted(ids, built))
+    changes = {"added": len(ids) - kept, "removed": built - kept}
+    seconds = round(time.perf_counter() - begin, 1)
+    figures = {"items": manifest.items, **changes, "seconds": seconds, **manifest.report}
+    told = line("changes", f"{changes['added']} items added, {changes['removed']} removed")
+    return BuildReport(figures, [*file_lines(manifest, output), told, line("time", f"{seconds} s")])

@@ -1,0 +1,128 @@
+"""The model card, in Markdown, after Mitchell et al., "Model Cards for Model Reporting" (2019)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from maker.errors import DataError
+from maker.export.searcher_file import CARD
+from maker.report.page import index_in_words, percent, template
+from task.core import BaseOptions
+from task.core.model_file import ModelFile
+from task.format.manifest import Manifest
+
+BLANK = "_to be filled in_"
+USE = "Finding pictures of this collection by a sentence{}, on a phone, in a browser or on a computer, without a connection."
+COLUMNS = ("R@1", "R@5", "R@10", "median_rank", "MRR")
+FORMATS = {"median_rank": "{:g}", "MRR": "{:.3f}"}
+
+
+@dataclass(frozen=True, kw_only=True)
+class CardFields:
+    """What only people know; what is empty is marked in the card as to be filled in.
+
+    Attributes:
+        author: Who made the searcher.
+        license: Under what terms the file may be used.
+        data: Where pictures and captions are from, and their terms.
+        intended_use: What the searcher is for.
+    """
+
+    author: str = ""
+    license: str = ""
+    data: str = ""
+    intended_use: str = ""
+
+
+def model_card(manifest: Manifest, fields: CardFields, title: str) -> str:
+    """The card of a searcher.
+
+    It holds no times and no latencies, so that it does not differ between two builds of the same inputs.
+
+    Args:
+        manifest: The searcher's.
+        fields: What only people know.
+        title: What the searcher is called.
+    """
+    retrieval = manifest.report.get("retrieval")
+    curve = manifest.relevance.get("search_text")
+    (recall,) = [value for key, value in manifest.report["index"].items() if key.startswith("index_recall")]
+    by_image = "image" in manifest.query
+    by_text = bool({"text", "tokens"} & set(manifest.query))
+    return template("card.md").render(
+        title=title,
+        m=manifest,
+        t=manifest.training,
+        fields=fields,
+        blank=BLANK,
+        asked_with=" or ".join(["a sentence"] * by_text + ["a picture"] * by_image) or "an embedding",
+        default_use=USE.format(" or by another picture" if by_image else ""),
+        encoders=[(kind, described.get("spec") or described.get("file", "")) for kind, described in manifest.encoders.items()],
+        index=index_in_words(manifest),
+        retrieval=retrieval,
+        twins=_twins(retrieval) if retrieval else "",
+        columns=[name.replace("_", " ") for name in COLUMNS],
+        rows=list(retrieval_rows(retrieval)) if retrieval else [],
+        recall=recall,
+        curve=curve,
+        at=curve["measured"]["at_cut"] if curve else {},
+        percent=percent,
+        limits=list(_limits(manifest)),
+    )
+
+
+def read_card(searcher: Path) -> str:
+    """The card that a searcher holds.
+
+    Raises:
+        DataError: It holds none.
+    """
+    with ModelFile(BaseOptions(str(searcher))) as file:
+        if CARD not in file.entries:
+            raise DataError(f"{searcher}: holds no {CARD}; searchers of maker build do, others may be without one")
+        return file.read(CARD).decode("utf-8")
+
+
+def retrieval_rows(retrieval: Mapping[str, Any]) -> Iterator[tuple[str, list[str]]]:
+    """Names and cells of a manifest's retrieval figures: both directions, each by language where there are several."""
+    for direction, figures in (("text to image", retrieval), ("image to text", retrieval.get("image_to_text", {}))):
+        if figures:
+            yield direction, _cells(figures)
+            yield from ((f"{direction}, {language or 'no language'}", _cells(f)) for language, f in figures.get("languages", {}).items())
+
+
+def _cells(figures: Mapping[str, Any]) -> list[str]:
+    cells = []
+    for name in COLUMNS:
+        low, high = figures.get(f"{name}_interval", (None, None))
+        shown = (figures.get(name), low, high)
+        written = ["" if value is None else FORMATS.get(name, "{:.1f}").format(value) for value in shown]
+        cells.append(f"{written[0]} ({written[1]} to {written[2]})" if low is not None else written[0])
+    return cells
+
+
+def _twins(retrieval: Mapping[str, Any]) -> str:
+    count = retrieval.get("images_like_a_training_image", 0)
+    return f"{count} of them look like a training picture." if count else ""
+
+
+def _limits(manifest: Manifest) -> Iterator[str]:
+    spec = manifest.encoders.get("text", {}).get("spec")
+    if spec == "words":
+        yield "The text encoder knows the words of its training captions; others are guessed from their letters."
+        yield (
+            "A word that few training captions have pulls towards the pictures it came with: queries about things that are not here can "
+            "find those, and the relevance curve does not always see it."
+        )
+        yield "Who does what to whom is mostly not seen: a query is close to a bag of words."
+    languages = manifest.report.get("retrieval", {}).get("languages")
+    if languages:
+        yield f"Asked in {', '.join(name or 'an unnamed language' for name in languages)}; other languages were not measured."
+    yield "What pictures and captions of the training data leave out or judge, the searcher leaves out and judges."
+    if manifest.report.get("retrieval"):
+        yield "Figures are of captions like the training captions; queries of a word or two were not measured."
+    if manifest.items < 100:
+        yield f"{manifest.items} items are few: figures about them say little."

@@ -1,0 +1,42 @@
+"""Templates, and how figures are written in them."""
+
+from __future__ import annotations
+
+from functools import cache
+from pathlib import Path
+
+import jinja2
+
+from task.format.manifest import Manifest
+
+FOLDER = Path(__file__).parent
+
+
+@cache
+def _environment() -> jinja2.Environment:
+    return jinja2.Environment(
+        loader=jinja2.FileSystemLoader(FOLDER),
+        autoescape=jinja2.select_autoescape(["html"]),
+        undefined=jinja2.StrictUndefined,
+        keep_trailing_newline=True,
+    )
+
+
+def template(name: str) -> jinja2.Template:
+    """A template of this package; values in `.html` are escaped."""
+    return _environment().get_template(name)
+
+
+def percent(share: float) -> str:
+    """A share in [0, 1] as percent, as exactly as it is worth saying."""
+    value = 100 * share
+    return f"{value:.1f} %" if 0 < value < 10 else f"{value:.0f} %"
+
+
+def index_in_words(manifest: Manifest) -> str:
+    """What the index is."""
+    index = manifest.index
+    rows = f"{index.get('rows', 'unknown')} rows"
+    if index.get("kind") == "exact":
+        return f"{rows}, all of them scanned"
+    return f"{rows} in {index.get('leaves')} leaves, {percent(index.get('share_scanned', 1.0))} of them scanned"

@@ -1,0 +1,179 @@
+"""Writes the report: one HTML file that needs nothing else."""
+
+from __future__ import annotations
+
+import datetime
+import importlib.metadata
+import platform
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from maker.data.captions import Caption, read_captions, select_language, select_split
+from maker.data.rejects import Rejects
+from maker.errors import BuildError, DataError
+from maker.evaluation.inspection import inspect
+from maker.evaluation.retrieval import stored_rows
+from maker.export import golden
+from maker.files import atomic, refuse_overwrite
+from maker.progress import say
+from maker.report import charts
+from maker.report.asked import Asked, Example, ask
+from maker.report.card import COLUMNS, retrieval_rows
+from maker.report.corpus_map import CorpusMap, map_corpus
+from maker.report.page import FOLDER, index_in_words, percent, template
+from maker.report.thumbnails import Thumbnails, name_of
+from task.core import BaseOptions
+from task.format.manifest import Manifest
+from task.search import GraphEngine
+
+PACKAGES = ("pocket-searcher", "ai-edge-litert", "numpy", "tensorflow", "scann")
+LATENCY = "TextSearcher.search, five results, one thread, asked from Python on the machine that wrote this report"
+
+
+def captions_of(path: Path, split: str | None, language: str | None) -> list[Caption]:
+    """The captions of a file; all splits where it names none."""
+    rejects = Rejects()
+    captions = select_language(read_captions(path, rejects), language, path)
+    if rejects.rows:
+        say(f"{path}: {len(rejects.rows)} rows left out ({rejects.summary()})")
+    return select_split(captions, split, path) if any(c.split for c in captions) else captions
+
+
+def write_report(
+    searcher: Path, output: Path, *, images: Path | None = None, captions: Sequence[Caption] = (), overwrite: bool = False
+) -> None:
+    """Writes the report of a graph searcher.
+
+    Args:
+        searcher: The file.
+        output: The HTML file.
+        images: The folder that the items' paths are relative to; without it there are no thumbnails.
+        captions: Captions that were not trained on; without them there are no failures and slices.
+        overwrite: Replace an existing output.
+
+    Raises:
+        BuildError: The output exists.
+        DataError: The images are not there.
+        SearcherError: The searcher cannot be opened.
+    """
+    refuse_overwrite(output, overwrite)
+    if images is not None and not images.is_dir():
+        raise DataError(f"{images}: no such folder of images")
+    engine = GraphEngine(BaseOptions(str(searcher), num_threads=1))
+    try:
+        rows = stored_rows(searcher, engine)
+        texts = [entry["query"] for entry in engine.manifest.golden if entry["signature"] in ("search_text", "search_tokens")]
+        by_text = bool({"search_text", "search_tokens"} & set(engine.signatures))
+        asked = ask(searcher, engine, rows, captions, texts) if by_text else None
+        atlas = map_corpus(rows) if rows is not None else None
+        thumbnails = Thumbnails(images)
+        page = template("report.html").render(
+            **_contents(searcher, engine.manifest),
+            **_charts(engine.manifest, asked),
+            asked=asked,
+            atlas=atlas,
+            landmarks=_landmarks(engine, atlas, thumbnails) if atlas else [],
+            thumbnail=thumbnails.of,
+            name_of=name_of,
+            is_right=_is_right,
+            percent=percent,
+            css=(FOLDER / "report.css").read_text(encoding="utf-8"),
+            js=(FOLDER / "report.js").read_text(encoding="utf-8"),
+        )
+    finally:
+        engine.close()
+    if thumbnails.missing:
+        say(f"{images}: {len(thumbnails.missing)} pictures cannot be shown in the report, the first is {thumbnails.missing[0]}")
+    with atomic(output) as temporary:
+        temporary.write_text(page, encoding="utf-8")
+
+
+def _contents(searcher: Path, manifest: Manifest) -> dict[str, Any]:
+    found = inspect(searcher)
+    sizes = sorted(((name, size) for name, size in found["sizes"].items() if size), key=lambda part: -part[1])
+    small = [part for part in sizes if part[1] < 0.005 * found["bytes"]]
+    retrieval = manifest.report.get("retrieval")
+    try:
+        golden_state = f"all {golden.check(searcher)} answered as written"
+    except BuildError as error:
+        golden_state = str(error)
+    return {
+        "title": searcher.stem.replace("_", " "),
+        "m": manifest,
+        "bytes": found["bytes"],
+        "sizes": [*(part for part in sizes if part not in small), *([("other parts", sum(s for _, s in small))] if small else [])],
+        "index": index_in_words(manifest),
+        "retrieval": retrieval,
+        "columns": [name.replace("_", " ") for name in COLUMNS],
+        "retrieval_rows": list(retrieval_rows(retrieval)) if retrieval else [],
+        "golden_state": golden_state,
+        "versions": _versions(),
+        "seeds": _seeds(manifest),
+        "encoders": [(f"{kind} encoder", _encoder(described)) for kind, described in manifest.encoders.items()],
+        "speed": _speed(manifest),
+        "answers": [name.removeprefix("search_") for name in found["signatures"] if name.startswith("search_")],
+        "curve": manifest.relevance.get("search_text"),
+    }
+
+
+def _encoder(described: Mapping[str, Any]) -> str:
+    words = f", {described['vocabulary']:,} words" if described.get("vocabulary") else ""
+    return f"{described.get('spec') or described.get('file', 'unknown')}{words}"
+
+
+def _speed(manifest: Manifest) -> list[tuple[str, str]]:
+    """What the build measured of the bare signatures."""
+    quality = manifest.report.get("index", {})
+    recalls = [(key.replace("_", " "), value) for key, value in quality.items() if key.startswith("index_recall")]
+    found = [(f"{name}, against exact float search", f"{recall:.3f} ({quality['how']})") for name, recall in recalls]
+    named = {"index": "search_embedding", "search_text": "search_text", "search_tokens": "search_tokens"}
+    for key, signature in named.items():
+        if key in manifest.report:
+            times = manifest.report[key]
+            found.append((f"{signature}, bare, one thread", f"p50 {times['p50_ms']} ms, p99 {times['p99_ms']} ms"))
+    return found
+
+
+def _seeds(manifest: Manifest) -> list[tuple[str, str]]:
+    options = manifest.training.get("options", {})
+    seeds = [("training seed", str(options["seed"]))] if "seed" in options else []
+    digest = manifest.sha256.get("model", "")
+    return [*seeds, ("SHA-256 of the model", digest)] if digest else seeds
+
+
+def _charts(manifest: Manifest, asked: Asked | None) -> dict[str, str]:
+    history = manifest.training.get("history")
+    points = manifest.report.get("index_curve")
+    measured = manifest.relevance.get("search_text", {}).get("measured")
+    return {
+        "training_chart": charts.training_chart(history) if history else "",
+        "index_chart": charts.index_chart(points, manifest.index["share_scanned"]) if points else "",
+        "latency_chart": charts.latency_chart(asked.milliseconds) if asked and len(asked.milliseconds) else "",
+        "latency_how": LATENCY,
+        "reliability_chart": charts.reliability_chart(measured["reliability"], measured["at_cut"]["cut"]) if measured else "",
+        "trade_chart": charts.trade_chart(measured["trade"], measured["at_cut"]) if measured else "",
+    }
+
+
+def _landmarks(engine: GraphEngine, atlas: CorpusMap, thumbnails: Thumbnails) -> list[dict[str, Any]]:
+    found = []
+    for item, x, y in atlas.landmarks:
+        metadata = engine.item(item)
+        found.append({"x": 100 * x, "y": 100 * y, "name": name_of(metadata), "picture": thumbnails.of(metadata)})
+    return found
+
+
+def _is_right(example: Example, metadata: bytes) -> bool:
+    return example.image is not None and metadata == example.image
+
+
+def _versions() -> list[tuple[str, str]]:
+    found = [("report written", datetime.datetime.now(datetime.timezone.utc).strftime("%Y-%m-%d %H:%M UTC"))]
+    found.append(("Python", f"{platform.python_version()}, {platform.system()} {platform.machine()}"))
+    for package in PACKAGES:
+        try:
+            found.append((package, importlib.metadata.version(package)))
+        except importlib.metadata.PackageNotFoundError:
+            continue
+    return found

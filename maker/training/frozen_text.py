@@ -1,0 +1,77 @@
+"""A head over features of a frozen text tower while it is trained."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TypeAlias
+
+import numpy as np
+import tensorflow as tf
+
+from maker.data.captions import Caption
+from maker.encoders.token_tower import TokenTower
+from maker.training.head import Head
+from maker.training.text_side import TextSide
+from maker.training.vocabulary import CaptionRows, Rows
+
+BLOCK = 1024
+
+
+@dataclass(frozen=True)
+class TextFeatures:
+    """What a frozen text tower made of sentences.
+
+    Attributes:
+        tower: The tower; the head is exported behind it.
+        rows: Row of each sentence.
+        values: `(sentences, f)` float32; may be memory-mapped.
+    """
+
+    tower: TokenTower
+    rows: dict[str, int]
+    values: np.ndarray
+
+    def captions(self, captions: Sequence[Caption]) -> CaptionNumbers:
+        """Captions as rows of the values."""
+        return CaptionNumbers(np.array([self.rows[c.text] for c in captions]))
+
+
+class FrozenText:
+    """A head over features of sentences; its layers are those behind an image backbone."""
+
+    def __init__(self, features: np.ndarray, head: Head) -> None:
+        """Takes `(n, f)` float32 features, which captions name by row."""
+        self._features = tf.constant(np.asarray(features, np.float32))
+        self.head = head
+        self.variables, self.decayed = head.variables, head.decayed
+
+    def forward(self, rows: tf.Tensor, weights: tf.Tensor, seed: tf.Tensor | None = None) -> tf.Tensor:
+        """`[n, d]` embeddings of norm 1 of `[n, 1]` rows; with a `[2]` int32 seed, with dropout as in training."""
+        return self.head.forward(tf.gather(self._features, rows[:, 0]), seed)
+
+    def embed(self, rows: Rows) -> np.ndarray:
+        """`(n, d)` float32 embeddings."""
+        blocks = [tf.constant(rows.rows[start : start + BLOCK]) for start in range(0, len(rows.rows), BLOCK)]
+        return np.concatenate([self.forward(block, block).numpy() for block in blocks])
+
+
+class CaptionNumbers:
+    """Captions as rows of a frozen tower's features."""
+
+    def __init__(self, numbers: np.ndarray) -> None:
+        """Takes the row of each caption."""
+        rows = np.asarray(numbers, np.int32)[:, None]
+        self._rows = Rows(rows, np.ones(rows.shape, np.float32))
+
+    def rows(self) -> Rows:
+        """All captions."""
+        return self._rows
+
+    def random_rows(self, share: float, rng: np.random.Generator) -> Rows:
+        """The same: words cannot be taken out of features."""
+        return self._rows
+
+
+AnyTextSide: TypeAlias = TextSide | FrozenText
+AnyCaptions: TypeAlias = CaptionRows | CaptionNumbers

@@ -1,0 +1,135 @@
+"""The file of what was added to a searcher and removed from it: an uncompressed ZIP archive that opens with its base only."""
+
+from __future__ import annotations
+
+import json
+import os
+import struct
+import zipfile
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from . import archive, item_table
+
+FILE, ROWS, IDS, REMOVED = "overlay.json", "rows.f32", "ids.i32", "removed.i32"
+FORMAT = "pocket-searcher-overlay"
+VERSION = 1
+
+
+class OverlayError(Exception):
+    """The file cannot be used."""
+
+
+class NewerOverlayError(OverlayError):
+    """The format version is above this release's."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class OverlayContent:
+    """What an overlay file holds.
+
+    Attributes:
+        base: `sha256.model` of the base's manifest.
+        items: The base's number of items.
+        next_id: The id that the next item gets; ids of items that were added and removed again stay unused.
+        rows: `(a, d)` float32 embeddings of what was added.
+        ids: `(a,)` int32, their ids, ascending from `items` on.
+        metadata: One entry a row.
+        removed: Ascending int32 ids of the base's items that are hidden.
+    """
+
+    base: str
+    items: int
+    next_id: int
+    rows: np.ndarray
+    ids: np.ndarray
+    metadata: Sequence[bytes]
+    removed: np.ndarray
+
+
+def write(path: Path, content: OverlayContent) -> None:
+    """Writes the file under a temporary name and renames it.
+
+    Raises:
+        OverlayError: The metadata take more than 4 GiB.
+    """
+    try:
+        offsets, data = item_table.encode(content.metadata)
+    except item_table.ItemTableError as error:
+        raise OverlayError(str(error)) from error
+    described = {
+        "format": FORMAT,
+        "format_version": VERSION,
+        "base": {"sha256": content.base, "items": content.items},
+        "dimension": int(content.rows.shape[1]),
+        "added": len(content.rows),
+        "removed": len(content.removed),
+        "next_id": content.next_id,
+    }
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.partial")
+    try:
+        temporary.unlink(missing_ok=True)
+        for name, part in (
+            (FILE, (json.dumps(described, indent=2) + "\n").encode()),
+            (ROWS, content.rows.astype("<f4").tobytes()),
+            (IDS, content.ids.astype("<i4").tobytes()),
+            (REMOVED, content.removed.astype("<i4").tobytes()),
+            (item_table.OFFSETS, offsets),
+            (item_table.BYTES, data),
+        ):
+            archive.append(temporary, name, part)
+        os.replace(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def read(path: Path) -> OverlayContent:
+    """Reads the file into memory.
+
+    Raises:
+        NewerOverlayError: The format version is above this release's.
+        OverlayError: It is no overlay, or it is damaged.
+        FileNotFoundError: There is no such file.
+    """
+    try:
+        with zipfile.ZipFile(path) as file:
+            parts = {name: file.read(name) for name in file.namelist()}  # which compares each part's CRC-32
+    except (zipfile.BadZipFile, NotImplementedError, EOFError, struct.error, UnicodeDecodeError) as error:
+        raise OverlayError(f"it is no overlay file, or it is damaged ({error})") from error
+    missing = [name for name in (FILE, ROWS, IDS, REMOVED, item_table.OFFSETS, item_table.BYTES) if name not in parts]
+    if missing:
+        raise OverlayError(f"it is no overlay file, or it is damaged ({missing[0]} is missing)")
+    try:
+        return _decode(parts)
+    except (ValueError, KeyError, TypeError, IndexError, struct.error, item_table.ItemTableError) as error:
+        raise OverlayError(f"{FILE} and the parts contradict each other ({error!r})") from error
+
+
+def _decode(parts: dict[str, bytes]) -> OverlayContent:
+    described = json.loads(parts[FILE])
+    if described["format"] != FORMAT:
+        raise ValueError(f"format is {described['format']!r}, expected {FORMAT!r}")
+    if described["format_version"] > VERSION:
+        raise NewerOverlayError(f"format version {described['format_version']} is newer than {VERSION}, the newest that this release reads")
+    items, next_id, added = int(described["base"]["items"]), int(described["next_id"]), int(described["added"])
+    rows = np.frombuffer(parts[ROWS], "<f4").reshape(added, int(described["dimension"]))
+    ids, removed = (np.frombuffer(parts[name], "<i4") for name in (IDS, REMOVED))
+    offsets, data = parts[item_table.OFFSETS], parts[item_table.BYTES]
+    table = item_table.ItemTable(offsets + data, (0, len(offsets)), (len(offsets), len(data)))
+    for name, found, low, high in ((IDS, ids, items, next_id), (REMOVED, removed, 0, items)):
+        if len(found) and (found[0] < low or found[-1] >= high or (found[1:] <= found[:-1]).any()):
+            raise ValueError(f"{name} does not ascend within [{low}, {high})")
+    if len(table) != added or len(ids) != added or len(removed) != described["removed"] or not np.isfinite(rows).all():
+        raise ValueError(f"{added} added and {described['removed']} removed items do not fit the parts' sizes")
+    return OverlayContent(
+        base=str(described["base"]["sha256"]),
+        items=items,
+        next_id=next_id,
+        rows=rows,
+        ids=ids,
+        metadata=[table[i] for i in range(added)],
+        removed=removed,
+    )

@@ -1,0 +1,43 @@
+"""The items that a search may find, as callers name them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TypeAlias
+
+import numpy as np
+
+from ..errors import ArgumentTypeError, InvalidArgumentError
+
+Allowed: TypeAlias = Iterable[int] | np.ndarray  # ids, or a boolean mask
+
+
+def allowed_items(allowed: Allowed, items: int, least: int) -> np.ndarray:
+    """The ids of a choice, ascending, each once, int64.
+
+    Args:
+        allowed: Ids in any order, or a boolean array with a value an id.
+        items: How many ids there are.
+        least: How many a mask has to speak of; those that it leaves out at the end were added since it was made and are not allowed.
+
+    Raises:
+        InvalidArgumentError: There is no such id, a mask has another length, or it is neither ids nor a mask.
+    """
+    if isinstance(allowed, (str, bytes)):
+        raise ArgumentTypeError(f"allowed has to be ids or a boolean mask, found {type(allowed).__name__}.")
+    try:
+        values = allowed if isinstance(allowed, np.ndarray) else np.array(list(allowed))
+    except TypeError as error:
+        raise ArgumentTypeError(f"allowed has to be ids or a boolean mask, found {type(allowed).__name__}.") from error
+    if values.ndim != 1 or (values.size and values.dtype.kind not in "biu"):
+        raise ArgumentTypeError(f"allowed has to be ids or a boolean mask of one dimension, found {values.dtype} {values.shape}.")
+    if values.dtype == np.bool_:
+        if not least <= len(values) <= items:
+            raise InvalidArgumentError(f"the mask of allowed items has {len(values)} values, expected one for each of {items}.")
+        return np.flatnonzero(values)
+    ids = values.astype(np.int64)
+    if not (ids[1:] > ids[:-1]).all():
+        ids = np.unique(ids)
+    if len(ids) and (ids[0] < 0 or ids[-1] >= items):
+        raise InvalidArgumentError(f"allowed names item {ids[0] if ids[0] < 0 else ids[-1]}, expected ids from 0 to {items - 1}.")
+    return ids

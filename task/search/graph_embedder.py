@@ -1,0 +1,130 @@
+"""The embedder for graph files: a searcher's towers, or those of an encoder file."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import cached_property
+
+import numpy as np
+
+from ..core.base_options import BaseOptions
+from ..core.interpreter import SignatureRunners
+from ..core.model_file import ModelFile
+from ..errors import ArgumentTypeError, DamagedFileError, InvalidArgumentError, NewerFormatError
+from ..format import manifest, utf8
+from .token_input import TokenInput
+
+NO_INDEX = (
+    "Unable to find index file: SearchOptions.index_file is not set and no AssociatedFile with type SCANN_INDEX_FILE could be found in "
+    "the output tensor metadata."
+)
+
+
+class GraphEmbedder:
+    """A searcher or encoder file and its interpreters; safe to use from several threads.
+
+    Attributes:
+        manifest: The file's manifest.
+        resampling: How images are brought to size.
+    """
+
+    resampling = "triangle"
+
+    def __init__(self, options: BaseOptions, file: ModelFile | None = None) -> None:
+        """Opens the file.
+
+        Args:
+            options: Where it is and how it is run.
+            file: The file where it is open already; it is closed with the embedder.
+
+        Raises:
+            InvalidArgumentError: It is no TFLite model, or it has no manifest.
+            MissingFileError: There is no such file.
+            DamagedFileError: The manifest is damaged.
+            NewerFormatError: It was written in a newer format.
+        """
+        self._file = ModelFile(options) if file is None else file
+        try:
+            self.manifest = _read_manifest(self._file)
+            self._runners = SignatureRunners(self._file, options)
+        except BaseException:
+            self._file.close()
+            raise
+
+    @property
+    def signatures(self) -> list[str]:
+        """What can be asked: `search_text`, `embed_image`, …."""
+        return list(self._runners.signatures)
+
+    @property
+    def dimension(self) -> int:
+        """Length of an embedding."""
+        return self.manifest.dimension
+
+    def embed_text(self, text: str) -> np.ndarray:
+        """The `(d,)` float32 embedding of a sentence."""
+        return self._runners.run(*self._text("embed", text))["embedding"][0]
+
+    def embed_image(self, pixels: np.ndarray) -> np.ndarray:
+        """The `(d,)` float32 embedding of an image of the size that `image_size` says."""
+        return self._runners.run("embed_image", self._image(pixels, "embed_image"))["embedding"][0]
+
+    def image_size(self) -> tuple[int, int]:
+        """Height and width that image queries have to have.
+
+        Raises:
+            InvalidArgumentError: The file answers no images.
+        """
+        signature = "search_image" if self.manifest.items else "embed_image"
+        self._require(signature)
+        _, height, width, _ = self._runners.input_shape(signature)
+        return height, width
+
+    def close(self) -> None:
+        """Releases the interpreter and the file."""
+        self._runners.close()
+        self._file.close()
+
+    def _text(self, verb: str, query: str) -> tuple[str, np.ndarray | Mapping[str, np.ndarray]]:
+        """The signature that takes text, and its input: UTF-8 bytes, or ids where the tokenizer lies beside the graph."""
+        tokenized = f"{verb}_tokens" in self._runners.signatures
+        signature = f"{verb}_tokens" if tokenized else f"{verb}_text"
+        self._require(signature)
+        if not isinstance(query, str):
+            raise ArgumentTypeError(f"the query has to be a str, found {type(query).__name__}.")
+        if tokenized:
+            return signature, self._token_input.prepare(query)
+        (_, length) = self._runners.input_shape(signature)
+        return signature, utf8.encode(query, length)
+
+    @cached_property
+    def _token_input(self) -> TokenInput:
+        # Opened by the first sentence: whoever searches with images does not need the tokenizer's library.
+        described = self.manifest.query.get("tokens")
+        if not isinstance(described, dict) or not isinstance(described.get("file"), str):
+            raise DamagedFileError(f"{self._file.name}: the manifest's query.tokens names no tokenizer file.")
+        return TokenInput(self._file.name, described, self._file.read(described["file"]))
+
+    def _image(self, pixels: np.ndarray, signature: str) -> np.ndarray:
+        self._require(signature)
+        height, width = self.image_size()
+        if pixels.shape != (height, width, 3) or pixels.dtype != np.uint8:
+            raise InvalidArgumentError(
+                f"{self._file.name}: the image is {pixels.dtype} {pixels.shape}, expected uint8 {(height, width, 3)}."
+            )
+        return np.ascontiguousarray(pixels)[None]
+
+    def _require(self, signature: str) -> None:
+        if signature not in self._runners.signatures:
+            raise InvalidArgumentError(f"{self._file.name}: there is no {signature!r}; this file has {', '.join(self.signatures)}.")
+
+
+def _read_manifest(file: ModelFile) -> manifest.Manifest:
+    if manifest.FILE not in file.entries:
+        raise InvalidArgumentError(f"{file.name}: {NO_INDEX}")
+    try:
+        return manifest.decode(file.read(manifest.FILE))
+    except manifest.NewerManifestError as error:
+        raise NewerFormatError(f"{file.name}: {error}; update pocket-searcher.") from error
+    except manifest.ManifestError as error:
+        raise DamagedFileError(f"{file.name}: {error}.") from error

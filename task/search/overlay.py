@@ -1,0 +1,192 @@
+"""What was added to an open searcher and removed from it, searched beside its graph."""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import dataclass
+
+import numpy as np
+
+from ..errors import InvalidArgumentError
+from ..format.overlay_file import OverlayContent
+from .nearest import nearest
+from .products import products
+
+FIRST_CAPACITY = 64
+LARGEST = float(np.finfo(np.float32).max)
+
+
+@dataclass(frozen=True)
+class _Added:
+    """Rows at one moment: views of `(a, d)` and `(a,)` arrays that only grow. `alive` alone changes under a reader's eyes."""
+
+    rows: np.ndarray
+    norms: np.ndarray
+    ids: np.ndarray
+    alive: np.ndarray
+
+    @classmethod
+    def allocate(cls, count: int, dimension: int) -> _Added:
+        rows, norms = np.empty((count, dimension), np.float32), np.empty(count, np.float32)
+        return cls(rows, norms, np.empty(count, np.int64), np.empty(count, np.bool_))
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+    def at(self, places: np.ndarray | slice) -> _Added:
+        return _Added(*(array[places] for array in vars(self).values()))
+
+
+class Overlay:
+    """Float32 rows and hidden items; writers take turns, readers never wait.
+
+    Attributes:
+        base_items: Ids from here on are the overlay's.
+        changed: Whether there was ever an item added or removed.
+    """
+
+    def __init__(self, base_items: int, dimension: int, distance: str) -> None:
+        """Starts without changes; `distance` is `dot_product` or `squared_l2`."""
+        self.base_items, self.changed = base_items, False
+        self._l2 = distance == "squared_l2"
+        self._lock = threading.Lock()
+        self._next_id = base_items
+        self._metadata: list[bytes] = []  # one a row
+        self._space = self._added = _Added.allocate(0, dimension)
+        self._hidden: np.ndarray | None = None  # (base_items,) bool
+        self._dead = 0
+
+    @property
+    def next_id(self) -> int:
+        """The id that the next item gets."""
+        return self._next_id
+
+    def add(self, vector: np.ndarray, metadata: bytes) -> int:
+        """Adds an item, `(d,)` float32, and returns its id."""
+        with self._lock:
+            if self._next_id > np.iinfo(np.int32).max:
+                raise InvalidArgumentError("there are no ids left; fold the overlay in with `maker index --update`.")
+            self._append(vector[None], np.array([self._next_id], np.int64), [metadata])
+            self._next_id += 1
+            self.changed = True
+            return self._next_id - 1
+
+    def remove(self, item: int) -> None:
+        """Hides an item for good.
+
+        Raises:
+            InvalidArgumentError: There is no such item, or it was removed before.
+        """
+        with self._lock:
+            if not self._has(item):
+                raise InvalidArgumentError(
+                    f"there is no item {item} to remove; ids go from 0 to {self._next_id - 1}, removed ones left out."
+                )
+            if item < self.base_items:
+                if self._hidden is None:
+                    self._hidden = np.zeros(self.base_items, np.bool_)
+                self._hidden[item] = True
+            else:
+                place = self._place(item)
+                self._dead += 1
+                self._added.alive[place] = False
+            self.changed = True
+
+    def metadata(self, item: int) -> bytes:
+        """The metadata of an added item, for a while also when it was removed.
+
+        Raises:
+            IndexError: There is none.
+        """
+        place = self._place(item)
+        if place == len(self._added) or self._added.ids[place] != item:
+            raise IndexError(f"item {item} of {self._next_id}")
+        return self._metadata[place]
+
+    def has(self, item: int) -> bool:
+        """Whether there is an item of that id, in the base or added, that was not removed."""
+        with self._lock:
+            return self._has(item)
+
+    def shown(self, ids: np.ndarray) -> np.ndarray:
+        """Which of some of the base's items were not removed: a mask."""
+        return np.ones(len(ids), np.bool_) if self._hidden is None else ~self._hidden[ids]
+
+    def base(self) -> np.ndarray:
+        """All of the base's items that were not removed, ascending."""
+        return np.arange(self.base_items) if self._hidden is None else np.flatnonzero(~self._hidden)
+
+    def nearest(self, query: np.ndarray, count: int, ids: np.ndarray | None = None, limit: float = np.inf) -> tuple[np.ndarray, np.ndarray]:
+        """The nearest among what was added.
+
+        Args:
+            query: `(d,)` float32; it is not rounded.
+            count: How many at most.
+            ids: The added items to look at, ascending; all where None.
+            limit: The largest distance that is of use.
+
+        Returns:
+            Ids, int64, and their distances, float32; nearest first.
+        """
+        added, dead = self._added, self._dead
+        if ids is not None:
+            places = np.searchsorted(added.ids, ids)
+            places = places[places < len(added)]
+            added = added.at(places[np.isin(added.ids[places], ids)])
+        distances = -products(added.rows, query)
+        if self._l2:
+            distances = np.maximum(np.float32(query @ query) + 2 * distances + added.norms, 0)
+        if dead:
+            distances[~added.alive] = np.inf
+        near = np.flatnonzero(distances <= min(limit, LARGEST))
+        best = near[nearest(added.ids[near], distances[near], count)]
+        return added.ids[best], distances[best]
+
+    def content(self, base: str) -> OverlayContent:
+        """What a file has to hold; `base` is the base's fingerprint."""
+        with self._lock:
+            places = np.flatnonzero(self._added.alive)
+            kept = self._added.at(places)
+            return OverlayContent(
+                base=base,
+                items=self.base_items,
+                next_id=self._next_id,
+                rows=kept.rows,
+                ids=kept.ids,
+                metadata=[self._metadata[place] for place in places],
+                removed=np.empty(0, np.int64) if self._hidden is None else np.flatnonzero(self._hidden),
+            )
+
+    def load(self, content: OverlayContent) -> None:
+        """Takes a file's content over; only before the first change."""
+        with self._lock:
+            self._append(content.rows, content.ids.astype(np.int64), list(content.metadata))
+            self._next_id = content.next_id
+            if len(content.removed):
+                self._hidden = np.zeros(self.base_items, np.bool_)
+                self._hidden[content.removed] = True
+            self.changed = self._next_id > self.base_items or self._hidden is not None
+
+    def _append(self, rows: np.ndarray, ids: np.ndarray, metadata: list[bytes]) -> None:
+        start, end = len(self._added), len(self._added) + len(ids)
+        if end > len(self._space):
+            grown = _Added.allocate(max(2 * len(self._space), end, FIRST_CAPACITY), rows.shape[1])
+            for old, new in zip(vars(self._added).values(), vars(grown).values(), strict=True):
+                new[:start] = old
+            self._space = grown
+        space = self._space
+        space.rows[start:end], space.ids[start:end], space.alive[start:end] = rows, ids, True
+        space.norms[start:end] = np.einsum("nd,nd->n", rows, rows)
+        self._metadata.extend(metadata)
+        self._added = space.at(slice(end))
+
+    def _place(self, item: int) -> int:
+        return int(np.searchsorted(self._added.ids, item))
+
+    def _has(self, item: int) -> bool:
+        if not 0 <= item < self._next_id:
+            return False
+        if item < self.base_items:
+            return self._hidden is None or not self._hidden[item]
+        place = self._place(item)
+        return place < len(self._added) and bool(self._added.ids[place] == item and self._added.alive[place])

@@ -1,0 +1,191 @@
+"""Several searchers of the same towers, asked as one."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+
+from ..errors import InvalidArgumentError
+from ..processor.relevance import RelevanceCurve
+from ..processor.results import NearestNeighbor, SearchResult
+from .engine import EMBEDDING, Engine
+
+PROBE = "a photo of two people and a dog"
+TOLERANCE = 1e-3  # of the probes' embeddings, relative to their norm: the same towers on the same machine agree far better
+
+
+class ShardedEngine:
+    """Embeds a query once, searches every shard with it and merges by distance; safe to use from several threads.
+
+    Ids go on from shard to shard: those of the second begin where the first has `items`.
+    """
+
+    def __init__(self, shards: Sequence[Engine], names: Sequence[str]) -> None:
+        """Joins the shards; they are closed with the engine.
+
+        Args:
+            shards: At least one.
+            names: What error messages call each.
+
+        Raises:
+            InvalidArgumentError: Dimensions, distances, or what the towers make of a query differ.
+        """
+        self._shards, self._names = list(shards), list(names)
+        _check(self._shards, self._names)
+        self._starts = np.cumsum([0, *(shard.items for shard in shards)])
+
+    @property
+    def dimension(self) -> int:
+        """Length of an embedding."""
+        return self._shards[0].dimension
+
+    @property
+    def distance(self) -> str:
+        """What distances are."""
+        return self._shards[0].distance
+
+    @property
+    def resampling(self) -> str:
+        """How images are brought to size."""
+        return self._shards[0].resampling
+
+    @property
+    def user_info(self) -> str:
+        """The first shard's."""
+        return self._shards[0].user_info
+
+    @property
+    def items(self) -> int:
+        """How many there are in all shards."""
+        return int(self._starts[-1])
+
+    @property
+    def built_items(self) -> int:
+        """The same: shards take no changes."""
+        return self.items
+
+    def has(self, item: int) -> bool:
+        """Whether there is an item of that id."""
+        return 0 <= item < self.items
+
+    def item(self, number: int) -> bytes:
+        """The metadata of an item in `[0, items)`."""
+        shard = min(int(np.searchsorted(self._starts, number, side="right")) - 1, len(self._shards) - 1)
+        return self._shards[shard].item(number - int(self._starts[shard]))
+
+    def embed_text(self, text: str) -> np.ndarray:
+        """The `(d,)` float32 embedding of a sentence."""
+        return self._shards[0].embed_text(text)
+
+    def embed_image(self, pixels: np.ndarray) -> np.ndarray:
+        """The `(d,)` float32 embedding of an image of the size that `image_size` says."""
+        return self._shards[0].embed_image(pixels)
+
+    def image_size(self) -> tuple[int, int]:
+        """Height and width that image queries have to have."""
+        return self._shards[0].image_size()
+
+    def search_text(self, query: str, max_results: int, num_leaves: int | None = None, allowed: np.ndarray | None = None) -> SearchResult:
+        """Finds the items nearest to a sentence."""
+        return self.search_embedding(self.embed_text(query), max_results, num_leaves, allowed, "text")
+
+    def search_image(
+        self, pixels: np.ndarray, max_results: int, num_leaves: int | None = None, allowed: np.ndarray | None = None
+    ) -> SearchResult:
+        """Finds the items nearest to an image."""
+        return self.search_embedding(self.embed_image(pixels), max_results, num_leaves, allowed, "image")
+
+    def search_embedding(
+        self,
+        vector: np.ndarray,
+        max_results: int,
+        num_leaves: int | None = None,
+        allowed: np.ndarray | None = None,
+        kind: str = EMBEDDING,
+    ) -> SearchResult:
+        """Finds the items nearest to an embedding, `(d,)` float32; it is used as it is, not normalised."""
+        found: list[NearestNeighbor] = []
+        for shard, start, end in zip(self._shards, self._starts[:-1].tolist(), self._starts[1:].tolist(), strict=True):
+            part = None
+            if allowed is not None:
+                first, last = np.searchsorted(allowed, (start, end))
+                part = allowed[first:last] - start
+            result = shard.search_embedding(vector, max_results, num_leaves, part, kind)
+            found.extend(replace(neighbor, id=neighbor.id + start) for neighbor in result.nearest_neighbors)
+        return SearchResult(sorted(found, key=lambda neighbor: neighbor.distance)[:max_results])
+
+    def relevance_curve(self, kind: str) -> RelevanceCurve | None:
+        """The first shard's."""
+        return self._shards[0].relevance_curve(kind)
+
+    def add(self, vector: np.ndarray, metadata: bytes) -> int:
+        """Refuses.
+
+        Raises:
+            InvalidArgumentError: Always.
+        """
+        raise self._unchangeable()
+
+    def remove(self, item: int) -> None:
+        """Refuses, as `add` does."""
+        raise self._unchangeable()
+
+    def save_overlay(self, path: Path) -> None:
+        """Refuses, as `add` does."""
+        raise self._unchangeable()
+
+    def close(self) -> None:
+        """Closes the shards."""
+        for shard in self._shards:
+            shard.close()
+
+    def _unchangeable(self) -> InvalidArgumentError:
+        return InvalidArgumentError(
+            f"{self._names[0]}: it is one of {len(self._names)} shards, which take no changes; open one of them alone."
+        )
+
+
+def _check(shards: list[Engine], names: list[str]) -> None:
+    first = shards[0]
+    looks: tuple[tuple[str, Callable[[Engine], object]], ...] = (
+        ("dimensions", lambda shard: shard.dimension),
+        ("distance", lambda shard: shard.distance),
+        ("image size", _image_size),
+        ("text queries", lambda shard: _probe_text(shard) is not None),
+    )
+    for shard, name in zip(shards[1:], names[1:], strict=True):
+        for what, look in looks:
+            if look(shard) != look(first):
+                raise InvalidArgumentError(
+                    f"{name}: {what} {look(shard)}, but {names[0]} has {look(first)}; shards have to be made with the same towers."
+                )
+        for what, probe in (("a sentence", _probe_text), ("an image", _probe_image)):
+            one, other = probe(first), probe(shard)
+            if one is not None and other is not None and np.linalg.norm(one - other) > TOLERANCE * np.linalg.norm(one):
+                raise InvalidArgumentError(
+                    f"{name}: its tower embeds {what} otherwise than that of {names[0]}; shards have to be built with the same towers."
+                )
+
+
+def _probe_text(shard: Engine) -> np.ndarray | None:
+    try:
+        return shard.embed_text(PROBE)
+    except InvalidArgumentError:
+        return None
+
+
+def _image_size(shard: Engine) -> tuple[int, int] | None:
+    try:
+        return shard.image_size()
+    except InvalidArgumentError:
+        return None
+
+
+def _probe_image(shard: Engine) -> np.ndarray | None:
+    size = _image_size(shard)
+    if size is None:
+        return None
+    return shard.embed_image((np.arange(size[0] * size[1] * 3) * 7 % 256).astype(np.uint8).reshape(*size, 3))

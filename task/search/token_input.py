@@ -1,0 +1,121 @@
+"""Turns a sentence into ids for a graph whose tokenizer travels beside it; the manifest's `query.tokens` says how."""
+
+from __future__ import annotations
+
+from typing import Any, Protocol
+
+import numpy as np
+
+from ..errors import DamagedFileError, InvalidArgumentError
+from .tokenizers import SentencePieceTokenizer, WordPieceTokenizer, bert_normalized
+
+WORDPIECE, SENTENCEPIECE, HUGGING_FACE = "wordpiece", "sentencepiece", "hugging_face"
+FILES = {WORDPIECE: "vocab.txt", SENTENCEPIECE: "tokenizer.model", HUGGING_FACE: "tokenizer.json"}
+
+
+class Tokenizer(Protocol):
+    """Splits text into ids."""
+
+    def ids(self, text: str, length: int) -> list[int]:
+        """At most `length` ids, those that frame a text included; a longer text loses its end, not the frame."""
+
+
+class TokenInput:
+    """Prepares the inputs of `search_tokens` and `embed_tokens`; safe to use from several threads.
+
+    Attributes:
+        length: Ids that the graph takes.
+        names: The inputs' names: `ids` and, where the graph wants it, `mask`.
+    """
+
+    def __init__(self, name: str, described: dict[str, Any], content: bytes) -> None:
+        """Opens the tokenizer.
+
+        Args:
+            name: What error messages call the file.
+            described: The manifest's `query.tokens`.
+            content: The tokenizer's file.
+
+        Raises:
+            InvalidArgumentError: The library that the tokenizer needs is not installed.
+            DamagedFileError: The tokenizer is damaged, or of a kind that this release does not know.
+        """
+        try:
+            self.length, self.names, self._padding = int(described["length"]), list(described["inputs"]), int(described["padding_id"])
+            self._tokenizer = _tokenizer(name, described, content)
+        except (KeyError, TypeError, ValueError) as error:
+            if isinstance(error, InvalidArgumentError):
+                raise
+            raise DamagedFileError(f"{name}: the manifest's query.tokens cannot be used ({error!r}).") from error
+
+    def ids(self, text: str) -> list[int]:
+        """A text's ids, cut to `length` and not padded."""
+        # The libraries refuse lone surrogates.
+        return self._tokenizer.ids(text.encode("utf-8", "replace").decode(), self.length)
+
+    def prepare(self, text: str) -> dict[str, np.ndarray]:
+        """The inputs by name: `ids` int32 `[1, length]`, padded, and `mask`, 1 where there is an id."""
+        found = self.ids(text)
+        ids, mask = np.full((1, self.length), self._padding, np.int32), np.zeros((1, self.length), np.int32)
+        ids[0, : len(found)] = found
+        mask[0, : len(found)] = 1
+        return {name: {"ids": ids, "mask": mask}[name] for name in self.names}
+
+
+class FramedPieces:
+    """WordPiece or SentencePiece between a start and an end id, either of which may be missing."""
+
+    def __init__(
+        self, tokenizer: WordPieceTokenizer | SentencePieceTokenizer, start: int | None, end: int | None, lower_case: bool
+    ) -> None:
+        self._tokenizer, self._lower_case = tokenizer, lower_case
+        self._start, self._end = ([] if id is None else [id] for id in (start, end))
+
+    def ids(self, text: str, length: int) -> list[int]:
+        """At most `length` ids, the frame's included."""
+        if isinstance(self._tokenizer, WordPieceTokenizer):
+            text = bert_normalized(text, self._lower_case)
+        elif self._lower_case:
+            text = text.lower()
+        room = length - len(self._start) - len(self._end)
+        pieces = self._tokenizer.pieces(text)[:room]
+        return [*self._start, *(self._tokenizer.id(piece) for piece in pieces), *self._end]
+
+
+class HuggingFaceTokenizer:
+    """A `tokenizer.json`, by the package `tokenizers`."""
+
+    def __init__(self, name: str, content: bytes, length: int) -> None:
+        """Reads the file.
+
+        Raises:
+            InvalidArgumentError: The package `tokenizers` is not installed.
+            DamagedFileError: It is no `tokenizer.json`.
+        """
+        try:
+            from tokenizers import Tokenizer as Library
+        except ImportError as error:
+            raise InvalidArgumentError(
+                f"{name}: the text tower's tokenizer is a Hugging Face tokenizer.json: pip install tokenizers"
+            ) from error
+        try:
+            self._library: Any = Library.from_str(content.decode())
+        except Exception as error:  # the library raises bare Exception
+            raise DamagedFileError(f"{name}: tokenizer.json cannot be read ({error}).") from error
+        self._library.no_padding()
+        self._library.enable_truncation(length)
+
+    def ids(self, text: str, length: int) -> list[int]:
+        """The ids of a text, cut to the length that the tokenizer was opened with."""
+        return list(self._library.encode(text).ids)
+
+
+def _tokenizer(name: str, described: dict[str, Any], content: bytes) -> Tokenizer:
+    kind, start, end, lower_case = (described[key] for key in ("tokenizer", "start", "end", "lower_case"))
+    if kind == WORDPIECE:
+        return FramedPieces(WordPieceTokenizer(content.replace(b"\r\n", b"\n"), len), start, end, lower_case)
+    if kind == SENTENCEPIECE:
+        return FramedPieces(SentencePieceTokenizer(name, content), start, end, lower_case)
+    if kind == HUGGING_FACE:
+        return HuggingFaceTokenizer(name, content, int(described["length"]))
+    raise DamagedFileError(f"{name}: the tokenizer is {kind!r}, expected one of {', '.join(FILES)}; update pocket-searcher.")

@@ -1,0 +1,73 @@
+"""This project, built by its pipeline for a recall.
+
+`config`: `recall`, `settings` (more of `IndexSettings`), `tuning` and `routing` (queries to tune by, and to learn from), `encoder` (what
+embeds sentences) and `call`: `signature` (the bare `search_embedding`), `search_embedding` or `search` (methods of `TextSearcher`; the
+latter embeds a sentence).
+"""
+
+from __future__ import annotations
+
+import zipfile
+from dataclasses import fields
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+FILE = "searcher.tflite"
+METADATA = ("items.offsets", "items.bytes")
+
+
+class Engine:
+    """A searcher file."""
+
+    def version(self) -> str:
+        import ai_edge_litert.interpreter  # noqa: F401 - before anything is timed
+
+        import task.text  # noqa: F401
+
+        return f"{version('pocket-searcher')}, ai-edge-litert {version('ai-edge-litert')}"
+
+    def build(self, vectors: np.ndarray, folder: Path, config: dict[str, Any]) -> int:
+        from maker.pipeline.index import write_index
+        from maker.pipeline.tuning import IndexSettings, Queries, routing_queries
+
+        known = {field.name for field in fields(IndexSettings)}
+        if unknown := set(config["settings"]) - known:
+            raise ValueError(f"IndexSettings has no {', '.join(sorted(unknown))}")
+        settings = IndexSettings(recall=config["recall"], k=10, **config["settings"])
+        metadata = [b"%d" % number for number in range(len(vectors))]
+        tuning, routing = np.load(config["tuning"]), np.load(config["routing"])[: routing_queries(vectors)]
+        queries = Queries(tuning, "the benchmark's, held out", routing, "the benchmark's, others")
+        encoder = Path(config["encoder"]) if config["encoder"] else None
+        write_index(vectors, metadata, folder / FILE, encoder, settings, queries=queries)
+        with zipfile.ZipFile(folder / FILE) as parts:
+            return (folder / FILE).stat().st_size - sum(parts.getinfo(name).file_size for name in METADATA)
+
+    def open(self, folder: Path, config: dict[str, Any]) -> None:
+        self._call = config["call"]
+        if self._call == "signature":
+            from ai_edge_litert.interpreter import Interpreter
+
+            self._interpreter = Interpreter(str(folder / FILE), num_threads=1)
+            self._runner = self._interpreter.get_signature_runner("search_embedding")
+            self._ask = lambda query: self._runner(query=query[None])
+            return
+        from task.core import BaseOptions
+        from task.processor import SearchOptions
+        from task.text import TextSearcher, TextSearcherOptions
+
+        options = TextSearcherOptions(BaseOptions(str(folder / FILE), num_threads=1), search_options=SearchOptions(max_results=10))
+        self._ask = getattr(TextSearcher.create_from_options(options), self._call)
+
+    def use(self, setting: None) -> None:
+        pass
+
+    def ask(self, query: Any) -> Any:
+        return self._ask(query)
+
+    def ids(self, found: Any) -> Any:
+        if self._call == "signature":
+            return found["ids"][0]
+        return [neighbor.metadata for neighbor in found.nearest_neighbors]

@@ -1,0 +1,84 @@
+"""A worker of its own process: one library, one thread, its own memory."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+ROOT = Path(__file__).parents[3]
+THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMEXPR_NUM_THREADS", "TF_NUM_INTRAOP_THREADS")
+
+
+class PeerError(Exception):
+    """A library is not there, or could not do what it was asked."""
+
+
+class Process:
+    """Talks with `worker.py` in another environment."""
+
+    def __init__(self, python: Path, engine: str, log: Path) -> None:
+        """Starts it.
+
+        Args:
+            python: The environment's interpreter.
+            engine: A module of `engines`.
+            log: What it writes to stderr is added here.
+
+        Raises:
+            PeerError: There is no such interpreter, or it does not have the library.
+        """
+        if not (ROOT / python).exists():
+            raise PeerError(f"{python} is missing")
+        self._log = open(log, "ab")  # noqa: SIM115 - closed in close()
+        command = [str(ROOT / python), "-m", "tests.benchmarks.peers.worker", engine]
+        environment = {**os.environ, **dict.fromkeys(THREADS, "1"), "TF_CPP_MIN_LOG_LEVEL": "3"}
+        self._process = subprocess.Popen(
+            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self._log, text=True, cwd=ROOT, env=environment
+        )
+        try:
+            self.version = self.request("version")["version"]
+        except PeerError:
+            self.close()
+            raise
+
+    def request(self, do: str, **arguments: Any) -> dict[str, Any]:
+        """Sends a request and waits for its answer.
+
+        Raises:
+            PeerError: It failed, or the process died.
+        """
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        try:
+            self._process.stdin.write(json.dumps({"do": do, **arguments}) + "\n")
+            self._process.stdin.flush()
+            line = self._process.stdout.readline()
+        except BrokenPipeError:
+            line = ""
+        if not line:
+            raise PeerError(f"the process died with {self._process.wait()}; see {self._log.name}")
+        answer: dict[str, Any] = json.loads(line)
+        if "error" in answer:
+            raise PeerError(answer["error"])
+        return answer
+
+    def close(self) -> None:
+        """Ends the process."""
+        if self._process.stdin is not None:
+            self._process.stdin.close()
+        self._process.wait()
+        if self._process.stdout is not None:
+            self._process.stdout.close()
+        self._log.close()
+
+    def __enter__(self) -> Process:
+        """Returns itself."""
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        """Ends the process."""
+        self.close()

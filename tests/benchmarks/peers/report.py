@@ -1,0 +1,114 @@
+"""Draws table and plots of the benchmark's results."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import matplotlib
+
+from .variants import REFERENCE
+
+matplotlib.use("Agg")
+from matplotlib import pyplot as plt  # noqa: E402
+
+TABLE = "table.md"
+AXES = (("p50_ms", "p50, ms"), ("p99_ms", "p99, ms"), ("bytes_per_item", "bytes an item"))
+
+
+def write(results: dict[str, Any], folder: Path) -> str:
+    """Writes `table.md` and `<data>.png` and returns the tables."""
+    parts = []
+    for name, entry in results["data"].items():
+        parts.append(table(name, entry))
+        if entry["variants"]:
+            plot(name, entry["variants"], folder / f"{name}.png")
+    text = "\n\n".join(parts)
+    (folder / TABLE).write_text(text + "\n", encoding="utf-8")
+    return text
+
+
+def table(name: str, entry: dict[str, Any]) -> str:
+    """A Markdown table of a data set: each variant's best points."""
+    head = [
+        "",
+        "p50 at recall 0.9",
+        "p50 / p99 at 0.95, ms",
+        "of processor time",
+        "times ours at 0.95",
+        "p50 at 0.98",
+        "bytes an item",
+        "build, CPU s",
+        "peak MB",
+        "open / first answer, ms",
+        "resident MB",
+        "best at 0.95",
+    ]
+    lines = [f"## {name}", "", "| " + " | ".join(head) + " |", "|" + "---|" * len(head)]
+    newest = entry["variants"].get(REFERENCE, {}).get("run")
+    for variant in entry["variants"].values():
+        lines.append("| " + " | ".join(row(variant, newest)) + " |")
+    if any(variant["run"] != newest for variant in entry["variants"].values()):
+        lines.append(f"\n\\* against an earlier run of {REFERENCE}, in the same run as this line")
+    runs = {}
+    for key, variant in entry["variants"].items():
+        runs.setdefault(str(sorted(variant["run"].items())), (variant["run"], []))[1].append(key)
+    for run, names in runs.values():
+        load = f"load {run['load_before']} to {run['load_after']}"
+        where = f"{run['machine']}; commit {run['commit']}; {run['date']} UTC; {run['rounds']} rounds; {load}"
+        lines.append(f"\n{where}: {', '.join(names)}")
+    lines += [f"\nLeft out: {key}: {why}" for key, why in entry["skipped"].items()]
+    return "\n".join(lines)
+
+
+def row(variant: dict[str, Any], newest: dict[str, Any] | None) -> list[str]:
+    """A variant's line; a ratio is starred where it is not against the newest run of the reference."""
+    low, middle, high = (variant["best"][recall] for recall in ("0.9", "0.95", "0.98"))
+    shown = middle or max(variant["points"], key=lambda p: p["recall"])
+    built = variant["builds"][shown["build"]]
+    opened = variant["opened"]
+    most = "" if middle else f"reaches {shown['recall']:.3f} in {shown['p50_ms']:.3f}"
+    return [
+        f"{variant['label']} ({variant['version']})",
+        f"{low['p50_ms']:.3f}" if low else "-",
+        f"{middle['p50_ms']:.3f} / {middle['p99_ms']:.3f}" if middle else most,
+        f"{middle['p50_cpu_ms']:.3f} / {middle['p99_cpu_ms']:.3f}" if middle else "-",
+        f"{middle['times_pocket']}{'' if variant['run'] == newest else ' *'}" if middle and middle["times_pocket"] is not None else "-",
+        f"{high['p50_ms']:.3f}" if high else "-",
+        str(built["bytes_per_item"]),
+        str(built["cpu_seconds"]),
+        str(round(built["peak_mb"])),
+        f"{opened['open_ms']:.1f} / {opened['first_answer_ms']:.1f}",
+        str(round(opened["resident_mb"])),
+        ", ".join([shown["build"], *([str(shown["setting"])] if shown["setting"] is not None else []), f"recall {shown['recall']:.3f}"]),
+    ]
+
+
+def plot(name: str, variants: dict[str, Any], target: Path) -> None:
+    """Recall against p50, p99 and bytes an item."""
+    figure, axes = plt.subplots(1, len(AXES), figsize=(21, 8), layout="constrained", sharey=True)
+    colours = plt.get_cmap("tab20").colors
+    for number, variant in enumerate(variants.values()):
+        ours = variant["label"].startswith("Pocket")
+        for axis, (key, label) in zip(axes, AXES, strict=True):
+            values = [variant["builds"][p["build"]][key] if key == "bytes_per_item" else p[key] for p in variant["points"]]
+            recalls = [p["recall"] for p in variant["points"]]
+            axis.plot(
+                values,
+                recalls,
+                marker="o" if ours else ".",
+                linestyle="none" if key == "bytes_per_item" else "-",
+                linewidth=2.5 if ours else 1.2,
+                color=colours[number % len(colours)],
+                label=variant["label"].replace("`", ""),
+            )
+            axis.set(xlabel=label, xscale="log")
+            axis.grid(True, which="both", alpha=0.25)
+    axes[0].set(ylabel="recall@10 against exact float search", ylim=(0.8, 1.003))
+    for level in (0.9, 0.95, 0.98):
+        for axis in axes:
+            axis.axhline(level, color="grey", linewidth=0.6, linestyle="--")
+    figure.suptitle(name)
+    figure.legend(*axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=3, frameon=False)
+    figure.savefig(target, dpi=110)
+    plt.close(figure)

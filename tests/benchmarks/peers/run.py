@@ -1,0 +1,175 @@
+"""The benchmark against other libraries; `make bench` runs it.
+
+`python -m tests.benchmarks.peers.run [--data flickr,clustered,heavy] [--items N] [--peers a,b] [--rounds N] [--rebuild] [--quick]`
+
+Every library has a process, one thread and the same float32 vectors; queries are asked one at a time. Each variant's builds and settings
+are swept first; those that no other setting of the same variant beats are then timed in rounds, all variants in each round. The results
+of a run replace those of the same variants in `results.json`; table and plots are drawn from all of them.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import platform
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from maker.files import atomic
+
+from . import measure, report
+from .data import DataMissingError, prepare
+from .measure import Measured, Sweep, say
+from .process import ROOT
+from .variants import RECALLS, REFERENCE, TASK_LIBRARY, variants
+
+NAMES = ("flickr", "clustered", "heavy")
+QUICK_ITEMS = 21_000  # the least of which the project makes a tree is 20,000
+
+
+def main() -> int:
+    """Runs what is asked for and draws the report."""
+    parser = argparse.ArgumentParser(description="Measures this project against other libraries.")
+    parser.add_argument("--data", default=",".join(NAMES), help="data sets (default: %(default)s)")
+    parser.add_argument("--items", type=int, help="items of each (default: 123287)")
+    parser.add_argument("--peers", help="names, or beginnings of them, separated by commas; pocket takes part always (default: all)")
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument(
+        "--jobs", type=int, default=os.cpu_count() or 1, help="indexes built at a time, each on a thread (default: %(default)s)"
+    )
+    parser.add_argument("--rebuild", action="store_true", help="make indexes again that are there already")
+    parser.add_argument("--quick", action="store_true", help="few items, one build and one round: whether everything works")
+    parser.add_argument("--work", type=Path, default=Path("build/bench"))
+    parser.add_argument("--report", action="store_true", help="only draw table and plots of the results that there are")
+    given = parser.parse_args()
+    names = given.data.split(",")
+    if unknown := set(names) - set(NAMES):
+        parser.error(f"--data: {', '.join(sorted(unknown))}: unknown; there are {', '.join(NAMES)}")
+    items = given.items or (QUICK_ITEMS if given.quick else 123_287)
+    results = read(given.work / "results.json")
+    for name in () if given.report else names:
+        try:
+            entry = run(name, items, given)
+        except DataMissingError as error:
+            say(f"{name} is skipped: {error}")
+            results["data"].setdefault(f"{name}-{items}", {"variants": {}, "skipped": {}})["skipped"] = {"all": str(error)}
+            continue
+        merge(results["data"], f"{name}-{items}", entry)
+        write(given.work / "results.json", results)
+    write(given.work / "results.json", results)
+    sys.stdout.write(report.write(results, given.work) + "\n")
+    return 0
+
+
+def run(name: str, items: int, given: argparse.Namespace) -> dict[str, Any]:
+    """Measures the wanted variants on one data set.
+
+    Raises:
+        DataMissingError: It cannot be made.
+    """
+    data = prepare(name, items, given.work)
+    wanted = given.peers.split(",") if given.peers else [""]
+    known = variants(data, items, given.quick)
+    chosen = [v for v in known if v.name == REFERENCE or any(v.name.startswith(w) for w in wanted)]
+    if unknown := [w for w in wanted if not any(v.name.startswith(w) for v in known)]:
+        raise SystemExit(f"--peers: {', '.join(unknown)}: unknown; there are {', '.join(v.name for v in known)}")
+    if any(v.engine == "task_library" for v in chosen) and not (given.quick or TASK_LIBRARY.exists()):
+        make_task_library()
+    say(f"{name}, {items} items: {len(chosen)} variants")
+    begin, load = time.time(), os.getloadavg()
+    skipped: dict[str, str] = {}
+    effort = Sweep(seconds=0.3, queries=100) if given.quick else Sweep()
+    truth = np.load(data.folder / "truth.npy")
+    measured = [Measured(variant, data, given.work) for variant in chosen]
+    measured = measure.build_all(measured, given.rebuild, given.jobs, skipped)
+    measured = measure.tried(measured, "sweep", lambda m: m.sweep(truth, effort), skipped)
+    try:
+        measure.in_turns(measured, 1 if given.quick else given.rounds)
+    finally:
+        for one in measured:
+            one.close()
+    measured = measure.tried(measured, "open", lambda m: m.open_fresh(RECALLS[1]), skipped)
+    reference = next((m for m in measured if m.variant.name == REFERENCE), None)
+    about = {
+        "machine": machine(),
+        "commit": commit(),
+        "date": time.strftime("%Y-%m-%d %H:%M", time.gmtime(begin)),
+        "rounds": 1 if given.quick else given.rounds,
+        "load_before": round(load[0], 2),
+        "load_after": round(os.getloadavg()[0], 2),
+    }
+    return {"variants": {m.variant.name: entry_of(m, reference, about) for m in measured}, "skipped": skipped}
+
+
+def entry_of(one: Measured, reference: Measured | None, run: dict[str, Any]) -> dict[str, Any]:
+    """What the results keep of a variant."""
+    return {
+        "label": one.variant.label,
+        "version": one.version,
+        "builds": one.builds,
+        "points": [point.figures() for point in one.points],
+        "best": {str(recall): best_of(one, reference, recall) for recall in RECALLS},
+        "opened": one.probe,
+        "run": run,
+    }
+
+
+def best_of(one: Measured, reference: Measured | None, recall: float) -> dict[str, Any] | None:
+    """The fastest point with the recall and how many times the reference's time it takes, the median over the rounds of this run."""
+    point = measure.best(one.points, recall)
+    if point is None:
+        return None
+    against = measure.best(reference.points, recall) if reference else None
+    ratio = round(float(np.median(np.divide(point.p50, against.p50))), 2) if against else None
+    return {**point.figures(), "times_pocket": ratio, **one.builds[point.build]}
+
+
+def make_task_library() -> None:
+    """Makes the Task Library's environment, as the conformance run does; where that fails, it says why and the variants are left out."""
+    code = "from pathlib import Path; from run import reference_python; reference_python(Path('../../build/task_library').resolve())"
+    subprocess.run([sys.executable, "-c", code], cwd=ROOT / "tests" / "conformance", check=False)
+
+
+def merge(data: dict[str, Any], name: str, entry: dict[str, Any]) -> None:
+    """Puts a run's variants in the place of the same ones of earlier runs."""
+    kept = data.setdefault(name, {"variants": {}, "skipped": {}})
+    kept["variants"].update(entry["variants"])
+    kept["skipped"] = {k: v for k, v in {**kept["skipped"], **entry["skipped"]}.items() if k not in entry["variants"] and k != "all"}
+
+
+def read(path: Path) -> dict[str, Any]:
+    """Results so far."""
+    results: dict[str, Any] = json.loads(path.read_text()) if path.exists() else {"data": {}}
+    return results
+
+
+def write(path: Path, results: dict[str, Any]) -> None:
+    """Writes the results."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with atomic(path) as temporary:
+        temporary.write_text(json.dumps(results, indent=1), encoding="utf-8")
+
+
+def machine() -> str:
+    """Processor, cores and system."""
+    info = Path("/proc/cpuinfo")
+    lines = info.read_text().splitlines() if info.exists() else []
+    names = [line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")]
+    return f"{names[0] if names else platform.processor()}, {os.cpu_count()} cores, {platform.system()} {platform.machine()}"
+
+
+def commit() -> str:
+    """The commit, with a plus where the tree has changes."""
+    head = subprocess.run(["git", "rev-parse", "--short", "HEAD"], cwd=ROOT, capture_output=True, text=True, check=False).stdout.strip()
+    changed = subprocess.run(["git", "status", "--porcelain"], cwd=ROOT, capture_output=True, text=True, check=False).stdout.strip()
+    return f"{head}{'+' if changed else ''}"
+
+
+if __name__ == "__main__":
+    sys.exit(main())

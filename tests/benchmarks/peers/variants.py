@@ -1,0 +1,169 @@
+"""What is measured: for each line of the table the builds and settings that are swept, of which the best are taken."""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from maker.index.build import default_options
+
+from .data import DIMENSION, DataSet
+
+PEERS = Path("build/bench/venv/bin/python")
+TASK_LIBRARY = Path("build/task_library/bin/python")
+REFERENCE = "pocket"  # takes part in every run; ratios are to it
+MOST_LEAVES = 8192  # of the peers: more take hours of k-means on one thread
+RECALLS = (0.9, 0.95, 0.98)
+LARGE = 500_000  # from so many items on, copies of the Task Library's indexes would fill the disk
+TARGETS = (0.907, 0.955, 0.96, 0.985)  # a little above: tuned by some queries, measured by others
+WIDTHS = (1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 64, 96, 128, 192, 256, 384, 512, 768, 1024)
+
+
+@dataclass(frozen=True)
+class Build:
+    """An index, and the settings at which it is asked, from the fastest to the most thorough."""
+
+    name: str
+    config: dict[str, Any]
+    settings: tuple[Any, ...] = (None,)
+
+
+@dataclass(frozen=True)
+class Variant:
+    """A line of the table.
+
+    Attributes:
+        name: For `--peers`.
+        label: For the table.
+        engine: A module of `engines`.
+        builds: What is swept.
+        python: The interpreter that has the library.
+        build_python: The same for building, where it is another.
+        asked: `vectors`, `sentences`, or `names` (what the build wrote to `queries.txt`).
+        shares: The variant whose indexes these are, where they are the same.
+    """
+
+    name: str
+    label: str
+    engine: str
+    builds: tuple[Build, ...]
+    python: Path = PEERS
+    build_python: Path | None = None
+    asked: str = "vectors"
+    shares: str | None = field(default=None)
+
+
+def variants(data: DataSet, items: int, quick: bool) -> list[Variant]:
+    """All of them for a data set."""
+    ours = _ours(data, quick)
+    same = default_options(items).tree
+    leaves = min(same.num_leaves, MOST_LEAVES) if same else 64
+    square = max(16, int(items**0.5))
+    sizes = (square,) if quick else tuple(dict.fromkeys((square, 4096 if items >= LARGE else min(1024, items // 40), leaves)))
+    return [*ours, *_task_library(data, items, sizes), *_scann(sizes), *_faiss(sizes, leaves), *_graphs(), *_sqlite_vec()]
+
+
+def _ours(data: DataSet, quick: bool) -> list[Variant]:
+    here = Path(sys.executable)
+    learned = {name: str(data.folder / f"{name}.npy") for name in ("tuning", "routing")}
+    targets = (0.95,) if quick else TARGETS
+
+    def builds(recalls: tuple[float, ...], call: str, encoder: Path | None = None, **settings: Any) -> tuple[Build, ...]:
+        shared = {**learned, "settings": settings, "encoder": str(encoder) if encoder else None, "call": call}
+        return tuple(Build(f"recall {recall}", {"recall": recall, **shared}) for recall in recalls)
+
+    found = []
+    for suffix, label, settings in (("", "int8", {}), ("-4", "4 bits", {"bits": 4})):
+        name = f"pocket{suffix}"
+        found.append(
+            Variant(name, f"Pocket Searcher {label}, `search_embedding`, bare", "pocket", builds(targets, "signature", **settings), here)
+        )
+        library = builds(targets, "search_embedding", **settings)
+        found.append(
+            Variant(f"{name}-task", f"Pocket Searcher {label}, `TextSearcher.search_embedding`", "pocket", library, here, shares=name)
+        )
+        if data.encoder and not suffix:
+            text = builds((0.96,), "search", data.encoder, **settings)
+            found.append(
+                Variant(
+                    f"{name}-text",
+                    f"Pocket Searcher {label}, `TextSearcher.search`, embedding included",
+                    "pocket",
+                    text,
+                    here,
+                    asked="sentences",
+                )
+            )
+    return found
+
+
+def _task_library(data: DataSet, items: int, sizes: tuple[int, ...]) -> list[Variant]:
+    found, step = [], 4 if items >= LARGE else 2
+    for scorer, label in (("ah", "tree + AH 1"), ("float", "tree + brute force")):
+        builds = []
+        for leaves in sizes[-2:]:  # with fewer, the Colab's square root of the items, it is slower at every recall from 0.85 on
+            searched = tuple(w for w in WIDTHS[3:] if w <= leaves // 3)[::step]
+            config = {"leaves": leaves, "searched": searched, "scorer": scorer, "queries": str(data.folder / "queries.npy")}
+            builds.append(Build(f"{leaves} leaves", config, searched))
+        name = f"task-library-{scorer}"
+        label = f"Task Library 0.4.4, {label}"
+        found.append(Variant(name, label, "task_library", tuple(builds), TASK_LIBRARY, Path(sys.executable), "names"))
+    return found
+
+
+def _scann(sizes: tuple[int, ...]) -> list[Variant]:
+    builds = []
+    for leaves, quantize in [*((leaves, False) for leaves in sizes), (sizes[len(sizes) // 2], True)]:
+        config = {"leaves": leaves, "block": 2, "quantize": quantize}
+        settings = tuple([w, c] for w in WIDTHS[2::2] if w <= leaves // 2 for c in (30, 100, 300))
+        builds.append(Build(f"{leaves} leaves, reordered by {'int8' if quantize else 'float32'}", config, settings))
+    return [Variant("scann", "ScaNN, tree + AH 2 + reordering", "scann", tuple(builds), Path(sys.executable))]
+
+
+def _faiss(sizes: tuple[int, ...], leaves: int) -> list[Variant]:
+    def probes(most: int) -> tuple[str, ...]:
+        return tuple(f"nprobe={w}" for w in WIDTHS if w <= most // 2)
+
+    def flat(name: str, codes: str) -> Variant:
+        builds = tuple(Build(f"IVF{n},{codes}", {"factory": f"IVF{n},{codes}"}, probes(n)) for n in sizes[:2])
+        return Variant(name, f"faiss IVF,{codes}", "faiss", builds)
+
+    same = f"IVF{leaves},SQ8"
+    as_ours = ", as many as ours" if leaves < MOST_LEAVES else ""
+    refined = f"IVF{sizes[:2][-1]},PQ64x4fs,Refine(SQ8)"
+    candidates = tuple(f"{probe},k_factor_rf={k}" for probe in probes(1024)[3:] for k in (4, 10, 25))
+    return [
+        Variant(
+            "faiss-ivf-sq8-same",
+            f"faiss IVF,SQ8, {leaves} leaves{as_ours}",
+            "faiss",
+            (Build(same, {"factory": same}, probes(leaves)),),
+        ),
+        flat("faiss-ivf-sq8", "SQ8"),
+        flat("faiss-ivf-pq", "PQ64"),
+        Variant(
+            "faiss-ivf-pq-refined", "faiss IVF,PQ fast scan, refined by SQ8", "faiss", (Build(refined, {"factory": refined}, candidates),)
+        ),
+        Variant(
+            "faiss-hnsw",
+            "faiss HNSW16",
+            "faiss",
+            (Build("HNSW16", {"factory": "HNSW16,Flat", "construction": 200}, tuple(f"efSearch={w}" for w in WIDTHS if w >= 12)),),
+        ),
+    ]
+
+
+def _graphs() -> list[Variant]:
+    widths = tuple(w for w in WIDTHS if w >= 12)
+    hnsw = Build("M 16", {"m": 16, "construction": 200, "dimension": DIMENSION}, widths)
+    rows = Build("connectivity 16", {"connectivity": 16, "construction": 128, "dtype": "i8"}, widths)
+    return [Variant("hnswlib", "hnswlib", "hnswlib", (hnsw,)), Variant("usearch", "usearch i8", "usearch", (rows,))]
+
+
+def _sqlite_vec() -> list[Variant]:
+    return [
+        Variant(f"sqlite-vec-{column}", f"sqlite-vec, exact scan of {column}", "sqlite_vec", (Build(column, {"column": column}),))
+        for column in ("float", "int8")
+    ]

@@ -1,0 +1,133 @@
+"""The benchmark against other libraries: what it draws, how it compares, and that its driver runs."""
+
+from __future__ import annotations
+
+import json
+import statistics
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from tests.benchmarks.peers import data, measure, report, run
+from tests.benchmarks.peers.measure import Point
+from tests.benchmarks.peers.process import ROOT, PeerError, Process
+
+ITEMS = 21_000  # from 20,000 on the project partitions
+
+
+@pytest.fixture(scope="module")
+def drawn(tmp_path_factory):
+    return data.prepare("heavy", 3000, tmp_path_factory.mktemp("bench"))
+
+
+def point(recall, *p50, build="b", setting=None):
+    return Point(build, setting, recall, statistics.median(p50), list(p50), [2 * p for p in p50], list(p50), list(p50))
+
+
+def test_drawn_items_have_norm_1_and_are_the_same_every_time(drawn, tmp_path):
+    vectors = np.load(drawn.vectors)
+    again = np.load(data.prepare("heavy", 3000, tmp_path).vectors)
+    assert np.allclose(np.linalg.norm(vectors, axis=1), 1, atol=1e-5)
+    assert np.array_equal(vectors, again)
+
+
+def test_queries_lie_in_another_cone_than_the_items(drawn):
+    vectors, queries = np.load(drawn.vectors), np.load(drawn.folder / "queries.npy")
+    direction = queries.mean(0) - vectors.mean(0)
+    items, asked = vectors @ direction, queries @ direction
+    assert asked.mean() - items.mean() > asked.std() + items.std()
+
+
+def test_queries_to_tune_by_are_not_those_that_are_measured(drawn):
+    tuning, queries = np.load(drawn.folder / "tuning.npy"), np.load(drawn.folder / "queries.npy")
+    assert len(tuning) == len(queries) == data.QUERIES
+    assert (queries @ tuning.T).max() < 0.9999
+
+
+def test_truth_is_exact_search(drawn):
+    vectors, queries = np.load(drawn.vectors), np.load(drawn.folder / "queries.npy")
+    expected = np.argsort(-(queries @ vectors.T), axis=1)[:, :10]
+    assert measure.recall_of(expected.tolist(), np.load(drawn.folder / "truth.npy")) > 0.999
+
+
+def test_flickr_without_its_towers_is_skipped_with_the_reason(monkeypatch, tmp_path, capsys):
+    monkeypatch.setattr(data, "ENCODER", tmp_path / "searcher.tflite")
+    monkeypatch.setattr(sys, "argv", ["run", "--data", "flickr", "--work", str(tmp_path / "work")])
+    assert run.main() == 0
+    printed = capsys.readouterr()
+    assert "searcher.tflite is missing" in printed.err
+    assert "searcher.tflite is missing" in printed.out
+
+
+def test_recall_is_the_share_of_true_neighbours_of_the_queries_asked():
+    truth = np.array([[1, 2], [3, 4], [5, 6]])
+    assert measure.recall_of([[2, 1], [3, 9]], truth) == 0.75
+
+
+def test_settings_that_another_one_beats_are_not_timed():
+    slow_and_worse, fast, thorough, useless = point(0.9, 3.0), point(0.92, 1.0), point(0.99, 4.0), point(0.5, 0.5)
+    assert list(measure.unbeaten([slow_and_worse, fast, thorough, useless])) == [fast, thorough]
+    assert list(measure.unbeaten([useless])) == [useless]
+
+
+def test_best_point_is_the_fastest_that_has_the_recall():
+    points = [point(0.94, 0.1), point(0.97, 0.3), point(0.96, 0.2)]
+    chosen = measure.best(points, 0.95)
+    assert chosen is not None
+    assert chosen.recall == 0.96
+    assert measure.best(points, 0.98) is None
+
+
+def test_ratio_is_taken_within_each_round(drawn, tmp_path):
+    (variant, *_) = run.variants(drawn, 3000, True)
+    ours, theirs = (measure.Measured(variant, drawn, tmp_path) for _ in range(2))
+    ours.points, theirs.points = [point(0.96, 1.0, 10.0, 2.0)], [point(0.96, 3.0, 10.0, 6.0)]
+    ours.builds = theirs.builds = {"b": {}}
+    found = run.best_of(theirs, ours, 0.95)
+    assert found is not None
+    assert found["times_pocket"] == 3.0  # of the medians it would be 6 / 2 as well, of the means 19 / 13
+    theirs.points = [point(0.96, 6.0, 10.0, 2.0)]
+    assert run.best_of(theirs, ours, 0.95)["times_pocket"] == 1.0
+
+
+def test_results_of_a_part_replace_only_their_own():
+    kept = {"heavy-10": {"variants": {"a": 1, "b": 2}, "skipped": {"c": "no", "d": "no"}}}
+    run.merge(kept, "heavy-10", {"variants": {"b": 3, "c": 4}, "skipped": {"a": "died"}})
+    assert kept["heavy-10"] == {"variants": {"a": 1, "b": 3, "c": 4}, "skipped": {"d": "no", "a": "died"}}
+
+
+def test_missing_environment_is_said(tmp_path):
+    with pytest.raises(PeerError, match="nowhere/python is missing"):
+        Process(Path("nowhere/python"), "faiss", tmp_path / "log")
+
+
+def test_a_worker_that_fails_says_why_and_goes_on(tmp_path):
+    with Process(Path(sys.executable), "pocket", tmp_path / "log") as process:
+        with pytest.raises(PeerError, match="KeyError: 'absent'"):
+            process.request("ask", build="absent", setting=None, queries="q.npy", seconds=1)
+        assert process.request("version")["version"] == process.version
+
+
+def test_quick_run_measures_what_is_installed(tmp_path):
+    command = [sys.executable, "-m", "tests.benchmarks.peers.run", "--quick", "--data", "clustered", "--items", str(ITEMS)]
+    command += ["--peers", "pocket-task,faiss-ivf-sq8-same,hnswlib,sqlite-vec-int8", "--work", str(tmp_path)]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    entry = json.loads((tmp_path / "results.json").read_text())["data"][f"clustered-{ITEMS}"]
+    found, skipped = entry["variants"], entry["skipped"]
+    assert {"pocket", "pocket-task"} <= set(found), skipped
+    for name in ("faiss-ivf-sq8-same", "hnswlib", "sqlite-vec-int8"):
+        assert name in found or "missing" in skipped[name] or "No module" in skipped[name]
+    for variant in found.values():
+        shown = variant["best"]["0.9"]
+        assert shown["recall"] >= 0.9
+        assert 0 < shown["p50_ms"] <= shown["p99_ms"]
+        assert 100 < shown["bytes_per_item"] < 1000
+        assert shown["peak_mb"] > ITEMS * data.DIMENSION * 4 / 1e6
+        assert variant["opened"]["first_answer_ms"] > variant["opened"]["open_ms"] > 0
+    assert found["pocket"]["best"]["0.9"]["times_pocket"] == 1.0
+    assert (tmp_path / f"clustered-{ITEMS}.png").stat().st_size > 10_000
+    assert "| Pocket Searcher int8, `search_embedding`, bare" in (tmp_path / report.TABLE).read_text()

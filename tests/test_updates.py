@@ -1,0 +1,345 @@
+"""Items added to an open searcher and removed from it: found at once, kept in a file, folded into a new searcher."""
+
+from __future__ import annotations
+
+import json
+import threading
+import zipfile
+from pathlib import Path
+
+import numpy as np
+import pytest
+from conftest import DIMENSION, SIDE, TEXTS
+from task_library_files import DOT, float_index, lookup_text_model
+
+from maker import searcher
+from maker.cli import main
+from task.core import BaseOptions
+from task.errors import DamagedFileError, InvalidArgumentError, MissingFileError, NewerFormatError
+from task.format import overlay_file
+from task.format.stored_rows import StoredRows, locate_rows
+from task.processor import SearchOptions
+from task.search.graph import GraphEngine
+from task.text import TextSearcher, TextSearcherOptions
+from task.vision import ImageSearcher, TensorImage
+
+BUILT = 300  # items of `searcher_file`
+
+
+def open_text(path: Path, results: int = 5, overlay: Path | None = None) -> TextSearcher:
+    options = SearchOptions(max_results=results, overlay_file_name=None if overlay is None else str(overlay))
+    return TextSearcher.create_from_options(TextSearcherOptions(BaseOptions(str(path), num_threads=1), search_options=options))
+
+
+def unit(seed: int, count: int = 1) -> np.ndarray:
+    values = np.random.default_rng(seed).standard_normal((count, DIMENSION)).astype(np.float32)
+    return values / np.linalg.norm(values, axis=1, keepdims=True)
+
+
+def test_added_items_are_found_at_once_by_all_that_asks(searcher_file):
+    pixels = np.random.default_rng(0).integers(0, 256, (3 * SIDE, 2 * SIDE, 3), np.uint8)
+    image = TensorImage.create_from_array(pixels)
+    vector = unit(1)[0]
+    with ImageSearcher.create_from_file(str(searcher_file)) as by_image, open_text(searcher_file) as by_text:
+        for one in (by_image, by_text):
+            ids = [one.add(TEXTS[0], "the sentence"), one.add(image, b"the image"), one.add(vector, b"\xff")]
+            assert ids == [BUILT, BUILT + 1, BUILT + 2]
+            assert one.items == BUILT + 3
+            assert one.get_metadata(BUILT) == b"the sentence"
+            first = one.search_embedding(vector).nearest_neighbors[0]
+            assert (first.id, first.metadata) == (BUILT + 2, b"\xff")
+            assert first.distance == pytest.approx(-1, abs=1e-5)
+        first = by_image.search(image).nearest_neighbors[0]
+        assert (first.id, first.metadata) == (BUILT + 1, b"the image")
+        first = by_text.search(TEXTS[0]).nearest_neighbors[0]
+        assert (first.id, first.metadata) == (BUILT, b"the sentence")
+        assert by_text.search_batch([TEXTS[0]])[0].nearest_neighbors[0] == first
+
+
+@pytest.mark.parametrize("distance", ["dot_product", "squared_l2"])
+def test_what_is_added_is_merged_exactly(tmp_path, distance):
+    """A searcher with half of the items built in and half added answers as exact search over all."""
+    rng = np.random.default_rng(2)
+    vectors = rng.standard_normal((400, DIMENSION)).astype(np.float32)
+    options = searcher.ScaNNOptions(distance, score_brute_force=searcher.ScoreBruteForce())
+    data = searcher.DataLoader(None, vectors[:200], [str(i) for i in range(200)])
+    path = tmp_path / "s.tflite"
+    searcher.Searcher.create_from_data(data, options).export(export_filename=path)
+    with open_text(path, 50) as half:
+        for i, vector in enumerate(vectors[200:], 200):
+            assert half.add(vector, str(i)) == i
+        gone = rng.choice(400, 120, replace=False)
+        for item in gone:
+            half.remove(item)
+        left = np.setdiff1d(np.arange(400), gone)
+        for query in rng.standard_normal((20, DIMENSION)).astype(np.float32):
+            exact = -(vectors @ query) if distance == "dot_product" else ((vectors - query) ** 2).sum(axis=1)
+            order = left[np.argsort(exact[left])]
+            found = half.search_embedding(query).nearest_neighbors
+            assert [n.id for n in found] == order[:50].tolist()
+            assert [n.metadata for n in found] == [str(i).encode() for i in order[:50]]
+            np.testing.assert_allclose([n.distance for n in found], exact[order[:50]], rtol=1e-4, atol=1e-4)
+            allowed = rng.choice(400, 40, replace=False)
+            found = half.search_embedding(query, allowed=allowed).nearest_neighbors
+            assert [n.id for n in found] == [i for i in order if i in set(allowed.tolist())]
+
+
+def test_removed_items_leave_no_gap(searcher_file, embeddings):
+    with open_text(searcher_file, 50) as one:
+        everything = GraphEngine(BaseOptions(str(searcher_file))).search_embedding(embeddings[0], BUILT, allowed=np.arange(BUILT))
+        ranking = [n.id for n in everything.nearest_neighbors]
+        for removed in range(0, BUILT, 15):
+            for item in ranking[removed : removed + 15]:
+                one.remove(item)
+            expected = ranking[removed + 15 :][:50]
+            assert [n.id for n in one.search_embedding(embeddings[0]).nearest_neighbors] == expected
+        assert one.search(TEXTS[0]).nearest_neighbors == []
+        new = one.add(embeddings[0], "alone")
+        assert [n.id for n in one.search_embedding(embeddings[0]).nearest_neighbors] == [new]
+        one.remove(new)
+        assert one.search_embedding(embeddings[0]).nearest_neighbors == []
+        assert one.add(embeddings[0], "again") == new + 1  # ids are not used twice
+
+
+def test_what_cannot_be_added_or_removed_is_refused(searcher_file, tmp_path):
+    with open_text(searcher_file) as one:
+        for vector, problem in [
+            (np.ones(3, np.float32), "3 dimensions, the index 16"),
+            (np.ones(DIMENSION, np.float32), "has norm 4, the file's have 1"),
+            (np.full(DIMENSION, np.nan, np.float32), "not finite"),
+            (np.array("text"), "has to be a str, a TensorImage or an embedding, found ndarray"),
+            ([[None]], "has to be a str, a TensorImage or an embedding, found list"),
+        ]:
+            with pytest.raises(InvalidArgumentError, match=problem):
+                one.add(vector, b"")
+        assert one.items == BUILT
+        for item in (-1, BUILT, 10**12):
+            with pytest.raises(InvalidArgumentError, match=f"no item {item} to remove; ids go from 0 to 299"):
+                one.remove(item)
+        one.remove(7)
+        with pytest.raises(InvalidArgumentError, match="no item 7 to remove"):
+            one.remove(7)
+        with pytest.raises(InvalidArgumentError, match="there is no item 7"):
+            one.get_metadata(7)
+        with pytest.raises(TypeError):
+            one.remove(1.5)
+    index = float_index(unit(0, 9), [b"x"] * 9, distance=DOT)
+    model = lookup_text_model(tmp_path / "model.tflite", unit(1, 3), index)
+    with TextSearcher.create_from_file(str(model)) as legacy:
+        for change in (lambda: legacy.add(unit(2)[0], b""), lambda: legacy.remove(0), lambda: legacy.save_overlay(tmp_path / "o")):
+            with pytest.raises(InvalidArgumentError, match="a Task Library index takes no changes; index the items with `maker index`"):
+                change()
+    with pytest.raises(InvalidArgumentError, match="only graph searchers have overlays"):
+        open_text(model, overlay=tmp_path / "o")
+
+
+def test_a_graph_of_others_takes_additions_only(searcher_file, embeddings):
+    """Without rows that are known, choices and gaps cannot be served; everything else can."""
+    content = searcher_file.read_bytes().replace(b"rows\0", b"vows\0")
+    with TextSearcher.create_from_options(TextSearcherOptions(BaseOptions(file_content=content))) as one:
+        new = one.add(embeddings[7], "new")
+        assert {n.id for n in one.search_embedding(embeddings[7]).nearest_neighbors[:2]} == {7, new}
+        one.remove(new)
+        assert one.search_embedding(embeddings[7]).nearest_neighbors[0].id == 7
+        for ask in (lambda: one.remove(7), lambda: one.search(TEXTS[0], allowed=[7])):
+            with pytest.raises(
+                InvalidArgumentError, match="the rows of its index are not found, so `allowed` and `remove` cannot be served"
+            ):
+                ask()
+
+
+def test_masks_speak_of_the_items_there_were(searcher_file, embeddings):
+    with open_text(searcher_file, 400) as one:
+        mask = np.zeros(BUILT, bool)
+        mask[[1, 2]] = True
+        new = one.add(embeddings[1], "new")
+        assert {n.id for n in one.search_embedding(embeddings[1], allowed=mask).nearest_neighbors} == {1, 2}
+        assert {n.id for n in one.search_embedding(embeddings[1], allowed=[1, new]).nearest_neighbors} == {1, new}
+        one.remove(1)
+        assert [n.id for n in one.search_embedding(embeddings[1], allowed=[1, new]).nearest_neighbors] == [new]
+        assert one.search_embedding(embeddings[1], allowed=[1]).nearest_neighbors == []
+
+
+def test_an_overlay_is_kept_in_a_file(searcher_file, tmp_path):
+    path = tmp_path / "photos.overlay"
+    vectors = unit(4, 100)
+    with open_text(searcher_file, 50) as one:
+        ids = [one.add(vector, f"new {i}") for i, vector in enumerate(vectors)]
+        for item in (*ids[10:20], ids[-1], 0, 299, 5):
+            one.remove(item)
+        one.save_overlay(path)
+        answers = [one.search_embedding(vector) for vector in vectors[:30]]
+    assert [p.name for p in tmp_path.iterdir()] == ["photos.overlay"]
+    assert path.stat().st_size < 100 * (4 * DIMENSION + 40) + 2000
+    assert b"new 15" not in path.read_bytes()  # what was removed is gone
+    with open_text(searcher_file, 50, path) as again:
+        assert [again.search_embedding(vector) for vector in vectors[:30]] == answers
+        assert again.items == BUILT + 100
+        assert again.add(vectors[0], "more") == BUILT + 100
+        with pytest.raises(InvalidArgumentError, match=f"no item {ids[10]} to remove"):
+            again.remove(ids[10])
+        again.remove(ids[0])
+        again.save_overlay(path)
+    with TextSearcher.create_from_file(str(searcher_file), overlay=path) as third:
+        found = third.search_embedding(vectors[0]).nearest_neighbors[0]
+        assert (found.id, found.metadata) == (BUILT + 100, b"more")
+
+
+def test_an_overlay_opens_with_its_base_only(searcher_file, tmp_path, embeddings):
+    path, other = tmp_path / "o", tmp_path / "other.tflite"
+    with open_text(searcher_file) as one:
+        one.add(TEXTS[0], "x")
+        one.save_overlay(path)
+    data = searcher.DataLoader(None, embeddings[::-1].copy(), ["x"] * BUILT)
+    options = searcher.ScaNNOptions("dot_product", score_ah=searcher.ScoreAH(1))
+    searcher.Searcher.create_from_data(data, options).export(export_filename=other)
+    with pytest.raises(InvalidArgumentError, match=r"o: it belongs to another searcher \(sha256.model .*other.tflite"):
+        open_text(other, overlay=path)
+    with pytest.raises(MissingFileError, match="Unable to open file at .*none"):
+        open_text(searcher_file, overlay=tmp_path / "none")
+    with pytest.raises(DamagedFileError, match="no overlay file"):
+        open_text(searcher_file, overlay=searcher_file)
+
+
+@pytest.mark.parametrize("keep", [0, 10, 200, -1])
+def test_a_cut_overlay_is_damaged(searcher_file, tmp_path, keep):
+    path = tmp_path / "o"
+    with open_text(searcher_file) as one:
+        one.add(TEXTS[0], "x")
+        one.save_overlay(path)
+    path.write_bytes(path.read_bytes()[:keep])
+    with pytest.raises(DamagedFileError, match="damaged"):
+        open_text(searcher_file, overlay=path)
+
+
+def test_a_changed_overlay_is_damaged(searcher_file, tmp_path):
+    path = tmp_path / "o"
+    with open_text(searcher_file) as one:
+        one.add(TEXTS[0], "x")
+        one.remove(3)
+        one.save_overlay(path)
+    whole = path.read_bytes()
+    at = whole.index(overlay_file.ROWS.encode()) + len(overlay_file.ROWS)
+    path.write_bytes(whole[:at] + bytes([whole[at] ^ 1]) + whole[at + 1 :])
+    with pytest.raises(DamagedFileError, match="CRC"):
+        open_text(searcher_file, overlay=path)
+    path.write_bytes(whole)
+    for key, value, error in [
+        ("format_version", 2, NewerFormatError),
+        ("added", 2, DamagedFileError),
+        ("next_id", BUILT, DamagedFileError),
+        ("removed", 0, DamagedFileError),
+        ("format", "else", DamagedFileError),
+    ]:
+        changed = tmp_path / f"{key}.overlay"
+        with zipfile.ZipFile(path) as source, zipfile.ZipFile(changed, "w") as target:
+            for name in source.namelist():
+                content = source.read(name)
+                if name == overlay_file.FILE:
+                    content = json.dumps({**json.loads(content), key: value}).encode()
+                target.writestr(name, content)
+        with pytest.raises(error):
+            open_text(searcher_file, overlay=changed)
+
+
+def test_threads_add_remove_and_search_at_once(searcher_file):
+    errors: list[BaseException] = []
+    ids: list[int] = []
+    with open_text(searcher_file, 50) as one:
+
+        def write(seed: int) -> None:
+            for number, vector in enumerate(unit(100 + seed, 150)):
+                item = one.add(vector, f"{seed} {number}")
+                ids.append(item)
+                found = one.search_embedding(vector).nearest_neighbors[0]
+                assert (found.id, found.metadata) == (item, f"{seed} {number}".encode())
+                if number % 3 == 0:
+                    one.remove(item)
+                    assert item not in [n.id for n in one.search_embedding(vector).nearest_neighbors]
+                if number % 5 == 0:
+                    one.remove(seed * 30 + number // 5)
+
+        def run(seed: int) -> None:
+            try:
+                write(seed)
+            except BaseException as error:
+                errors.append(error)
+
+        threads = [threading.Thread(target=run, args=(seed,)) for seed in range(4)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        assert not errors
+        assert sorted(ids) == list(range(BUILT, BUILT + 600))
+        alive = one.engine.search_embedding(unit(9)[0], 2000, allowed=np.arange(one.items)).nearest_neighbors
+        assert len(alive) == BUILT + 600 - 4 * 50 - 4 * 30
+
+
+def stored_vectors(path: Path) -> dict[bytes, np.ndarray]:
+    """What is stored of each item, by its metadata."""
+    content = path.read_bytes()
+    places = locate_rows(content)
+    assert places is not None
+    rows = StoredRows(content, places, DIMENSION)
+    vectors = rows.decode(slice(None))
+    with TextSearcher.create_from_file(str(path)) as one:
+        return {one.get_metadata(int(item)): vectors[row] for row, item in enumerate(rows.items) if item >= 0}
+
+
+def test_an_overlay_is_folded_into_a_new_searcher(searcher_file, embeddings, tmp_path, capsys):
+    overlay, new = tmp_path / "o", tmp_path / "new.tflite"
+    vectors = unit(8, 40)
+    with open_text(searcher_file, 50) as one:
+        added = [one.add(vector, f"new {i}") for i, vector in enumerate(vectors)]
+        for item in (*range(0, BUILT, 3), added[5]):
+            one.remove(item)
+        one.save_overlay(overlay)
+        queries = [one.engine.embed_text(sentence) for sentence in TEXTS]
+        before = [one.search_embedding(query).nearest_neighbors for query in queries]
+    main(["index", "--update", str(searcher_file), "--overlay", str(overlay), "--output", str(new), "--json"])
+    figures = json.loads(capsys.readouterr().out)
+    assert (figures["items"], figures["added"], figures["removed"]) == (200 + 39, 39, 100)
+    with open_text(new, 50) as folded:
+        assert folded.get_user_info() == "made by a test"
+        assert folded.engine.manifest.normalized
+        assert folded.get_metadata(0) == b"images/1.png"
+        assert folded.get_metadata(200 + 5) == b"new 6"
+        for query, sentence, expected in zip(queries, TEXTS, before, strict=True):
+            found = folded.search_embedding(query).nearest_neighbors
+            assert found == folded.search(sentence).nearest_neighbors
+            distances = {n.metadata: n.distance for n in found}
+            assert len(set(distances) & {n.metadata for n in expected}) > 45
+            for neighbor in expected:  # what was added is rounded now
+                if neighbor.metadata in distances:
+                    assert distances[neighbor.metadata] == pytest.approx(neighbor.distance, abs=0.01)
+    stored, stays = stored_vectors(searcher_file), stored_vectors(new)
+    for name in [n for n in stays if n.startswith(b"images")]:
+        step = np.abs(stored[name]).max() / 127
+        assert np.abs(stays[name] - stored[name]).max() <= step
+    again, nothing = tmp_path / "again.tflite", tmp_path / "nothing"
+    with open_text(new) as folded:
+        folded.save_overlay(nothing)
+    assert main(["index", "--update", str(new), "--overlay", str(nothing), "--output", str(again)]) == 0
+    with open_text(searcher_file) as first, open_text(again) as third:  # however often, the towers are taken over as they are
+        assert third.engine.signatures == first.engine.signatures
+        assert third.items == 239
+        assert (third.engine.embed_text(TEXTS[0]) == first.engine.embed_text(TEXTS[0])).all()
+
+
+def test_folding_is_refused_where_nothing_can_come_of_it(searcher_file, tmp_path, capsys):
+    overlay = tmp_path / "o"
+    with open_text(searcher_file) as one:
+        for item in range(BUILT):
+            one.remove(item)
+        one.save_overlay(overlay)
+    for arguments, problem in [
+        (["--update", str(searcher_file), "--overlay", str(overlay)], "removes every item"),
+        (["--update", str(searcher_file)], "--overlay is missing"),
+        (["--overlay", str(overlay)], "--update is missing"),
+        (["--embeddings", "e.npy"], "--metadata is missing"),
+        (["--update", "s", "--overlay", "o", "--embedder", "e"], "--embedder comes from the searcher"),
+    ]:
+        assert main(["index", *arguments, "--output", str(tmp_path / "new.tflite")]) != 0
+        assert problem in capsys.readouterr().err
+    assert not (tmp_path / "new.tflite").exists()
