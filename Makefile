@@ -7,7 +7,7 @@ FLICKR := ../shared/data/flickr8k
 WEIGHTS := ../shared/data/weights
 MOBILENET := tflite:$(WEIGHTS)/mobilenet_v2_1.0_224_quant.tflite\#MobilenetV2/Logits/AvgPool
 
-.PHONY: help demo test test-all old-runtime check fix bench bench-million bench-flickr bench-retrieval bench-scale bench-cold bench-updates bench-threads test-web android test-portable conformance wheel test-install clean
+.PHONY: help demo test test-all old-runtime check fix bench bench-million bench-flickr bench-retrieval bench-scale bench-cold bench-updates bench-threads test-web android test-portable conformance notebook wheel test-install clean
 
 help:  ## Show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -114,6 +114,9 @@ test-portable: $(VENV)/installed  ## Ask a searcher on every runtime: LiteRT old
 
 conformance: $(VENV)/installed  ## Compare task with the Task Library itself (tflite-support 0.4.4, CPython 3.9 to 3.11)
 	$(BIN)/python tests/conformance/run.py
+
+notebook: $(VENV)/installed $(LITERT)  ## Run the notebooks on drawn data: no error, no warning, no empty figure, R@10 of 90 %
+	$(BIN)/python -m tests.notebooks.run colab/text_to_image_search.ipynb colab/bring_your_own_embeddings.ipynb
 
 wheel: $(VENV)/installed $(LITERT)  ## Build the wheel, the web page's parts in it
 	rm -rf dist build/lib build/bdist.*

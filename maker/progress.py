@@ -1,4 +1,4 @@
-"""Progress bars: on stderr, and only where that is a terminal."""
+"""Progress bars: on stderr, and only where that is a terminal or a notebook."""
 
 from __future__ import annotations
 
@@ -20,7 +20,11 @@ def progress(items: Iterable[T], what: str, total: int | None = None, quiet: boo
         total: How many there are, where `items` cannot say.
         quiet: Show nothing, for work that takes less than a second.
     """
-    return tqdm(items, what, total=total, file=sys.stderr, disable=quiet or not sys.stderr.isatty(), dynamic_ncols=True, leave=False)
+    return tqdm(items, what, total=total, file=sys.stderr, disable=quiet or not _is_watched(), dynamic_ncols=True, leave=False)
+
+
+def _is_watched() -> bool:
+    return sys.stderr.isatty() or type(sys.stderr).__module__.startswith("ipykernel.")  # Jupyter's and Colab's, which is no terminal
 
 
 def say(text: str) -> None:

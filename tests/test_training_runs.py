@@ -33,7 +33,14 @@ small_run(Path(sys.argv[1]))
 """
 
 
-def test_a_run_killed_in_mid_epoch_ends_as_an_unbroken_one(tmp_path, monkeypatch):
+@pytest.fixture(scope="module")
+def unbroken(tmp_path_factory):
+    """History, texts and images of a run in one go, and its log."""
+    events = tmp_path_factory.mktemp("unbroken") / "events"
+    return *small_run(events=events), events
+
+
+def test_a_run_killed_in_mid_epoch_ends_as_an_unbroken_one(unbroken, tmp_path, monkeypatch):
     from maker.training import loop
 
     done = subprocess.run([sys.executable, "-c", KILLED, tmp_path / "run.npz", Path(__file__).parent], check=False, capture_output=True)
@@ -44,17 +51,16 @@ def test_a_run_killed_in_mid_epoch_ends_as_an_unbroken_one(tmp_path, monkeypatch
     monkeypatch.setattr(loop, "batches", lambda *arguments: trained.append(1) or drawn(*arguments))
     history, texts, images = small_run(tmp_path / "run.npz")
     assert len(trained) == 3  # of five epochs two were kept
-    expected = small_run()
-    assert history == expected[0]
-    assert np.array_equal(texts, expected[1])
-    assert np.array_equal(images, expected[2])
+    assert history == unbroken[0]
+    assert np.array_equal(texts, unbroken[1])
+    assert np.array_equal(images, unbroken[2])
 
 
 @pytest.mark.parametrize("policy", ["mixed_bfloat16", "mixed_float16"])
-def test_mixed_precision_learns_what_full_precision_does(monkeypatch, policy):
+def test_mixed_precision_learns_what_full_precision_does(unbroken, monkeypatch, policy):
     from maker.training import loop
 
-    full = small_run()[0]
+    full = unbroken[0]
     monkeypatch.setattr(loop, "policy", lambda mixed: policy)  # a CPU would take bfloat16
     mixed = small_run(precision=policy)[0]
     assert mixed[-1]["loss"] != full[-1]["loss"]
@@ -101,14 +107,14 @@ def test_a_network_computes_in_16_bits_only_while_it_is_trained():
     assert np.allclose(full, trained, atol=0.05)
 
 
-def test_epochs_are_logged_for_tensorboard_and_drawn(tmp_path):
+def test_epochs_are_logged_for_tensorboard_and_drawn(unbroken, tmp_path):
     import tensorflow as tf
     from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
     from maker.evaluation.training_curves import draw_training_curves
 
-    history = small_run(events=tmp_path / "events")[0]
-    log = EventAccumulator(str(tmp_path / "events"), {"tensors": 0}).Reload()
+    history, _, _, events = unbroken
+    log = EventAccumulator(str(events), {"tensors": 0}).Reload()
     assert {"loss", "learning_rate", "temperature", "R@10", "loss by step"} <= set(log.Tags()["tensors"])
     assert [event.step for event in log.Tensors("R@10")] == [1, 2, 3, 4, 5]
     values = [float(tf.make_ndarray(event.tensor_proto)) for event in log.Tensors("R@10")]

@@ -4,6 +4,7 @@ sample.tflite     a searcher over drawn scenes, trained for one epoch
 relevance.tflite  the same with relevance curves that call two in three answers weak
 newer.tflite      the same of a format version to come
 leaves.tflite     random vectors in leaves, asked with text, too
+four_bits.tflite  random vectors in rows of 4 bits, asked with vectors only
 codes.tflite      random vectors as codes, asked with vectors only, by squared distance
 assets/           what the app's assets are in the tests
 pictures/         queries, as PNG and as big-endian int32 ARGB
@@ -60,6 +61,7 @@ def make(folder: Path) -> None:
     changed(sample, folder / "newer.tflite", lambda values: values.update(format_version=manifest.VERSION + 1))
     with_relevance(sample, folder / "relevance.tflite")
     make_leaves(sample, folder / "leaves.tflite")
+    make_four_bits(folder / "four_bits.tflite")
     make_codes(folder / "codes.tflite")
     make_assets(sample, scenes, folder / "assets")
     pictures = make_pictures(next(scenes.rglob("*.png")), folder / "pictures")
@@ -109,6 +111,15 @@ def make_leaves(embedder: Path, path: Path) -> None:
     data = searcher.DataLoader(str(embedder), vectors, [f"item {i}" for i in range(len(vectors))])
     options = searcher.ScaNNOptions("dot_product", tree=searcher.Tree(num_leaves=40, num_leaves_to_search=10), score_ah=searcher.ScoreAH(1))
     searcher.Searcher.create_from_data(data, options, trainer="own").export(export_filename=path)
+
+
+def make_four_bits(path: Path) -> None:
+    """2,000 items of 30 dimensions in 20 leaves."""
+    vectors, embeddings, metadata = unit_vectors(2000, 30), path.with_suffix(".npy"), path.with_suffix(".txt")
+    np.save(embeddings, vectors)
+    metadata.write_text("".join(f"item {i}\n" for i in range(len(vectors))))
+    given = ["--embeddings", embeddings, "--metadata", metadata, "--leaves", 20, "--bits", 4, "--recall", 0.5]
+    run("index", *given, "--output", path, "--overwrite")
 
 
 def make_codes(path: Path) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import zipfile
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from http.client import HTTPException
@@ -138,7 +138,7 @@ def _chunks(answer: Any) -> Iterable[bytes]:
     return iter(lambda: answer.read(CHUNK), b"")
 
 
-def _persist(url: str, attempt: Any) -> None:
+def _persist(url: str, attempt: Callable[[], None]) -> None:
     """Makes a few attempts, for a network that drops one of a hundred thousand requests."""
     for left in reversed(range(ATTEMPTS)):
         try:

@@ -19,12 +19,13 @@ import numpy as np
 from maker.progress import progress
 
 TWO_LEVELS_FROM = 1024  # leaves
+LEAVES_PER_GROUP, MOST_GROUPS = 32, 2000
 LARGEST_GROUP = 1.35  # in groups of the mean size
 BLOCK = 8192  # embeddings per matrix product
-SAMPLE_PER_CENTRE = 256
-LLOYD_ITERATIONS, ROUNDS, PRICE_STEPS = 8, 3, 60
+SAMPLE_PER_CENTRE = 160
+LLOYD_ITERATIONS, ROUNDS, PRICE_STEPS = 8, 2, 30
 CHOICES = 8  # centres that a row left over is offered
-SWAP_ROUNDS, SWAPS, SMALLEST_GAIN = 3, 60, 1e-6
+SWAP_ROUNDS, SWAPS, SMALLEST_GAIN = 3, 200, 1e-6
 
 
 @dataclass(frozen=True)
@@ -80,9 +81,9 @@ def leaf_shape(items: int, leaves: int) -> tuple[int, int]:
 
 
 def _groups(embeddings: np.ndarray, leaves: int, rows: int, rng: np.random.Generator) -> list[np.ndarray]:
-    """Groups of whole leaves, about twice the square root of their number."""
+    """Groups of whole leaves."""
     items = np.arange(len(embeddings), dtype=np.int32)
-    count = round(2 * math.sqrt(leaves))
+    count = min(MOST_GROUPS, round(leaves / LEAVES_PER_GROUP))
     most = math.ceil(LARGEST_GROUP * leaves / count)
     market = _centres(embeddings, items, np.full(count, most * rows), rng)
     choices = _choices(embeddings, items, market)
@@ -220,27 +221,37 @@ def _refined(rows: np.ndarray, owner: np.ndarray, sizes: np.ndarray) -> tuple[np
         The leaf of each row, and the leaves' means.
     """
     centres = np.zeros((len(sizes), rows.shape[1]), np.float32)
-    starts = np.cumsum(sizes) - sizes
     for _ in range(SWAP_ROUNDS):
         centres = _means(rows, owner, centres)
-        scores = _scores(rows, centres)
-        for _ in range(SWAPS):
-            by_leaf = np.argsort(owner, kind="stable")
-            gains = (scores - scores[np.arange(len(rows)), owner][:, None])[by_leaf]
-            best = np.maximum.reduceat(gains, starts, axis=0)  # of moving a row from the first leaf to the second
-            together = best + best.T
-            np.fill_diagonal(together, 0)
-            partner = together.argmax(1)
-            value = together[np.arange(len(sizes)), partner]
-            # Pairs that choose each other do not meet another swap.
-            mutual = (partner[partner] == np.arange(len(sizes))) & (np.arange(len(sizes)) < partner)
-            first = np.flatnonzero(mutual & (value > SMALLEST_GAIN))
-            if not len(first):
-                break
-            for a in first:
-                b = partner[a]
-                here, there = by_leaf[starts[a] : starts[a] + sizes[a]], by_leaf[starts[b] : starts[b] + sizes[b]]
-                i = here[gains[starts[a] : starts[a] + sizes[a], b].argmax()]
-                j = there[gains[starts[b] : starts[b] + sizes[b], a].argmax()]
-                owner[i], owner[j] = b, a
+        _swap(_scores(rows, centres), owner, sizes)
     return owner, _means(rows, owner, centres)
+
+
+def _swap(scores: np.ndarray, owner: np.ndarray, sizes: np.ndarray) -> None:
+    """Swaps the owners of the two rows of two leaves that gain most together, until no two leaves gain."""
+    leaves, most = len(sizes), int(sizes.max())
+    members = np.full((leaves, most), -1, np.int64)
+    place = np.arange(len(owner)) - np.repeat(np.cumsum(sizes) - sizes, sizes)
+    by_leaf = np.argsort(owner, kind="stable")
+    members[owner[by_leaf], place] = by_leaf
+    gains = scores[members] - scores[members, np.arange(leaves)[:, None]][:, :, None]  # of moving to each leaf
+    gains[members < 0] = -np.inf
+    best = gains.max(1)  # of moving a row from the first leaf to the second
+    for _ in range(SWAPS):
+        together = best + best.T
+        np.fill_diagonal(together, 0)
+        partner = together.argmax(1)
+        # Pairs that choose each other do not meet another swap.
+        mutual = (partner[partner] == np.arange(leaves)) & (np.arange(leaves) < partner)
+        first = np.flatnonzero(mutual & (together[np.arange(leaves), partner] > SMALLEST_GAIN))
+        if not len(first):
+            return
+        second = partner[first]
+        i, j = gains[first, :, second].argmax(1), gains[second, :, first].argmax(1)
+        moving, coming = members[first, i], members[second, j]
+        members[first, i], members[second, j] = coming, moving
+        owner[moving], owner[coming] = second, first
+        gains[first, i] = scores[coming] - scores[coming, first][:, None]
+        gains[second, j] = scores[moving] - scores[moving, second][:, None]
+        touched = np.concatenate([first, second])
+        best[touched] = gains[touched].max(1)

@@ -16,8 +16,8 @@ from maker.index.routing import Router, centroid_router, learn_router
 
 EXACT_BELOW = 20_000  # ScaNN's guidance: brute force under 20k items (its docs/algorithms.md)
 BLOCK_ROWS = 16  # rows that are picked together where nothing is partitioned
-ITEMS_PER_LEAF = 32  # `make bench` has the curve
-GROUPS_SEARCHED = 0.25  # share of the groups whose leaves are scored
+ITEMS_PER_LEAF, MANY = 32, 2_000_000  # beyond MANY items, leaves are twice as large
+GROUPS_SEARCHED = 3  # in square roots of their number; tuning adds more where they are wanted
 BLOCK = 8192  # rows handled at a time: what stays in the cache
 NORM_TOLERANCE = 1e-3
 LARGEST = 1e12  # squares and sums of such values stay well within float32
@@ -150,7 +150,7 @@ def default_options(items: int, distance: str = "dot_product") -> ScaNNOptions:
     """
     tree = None
     if items >= EXACT_BELOW:
-        leaves = items // ITEMS_PER_LEAF
+        leaves = items // (ITEMS_PER_LEAF if items <= MANY else 2 * ITEMS_PER_LEAF)
         tree = Tree(leaves, max(1, leaves // 20))
     return ScaNNOptions(distance, tree=tree, score_ah=ScoreAH(1))
 
@@ -194,7 +194,7 @@ def build_index(embeddings: np.ndarray, options: ScaNNOptions, seed: int = 0, bi
         group_of = np.repeat(np.arange(len(cut.groups), dtype=np.int32), cut.groups)
         sums = np.add.reduceat(cut.centroids, np.cumsum(cut.groups) - cut.groups, axis=0)
         groups = centroid_router(sums / cut.groups[:, None].astype(np.float32), options.distance_measure)
-        searched = math.ceil(GROUPS_SEARCHED * len(cut.groups))
+        searched = min(len(cut.groups), math.ceil(GROUPS_SEARCHED * math.sqrt(len(cut.groups))))
     index = replace(
         index,
         order=cut.order,

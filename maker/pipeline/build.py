@@ -66,6 +66,12 @@ def build(
 ) -> BuildReport:
     """Trains on images and captions, embeds a folder, indexes it and writes the searcher.
 
+    >>> from pathlib import Path
+    >>> from maker.pipeline import build
+    >>> report = build(Path("photos"), Path("captions.tsv"), Path("built.tflite"), training={"epochs": 1, "batch_size": 8})
+    >>> report.figures["photos"]
+    24
+
     Args:
         images: Folder of the training photos; the captions name them relative to it. None where the captions file holds them.
         captions: Captions file.

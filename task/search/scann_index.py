@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import threading
-from collections import OrderedDict
 from functools import cached_property
 from mmap import mmap
 from typing import NamedTuple
@@ -52,7 +51,7 @@ class ScannIndex:
             DamagedFileError: It is no index, or its parts contradict each other.
         """
         self._name = name
-        self._leaves: OrderedDict[int, _Leaf] = OrderedDict()  # those not used for longest come first
+        self._leaves: dict[int, _Leaf] = {}  # those read first come first, and go first; read without the lock
         self._leaves_bytes = 0
         self._lock = threading.Lock()
         try:
@@ -219,10 +218,9 @@ class ScannIndex:
 
     def _leaf(self, number: int) -> _Leaf:
         """A leaf's rows, remembered; raises as `ScannFile.partition` does."""
-        with self._lock:
-            if number in self._leaves:
-                self._leaves.move_to_end(number)
-                return self._leaves[number]
+        known = self._leaves.get(number)
+        if known is not None:
+            return known
         # Rows in a file are seldom aligned.
         rows = np.require(self._file.partition(number), requirements="A")
         norms = np.einsum("ij,ij->i", rows, rows) if self._needs_norms else np.empty(0, np.float32)
@@ -232,7 +230,7 @@ class ScannIndex:
                 self._leaves[number] = leaf
                 self._leaves_bytes += rows.nbytes
             while self._leaves_bytes > CACHE_BYTES and len(self._leaves) > 1:
-                self._leaves_bytes -= self._leaves.popitem(last=False)[1].rows.nbytes
+                self._leaves_bytes -= self._leaves.pop(next(iter(self._leaves))).rows.nbytes
         return leaf
 
     @property

@@ -16,11 +16,13 @@ class TextEmbedderOptions(EmbedderOptions):
 class TextEmbedder(Embedder):
     """Embeds sentences, with an encoder file, a searcher file or a Task Library model.
 
-    ```python
-    with TextEmbedder.create_from_file("encoder.tflite") as embedder:
-        (a,), (b,) = (embedder.embed(text).embeddings for text in ("a cat", "a kitten"))
-        print(embedder.cosine_similarity(a.feature_vector, b.feature_vector))
-    ```
+    >>> from task.text import TextEmbedder
+    >>> with TextEmbedder.create_from_file("searcher.tflite") as embedder:
+    ...     (a,), (b,) = (embedder.embed(text).embeddings for text in ("two white dogs", "Two  WHITE dogs"))
+    >>> a.feature_vector.value.shape
+    (16,)
+    >>> round(embedder.cosine_similarity(a.feature_vector, b.feature_vector), 3)
+    1.0
     """
 
     options_type = TextEmbedderOptions

@@ -19,11 +19,11 @@ class TextSearcherOptions(SearcherOptions):
 class TextSearcher(Searcher):
     """Finds items by a sentence.
 
-    ```python
-    with TextSearcher.create_from_file("searcher.tflite") as searcher:
-        for neighbor in searcher.search("a man riding a bike").nearest_neighbors:
-            print(neighbor.metadata.decode(), neighbor.distance)
-    ```
+    >>> from task.text import TextSearcher
+    >>> with TextSearcher.create_from_file("searcher.tflite") as searcher:
+    ...     nearest, *_ = searcher.search("a man riding a bike").nearest_neighbors
+    >>> nearest.metadata
+    b'bike.jpg'
     """
 
     options_type = TextSearcherOptions

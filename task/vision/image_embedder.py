@@ -19,11 +19,11 @@ class ImageEmbedderOptions(EmbedderOptions):
 class ImageEmbedder(Embedder):
     """Embeds images, with an encoder file, a searcher file or a Task Library model.
 
-    ```python
-    with ImageEmbedder.create_from_file("encoder.tflite") as embedder:
-        (embedding,) = embedder.embed(TensorImage.create_from_file("query.jpg")).embeddings
-        print(embedding.feature_vector.value)
-    ```
+    >>> from task.vision import ImageEmbedder, TensorImage
+    >>> with ImageEmbedder.create_from_file("searcher.tflite") as embedder:
+    ...     (embedding,) = embedder.embed(TensorImage.create_from_file("query.jpg")).embeddings
+    >>> embedding.feature_vector.value.shape
+    (16,)
     """
 
     options_type = ImageEmbedderOptions

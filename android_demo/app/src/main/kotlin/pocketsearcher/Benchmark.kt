@@ -1,9 +1,9 @@
 package pocketsearcher
 
 import android.os.Build
+import org.json.JSONObject
 import java.io.File
 import kotlin.random.Random
-import org.json.JSONObject
 
 private const val RESULTS = 10
 private const val WARM_UP = 5
@@ -51,12 +51,14 @@ fun benchmark(
     }
     val opening = mutableListOf<Double>()
     val first = asked.associateWith { mutableListOf<Double>() }
-    for ((kind, times) in first) repeat(opens) {
-        val start = System.nanoTime()
-        open().use { searcher ->
-            opening += millisecondsSince(start)
-            val ask = questions(searcher).getValue(kind)
-            times += milliseconds { ask(0) }
+    for ((kind, times) in first) {
+        repeat(opens) {
+            val start = System.nanoTime()
+            open().use { searcher ->
+                opening += millisecondsSince(start)
+                val ask = questions(searcher).getValue(kind)
+                times += milliseconds { ask(0) }
+            }
         }
     }
     return JSONObject(

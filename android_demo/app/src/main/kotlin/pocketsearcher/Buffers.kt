@@ -17,7 +17,10 @@ internal fun ByteBuffer.part(offset: Int, size: Int): ByteBuffer {
 internal fun ByteBuffer.fromStart(): ByteBuffer = apply { (this as Buffer).clear() }
 
 /** A copy of the bytes from [offset]. */
-internal fun ByteBuffer.bytes(offset: Int = 0, size: Int = capacity() - offset): ByteArray = ByteArray(size).also { part(offset, size).get(it) }
+internal fun ByteBuffer.bytes(
+    offset: Int = 0,
+    size: Int = capacity() - offset,
+): ByteArray = ByteArray(size).also { part(offset, size).get(it) }
 
 /** Memory that an interpreter reads and writes without copying. */
 internal fun nativeBuffer(size: Int): ByteBuffer = ByteBuffer.allocateDirect(size).order(ByteOrder.nativeOrder())

@@ -12,7 +12,12 @@ internal class ItemTable(private val offsets: ByteBuffer, private val bytes: Byt
     val size = offsets.capacity() / WIDTH - 1
 
     init {
-        if (size < 0 || offsets.capacity() % WIDTH != 0 || offsets.getInt(size * WIDTH) != bytes.capacity()) throw damaged("$OFFSETS and $BYTES")
+        if (size < 0 ||
+            offsets.capacity() % WIDTH != 0 ||
+            offsets.getInt(size * WIDTH) != bytes.capacity()
+        ) {
+            throw damaged("$OFFSETS and $BYTES")
+        }
     }
 
     operator fun get(item: Int): ByteArray {

@@ -55,7 +55,9 @@ class Manifest private constructor(
             }
             val version = json.getInt("format_version")
             if (version > VERSION) {
-                throw SearcherException("$file: is newer than this app (format version $version, known are up to $VERSION); update the app.")
+                throw SearcherException(
+                    "$file: is newer than this app (format version $version, known are up to $VERSION); update the app.",
+                )
             }
             val query = json.optJSONObject("query") ?: JSONObject()
             return Manifest(

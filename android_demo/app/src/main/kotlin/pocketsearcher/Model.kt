@@ -1,8 +1,8 @@
 package pocketsearcher
 
+import org.tensorflow.lite.Interpreter
 import java.io.Closeable
 import java.nio.ByteBuffer
-import org.tensorflow.lite.Interpreter
 
 /** A model with signatures; one call at a time. */
 interface Model : Closeable {
@@ -24,7 +24,10 @@ internal class TfLiteModel(content: ByteBuffer, threads: Int, file: String) : Mo
         try {
             Interpreter(content, Interpreter.Options().setNumThreads(threads))
         } catch (error: IllegalArgumentException) {
-            throw SearcherException("$file: TensorFlow Lite does not take the model (${error.message}); copy it again, or build it again.", error)
+            throw SearcherException(
+                "$file: TensorFlow Lite does not take the model (${error.message}); copy it again, or build it again.",
+                error,
+            )
         }
 
     override val signatures = interpreter.signatureKeys.toSet()

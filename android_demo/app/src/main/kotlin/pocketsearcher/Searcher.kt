@@ -25,7 +25,9 @@ class Searcher private constructor(private val file: SearcherFile, openModel: (B
 
     init {
         if (items.size != manifest.items) {
-            throw SearcherException("${file.name}: holds ${items.size} items, expected ${manifest.items}; copy it again, or build it again.")
+            throw SearcherException(
+                "${file.name}: holds ${items.size} items, expected ${manifest.items}; copy it again, or build it again.",
+            )
         }
         model = openModel(file.model)
     }
@@ -56,7 +58,9 @@ class Searcher private constructor(private val file: SearcherFile, openModel: (B
      * @throws IllegalArgumentException Another length, or a value that is not finite.
      */
     fun search(vector: FloatArray, maxResults: Int = manifest.k): Answer {
-        require(vector.size == manifest.dimension) { "${file.name}: the query has ${vector.size} dimensions, expected ${manifest.dimension}." }
+        require(vector.size == manifest.dimension) {
+            "${file.name}: the query has ${vector.size} dimensions, expected ${manifest.dimension}."
+        }
         require(vector.all { it.isFinite() }) { "${file.name}: the query has a value that is not finite, expected numbers only." }
         val query = nativeBuffer(FLOAT * vector.size)
         query.asFloatBuffer().put(vector)

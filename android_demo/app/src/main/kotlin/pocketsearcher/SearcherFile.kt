@@ -59,7 +59,10 @@ internal class SearcherFile(content: ByteBuffer, val name: String) {
                 assets.openFd(name)
             } catch (error: FileNotFoundException) {
                 assets.open(name).close() // throws the same where there is no such asset
-                throw SearcherException("""$name: is compressed, expected it as it is; add noCompress += "tflite" to build.gradle.kts.""", error)
+                throw SearcherException(
+                    """$name: is compressed, expected it as it is; add noCompress += "tflite" to build.gradle.kts.""",
+                    error,
+                )
             }
 
         private fun map(channel: FileChannel, offset: Long, size: Long, name: String): ByteBuffer {

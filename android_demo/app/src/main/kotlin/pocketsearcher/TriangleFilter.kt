@@ -24,10 +24,12 @@ internal fun resize(pixels: Pixels, height: Int, width: Int): ByteArray {
             pixels.readRow(source, argb)
             addRow(argb, weight, sums)
         }
-        for (x in 0 until width) for (channel in 0 until CHANNELS) {
-            var sum = 0f
-            columns[x].forEachIndexed { source, weight -> sum += weight * sums[source * CHANNELS + channel] }
-            rgb[(y * width + x) * CHANNELS + channel] = Math.rint(sum.toDouble()).toInt().coerceIn(0, 255).toByte()
+        for (x in 0 until width) {
+            for (channel in 0 until CHANNELS) {
+                var sum = 0f
+                columns[x].forEachIndexed { source, weight -> sum += weight * sums[source * CHANNELS + channel] }
+                rgb[(y * width + x) * CHANNELS + channel] = Math.rint(sum.toDouble()).toInt().coerceIn(0, 255).toByte()
+            }
         }
     }
     return rgb

@@ -12,7 +12,10 @@ class BenchmarkTest {
     @Test
     fun `a searcher is measured with the keys of Python's benchmark`() {
         val found = benchmark("sample.tflite", "LiteRT", "2", queries = 20, opens = 2) { Fixtures.open(Fixtures.sample) }
-        assertEquals(setOf("file", "runtime", "machine", "threads", "open_ms", "first_query_ms", "embed_ms", "search_ms", "resident_mb"), keys(found))
+        assertEquals(
+            setOf("file", "runtime", "machine", "threads", "open_ms", "first_query_ms", "embed_ms", "search_ms", "resident_mb"),
+            keys(found),
+        )
         assertEquals(setOf("name", "bytes", "items", "dimension"), keys(found.getJSONObject("file")))
         for ((key, kinds) in listOf("first_query_ms" to 3, "embed_ms" to 2, "search_ms" to 3)) {
             val figures = found.getJSONObject(key)

@@ -1,8 +1,5 @@
 package pocketsearcher
 
-import java.io.File
-import java.io.FileNotFoundException
-import java.io.RandomAccessFile
 import org.junit.Assert.assertEquals
 import org.junit.Assert.assertThrows
 import org.junit.Assert.assertTrue
@@ -12,6 +9,9 @@ import org.junit.rules.TemporaryFolder
 import org.junit.runner.RunWith
 import org.robolectric.RobolectricTestRunner
 import org.robolectric.RuntimeEnvironment
+import java.io.File
+import java.io.FileNotFoundException
+import java.io.RandomAccessFile
 
 @RunWith(RobolectricTestRunner::class)
 class DamagedFileTest {
@@ -37,7 +37,10 @@ class DamagedFileTest {
 
     @Test
     fun `a manifest that was overwritten is told`() = changed { file ->
-        val text = ByteArray(file.length().toInt()).also { file.seek(0); file.readFully(it) }.toString(Charsets.ISO_8859_1)
+        val text = ByteArray(file.length().toInt()).also {
+            file.seek(0)
+            file.readFully(it)
+        }.toString(Charsets.ISO_8859_1)
         file.seek(text.indexOf("\"format_version\"").toLong())
         file.writeByte('{'.code)
     }.let { assertTrue(message(it), message(it).contains("searcher.json cannot be read")) }
@@ -72,5 +75,7 @@ class DamagedFileTest {
     }
 
     private fun message(file: File): String =
-        assertThrows(SearcherException::class.java) { Fixtures.open(file).close() }.message.orEmpty().also { assertEquals(1, it.lines().size) }
+        assertThrows(SearcherException::class.java) {
+            Fixtures.open(file).close()
+        }.message.orEmpty().also { assertEquals(1, it.lines().size) }
 }

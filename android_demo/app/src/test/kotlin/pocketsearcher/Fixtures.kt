@@ -1,10 +1,10 @@
 package pocketsearcher
 
-import java.io.File
-import java.nio.ByteBuffer
 import org.json.JSONArray
 import org.json.JSONObject
 import org.junit.Assume.assumeTrue
+import java.io.File
+import java.nio.ByteBuffer
 
 /** What `without_gradle/fixtures.py` made. */
 internal object Fixtures {
@@ -12,6 +12,7 @@ internal object Fixtures {
     val sample get() = folder.resolve("sample.tflite")
     val withRelevance get() = folder.resolve("relevance.tflite")
     val leaves get() = folder.resolve("leaves.tflite")
+    val fourBits get() = folder.resolve("four_bits.tflite")
     val codes get() = folder.resolve("codes.tflite")
     val newer get() = folder.resolve("newer.tflite")
     val expected by lazy { JSONObject(folder.resolve("expected.json").readText()) }

@@ -35,7 +35,9 @@ internal class LiteRtModel(private val content: ByteBuffer, library: String) : M
 
     override val signatures = runners.keys
 
-    override fun run(signature: String, query: ByteBuffer, outputs: Map<String, ByteBuffer>) = runners.getValue(signature).run(query, outputs)
+    override fun run(signature: String, query: ByteBuffer, outputs: Map<String, ByteBuffer>) = runners.getValue(
+        signature,
+    ).run(query, outputs)
 
     override fun close() {
         runners.values.forEach { it.close() }
@@ -65,10 +67,30 @@ internal class LiteRtModel(private val content: ByteBuffer, library: String) : M
                 require(query.capacity().toLong() == size) { "$name takes $size bytes, the query has ${query.capacity()}" }
                 memory.write(0, query.bytes(), 0, query.capacity())
             }
-            check("run", litert.LiteRtRunCompiledModel(compiled, index, 1, array(listOf(input)), outputs.size.toLong(), array(outputs.map { it.second })))
-            require(results.keys == outputs.map { it.first }.toSet()) { "$name gives ${outputs.map { it.first }}, asked for ${results.keys}" }
-            for ((output, buffer) in outputs) locked(buffer, READ) { memory, size ->
-                results.getValue(output).fromStart().put(memory.getByteArray(0, size.toInt()))
+            check(
+                "run",
+                litert.LiteRtRunCompiledModel(
+                    compiled,
+                    index,
+                    1,
+                    array(listOf(input)),
+                    outputs.size.toLong(),
+                    array(
+                        outputs.map {
+                            it.second
+                        },
+                    ),
+                ),
+            )
+            require(
+                results.keys == outputs.map {
+                    it.first
+                }.toSet(),
+            ) { "$name gives ${outputs.map { it.first }}, asked for ${results.keys}" }
+            for ((output, buffer) in outputs) {
+                locked(buffer, READ) { memory, size ->
+                    results.getValue(output).fromStart().put(memory.getByteArray(0, size.toInt()))
+                }
             }
         }
 

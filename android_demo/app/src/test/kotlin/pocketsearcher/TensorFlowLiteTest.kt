@@ -1,6 +1,5 @@
 package pocketsearcher
 
-import java.io.File
 import org.junit.Assert.assertEquals
 import org.junit.Assert.assertThrows
 import org.junit.Assert.assertTrue
@@ -8,6 +7,7 @@ import org.junit.Assume.assumeTrue
 import org.junit.Before
 import org.junit.Test
 import org.tensorflow.lite.TensorFlowLite
+import java.io.File
 
 private const val TOLERANCE = 1e-5
 
@@ -32,10 +32,12 @@ class TensorFlowLiteTest {
     }
 
     @Test
-    fun `files with leaves or codes are answered as in Python`() {
-        for ((file, signatures) in listOf(Fixtures.leaves to 5, Fixtures.codes to 1)) Searcher.open(file).use { searcher ->
-            assertEquals(signatures, searcher.signatures.size)
-            assertEquals(emptyList<String>(), searcher.check(pictures = true))
+    fun `files with leaves, rows of 4 bits or codes are answered as in Python`() {
+        for ((file, signatures) in listOf(Fixtures.leaves to 5, Fixtures.fourBits to 1, Fixtures.codes to 1)) {
+            Searcher.open(file).use { searcher ->
+                assertEquals(signatures, searcher.signatures.size)
+                assertEquals(emptyList<String>(), searcher.check(pictures = true))
+            }
         }
     }
 

@@ -1,18 +1,19 @@
 package pocketsearcher
 
-import kotlin.math.abs
 import org.junit.Assert.assertEquals
 import org.junit.Assert.assertTrue
 import org.junit.Test
 import org.junit.runner.RunWith
 import org.robolectric.RobolectricTestRunner
+import kotlin.math.abs
 
 @RunWith(RobolectricTestRunner::class)
 class TriangleFilterTest {
     @Test
     fun `pictures are resized as in Python`() {
         for (case in Fixtures.expected.getJSONArray("resized").orEmpty()) {
-            val source = ArgbPixels(Fixtures.picture(case.getString("picture") + ".argb").readBytes(), case.getInt("width"), case.getInt("height"))
+            val source =
+                ArgbPixels(Fixtures.picture(case.getString("picture") + ".argb").readBytes(), case.getInt("width"), case.getInt("height"))
             val found = resize(source, case.getInt("to_height"), case.getInt("to_width"))
             val expected = Fixtures.picture(case.getString("resized")).readBytes()
             assertEquals(expected.size, found.size)

@@ -6,4 +6,6 @@ import pocketsearcher.Searcher
 
 /** The way of this flavour: the searcher graph on TensorFlow Lite alone. */
 fun openPhotoSearch(context: Context): PhotoSearch =
-    GraphSearch("org.tensorflow:tensorflow-lite" to TensorFlowLite.runtimeVersion()) { Searcher.open(context.assets, DemoApplication.ASSET) }
+    GraphSearch("org.tensorflow:tensorflow-lite" to TensorFlowLite.runtimeVersion()) {
+        Searcher.open(context.assets, DemoApplication.ASSET)
+    }

@@ -41,6 +41,7 @@ class SearchModel(private val open: () -> PhotoSearch) {
     private val main = Handler(Looper.getMainLooper())
     private val worker = Executors.newSingleThreadExecutor()
     private var search: PhotoSearch? = null // the worker's
+
     @Volatile private var newest = 0
 
     /** Told of every new state; null while no activity shows it. */
@@ -61,7 +62,7 @@ class SearchModel(private val open: () -> PhotoSearch) {
         }
 
     private var items: Int? = null
-    private var pending: Query? = null // asked before the searcher was open
+    private var pending: Query? = null // the newest question, for when the searcher is open
 
     init {
         openSearcher()

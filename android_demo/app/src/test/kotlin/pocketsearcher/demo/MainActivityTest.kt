@@ -7,8 +7,6 @@ import android.widget.Button
 import android.widget.EditText
 import android.widget.GridView
 import android.widget.TextView
-import java.io.ByteArrayInputStream
-import java.io.FileNotFoundException
 import org.junit.After
 import org.junit.Assert.assertEquals
 import org.junit.Assert.assertFalse
@@ -22,6 +20,8 @@ import org.robolectric.Shadows.shadowOf
 import org.robolectric.android.controller.ActivityController
 import org.robolectric.annotation.Config
 import org.robolectric.shadows.ShadowAlertDialog
+import java.io.ByteArrayInputStream
+import java.io.FileNotFoundException
 
 @RunWith(RobolectricTestRunner::class)
 @Config(application = FakeApplication::class, qualifiers = "w393dp-h851dp-xhdpi")

@@ -3,7 +3,6 @@ package pocketsearcher.demo
 import android.content.ContentResolver
 import android.graphics.Bitmap
 import android.net.Uri
-import kotlin.math.abs
 import org.junit.Assert.assertEquals
 import org.junit.Assert.assertTrue
 import org.junit.Test
@@ -12,6 +11,7 @@ import org.robolectric.RobolectricTestRunner
 import org.robolectric.RuntimeEnvironment
 import org.robolectric.Shadows.shadowOf
 import pocketsearcher.Fixtures
+import kotlin.math.abs
 
 private const val LONG_SIDE = 977
 private const val SHORT_SIDE = 641
@@ -41,6 +41,7 @@ class PicturesTest {
     private fun apart(bitmap: Bitmap, rgb: ByteArray): Double {
         val pixels = IntArray(bitmap.width * bitmap.height)
         bitmap.getPixels(pixels, 0, bitmap.width, 0, 0, bitmap.width, bitmap.height)
-        return rgb.indices.sumOf { abs((pixels[it / 3] shr (16 - 8 * (it % 3)) and 0xff) - (rgb[it].toInt() and 0xff)) } / rgb.size.toDouble()
+        return rgb.indices.sumOf { abs((pixels[it / 3] shr (16 - 8 * (it % 3)) and 0xff) - (rgb[it].toInt() and 0xff)) } /
+            rgb.size.toDouble()
     }
 }

@@ -5,9 +5,9 @@ import android.graphics.Bitmap
 import android.graphics.Canvas
 import android.os.Looper
 import android.view.View
-import java.io.File
 import org.junit.Assert.fail
 import org.robolectric.Shadows.shadowOf
+import java.io.File
 
 private const val PATIENCE_MS = 20_000
 

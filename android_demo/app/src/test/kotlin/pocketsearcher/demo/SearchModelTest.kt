@@ -2,14 +2,14 @@ package pocketsearcher.demo
 
 import android.graphics.Bitmap
 import android.os.Looper
-import java.io.IOException
-import java.util.concurrent.CountDownLatch
 import org.junit.Assert.assertEquals
 import org.junit.Assert.assertFalse
 import org.junit.Assert.assertTrue
 import org.junit.Test
 import org.junit.runner.RunWith
 import org.robolectric.RobolectricTestRunner
+import java.io.IOException
+import java.util.concurrent.CountDownLatch
 
 @RunWith(RobolectricTestRunner::class)
 class SearchModelTest {
@@ -55,7 +55,10 @@ class SearchModelTest {
     fun `an empty box asks nothing and drops what is under way`() {
         val model = open()
         val release = CountDownLatch(1)
-        search.answer = { release.await(); Found(emptyList()) }
+        search.answer = {
+            release.await()
+            Found(emptyList())
+        }
         model.ask(Query.Text("a"))
         waitFor("the question") { search.asked.isNotEmpty() }
         model.ask(Query.Text("  "))
