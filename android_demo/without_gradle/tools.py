@@ -9,12 +9,15 @@ from collections.abc import Sequence
 from contextlib import nullcontext
 from pathlib import Path
 
-DEBIAN = {
+JDK = "openjdk-17-jdk-headless"
+DEBIAN = {  # program: packages
     "aapt": "aapt",
-    "zipalign": "zipalign",
     "apksigner": "apksigner",
-    "java": "openjdk-17-jdk-headless",
-    "javac": "openjdk-17-jdk-headless",
+    "gcc": "gcc libc6-dev",
+    "java": JDK,
+    "javac": JDK,
+    "keytool": JDK,
+    "zipalign": "zipalign",
 }
 
 

@@ -20,9 +20,9 @@ from maker.progress import progress
 
 TWO_LEVELS_FROM = 1024  # leaves
 LEAVES_PER_GROUP, MOST_GROUPS = 32, 2000
-LARGEST_GROUP = 1.35  # in groups of the mean size
+LARGEST_GROUP = 1.25  # in groups of the mean size
 BLOCK = 8192  # embeddings per matrix product
-SAMPLE_PER_CENTRE = 160
+SAMPLE_PER_CENTRE, LARGEST_SAMPLE = 160, 100_000
 LLOYD_ITERATIONS, ROUNDS, PRICE_STEPS = 8, 2, 30
 CHOICES = 8  # centres that a row left over is offered
 SWAP_ROUNDS, SWAPS, SMALLEST_GAIN = 3, 200, 1e-6
@@ -74,7 +74,7 @@ def partition(embeddings: np.ndarray, leaves: int, seed: int) -> Partition:
 def leaf_shape(items: int, leaves: int) -> tuple[int, int]:
     """Leaves and rows a leaf, for about that many leaves and with few rows of padding in the last one."""
     near = items / leaves
-    rows = np.arange(max(1, math.floor(0.9 * near)), math.ceil(1.1 * near) + 1)
+    rows = np.arange(max(1, math.floor(near)), math.ceil(1.1 * near) + 1)
     counts = -(-items // rows)
     best = np.lexsort((np.abs(counts - leaves), counts * rows - items))[0]
     return int(counts[best]), int(rows[best])
@@ -113,7 +113,7 @@ class _Choices:
 
 def _centres(embeddings: np.ndarray, items: np.ndarray, room: np.ndarray, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
     """Centres, and prices at which none is wanted by many more rows than it has room for."""
-    fit = min(len(items), SAMPLE_PER_CENTRE * len(room))
+    fit = min(len(items), SAMPLE_PER_CENTRE * len(room), LARGEST_SAMPLE)
     chosen = np.sort(rng.choice(len(items), fit, replace=False)) if fit < len(items) else slice(None)
     sample = np.asarray(embeddings[items[chosen]], np.float32)
     centres = _lloyd(sample, len(room), rng)
@@ -157,8 +157,9 @@ def _prices(scores: np.ndarray, room: np.ndarray) -> np.ndarray:
     prices = np.zeros(scores.shape[1], np.float32)
     step = np.float32(0.3 * (scores.max(1) - np.median(scores, axis=1)).std() + 1e-6)
     best, least = prices, np.inf
+    space = np.empty_like(scores)
     for turn in range(PRICE_STEPS):
-        demand = np.bincount((scores - prices).argmax(1), minlength=len(room))
+        demand = np.bincount(np.subtract(scores, prices, out=space).argmax(1), minlength=len(room))
         excess = np.maximum(demand - room, 0).sum()
         if excess < least:
             best, least = prices.copy(), excess

@@ -16,7 +16,7 @@ from maker.index.routing import Router, centroid_router, learn_router
 
 EXACT_BELOW = 20_000  # ScaNN's guidance: brute force under 20k items (its docs/algorithms.md)
 BLOCK_ROWS = 16  # rows that are picked together where nothing is partitioned
-ITEMS_PER_LEAF, MANY = 32, 2_000_000  # beyond MANY items, leaves are twice as large
+ITEMS_PER_LEAF, MANY = 36, 2_000_000  # beyond MANY items, leaves are twice as large
 GROUPS_SEARCHED = 3  # in square roots of their number; tuning adds more where they are wanted
 BLOCK = 8192  # rows handled at a time: what stays in the cache
 NORM_TOLERANCE = 1e-3
@@ -144,7 +144,7 @@ def are_normalized(embeddings: np.ndarray) -> bool:
 
 
 def default_options(items: int, distance: str = "dot_product") -> ScaNNOptions:
-    """What suits a number of items: int8 rows, and from 20,000 on leaves of about 32 items.
+    """What suits a number of items: int8 rows, and from 20,000 on leaves of about 36 items.
 
     Finer leaves cost more vectors to score, and save rows to scan.
     """
