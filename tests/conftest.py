@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import HealthCheck, settings
 from PIL import Image
 
 from maker import searcher
@@ -17,6 +18,10 @@ from maker.encoders.words import WordsTower
 from maker.export.encoder_file import write_encoder
 from maker.graph.subgraph import Subgraph
 from maker.training.vocabulary import build_vocabulary
+
+# Machines are shared: how long something takes is no property of it.
+settings.register_profile("shared", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("shared")
 
 SHARED = Path(__file__).parents[2] / "shared" / "data"
 DIMENSION, SIDE = 16, 12

@@ -1,1 +1,1 @@
-"""Turns embeddings into what the search graph scans: partitions, quantised rows, chunks. Imports no TensorFlow."""
+"""Turns embeddings into what the search graph scans: leaves, what scores them, coded rows. Imports no TensorFlow."""

@@ -12,10 +12,10 @@ DISTANCES = ("dot_product", "squared_l2")
 
 @dataclass
 class Tree:
-    """K-means partitioning.
+    """Partitioning. A graph's leaves are all of one size (`maker.index.balanced`); what is said of training is for the Task Library's.
 
     Attributes:
-        num_leaves: Number of partitions.
+        num_leaves: Number of partitions; a graph has up to a tenth fewer.
         num_leaves_to_search: How many of them a query looks into; the graph scans that share of the items, exactly.
         training_sample_size: Embeddings that the k-means sees.
         min_partition_size: Accepted as in Model Maker; ScaNN's trainer uses it, the project's own does not.
