@@ -91,7 +91,7 @@ bench-updates: $(VENV)/installed  ## Filters and updates at 123,287 x 128: laten
 	$(BIN)/python -m tests.benchmarks.updates
 
 LITERT := maker/preview/web/vendor/litert/index.js
-$(LITERT): maker/preview/package-lock.json $(VENV)/installed
+$(LITERT): maker/preview/package-lock.json | $(VENV)/installed
 	$(BIN)/python -m maker.preview.vendor
 
 test-web: $(VENV)/installed $(LITERT)  ## Test the preview in headless Chromium (needs Node 20 and chromium)

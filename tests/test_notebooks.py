@@ -5,6 +5,9 @@ from __future__ import annotations
 import ast
 import base64
 import io
+import re
+import subprocess
+import sys
 from pathlib import Path
 
 import nbformat
@@ -14,7 +17,9 @@ from PIL import Image
 
 from tests.notebooks.outputs import FIGURE, LARGEST, TRACES, clean, problems, text_of
 
-NOTEBOOKS = sorted((Path(__file__).parents[1] / "colab").glob("*.ipynb"))
+ROOT = Path(__file__).parents[1]
+UNFINISHED = re.compile(r"\d+%\|.*it/s")  # a progress bar
+NOTEBOOKS = sorted((ROOT / "colab").glob("*.ipynb"))
 
 
 @pytest.fixture(params=NOTEBOOKS, ids=lambda path: path.stem)
@@ -43,6 +48,7 @@ def test_it_shows_nothing_of_the_machine_that_ran_it(notebook):
         for output in cell.get("outputs", ()):
             assert not TRACES.search(text_of(output))
             assert "\r" not in text_of(output)
+            assert not UNFINISHED.search(text_of(output))
 
 
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
@@ -106,15 +112,22 @@ def test_good_outputs_are_let_through():
     assert problems(good) == []
 
 
+def test_a_run_that_fails_says_where_and_leaves_the_notebook_as_it_was(tmp_path):
+    path = tmp_path / "bad.ipynb"
+    cells = [new_code_cell("import os; print(os.environ['QUICK'])"), new_code_cell("assert 89 >= 90, 'R@10'"), new_code_cell("print(3)")]
+    nbformat.write(new_notebook(cells=cells), path)
+    before = path.read_bytes()
+    command = [sys.executable, "-m", "tests.notebooks.run", path, "--update", "--work", tmp_path / "work"]
+    done = subprocess.run(list(map(str, command)), capture_output=True, text=True, cwd=ROOT, check=False)
+    assert done.returncode == 1
+    assert "failed\n  cell 1: AssertionError: R@10\n  cell 2: was not run" in done.stdout
+    assert path.read_bytes() == before
+    assert nbformat.read(tmp_path / "work" / "bad" / "bad.ipynb", as_version=4).cells[0].outputs[0].text == "1"
+
+
 def test_progress_bars_logs_and_paths_are_cleaned_away():
-    pieces = [
-        "embed:  1%|",
-        "\rembed: 99%|",
-        "\r          \r",
-        "epoch 1\n",
-        "INFO: Created TensorFlow Lite XNNPACK\n",
-        "/work/x/site: done\n",
-    ]
+    log = "INFO: INFO: Created TensorFlow Lite XNNPACK\nCreated TensorFlow Lite XNNPACK\n"
+    pieces = ["\rembed:  1%|", log, "\rembed: 99%|", "\r          \r", "epoch 1\n", log, "/work/x/site: done\n"]
     notebook = of_cell(*(new_output("stream", name="stderr", text=piece) for piece in pieces), new_output("stream", text="\n"))
     clean(notebook, {"/work/x/": ""})
     (output,) = notebook.cells[0].outputs

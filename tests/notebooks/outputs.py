@@ -13,7 +13,7 @@ from PIL import Image
 FIGURE = "figure"  # tag of the cells that show a picture
 WARNING = re.compile(r"\w*Warning\b|\bWARNING\b|\bwarning:|^[WE]\d{4} ", re.MULTILINE)
 TRACES = re.compile(r"(?<!\w)(?:/tmp|/home|/root|/Users|/work)/\S*|\d{4}-\d\d-\d\d[T ]\d\d:\d\d\S*")  # of a machine and an hour
-NOISE = re.compile(r"^(?:INFO: )*(?:Created TensorFlow Lite|INFO:tensorflow:).*\n?", re.MULTILINE)  # what libraries say of themselves
+NOISE = re.compile(r"(?:INFO: )*(?:Created TensorFlow Lite|INFO:tensorflow:).*\n?")  # what libraries say of themselves
 LARGEST = 2_000_000  # bytes of a notebook
 
 
@@ -79,8 +79,8 @@ def _joined(outputs: list[Any], names: Mapping[str, str]) -> list[Any]:
 
 
 def _as_seen(text: str, names: Mapping[str, str]) -> str:
-    """What a terminal shows in the end: behind a carriage return a line is written anew."""
+    """What a terminal shows in the end: behind a carriage return a line is written anew. Logs break into bars, so they go first."""
     for path, name in names.items():
         text = text.replace(path, name)
-    lines = (line.rstrip("\r").split("\r")[-1].rstrip() for line in text.split("\n"))
-    return NOISE.sub("", "\n".join(lines)).strip("\n")
+    lines = (line.rstrip("\r").split("\r")[-1].rstrip() for line in NOISE.sub("", text).split("\n"))
+    return "\n".join(lines).strip("\n")

@@ -48,13 +48,14 @@ def main() -> int:
         size = (folder / path.name).stat().st_size
         if size > LARGEST:
             found.append(f"{size / 1e6:.1f} MB with its outputs, at most {LARGEST / 1e6:.0f} MB")
-        memory = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / (1e6 if sys.platform != "darwin" else 1e9)
-        cost = f"{time.perf_counter() - begin:.0f} s, at most {memory:.1f} GB of memory, {size / 1e6:.2f} MB"
+        cost = f"{time.perf_counter() - begin:.0f} s, {size / 1e6:.2f} MB"
         print(f"{path}: {cost}, {'failed' if found else 'ok'}", *found, sep="\n  ")
         failed |= bool(found)
         if given.update and not found:
             with atomic(path) as temporary:
                 shutil.copyfile(folder / path.name, temporary)
+    memory = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / (1e9 if sys.platform == "darwin" else 1e6)
+    print(f"the largest process took {memory:.1f} GB")
     return int(failed)
 
 
