@@ -14,6 +14,8 @@ from maker.index.build import Index
 from maker.index.rows import MIDDLE, RowCoder, row_coder
 
 FAR = np.float32(3e38)  # the distance of "no further neighbour"
+# The hybrid kernel that scans int8 rows rounds the query. Its best are scored again with the query as it is, at least that many.
+LEAST_RESCORED = 32
 
 
 @dataclass(frozen=True)
@@ -119,18 +121,24 @@ def search(g: Subgraph, query: int, constants: SearchConstants, k: int, budget: 
     index = constants.index if budget is None else constants.index.with_budget(budget)
     picked = _pick(g, query, constants, index)
     scanned = g.shape(picked)[0] * index.block
-    similarity = _similarity(g, query, constants, picked)
+    rows = _Rows(g, constants, picked)
+    similarity = _similarity(g, query, rows, rows.all())
 
     # Padding rows lie behind the last item only; taking that many candidates more leaves k real ones when they are put last.
-    candidates = min(k + index.padding, scanned)
+    hybrid = index.scorer == "int8"
+    candidates = min((max(k, LEAST_RESCORED) if hybrid else k) + index.padding, scanned)
     best, where = g.top_k(similarity, candidates)
     if constants.ids is None:
         found = where
     else:
         found = g.gather(g.reshape(g.gather(g.constant(constants.ids, "ids"), picked), (scanned,)), where)
+    if hybrid:
+        best = _similarity(g, query, rows, rows.some(g.reshape(where, (candidates,))))
     if index.padding:
         missing = g.cast(g.minimum(found, np.array(0, np.int32)), np.float32)  # -1 for padding, else 0
-        best, where = g.top_k(g.add(best, g.mul(missing, np.array(FAR))), min(k, scanned))
+        best = g.add(best, g.mul(missing, np.array(FAR)))
+    if hybrid or index.padding:
+        best, where = g.top_k(best, min(k, scanned))
         found = g.gather(g.reshape(found, (candidates,)), where)
     if index.distance == "squared_l2":
         norm = g.reshape(g.sum(g.mul(query, query), axis=1), (1, 1))
@@ -165,30 +173,67 @@ def _pick(g: Subgraph, query: int, constants: SearchConstants, index: Index) -> 
     return g.gather(g.reshape(g.gather(leaves.numbers, groups), (count,)), g.reshape(best, (index.budget,)))
 
 
-def _similarity(g: Subgraph, query: int, constants: SearchConstants, picked: int) -> int:
+class _Rows:
+    """The rows of the blocks that a query scans, and what belongs to them."""
+
+    def __init__(self, g: Subgraph, constants: SearchConstants, picked: int) -> None:
+        self.g, self.constants, self.picked = g, constants, picked
+        (self.blocks,) = g.shape(picked)
+        self.count = self.blocks * constants.index.block
+        coder = constants.coder
+        scale = coder.unit if constants.index.scorer == "int8" else None
+        self.values = g.reshape(g.gather(g.constant(constants.rows, "rows", scale), picked), (self.count, coder.width))
+        self.steps = self._of_rows(constants.steps, "steps")
+        self.norms = self._of_rows(constants.norms, "norms")
+
+    def _of_rows(self, table: np.ndarray | None, name: str) -> int | None:
+        if table is None:
+            return None
+        return self.g.reshape(self.g.gather(self.g.constant(table, name), self.picked), (1, self.count))
+
+    def all(self) -> _Part:
+        """All of them, int8 ones to be met by the hybrid kernel."""
+        return _Part(self.values, self.steps, self.norms, everything=True)
+
+    def some(self, where: int) -> _Part:
+        """Those at some places, `(n,)`, int8 ones as float32."""
+        g, shape = self.g, (1, self.g.shape(where)[0])
+        values = g.dequantize(g.gather(self.values, where))
+
+        def chosen(table: int | None) -> int | None:
+            return None if table is None else g.reshape(g.gather(g.reshape(table, (self.count,)), where), shape)
+
+        return _Part(values, chosen(self.steps), chosen(self.norms), everything=False)
+
+
+@dataclass(frozen=True)
+class _Part:
+    """Tensors of some rows: values `[rows, width]`, and `[1, rows]` steps and norms, None where rows have none."""
+
+    values: int
+    steps: int | None
+    norms: int | None
+    everything: bool
+
+
+def _similarity(g: Subgraph, query: int, rows: _Rows, part: _Part) -> int:
     """`[1, rows]`: the dot product, or 2 x·q - |x|² where distances are squared L2; larger is nearer."""
-    index, coder = constants.index, constants.coder
-    (count,) = g.shape(picked)
-    scanned = count * index.block
-    scale = coder.unit if index.scorer == "int8" else None
-    rows = g.reshape(g.gather(g.constant(constants.rows, "rows", scale), picked), (scanned, coder.width))
+    index, coder = rows.constants.index, rows.constants.coder
     if index.codebooks is not None:
-        dots = _table_sums(g, query, rows, index.codebooks.entries)
+        dots = _table_sums(g, query, part.values, index.codebooks.entries)
     elif index.scorer == "int4":
-        dots = g.mul(_nibble_dots(g, query, rows), g.constant(np.array(coder.unit, np.float32), "unit"))
+        dots = g.mul(_nibble_dots(g, query, part.values), g.constant(np.array(coder.unit, np.float32), "unit"))
     else:
-        dots = g.fully_connected(query, rows)
-    if constants.steps is not None:
-        steps = g.reshape(g.gather(g.constant(constants.steps, "steps"), picked), (1, scanned))
-        dots = g.mul(dots, g.cast(steps, np.float32) if constants.steps.dtype == np.uint8 else steps)
-    if coder.bases is not None:
+        dots = g.fully_connected(query, part.values)
+    if part.steps is not None:
+        dots = g.mul(dots, g.cast(part.steps, np.float32) if g.dtype(part.steps) == np.uint8 else part.steps)
+    if coder.bases is not None and part.everything:
         bases = coder.bases
-        leaf = g.fully_connected(query, g.gather(g.constant(bases.rows, "bases", 1.0), picked))
-        leaf = g.mul(g.reshape(leaf, (count, 1)), g.gather(g.constant(bases.steps, "base_steps"), picked))
-        dots = g.reshape(g.add(g.reshape(dots, (count, index.block)), leaf), (1, scanned))
-    if constants.norms is not None:
-        norms = g.reshape(g.gather(constants.norms, picked), (1, scanned))
-        return g.sub(g.mul(dots, np.array(2, np.float32)), norms)
+        leaf = g.fully_connected(query, g.gather(g.constant(bases.rows, "bases", 1.0), rows.picked))
+        leaf = g.mul(g.reshape(leaf, (rows.blocks, 1)), g.gather(g.constant(bases.steps, "base_steps"), rows.picked))
+        dots = g.reshape(g.add(g.reshape(dots, (rows.blocks, index.block)), leaf), (1, rows.count))
+    if part.norms is not None:
+        return g.sub(g.mul(dots, np.array(2, np.float32)), part.norms)
     return dots
 
 

@@ -7,7 +7,6 @@ from dataclasses import replace
 
 import numpy as np
 
-from maker.graph.int8 import int8_rows
 from maker.index.build import Index
 from maker.index.rows import RowCoder
 
@@ -73,9 +72,6 @@ def rows_recall(coder: RowCoder, queries: np.ndarray, truth: np.ndarray) -> floa
         return 1.0
     chosen = np.linspace(0, len(queries) - 1, min(QUANTISATION_QUERIES, len(queries))).astype(int)
     asked, expected = queries[chosen], truth[chosen]
-    if index.scorer == "int8":  # the hybrid kernel rounds the query too
-        codes, scales = int8_rows(asked)
-        asked = codes * scales[:, None]
     best = np.full(expected.shape, -np.inf, np.float32)
     items = np.zeros(expected.shape, np.int64)
     at = 0

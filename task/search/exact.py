@@ -19,8 +19,8 @@ LARGEST = np.float32(127)
 class ExactScorer:
     """Scores any of an index's rows; safe to use from several threads.
 
-    The graph's hybrid FULLY_CONNECTED rounds the query to int8 before it meets int8 rows (or the bases of 4-bit rows); so does this, and an
-    item's distance is the same whichever way it was found, but for the order in which floats are added.
+    The graph's hybrid FULLY_CONNECTED rounds the query to int8 before it meets the bases of 4-bit rows; so does this, and an item's distance
+    is the same whichever way it was found, but for the order in which floats are added.
     """
 
     def __init__(self, rows: StoredRows, distance: str) -> None:
@@ -88,10 +88,10 @@ class ExactScorer:
         if rows.entries is not None:
             table = _table(query, rows.entries)
             return lambda where: table[np.arange(len(table)), rows.rows[where]].sum(axis=1, dtype=np.float32)
-        whole, step = rounded(query)
         if rows.kind == "int4":
             bases = None
             if rows.bases is not None and rows.base_steps is not None:
+                whole, step = rounded(query)
                 bases = products(rows.bases.astype(np.float32), whole) * step * rows.base_steps[:, 0]
 
             def of_nibbles(where: np.ndarray | slice) -> np.ndarray:
@@ -99,7 +99,6 @@ class ExactScorer:
                 return dots if bases is None else dots + bases[rows.blocks(where)]
 
             return of_nibbles
-        factor = query if rows.steps is None else whole * step
         space = np.empty((most, rows.rows.shape[1]), np.float32)
 
         def of_rows(where: np.ndarray | slice) -> np.ndarray:
@@ -107,7 +106,7 @@ class ExactScorer:
             values = space[: len(stored)]
             np.copyto(values, stored)
             steps = rows.real_steps(where)
-            return products(values, factor) if steps is None else products(values, factor) * steps
+            return products(values, query) if steps is None else products(values, query) * steps
 
         return of_rows
 
