@@ -19,8 +19,8 @@ LARGEST = np.float32(127)
 class ExactScorer:
     """Scores any of an index's rows; safe to use from several threads.
 
-    The graph's hybrid FULLY_CONNECTED rounds the query to int8 before it meets the bases of 4-bit rows; so does this, and an item's distance
-    is the same whichever way it was found, but for the order in which floats are added.
+    The graph's hybrid FULLY_CONNECTED rounds the query to int8 before it meets the bases of 4-bit rows; so does this, and the distance of
+    an item is the same whichever way it was found, but for the order in which floats are added.
     """
 
     def __init__(self, rows: StoredRows, distance: str) -> None:
