@@ -166,6 +166,21 @@ def test_routing_learned_from_queries_finds_more_at_the_same_budget(leaves):
     assert after > before + 0.02
 
 
+def test_tuning_searches_as_many_groups_as_the_recall_needs():
+    rng = np.random.default_rng(12)
+    embeddings = rng.standard_normal((12_000, 16)).astype(np.float32)
+    queries = rng.standard_normal((400, 16)).astype(np.float32)
+    truth = np.argsort(-(queries @ embeddings.T), 1)[:, :10]
+    index = build_index(embeddings, ScaNNOptions("dot_product", tree=Tree(1200, 60), score_ah=ScoreAH(1)))
+    searched = []
+    for target in (0.6, 0.9, 1.0):
+        met = tuned(index, queries, truth, target)
+        assert recall_at(leaf_places(met, queries, truth), met.budget) >= target
+        searched.append(met.searched)
+    assert searched[0] < searched[2]
+    assert searched == sorted(searched)
+
+
 def test_routing_that_does_not_help_is_not_taken():
     embeddings = RNG.standard_normal((3000, 8)).astype(np.float32)
     index = build_index(embeddings, ScaNNOptions("dot_product", tree=Tree(60, 6), score_ah=ScoreAH(1)))

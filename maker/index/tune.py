@@ -11,7 +11,8 @@ from maker.index.build import Index
 from maker.index.rows import RowCoder
 
 QUANTISATION_QUERIES = 100
-GROUPS_MISS = 0.25  # share of the neighbours not found that may lie in groups that were not searched
+GROUP_QUERIES = 200  # by which the number of groups is chosen
+GROUP_SHARES = (0.35, 0.5, 0.7, 1, 1.4, 2)  # of the usual number of groups, tried
 
 
 def tuned(index: Index, queries: np.ndarray, truth: np.ndarray, target: float) -> Index:
@@ -27,9 +28,17 @@ def tuned(index: Index, queries: np.ndarray, truth: np.ndarray, target: float) -
         target: Recall wanted, in (0, 1].
     """
     index = _with_groups(index, queries, truth, target)
+    budget = _needed(index, queries, truth, target)
+    while budget > index.blocks and index.groups is not None and index.searched < len(index.groups.vectors):
+        index = replace(index, searched=min(len(index.groups.vectors), 2 * index.searched))
+        budget = _needed(index, queries, truth, target)
+    return index.with_budget(budget)
+
+
+def _needed(index: Index, queries: np.ndarray, truth: np.ndarray, target: float) -> int:
+    """The least budget; one leaf more than there are where the groups searched cannot hold as many of the neighbours."""
     ordered = np.sort(leaf_places(index, queries, truth).reshape(-1))
-    needed = ordered[min(len(ordered) - 1, math.ceil(target * len(ordered)) - 1)] + 1
-    return index.with_budget(int(needed))
+    return int(ordered[min(len(ordered) - 1, math.ceil(target * len(ordered)) - 1)]) + 1
 
 
 def leaf_places(index: Index, queries: np.ndarray, truth: np.ndarray) -> np.ndarray:
@@ -90,13 +99,14 @@ def rows_recall(coder: RowCoder, queries: np.ndarray, truth: np.ndarray) -> floa
 
 
 def _with_groups(index: Index, queries: np.ndarray, truth: np.ndarray, target: float) -> Index:
-    """Twice as many groups until those not searched cost little of the recall."""
+    """As many groups as cost least together with the rows that they leave to scan; a leaf's vector costs as much as a row."""
     if index.groups is None or index.group_of is None:
         return index
-    count = len(index.groups.vectors)
-    ranks = np.argsort(np.argsort(-index.groups.scores(queries), axis=1, kind="stable"), axis=1)
-    places = np.take_along_axis(ranks, index.group_of[index.leaf_of[truth]], 1)
-    searched = index.searched
-    while searched < count and (places >= searched).mean() > GROUPS_MISS * (1 - target):
-        searched = min(count, 2 * searched)
-    return replace(index, searched=searched)
+    chosen = np.linspace(0, len(queries) - 1, min(GROUP_QUERIES, len(queries))).astype(int)
+    count, largest = len(index.groups.vectors), int(np.bincount(index.group_of).max())
+    costs = {}
+    for searched in sorted({min(count, math.ceil(index.searched * share)) for share in GROUP_SHARES} | {count}):
+        budget = _needed(replace(index, searched=searched), queries[chosen], truth[chosen], target)
+        if budget <= index.blocks:
+            costs[searched] = searched * largest + budget * index.block
+    return replace(index, searched=min(costs, key=costs.__getitem__))
