@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -15,11 +14,12 @@ from ..processor.options import SearchOptions
 from ..processor.relevance import RelevanceCurve
 from ..processor.results import SearchResult
 from .engine import EMBEDDING, Embedder
+from .fixed_items import FixedItems
 from .graph_embedder import NO_INDEX
 from .scann_index import ScannIndex
 
 
-class ScannEngine:
+class ScannEngine(FixedItems):
     """Embeds queries with one file and searches in another, or in another part of the same; safe to use from several threads."""
 
     def __init__(self, embedder: Embedder, index: ScannIndex, name: str, index_file: ExternalFile | None = None) -> None:
@@ -62,15 +62,6 @@ class ScannEngine:
     def items(self) -> int:
         """How many rows there are."""
         return self._index.rows
-
-    @property
-    def built_items(self) -> int:
-        """How many items the file was built with: all."""
-        return self._index.rows
-
-    def has(self, item: int) -> bool:
-        """Whether there is an item of that id."""
-        return 0 <= item < self._index.rows
 
     def item(self, number: int) -> bytes:
         """The metadata of a row.
@@ -123,22 +114,6 @@ class ScannEngine:
     def relevance_curve(self, kind: str) -> RelevanceCurve | None:
         """None: a Task Library index has no curve."""
         return None
-
-    def add(self, vector: np.ndarray, metadata: bytes) -> int:
-        """Refuses.
-
-        Raises:
-            InvalidArgumentError: Always.
-        """
-        raise self._unchangeable()
-
-    def remove(self, item: int) -> None:
-        """Refuses, as `add` does."""
-        raise self._unchangeable()
-
-    def save_overlay(self, path: Path) -> None:
-        """Refuses, as `add` does."""
-        raise self._unchangeable()
 
     def _unchangeable(self) -> InvalidArgumentError:
         return InvalidArgumentError(

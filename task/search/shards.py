@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 
@@ -12,12 +11,13 @@ from ..errors import InvalidArgumentError
 from ..processor.relevance import RelevanceCurve
 from ..processor.results import NearestNeighbor, SearchResult
 from .engine import EMBEDDING, Engine
+from .fixed_items import FixedItems
 
 PROBE = "a photo of two people and a dog"
 TOLERANCE = 1e-3  # of the probes' embeddings, relative to their norm: the same towers on the same machine agree far better
 
 
-class ShardedEngine:
+class ShardedEngine(FixedItems):
     """Embeds a query once, searches every shard with it and merges by distance; safe to use from several threads.
 
     Ids go on from shard to shard: those of the second begin where the first has `items`.
@@ -61,15 +61,6 @@ class ShardedEngine:
     def items(self) -> int:
         """How many there are in all shards."""
         return int(self._starts[-1])
-
-    @property
-    def built_items(self) -> int:
-        """The same: shards take no changes."""
-        return self.items
-
-    def has(self, item: int) -> bool:
-        """Whether there is an item of that id."""
-        return 0 <= item < self.items
 
     def item(self, number: int) -> bytes:
         """The metadata of an item in `[0, items)`."""
@@ -120,22 +111,6 @@ class ShardedEngine:
     def relevance_curve(self, kind: str) -> RelevanceCurve | None:
         """The first shard's."""
         return self._shards[0].relevance_curve(kind)
-
-    def add(self, vector: np.ndarray, metadata: bytes) -> int:
-        """Refuses.
-
-        Raises:
-            InvalidArgumentError: Always.
-        """
-        raise self._unchangeable()
-
-    def remove(self, item: int) -> None:
-        """Refuses, as `add` does."""
-        raise self._unchangeable()
-
-    def save_overlay(self, path: Path) -> None:
-        """Refuses, as `add` does."""
-        raise self._unchangeable()
 
     def close(self) -> None:
         """Closes the shards."""
