@@ -6,10 +6,13 @@ import pytest
 from maker.cli import main
 from maker.errors import BuildError
 from maker.evaluation.index_quality import exact_neighbours
+from maker.export.search_graph import index_bytes
+from maker.export.searcher_file import SearcherContent, write_searcher
 from maker.index.build import build_index
 from maker.index.options import ScaNNOptions, ScoreAH, Tree
+from maker.index.rows import row_coder
 from maker.pipeline.index_curve import measure_curve
-from maker.pipeline.tuning import IndexSettings, Queries, choose_index, index_bytes
+from maker.pipeline.tuning import IndexSettings, Queries, choose_index
 from task.format import archive
 from task.text import TextSearcher
 
@@ -54,12 +57,24 @@ def test_a_size_is_met_with_fewer_bits_or_refused(capsys):
     queries = Queries(ASKED, "test")
     eight = choose_index(ITEMS, IndexSettings(), queries, 1000)
     assert eight.index.scorer == "int8"
-    size = index_bytes(eight.index) + 1000
+    size = index_bytes(row_coder(eight.index)) + 1000
     assert choose_index(ITEMS, IndexSettings(max_size=size), queries, 1000).index.scorer == "int8"
     assert choose_index(ITEMS, IndexSettings(max_size=size - 1), queries, 1000).index.scorer == "int4"
     assert "4-bit rows it is" in capsys.readouterr().err
     with pytest.raises(BuildError, match="the smallest file of these items, with 4-bit rows, has 0.04 MB, more than the 0.02 MB"):
         choose_index(ITEMS, IndexSettings(max_size=20_000), queries, 1000)
+
+
+@pytest.mark.parametrize("bits", [8, 4])
+@pytest.mark.parametrize("leaves", [0, 100])
+def test_the_bytes_of_an_index_are_those_of_its_file(tmp_path, bits, leaves):
+    index = choose_index(ITEMS, IndexSettings(bits=bits, leaves=leaves), Queries(ASKED, "test"), 0).index
+    path = tmp_path / "s.tflite"
+    write_searcher(SearcherContent(index=index, metadata=[b""] * len(ITEMS)), path)
+    with open(path, "rb") as file:
+        content = file.read()
+    known = index_bytes(row_coder(index))
+    assert known < archive.model_size(content) < known + 15_000  # the graph itself, and numbers of blocks
 
 
 def test_what_rows_cost_and_allow_is_reported_for_each_kind():

@@ -61,18 +61,6 @@ class SearchConstants:
     leaves: Leaves | None
     everything: np.ndarray
 
-    @property
-    def nbytes(self) -> int:
-        """Bytes of what is stored, but for constants that each signature has of its own."""
-        stored: list[np.ndarray | Chunks | None] = [self.rows, self.steps, self.norms, self.ids]
-        if self.leaves is not None:
-            stored += [self.leaves.vectors, self.leaves.bias, self.leaves.steps, self.leaves.numbers, *(self.leaves.groups or ())]
-        if self.coder.bases is not None:
-            stored += [self.coder.bases.rows, self.coder.bases.steps]
-        if self.index.codebooks is not None:
-            stored.append(self.index.codebooks.entries)
-        return sum(part.nbytes for part in stored if part is not None)
-
 
 def search_constants(index: Index) -> SearchConstants:
     """Lays an index out; its rows are coded when they are written, so that they never lie in memory together."""
@@ -90,7 +78,7 @@ def search_constants(index: Index) -> SearchConstants:
             norms.reshape(-1)[at : at + len(block)] = np.einsum("nd,nd->n", stored, stored)
         at += len(block)
     ids = None
-    if index.padding or index.leaves is not None:
+    if _has_ids(index):
         ids = np.full(shape, -1, np.int32)
         ids.reshape(-1)[: len(index.order)] = index.order
     return SearchConstants(
@@ -103,6 +91,28 @@ def search_constants(index: Index) -> SearchConstants:
         leaves=_leaves(index),
         everything=np.arange(index.blocks, dtype=np.int32),
     )
+
+
+def index_bytes(coder: RowCoder) -> int:
+    """What `search_constants` stores of an index, but for constants that each signature has of its own; no row is coded for it."""
+    index = coder.index
+    row = coder.width * np.dtype(coder.dtype).itemsize
+    row += 0 if coder.step_type is None else np.dtype(coder.step_type).itemsize
+    row += np.dtype(np.float32).itemsize if index.distance == "squared_l2" else 0
+    row += np.dtype(np.int32).itemsize if _has_ids(index) else 0
+    parts: list[np.ndarray | None] = []
+    leaves = _leaves(index)
+    if leaves is not None:
+        parts += [leaves.vectors, leaves.bias, leaves.steps, leaves.numbers, *(leaves.groups or ())]
+    if coder.bases is not None:
+        parts += [coder.bases.rows, coder.bases.steps]
+    if index.codebooks is not None:
+        parts.append(index.codebooks.entries)
+    return index.blocks * index.block * row + sum(part.nbytes for part in parts if part is not None)
+
+
+def _has_ids(index: Index) -> bool:
+    return index.padding > 0 or index.leaves is not None
 
 
 def search(g: Subgraph, query: int, constants: SearchConstants, k: int, budget: int | None = None) -> tuple[int, int]:

@@ -86,8 +86,7 @@ class RowCoder:
         _, wanted = int8_rows(block)
         steps = self._coded(wanted)
         scale = self._real(steps)
-        inverse = np.where(scale > 0, 1 / np.where(scale > 0, scale, 1), 0).astype(np.float32)
-        return Codes(np.clip(np.rint(block * inverse[:, None]), -127, 127).astype(np.int8), steps)
+        return Codes(np.clip(np.rint(block * _inverse(scale)[:, None]), -127, 127).astype(np.int8), steps)
 
     def decode(self, codes: Codes, first: int) -> np.ndarray:
         """What the search will see, `(n, d)` float32."""
@@ -109,8 +108,7 @@ class RowCoder:
         for multiple in SPREADS:
             tried = self._coded(np.float32(multiple) * spread)
             scale = self._real(tried)[:, None]
-            inverse = np.where(scale > 0, 1 / np.where(scale > 0, scale, 1), 0)
-            coded = np.clip(np.rint(rest * inverse + np.float32(MIDDLE)), 0, LEVELS)
+            coded = np.clip(np.rint(rest * _inverse(scale) + np.float32(MIDDLE)), 0, LEVELS)
             error = (((coded - np.float32(MIDDLE)) * scale - rest) ** 2).sum(1)
             better = error < best
             best[better], steps[better], values[better] = error[better], tried[better], coded[better].astype(np.uint8)
@@ -140,6 +138,11 @@ class RowCoder:
 
     def _real(self, steps: np.ndarray) -> np.ndarray:
         return steps.astype(np.float32) * np.float32(self.unit)
+
+
+def _inverse(scale: np.ndarray) -> np.ndarray:
+    """1 / scale, and 0 where that is 0."""
+    return np.where(scale > 0, 1 / np.where(scale > 0, scale, 1), 0).astype(np.float32)
 
 
 def row_coder(index: Index) -> RowCoder:

@@ -10,11 +10,11 @@ import numpy as np
 
 from maker.errors import BuildError
 from maker.evaluation.index_quality import exact_neighbours
-from maker.export.search_graph import search_constants
+from maker.export.search_graph import index_bytes
 from maker.export.searcher_file import DEFAULT_K
 from maker.index.build import Index, build_index, default_options, with_routing
 from maker.index.options import ScaNNOptions, Tree
-from maker.index.rows import row_coder
+from maker.index.rows import RowCoder, row_coder
 from maker.index.tune import rows_recall, tuned
 from maker.pipeline.index_curve import measure_curve
 from maker.progress import say
@@ -134,8 +134,9 @@ def choose_index(embeddings: np.ndarray, settings: IndexSettings, queries: Queri
     index = _fitting(build_index(embeddings, options, settings.seed, settings.bits), settings, rest)
     asked = queries.embeddings
     truth = exact_neighbours(embeddings, asked, settings.distance)
-    possible = rows_recall(row_coder(index), asked, truth)
-    rows = _kinds_of_rows(index, asked, truth, possible)
+    coder = row_coder(index)
+    possible = rows_recall(coder, asked, truth)
+    rows = _kinds_of_rows(coder, asked, truth, possible)
     if index.leaves is None:
         return Chosen(index, [], rows)
     if len(queries.routing) >= LEAST_ROUTING:
@@ -157,19 +158,14 @@ def choose_index(embeddings: np.ndarray, settings: IndexSettings, queries: Queri
     return Chosen(index, measure_curve(index, sorted(budgets), asked, truth, settings.k), rows)
 
 
-def index_bytes(index: Index) -> int:
-    """What an index takes in a file."""
-    return search_constants(index).nbytes
-
-
 def _fitting(index: Index, settings: IndexSettings, rest: int) -> Index:
     if settings.max_size is None:
         return index
-    size = index_bytes(index) + rest
+    size = index_bytes(row_coder(index)) + rest
     if size > settings.max_size and index.scorer == "int8":
         say(f"8-bit rows make a file of {size / 1e6:.2f} MB, more than the {settings.max_size / 1e6:.2f} MB asked for: 4-bit rows it is")
         index = replace(index, scorer="int4")
-        size = index_bytes(index) + rest
+        size = index_bytes(row_coder(index)) + rest
     if size > settings.max_size:
         raise BuildError(
             f"the smallest file of these items, with 4-bit rows, has {size / 1e6:.2f} MB, more than the {settings.max_size / 1e6:.2f} MB "
@@ -193,13 +189,17 @@ def _by_time(index: Index, most: float, queries: np.ndarray, truth: np.ndarray, 
     return Chosen(index, sorted([p for p in points if p["leaves_scanned"] != budget] + again, key=lambda p: p["leaves_scanned"]), rows)
 
 
-def _kinds_of_rows(index: Index, queries: np.ndarray, truth: np.ndarray, possible: float) -> list[dict[str, Any]]:
-    kinds = []
+def _kinds_of_rows(coder: RowCoder, queries: np.ndarray, truth: np.ndarray, possible: float) -> list[dict[str, Any]]:
+    """What the chosen kind of rows and others cost and allow; `possible` is the recall of the chosen one."""
+    index, kinds = coder.index, []
     for scorer in ("int4", "int8", "float32"):
-        if scorer != index.scorer and (index.codebooks is not None or len(index.embeddings) > MOST_COMPARED):
+        if scorer == index.scorer:
+            other, recall = coder, possible
+        elif index.codebooks is not None or len(index.embeddings) > MOST_COMPARED:
             continue
-        other = replace(index, scorer=scorer)
-        recall = possible if scorer == index.scorer else rows_recall(row_coder(other), queries, truth)
+        else:
+            other = row_coder(replace(index, scorer=scorer))
+            recall = rows_recall(other, queries, truth)
         bytes_per_item = round(index_bytes(other) / len(index.embeddings), 2)
         kinds.append({"rows": scorer, "bytes_per_item": bytes_per_item, "recall": round(recall, 4)})
     return kinds
