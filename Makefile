@@ -110,6 +110,7 @@ android: $(VENV)/installed  ## Test the Android demo and pack its APK without Gr
 	$(BIN)/python android_demo/without_gradle apk --build $(ANDROID)
 
 test-portable: $(VENV)/installed  ## Ask a searcher on every runtime: LiteRT old and new, TensorFlow, LiteRT.js, ARM64 under QEMU
+	rm -rf build/portable/files
 	$(BIN)/python -m tests.portable.run
 
 conformance: $(VENV)/installed  ## Compare task with the Task Library itself (tflite-support 0.4.4, CPython 3.9 to 3.11)
