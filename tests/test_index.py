@@ -141,7 +141,7 @@ def test_clusters_that_fill_no_whole_number_of_leaves_are_found_in_few_of_them(l
     queries = embeddings[::60] + 0.1 * rng.standard_normal((200, 24)).astype(np.float32)
     truth = np.argsort(((queries[:, None] - embeddings) ** 2).sum(2), 1)[:, :10]
     index = build_index(embeddings, ScaNNOptions("squared_l2", tree=Tree(leaves, 1), score_ah=ScoreAH(1)))
-    assert recall_at(leaf_places(index, queries, truth), 10) > 0.95
+    assert recall_at(leaf_places([index], queries, truth), 10) > 0.95
 
 
 def queries_of_another_kind(count, seed):
@@ -162,7 +162,7 @@ def test_routing_learned_from_queries_finds_more_at_the_same_budget(leaves):
     nearest = [np.argsort(-(q @ embeddings.T), 1)[:, :10] for q in (learning, asked)]
     learned = with_routing(index, learning, nearest[0])
     assert learned.leaves.learned
-    before, after = (recall_at(leaf_places(i, asked, nearest[1]), index.budget) for i in (index, learned))
+    before, after = (recall_at(leaf_places([i], asked, nearest[1]), index.budget) for i in (index, learned))
     assert after > before + 0.02
 
 
@@ -175,7 +175,7 @@ def test_tuning_searches_as_many_groups_as_the_recall_needs():
     searched = []
     for target in (0.6, 0.9, 1.0):
         met = tuned(index, queries, truth, target)
-        assert recall_at(leaf_places(met, queries, truth), met.budget) >= target
+        assert recall_at(leaf_places([met], queries, truth), met.budget) >= target
         searched.append(met.searched)
     assert searched[0] < searched[2]
     assert searched == sorted(searched)

@@ -27,14 +27,14 @@ class Leaves:
         bias: `(l,)` or `(g, m)` float32; too low for any query where a group has fewer leaves.
         steps: `(g, m)` float32 step of each int8 vector; None without groups.
         numbers: `(g, m)` int32, the number of each leaf; None without groups.
-        groups: `(g, d)` float32 and `(g,)` float32, vectors and bias of the groups; None without.
+        groups: `(g, d)` int8, `(1, g)` float32 and `(1, g)` float32: vectors of the groups, their steps and bias; None without.
     """
 
     vectors: np.ndarray
     bias: np.ndarray
     steps: np.ndarray | None = None
     numbers: np.ndarray | None = None
-    groups: tuple[np.ndarray, np.ndarray] | None = None
+    groups: tuple[np.ndarray, np.ndarray, np.ndarray] | None = None
 
 
 @dataclass(frozen=True)
@@ -172,11 +172,12 @@ def _pick(g: Subgraph, query: int, constants: SearchConstants, index: Index) -> 
     if leaves.groups is None or leaves.steps is None or leaves.numbers is None:
         _, best = g.top_k(g.fully_connected(query, leaves.vectors, leaves.bias), index.budget)
         return g.reshape(best, (index.budget,))
-    vectors, bias = leaves.groups
-    _, groups = g.top_k(g.fully_connected(query, vectors, bias), index.searched)
+    vectors, steps, bias = leaves.groups
+    all_groups = g.gather(g.constant(vectors, "group_vectors", 1.0), g.constant(np.arange(len(vectors), dtype=np.int32), "all_groups"))
+    _, groups = g.top_k(g.add(g.mul(g.fully_connected(query, all_groups), steps), bias), index.searched)
     groups = g.reshape(groups, (index.searched,))
     count = index.searched * leaves.numbers.shape[1]
-    rows = g.reshape(g.gather(g.constant(leaves.vectors, "leaf_vectors", 1.0), groups), (count, leaves.vectors.shape[2]))
+    rows = g.gather_blocks(g.constant(leaves.vectors, "leaf_vectors", 1.0), groups)
     scores = g.mul(g.fully_connected(query, rows), g.reshape(g.gather(leaves.steps, groups), (1, count)))
     scores = g.add(scores, g.reshape(g.gather(leaves.bias, groups), (1, count)))
     _, best = g.top_k(scores, index.budget)
@@ -192,7 +193,7 @@ class _Rows:
         self.count = self.blocks * constants.index.block
         coder = constants.coder
         scale = coder.unit if constants.index.scorer == "int8" else None
-        self.values = g.reshape(g.gather(g.constant(constants.rows, "rows", scale), picked), (self.count, coder.width))
+        self.values = g.gather_blocks(g.constant(constants.rows, "rows", scale), picked)
         self.steps = self._of_rows(constants.steps, "steps")
         self.norms = self._of_rows(constants.norms, "norms")
 
@@ -294,12 +295,13 @@ def _leaves(index: Index) -> Leaves | None:
         return padded
 
     codes, steps = int8_rows(vectors)
+    of_groups, group_steps = int8_rows(index.groups.vectors)
     return Leaves(
         vectors=table(codes, 0),
         bias=table(bias, -float(FAR)),
         steps=table(steps, 0),
         numbers=table(np.arange(len(vectors), dtype=np.int32), 0),
-        groups=(index.groups.vectors, index.groups.bias),
+        groups=(of_groups, group_steps[None], index.groups.bias[None]),
     )
 
 

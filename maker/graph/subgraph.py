@@ -41,12 +41,11 @@ class Subgraph:
         entry = schema.TensorT()
         entry.name, entry.shape, entry.type, entry.buffer = name, list(shape), TYPES[np.dtype(dtype)], buffer
         entry.hasRank = True
-        if scale is not None:
-            entry.quantization = schema.QuantizationParametersT()
-            entry.quantization.scale = np.array([scale], np.float32)
-            entry.quantization.zeroPoint = np.array([0], np.int64)
         self.table.tensors.append(entry)
-        return len(self.table.tensors) - 1
+        added = len(self.table.tensors) - 1
+        if scale is not None:
+            self._set_scale(added, scale)
+        return added
 
     def constant(self, content: Constant, name: str = "constant", scale: float | None = None) -> int:
         """A constant tensor; the same array object is stored once in the model."""
@@ -154,6 +153,21 @@ class Subgraph:
         scale = self._scale(table)
         return self._new(Op.GATHER, shape, self.dtype(table), [table, index], options, Options.GatherOptions, version, scale=scale)
 
+    def gather_blocks(self, table: int, index: int) -> int:
+        """Blocks of rows, `[c, b, d]` at `[n]` int32 positions, one after the other: `[n * b, d]`.
+
+        Between the two operators the tensor has no scale. With one, XNNPACK takes the reshape of int8 values, and copies them; the
+        interpreter's own only gives them another shape.
+        """
+        scale = self._scale(table)
+        blocks = self.gather(table, index)
+        self.table.tensors[blocks].quantization = None
+        _, rows, width = self.shape(table)
+        rows = self.reshape(blocks, (self.shape(index)[0] * rows, width))
+        if scale is not None:
+            self._set_scale(rows, scale)
+        return rows
+
     def concat(self, parts: list[Any], axis: int = 0) -> int:
         """Joins tensors along `axis`."""
         inputs = [self._given(part) for part in parts]
@@ -249,6 +263,11 @@ class Subgraph:
         shape = (self.shape(x)[0], self.shape(weights)[0])
         inputs = [x, weights, -1 if bias is None else self._given(bias)]
         return self._new(Op.FULLY_CONNECTED, shape, np.float32, inputs, options, Options.FullyConnectedOptions, version)
+
+    def _set_scale(self, x: int, scale: float) -> None:
+        quantisation = schema.QuantizationParametersT()
+        quantisation.scale, quantisation.zeroPoint = np.array([scale], np.float32), np.array([0], np.int64)
+        self.table.tensors[x].quantization = quantisation
 
     def _scale(self, x: int) -> float | None:
         quantisation = self.table.tensors[x].quantization

@@ -3,10 +3,10 @@
 A graph has static shapes. With leaves of many sizes it has to look up which blocks belong to the leaves it picked, and those look-ups cost
 more than the rows that are scored. Leaves of one size need none: the number of a leaf is the number of its block.
 
-Many leaves are cut in two levels. Groups of leaves may differ in size, for only their table has to be padded; leaves may not. Sizes are
-kept by a price a centre: a centre that too many want becomes dearer until the demand fits (the auction view of the assignment problem;
-Bertsekas, Annals of Operations Research 14, 1988). Rows that are left over go to the best centre with room, and rows are then swapped
-between leaves while that brings both nearer: without it the last rows of a cluster lie scattered over leaves that no query for them picks.
+Many leaves are cut in two levels, groups of leaves first; a group may lack a leaf or two. Sizes are kept by a price a centre: a centre
+that too many want becomes dearer until the demand fits (the auction view of the assignment problem; Bertsekas, Annals of Operations
+Research 14, 1988). Rows that are left over go to the best centre with room, and rows are then swapped between leaves while that brings both
+nearer: without it the last rows of a cluster lie scattered over leaves that no query for them picks.
 """
 
 from __future__ import annotations
@@ -16,14 +16,16 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from maker.index.metric import Stretched
 from maker.progress import progress
 
 TWO_LEVELS_FROM = 1024  # leaves
-LEAVES_PER_GROUP, MOST_GROUPS = 32, 2000
-LARGEST_GROUP = 1.25  # in groups of the mean size
+LEAVES_PER_GROUP = 5  # all groups are scored, and then the leaves of some: small groups are picked more precisely than large ones
+MANY_GROUPS, MOST_LEAVES_PER_GROUP = 1000, 64  # groups grow from so many on, up to that size
 BLOCK = 8192  # embeddings per matrix product
 SAMPLE_PER_CENTRE, LARGEST_SAMPLE = 160, 100_000
 LLOYD_ITERATIONS, ROUNDS, PRICE_STEPS = 8, 2, 30
+NEAR, SPREAD_ROWS = 32, 4096  # centres that a row chooses among; rows that tell how far scores spread
 CHOICES = 8  # centres that a row left over is offered
 SWAP_ROUNDS, SWAPS, SMALLEST_GAIN = 3, 200, 1e-6
 
@@ -45,11 +47,11 @@ class Partition:
     groups: np.ndarray
 
 
-def partition(embeddings: np.ndarray, leaves: int, seed: int) -> Partition:
+def partition(embeddings: np.ndarray | Stretched, leaves: int, seed: int) -> Partition:
     """Partitions embeddings by squared L2 distance.
 
     Args:
-        embeddings: `(n, d)` float32; may be memory-mapped.
+        embeddings: `(n, d)` float32; may be memory-mapped, or stretched.
         leaves: About how many leaves.
         seed: Of samples and initial centres.
     """
@@ -80,11 +82,16 @@ def leaf_shape(items: int, leaves: int) -> tuple[int, int]:
     return int(counts[best]), int(rows[best])
 
 
-def _groups(embeddings: np.ndarray, leaves: int, rows: int, rng: np.random.Generator) -> list[np.ndarray]:
+def leaves_per_group(leaves: int) -> int:
+    """How many leaves a group has at most; few groups lack any."""
+    return max(LEAVES_PER_GROUP, min(MOST_LEAVES_PER_GROUP, math.ceil(leaves / MANY_GROUPS)))
+
+
+def _groups(embeddings: np.ndarray | Stretched, leaves: int, rows: int, rng: np.random.Generator) -> list[np.ndarray]:
     """Groups of whole leaves."""
     items = np.arange(len(embeddings), dtype=np.int32)
-    count = min(MOST_GROUPS, round(leaves / LEAVES_PER_GROUP))
-    most = math.ceil(LARGEST_GROUP * leaves / count)
+    most = leaves_per_group(leaves)
+    count = math.ceil(leaves / most)
     market = _centres(embeddings, items, np.full(count, most * rows), rng)
     choices = _choices(embeddings, items, market)
     wanted = np.bincount(choices.centres[:, 0], minlength=count) / rows
@@ -111,7 +118,9 @@ class _Choices:
     values: np.ndarray
 
 
-def _centres(embeddings: np.ndarray, items: np.ndarray, room: np.ndarray, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+def _centres(
+    embeddings: np.ndarray | Stretched, items: np.ndarray, room: np.ndarray, rng: np.random.Generator
+) -> tuple[np.ndarray, np.ndarray]:
     """Centres, and prices at which none is wanted by many more rows than it has room for."""
     fit = min(len(items), SAMPLE_PER_CENTRE * len(room), LARGEST_SAMPLE)
     chosen = np.sort(rng.choice(len(items), fit, replace=False)) if fit < len(items) else slice(None)
@@ -153,41 +162,51 @@ def _means(sample: np.ndarray, owner: np.ndarray, centres: np.ndarray) -> np.nda
 
 
 def _prices(scores: np.ndarray, room: np.ndarray) -> np.ndarray:
-    """What each centre has to cost so that no more than about `room` rows choose it."""
-    prices = np.zeros(scores.shape[1], np.float32)
-    step = np.float32(0.3 * (scores.max(1) - np.median(scores, axis=1)).std() + 1e-6)
+    """What each centre has to cost so that no more than about `room` rows choose it; rows choose among the nearest few."""
+    rows, count = scores.shape
+    step = np.float32(0.3 * (scores[:SPREAD_ROWS].max(1) - np.median(scores[:SPREAD_ROWS], axis=1)).std() + 1e-6)
+    near: np.ndarray | None = None
+    if count > NEAR:
+        near = np.concatenate([_largest(scores[start : start + BLOCK], NEAR) for start in range(0, rows, BLOCK)])
+        scores = np.take_along_axis(scores, near, axis=1)
+    prices = np.zeros(count, np.float32)
     best, least = prices, np.inf
-    space = np.empty_like(scores)
     for turn in range(PRICE_STEPS):
-        demand = np.bincount(np.subtract(scores, prices, out=space).argmax(1), minlength=len(room))
+        chosen = (scores - (prices if near is None else prices[near])).argmax(1)
+        demand = np.bincount(chosen if near is None else near[np.arange(rows), chosen], minlength=count)
         excess = np.maximum(demand - room, 0).sum()
         if excess < least:
             best, least = prices.copy(), excess
-        if excess <= 0.01 * len(scores):
+        if excess <= 0.01 * rows:
             break
         prices += step * np.clip(demand / np.maximum(room, 1e-9) - 1, -1, 1).astype(np.float32)
-        if room.sum() > 1.1 * len(scores):  # there is more room than rows, so that nothing need be filled
+        if room.sum() > 1.1 * rows:  # there is more room than rows, so that nothing need be filled
             np.maximum(prices, 0, out=prices)
         if turn % 10 == 9:
             step *= np.float32(0.7)
     return best
 
 
-def _choices(embeddings: np.ndarray, items: np.ndarray, market: tuple[np.ndarray, np.ndarray]) -> _Choices:
+def _largest(scores: np.ndarray, count: int) -> np.ndarray:
+    """`(rows, count)` int32: where the largest scores of each row are, in no order."""
+    return np.argpartition(scores, scores.shape[1] - count, axis=1)[:, scores.shape[1] - count :].astype(np.int32)
+
+
+def _choices(embeddings: np.ndarray | Stretched, items: np.ndarray, market: tuple[np.ndarray, np.ndarray]) -> _Choices:
     centres, prices = market
     offered = min(CHOICES, len(centres))
     choices = _Choices(np.empty((len(items), offered), np.int32), np.empty((len(items), offered), np.float32))
     for start in range(0, len(items), BLOCK):
         part = slice(start, start + BLOCK)
         scores = _scores(np.asarray(embeddings[items[part]], np.float32), centres) - prices
-        top = np.argpartition(-scores, offered - 1, axis=1)[:, :offered]
+        top = _largest(scores, offered)
         found = np.take_along_axis(scores, top, 1)
         ranked = np.argsort(-found, axis=1, kind="stable")
         choices.centres[part], choices.values[part] = np.take_along_axis(top, ranked, 1), np.take_along_axis(found, ranked, 1)
     return choices
 
 
-def _fill(choices: _Choices, embeddings: np.ndarray, market: tuple[np.ndarray, np.ndarray], sizes: np.ndarray) -> np.ndarray:
+def _fill(choices: _Choices, embeddings: np.ndarray | Stretched, market: tuple[np.ndarray, np.ndarray], sizes: np.ndarray) -> np.ndarray:
     """`(n,)` owners, each of exactly its size: rows that would lose most elsewhere stay, the others move on to their next choice."""
     owner = np.full(len(choices.centres), -1, np.int32)
     room = sizes.copy()

@@ -11,6 +11,7 @@ import numpy as np
 from maker.errors import BuildError, DataError
 from maker.index import quantise
 from maker.index.balanced import partition
+from maker.index.metric import Stretched, stretch_between
 from maker.index.options import ScaNNOptions, ScoreAH, Tree
 from maker.index.routing import Router, centroid_router, learn_router
 
@@ -155,7 +156,7 @@ def default_options(items: int, distance: str = "dot_product") -> ScaNNOptions:
     return ScaNNOptions(distance, tree=tree, score_ah=ScoreAH(1))
 
 
-def build_index(embeddings: np.ndarray, options: ScaNNOptions, seed: int = 0, bits: int = 8) -> Index:
+def build_index(embeddings: np.ndarray, options: ScaNNOptions, seed: int = 0, bits: int = 8, queries: np.ndarray | None = None) -> Index:
     """Partitions embeddings; rows are quantised when the file is written.
 
     Args:
@@ -163,6 +164,7 @@ def build_index(embeddings: np.ndarray, options: ScaNNOptions, seed: int = 0, bi
         options: Distance, partitioning and scorer. The number of leaves is met within 10 %: all have the same number of rows.
         seed: Of the partitioning.
         bits: 8 or 4 a dimension, for `ScoreAH(1)`.
+        queries: `(q, d)` float32, of the kind that will be asked; what they are like decides how dot products are partitioned.
 
     Raises:
         DataError: The embeddings have a wrong shape or type, or a value that is not finite.
@@ -187,19 +189,23 @@ def build_index(embeddings: np.ndarray, options: ScaNNOptions, seed: int = 0, bi
     )
     if options.tree is None:
         return index.with_share(1.0)
-    cut = partition(embeddings, options.tree.num_leaves, seed)
+    stretch = None
+    if queries is not None and options.distance_measure == "dot_product":
+        stretch = stretch_between(embeddings, queries, seed)
+    cut = partition(embeddings if stretch is None else Stretched(embeddings, stretch), options.tree.num_leaves, seed)
+    centroids = cut.centroids if stretch is None else np.linalg.solve(stretch.T.astype(np.float64), cut.centroids.T).T.astype(np.float32)
     groups = group_of = None
     searched = 1
     if len(cut.groups) > 1:
         group_of = np.repeat(np.arange(len(cut.groups), dtype=np.int32), cut.groups)
-        sums = np.add.reduceat(cut.centroids, np.cumsum(cut.groups) - cut.groups, axis=0)
+        sums = np.add.reduceat(centroids, np.cumsum(cut.groups) - cut.groups, axis=0)
         groups = centroid_router(sums / cut.groups[:, None].astype(np.float32), options.distance_measure)
         searched = min(len(cut.groups), math.ceil(GROUPS_SEARCHED * math.sqrt(len(cut.groups))))
     index = replace(
         index,
         order=cut.order,
         block=cut.rows,
-        leaves=centroid_router(cut.centroids, options.distance_measure),
+        leaves=centroid_router(centroids, options.distance_measure),
         groups=groups,
         group_of=group_of,
         searched=searched,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -11,15 +12,17 @@ from maker.index.build import Index
 from maker.index.rows import RowCoder
 
 QUANTISATION_QUERIES = 100
-GROUP_QUERIES = 200  # by which the number of groups is chosen
-GROUP_SHARES = (0.35, 0.5, 0.7, 1, 1.4, 2)  # of the usual number of groups, tried
+PICK = 8  # what picking a group or a leaf costs, in rows: keeping the best ones in order takes about as long as scoring so many rows
+GROUP_SHARES = (0.25, 0.35, 0.5, 0.7, 1, 1.4, 2)  # of the usual number of groups, tried
 
 
 def tuned(index: Index, queries: np.ndarray, truth: np.ndarray, target: float) -> Index:
     """The index with the least budget whose leaves hold `target` of the true neighbours.
 
     One pass gives every budget's recall: a neighbour is found as soon as its leaf is among those scanned, and a leaf's place in the
-    order of scores does not depend on the budget. Quantisation is not part of it; the finished file is measured for that.
+    order of scores does not depend on the budget. Of the numbers of groups tried, the one is taken that costs least together with the
+    rows that it leaves to scan; a leaf's vector is scored as fast as a row. Quantisation is not part of it; the finished file is measured
+    for that.
 
     Args:
         index: A partitioned index.
@@ -27,39 +30,48 @@ def tuned(index: Index, queries: np.ndarray, truth: np.ndarray, target: float) -
         truth: `(q, k)` the items nearest to each by exact search.
         target: Recall wanted, in (0, 1].
     """
-    index = _with_groups(index, queries, truth, target)
-    budget = _needed(index, queries, truth, target)
-    while budget > index.blocks and index.groups is not None and index.searched < len(index.groups.vectors):
-        index = replace(index, searched=min(len(index.groups.vectors), 2 * index.searched))
-        budget = _needed(index, queries, truth, target)
-    return index.with_budget(budget)
+    tried = [index]
+    largest = 0
+    if index.groups is not None and index.group_of is not None:
+        count, largest = len(index.groups.vectors), int(np.bincount(index.group_of).max())
+        widths = {min(count, math.ceil(index.searched * share)) for share in GROUP_SHARES} | {count}
+        tried = [replace(index, searched=width) for width in sorted(widths)]
+    best, least = index, math.inf
+    for candidate, places in zip(tried, leaf_places(tried, queries, truth), strict=True):
+        ordered = np.sort(places.reshape(-1))
+        budget = int(ordered[min(len(ordered) - 1, math.ceil(target * len(ordered)) - 1)]) + 1
+        cost = candidate.searched * (largest + PICK) + budget * (index.block + PICK)
+        if budget <= index.blocks and cost < least:  # a larger budget: the groups do not hold as many of the neighbours
+            best, least = candidate.with_budget(budget), cost
+    return best
 
 
-def _needed(index: Index, queries: np.ndarray, truth: np.ndarray, target: float) -> int:
-    """The least budget; one leaf more than there are where the groups searched cannot hold as many of the neighbours."""
-    ordered = np.sort(leaf_places(index, queries, truth).reshape(-1))
-    return int(ordered[min(len(ordered) - 1, math.ceil(target * len(ordered)) - 1)]) + 1
-
-
-def leaf_places(index: Index, queries: np.ndarray, truth: np.ndarray) -> np.ndarray:
-    """`(q, k)` int: as the how-manieth each true neighbour's leaf would be scanned, from 0; `index.blocks` where its group is not searched.
+def leaf_places(indexes: Sequence[Index], queries: np.ndarray, truth: np.ndarray) -> np.ndarray:
+    """As the how-manieth each true neighbour's leaf would be scanned.
 
     Args:
-        index: A partitioned index.
+        indexes: A partitioned index, with other numbers of groups searched.
         queries: `(q, d)` float32.
         truth: `(q, k)` the items nearest to each by exact search.
+
+    Returns:
+        `(indexes, q, k)` int, from 0; the index's number of leaves where the neighbour's group is not searched.
     """
+    index = indexes[0]
     assert index.leaves is not None
-    leaf_of, places = index.leaf_of, np.empty(truth.shape, np.int64)
+    leaf_of, places = index.leaf_of, np.empty((len(indexes), *truth.shape), np.int64)
     for i, query in enumerate(queries):
         scores = index.leaves.scores(query[None])[0]
-        if index.groups is not None and index.group_of is not None:
-            skipped = np.argsort(-index.groups.scores(query[None])[0], kind="stable")[index.searched :]
-            scores[np.isin(index.group_of, skipped)] = -np.inf
-        place = np.empty(index.blocks, np.int64)
-        place[np.argsort(-scores, kind="stable")] = np.arange(index.blocks)
-        place[np.isinf(scores)] = index.blocks
-        places[i] = place[leaf_of[truth[i]]]
+        wanted = leaf_of[truth[i]]
+        better = scores > scores[wanted, None]
+        if index.groups is None or index.group_of is None:
+            places[:, i] = better.sum(1)
+            continue
+        rank = np.empty(len(index.groups.vectors), np.int64)
+        rank[np.argsort(-index.groups.scores(query[None])[0], kind="stable")] = np.arange(len(rank))
+        of_leaf = rank[index.group_of]
+        for place, candidate in zip(places, indexes, strict=True):
+            place[i] = np.where(of_leaf[wanted] < candidate.searched, better[:, of_leaf < candidate.searched].sum(1), index.blocks)
     return places
 
 
@@ -96,17 +108,3 @@ def rows_recall(coder: RowCoder, queries: np.ndarray, truth: np.ndarray) -> floa
         at += len(block)
     hits = [len(set(found) & set(wanted)) / len(wanted) for found, wanted in zip(items.tolist(), expected.tolist(), strict=True)]
     return float(np.mean(hits))
-
-
-def _with_groups(index: Index, queries: np.ndarray, truth: np.ndarray, target: float) -> Index:
-    """As many groups as cost least together with the rows that they leave to scan; a leaf's vector costs as much as a row."""
-    if index.groups is None or index.group_of is None:
-        return index
-    chosen = np.linspace(0, len(queries) - 1, min(GROUP_QUERIES, len(queries))).astype(int)
-    count, largest = len(index.groups.vectors), int(np.bincount(index.group_of).max())
-    costs = {}
-    for searched in sorted({min(count, math.ceil(index.searched * share)) for share in GROUP_SHARES} | {count}):
-        budget = _needed(replace(index, searched=searched), queries[chosen], truth[chosen], target)
-        if budget <= index.blocks:
-            costs[searched] = searched * largest + budget * index.block
-    return replace(index, searched=min(costs, key=costs.__getitem__))

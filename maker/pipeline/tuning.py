@@ -131,8 +131,9 @@ def choose_index(embeddings: np.ndarray, settings: IndexSettings, queries: Queri
     if settings.leaves is not None:
         tree = Tree(settings.leaves, settings.leaves) if settings.leaves else None
         options = ScaNNOptions(settings.distance, tree=tree, score_ah=options.score_ah)
-    index = _fitting(build_index(embeddings, options, settings.seed, settings.bits), settings, rest)
     asked = queries.embeddings
+    alike = queries.routing if len(queries.routing) else asked
+    index = _fitting(build_index(embeddings, options, settings.seed, settings.bits, alike), settings, rest)
     truth = exact_neighbours(embeddings, asked, settings.distance)
     coder = row_coder(index)
     possible = rows_recall(coder, asked, truth)
