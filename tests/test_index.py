@@ -1,5 +1,6 @@
 import importlib.util
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -206,6 +207,32 @@ def test_four_bits_answer_what_their_rows_say(tmp_path, measure, dimension, tree
             assert np.allclose(found, expected, atol=2e-4 * max(1, np.abs(expected).max())) or tree
             if tree:  # the query is rounded where it meets the leaves' centroids, and the last leaves may be left out
                 assert np.isclose(found[0], expected[0], atol=0.03 * max(1, abs(expected[0])))
+
+
+@pytest.mark.parametrize("measure", ["dot_product", "squared_l2"])
+@pytest.mark.parametrize(("bits", "rescorer"), [(4, "int8"), (4, "float32"), (8, "float32")])
+@pytest.mark.parametrize("tree", [None, Tree(20, 20), Tree(1025, 1025)])
+def test_the_best_are_scored_again_by_finer_rows(tmp_path, measure, bits, rescorer, tree):
+    embeddings = RNG.standard_normal((2203, 24)).astype(np.float32)
+    coarse = build_index(embeddings, ScaNNOptions(measure, tree=tree, score_ah=ScoreAH(1)), bits=bits)
+    index = replace(coarse, rescorer=rescorer)
+    queries = RNG.standard_normal((30, 24)).astype(np.float32)
+    truth = np.stack([np.argsort(distances(embeddings, q, measure))[:10] for q in queries])
+    metadata = [str(i).encode() for i in range(len(embeddings))]
+    write_searcher(SearcherContent(index=index, metadata=metadata, k=10), tmp_path / "x.tflite")
+    options = TextSearcherOptions(BaseOptions(str(tmp_path / "x.tflite")), search_options=SearchOptions(max_results=10))
+    with TextSearcher.create_from_options(options) as opened:
+        answers = [opened.search_embedding(q).nearest_neighbors for q in queries]
+        among = opened.search_embedding(queries[0], allowed=np.arange(0, 2203, 3)).nearest_neighbors
+    hits = np.mean([np.isin(t, [int(n.metadata) for n in a]).mean() for t, a in zip(truth, answers, strict=True)])
+    assert hits > (0.995 if rescorer == "float32" else 0.97) > rows_recall(row_coder(coarse), queries, truth) - 0.02 * (bits == 8)
+    assert hits == pytest.approx(rows_recall(row_coder(index), queries, truth, 100), abs=0.005)
+    if rescorer == "float32":
+        for query, row, answer in zip(queries, truth, answers, strict=True):
+            expected = {str(i).encode(): d for i, d in zip(row, distances(embeddings[row], query, measure), strict=True)}
+            assert all(np.isclose(n.distance, expected[n.metadata], atol=1e-3) for n in answer if n.metadata in expected)
+    exact = np.sort(distances(embeddings[::3], queries[0], measure))[:10]
+    assert np.allclose([n.distance for n in among], exact, atol=1e-3 if rescorer == "float32" else 0.3)
 
 
 def test_four_bits_take_half_the_bytes_and_lose_less_counted_from_their_leaf(tmp_path):

@@ -6,7 +6,7 @@ import pytest
 from maker.cli import main
 from maker.errors import BuildError
 from maker.evaluation.index_quality import exact_neighbours
-from maker.export.search_graph import index_bytes
+from maker.export.search_constants import index_bytes
 from maker.export.searcher_file import SearcherContent, write_searcher
 from maker.index.build import build_index
 from maker.index.options import ScaNNOptions, ScoreAH, Tree

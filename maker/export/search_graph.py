@@ -2,117 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
 
-from maker.graph.flatbuffer import Chunks
-from maker.graph.int8 import int8_rows
+from maker.export.search_constants import FAR, RowTable, SearchConstants
 from maker.graph.subgraph import Subgraph
 from maker.index.build import Index
-from maker.index.rows import MIDDLE, RowCoder, row_coder
+from maker.index.rows import MIDDLE, RowCoder
 
-FAR = np.float32(3e38)  # the distance of "no further neighbour"
 # The hybrid kernel that scans int8 rows rounds the query. Its best are scored again with the query as it is, at least that many.
 LEAST_RESCORED = 32
+FINELY_RESCORED = 100  # the same where finer rows are kept for it
 
 
-@dataclass(frozen=True)
-class Leaves:
-    """What scores leaves; l leaves of b rows, in g groups of at most m leaves.
-
-    Attributes:
-        vectors: `(l, d)` float32 or, with groups, `(g, m, d)` int8.
-        bias: `(l,)` or `(g, m)` float32; too low for any query where a group has fewer leaves.
-        steps: `(g, m)` float32 step of each int8 vector; None without groups.
-        numbers: `(g, m)` int32, the number of each leaf; None without groups.
-        groups: `(g, d)` int8, `(1, g)` float32 and `(1, g)` float32: vectors of the groups, their steps and bias; None without.
-    """
-
-    vectors: np.ndarray
-    bias: np.ndarray
-    steps: np.ndarray | None = None
-    numbers: np.ndarray | None = None
-    groups: tuple[np.ndarray, np.ndarray, np.ndarray] | None = None
-
-
-@dataclass(frozen=True)
-class SearchConstants:
-    """An index as constants that every signature shares; `c` blocks (leaves, where there are any) of `b` rows.
-
-    Attributes:
-        index: What they were made from.
-        coder: How rows are stored.
-        rows: `(c, b, width)` as `maker.index.rows.Codes` says.
-        steps: `(c, b)` uint8 or float32; None for rows without.
-        norms: `(c, b)` float32 squared norm of each row as stored; None for dot products.
-        ids: `(c, b)` int32, -1 where a row is padding; None where row i is item i.
-        leaves: What scores leaves; None where everything is scanned.
-        everything: `(c,)` int32, the number of each block.
-    """
-
-    index: Index
-    coder: RowCoder
-    rows: Chunks
-    steps: np.ndarray | None
-    norms: np.ndarray | None
-    ids: np.ndarray | None
-    leaves: Leaves | None
-    everything: np.ndarray
-
-
-def search_constants(index: Index) -> SearchConstants:
-    """Lays an index out; its rows are coded when they are written, so that they never lie in memory together."""
-    shape = (index.blocks, index.block)
-    coder = row_coder(index)
-    steps: np.ndarray | None = None if coder.step_type is None else np.zeros(shape, coder.step_type)
-    norms = np.zeros(shape, np.float32) if index.distance == "squared_l2" else None
-    at = 0
-    for block in index.row_blocks() if steps is not None or norms is not None else ():
-        codes = coder.encode(block, at)
-        if steps is not None and codes.steps is not None:
-            steps.reshape(-1)[at : at + len(block)] = codes.steps
-        if norms is not None:
-            stored = coder.decode(codes, at)
-            norms.reshape(-1)[at : at + len(block)] = np.einsum("nd,nd->n", stored, stored)
-        at += len(block)
-    ids = None
-    if _has_ids(index):
-        ids = np.full(shape, -1, np.int32)
-        ids.reshape(-1)[: len(index.order)] = index.order
-    return SearchConstants(
-        index=index,
-        coder=coder,
-        rows=Chunks(_coded(coder), (*shape, coder.width), coder.dtype),
-        steps=steps,
-        norms=norms,
-        ids=ids,
-        leaves=_leaves(index),
-        everything=np.arange(index.blocks, dtype=np.int32),
-    )
-
-
-def index_bytes(coder: RowCoder) -> int:
-    """What `search_constants` stores of an index, but for constants that each signature has of its own; no row is coded for it."""
-    index = coder.index
-    row = coder.width * np.dtype(coder.dtype).itemsize
-    row += 0 if coder.step_type is None else np.dtype(coder.step_type).itemsize
-    row += np.dtype(np.float32).itemsize if index.distance == "squared_l2" else 0
-    row += np.dtype(np.int32).itemsize if _has_ids(index) else 0
-    parts: list[np.ndarray | None] = []
-    leaves = _leaves(index)
-    if leaves is not None:
-        parts += [leaves.vectors, leaves.bias, leaves.steps, leaves.numbers, *(leaves.groups or ())]
-    if coder.bases is not None:
-        parts += [coder.bases.rows, coder.bases.steps]
-    if index.codebooks is not None:
-        parts.append(index.codebooks.entries)
-    return index.blocks * index.block * row + sum(part.nbytes for part in parts if part is not None)
-
-
-def _has_ids(index: Index) -> bool:
-    return index.padding > 0 or index.leaves is not None
+def rescored(index: Index) -> int:
+    """How many of the rows scanned are scored again, at least; 0 for none."""
+    return FINELY_RESCORED if index.rescorer else LEAST_RESCORED if index.scorer == "int8" else 0
 
 
 def search(g: Subgraph, query: int, constants: SearchConstants, k: int, budget: int | None = None) -> tuple[int, int]:
@@ -131,25 +37,29 @@ def search(g: Subgraph, query: int, constants: SearchConstants, k: int, budget: 
     index = constants.index if budget is None else constants.index.with_budget(budget)
     picked = _pick(g, query, constants, index)
     scanned = g.shape(picked)[0] * index.block
-    rows = _Rows(g, constants, picked)
-    similarity = _similarity(g, query, rows, rows.all())
+    rows = _Rows(g, constants.scanned, picked)
+    similarity = _similarity(g, query, rows.all())
 
     # Padding rows lie behind the last item only; taking that many candidates more leaves k real ones when they are put last.
-    hybrid = index.scorer == "int8"
-    candidates = min((max(k, LEAST_RESCORED) if hybrid else k) + index.padding, scanned)
+    again = rescored(index)
+    candidates = min(max(k, again) + index.padding, scanned)
     best, where = g.top_k(similarity, candidates)
+    where = g.reshape(where, (candidates,))
     if constants.ids is None:
         found = where
     else:
         found = g.gather(g.reshape(g.gather(g.constant(constants.ids, "ids"), picked), (scanned,)), where)
-    if hybrid:
-        best = _similarity(g, query, rows, rows.some(g.reshape(where, (candidates,))))
+    if constants.fine is not None:
+        best = _similarity(g, query, _finer(g, constants.fine, _row_numbers(g, picked, where, index.block)))
+    elif again:
+        best = _similarity(g, query, rows.some(where))
     if index.padding:
-        missing = g.cast(g.minimum(found, np.array(0, np.int32)), np.float32)  # -1 for padding, else 0
+        missing = g.reshape(g.cast(g.minimum(found, np.array(0, np.int32)), np.float32), (1, candidates))  # -1 for padding, else 0
         best = g.add(best, g.mul(missing, np.array(FAR)))
-    if hybrid or index.padding:
+    if again or index.padding:
         best, where = g.top_k(best, min(k, scanned))
-        found = g.gather(g.reshape(found, (candidates,)), where)
+        found = g.gather(found, g.reshape(where, (min(k, scanned),)))
+    found = g.reshape(found, (1, min(k, scanned)))
     if index.distance == "squared_l2":
         norm = g.reshape(g.sum(g.mul(query, query), axis=1), (1, 1))
         distances = g.minimum(g.maximum(g.sub(norm, best), np.array(0, np.float32)), np.array(FAR))
@@ -184,18 +94,33 @@ def _pick(g: Subgraph, query: int, constants: SearchConstants, index: Index) -> 
     return g.gather(g.reshape(g.gather(leaves.numbers, groups), (count,)), g.reshape(best, (index.budget,)))
 
 
+@dataclass(frozen=True)
+class _Part:
+    """Tensors of some rows.
+
+    Attributes:
+        coder: How they are stored.
+        values: `[rows, width]`.
+        steps, norms: `[1, rows]`; None where rows have none.
+        blocks: `[blocks]`, the numbers of the blocks of rows that these are; None for rows that are float32 by now.
+    """
+
+    coder: RowCoder
+    values: int
+    steps: int | None
+    norms: int | None
+    blocks: int | None
+
+
 class _Rows:
     """The rows of the blocks that a query scans, and what belongs to them."""
 
-    def __init__(self, g: Subgraph, constants: SearchConstants, picked: int) -> None:
-        self.g, self.constants, self.picked = g, constants, picked
-        (self.blocks,) = g.shape(picked)
-        self.count = self.blocks * constants.index.block
-        coder = constants.coder
-        scale = coder.unit if constants.index.scorer == "int8" else None
-        self.values = g.gather_blocks(g.constant(constants.rows, "rows", scale), picked)
-        self.steps = self._of_rows(constants.steps, "steps")
-        self.norms = self._of_rows(constants.norms, "norms")
+    def __init__(self, g: Subgraph, table: RowTable, picked: int) -> None:
+        self.g, self.coder, self.picked = g, table.coder, picked
+        self.count = g.shape(picked)[0] * table.coder.index.block
+        self.values = g.gather_blocks(g.constant(table.rows, "rows", table.scale), picked)
+        self.steps = self._of_rows(table.steps, "steps")
+        self.norms = self._of_rows(table.norms, "norms")
 
     def _of_rows(self, table: np.ndarray | None, name: str) -> int | None:
         if table is None:
@@ -204,32 +129,40 @@ class _Rows:
 
     def all(self) -> _Part:
         """All of them, int8 ones to be met by the hybrid kernel."""
-        return _Part(self.values, self.steps, self.norms, everything=True)
+        return _Part(self.coder, self.values, self.steps, self.norms, self.picked)
 
     def some(self, where: int) -> _Part:
         """Those at some places, `(n,)`, int8 ones as float32."""
         g, shape = self.g, (1, self.g.shape(where)[0])
-        values = g.dequantize(g.gather(self.values, where))
 
         def chosen(table: int | None) -> int | None:
             return None if table is None else g.reshape(g.gather(g.reshape(table, (self.count,)), where), shape)
 
-        return _Part(values, chosen(self.steps), chosen(self.norms), everything=False)
+        return _Part(self.coder, g.dequantize(g.gather(self.values, where)), chosen(self.steps), chosen(self.norms), None)
 
 
-@dataclass(frozen=True)
-class _Part:
-    """Tensors of some rows: values `[rows, width]`, and `[1, rows]` steps and norms, None where rows have none."""
-
-    values: int
-    steps: int | None
-    norms: int | None
-    everything: bool
+def _row_numbers(g: Subgraph, picked: int, where: int, block: int) -> int:
+    """Places among the rows of picked blocks, `(n,)`, as numbers of rows of the index."""
+    size = np.array(block, np.int32)
+    turn = g.floor_div(where, size)
+    return g.add(g.mul(g.sub(g.gather(picked, turn), turn), size), where)
 
 
-def _similarity(g: Subgraph, query: int, rows: _Rows, part: _Part) -> int:
+def _finer(g: Subgraph, table: RowTable, numbers: int) -> _Part:
+    """Rows by their numbers, `(n,)`, as float32."""
+
+    def chosen(values: np.ndarray | None, name: str) -> int | None:
+        return None if values is None else g.reshape(g.gather(g.constant(values, name), numbers), (1, g.shape(numbers)[0]))
+
+    rows = g.gather(g.constant(table.rows, "fine_rows", table.scale), numbers)
+    rows = g.dequantize(rows) if g.dtype(rows) == np.int8 else rows
+    return _Part(table.coder, rows, chosen(table.steps, "fine_steps"), chosen(table.norms, "fine_norms"), None)
+
+
+def _similarity(g: Subgraph, query: int, part: _Part) -> int:
     """`[1, rows]`: the dot product, or 2 x·q - |x|² where distances are squared L2; larger is nearer."""
-    index, coder = rows.constants.index, rows.constants.coder
+    coder = part.coder
+    index = coder.index
     if index.codebooks is not None:
         dots = _table_sums(g, query, part.values, index.codebooks.entries)
     elif index.scorer == "int4":
@@ -238,11 +171,11 @@ def _similarity(g: Subgraph, query: int, rows: _Rows, part: _Part) -> int:
         dots = g.fully_connected(query, part.values)
     if part.steps is not None:
         dots = g.mul(dots, g.cast(part.steps, np.float32) if g.dtype(part.steps) == np.uint8 else part.steps)
-    if coder.bases is not None and part.everything:
-        bases = coder.bases
-        leaf = g.fully_connected(query, g.gather(g.constant(bases.rows, "bases", 1.0), rows.picked))
-        leaf = g.mul(g.reshape(leaf, (rows.blocks, 1)), g.gather(g.constant(bases.steps, "base_steps"), rows.picked))
-        dots = g.reshape(g.add(g.reshape(dots, (rows.blocks, index.block)), leaf), (1, rows.count))
+    if coder.bases is not None and part.blocks is not None:
+        leaf = g.fully_connected(query, g.gather(g.constant(coder.bases.rows, "bases", 1.0), part.blocks))
+        count = g.shape(part.blocks)[0]
+        leaf = g.mul(g.reshape(leaf, (count, 1)), g.gather(g.constant(coder.bases.steps, "base_steps"), part.blocks))
+        dots = g.reshape(g.add(g.reshape(dots, (count, index.block)), leaf), (1, count * index.block))
     if part.norms is not None:
         return g.sub(g.mul(dots, np.array(2, np.float32)), part.norms)
     return dots
@@ -277,37 +210,3 @@ def _table_sums(g: Subgraph, query: int, codes: int, entries: np.ndarray) -> int
     table = g.reshape(g.sum(products, axis=2), (blocks * count,))
     places = g.add(g.cast(codes, np.int32), (np.arange(blocks) * count).astype(np.int32)[None])
     return g.reshape(g.sum(g.gather(table, places), axis=1), (1, g.shape(codes)[0]))
-
-
-def _leaves(index: Index) -> Leaves | None:
-    if index.leaves is None:
-        return None
-    vectors, bias = index.leaves.vectors, index.leaves.bias
-    if index.groups is None or index.group_of is None:
-        return Leaves(vectors, bias)
-    counts = np.bincount(index.group_of)
-    groups, most = len(counts), int(counts.max())
-    place = np.arange(len(vectors)) - np.repeat(np.cumsum(counts) - counts, counts)
-
-    def table(values: np.ndarray, filling: float) -> np.ndarray:
-        padded = np.full((groups, most, *values.shape[1:]), filling, values.dtype)
-        padded[index.group_of, place] = values
-        return padded
-
-    codes, steps = int8_rows(vectors)
-    of_groups, group_steps = int8_rows(index.groups.vectors)
-    return Leaves(
-        vectors=table(codes, 0),
-        bias=table(bias, -float(FAR)),
-        steps=table(steps, 0),
-        numbers=table(np.arange(len(vectors), dtype=np.int32), 0),
-        groups=(of_groups, group_steps[None], index.groups.bias[None]),
-    )
-
-
-def _coded(coder: RowCoder) -> Iterator[np.ndarray]:
-    at = 0
-    for block in coder.index.row_blocks():
-        yield coder.encode(block, at).rows
-        at += len(block)
-    yield np.zeros((coder.index.padding, coder.width), coder.dtype)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -15,7 +15,8 @@ from maker.encoders.tokenizer_file import TokenizerFile
 from maker.errors import BuildError, DataError
 from maker.export import digest, golden
 from maker.export.description import searcher_metadata
-from maker.export.search_graph import search, search_constants
+from maker.export.search_constants import search_constants
+from maker.export.search_graph import search
 from maker.files import atomic
 from maker.graph.model import Model
 from maker.index.build import Index, are_normalized
@@ -119,7 +120,16 @@ def check(content: SearcherContent) -> None:
         raise DataError(f"{len(content.metadata)} metadata for {items} embeddings; there has to be one an item, in the same order")
     if content.k < 1:
         raise BuildError(f"k must be at least 1, found {content.k}")
-    for tower in content.towers.values():
+    check_dimensions(content.towers, dimension)
+
+
+def check_dimensions(towers: Mapping[str, AnyTower], dimension: int) -> None:
+    """Looks at whether towers, by kind, make embeddings of that dimension.
+
+    Raises:
+        DataError: One does not.
+    """
+    for tower in towers.values():
         if tower.dimension != dimension:
             raise DataError(
                 f"{tower.source.path}: the embedder makes {tower.dimension} dimensions, the embeddings have {dimension}; "

@@ -3,10 +3,10 @@
 A graph has static shapes. With leaves of many sizes it has to look up which blocks belong to the leaves it picked, and those look-ups cost
 more than the rows that are scored. Leaves of one size need none: the number of a leaf is the number of its block.
 
-Many leaves are cut in two levels, groups of leaves first; a group may lack a leaf or two. Sizes are kept by a price a centre: a centre
-that too many want becomes dearer until the demand fits (the auction view of the assignment problem; Bertsekas, Annals of Operations
-Research 14, 1988). Rows that are left over go to the best centre with room, and rows are then swapped between leaves while that brings both
-nearer: without it the last rows of a cluster lie scattered over leaves that no query for them picks.
+Many leaves are cut in two levels, groups of leaves first, which may differ in size. Sizes are kept by a price a centre: a centre that
+too many want becomes dearer until the demand fits (the auction view of the assignment problem; Bertsekas, Annals of Operations Research 14,
+1988). Rows that are left over go to the best centre with room, and rows are then swapped between leaves while that brings both nearer:
+without it the last rows of a cluster lie scattered over leaves that no query for them picks.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ from maker.progress import progress
 TWO_LEVELS_FROM = 1024  # leaves
 LEAVES_PER_GROUP = 5  # all groups are scored, and then the leaves of some: small groups are picked more precisely than large ones
 MANY_GROUPS, MOST_LEAVES_PER_GROUP = 1000, 64  # groups grow from so many on, up to that size
+ROOM = 1.25  # of large groups
 BLOCK = 8192  # embeddings per matrix product
 SAMPLE_PER_CENTRE, LARGEST_SAMPLE = 160, 100_000
 LLOYD_ITERATIONS, ROUNDS, PRICE_STEPS = 8, 2, 30
@@ -82,16 +83,20 @@ def leaf_shape(items: int, leaves: int) -> tuple[int, int]:
     return int(counts[best]), int(rows[best])
 
 
-def leaves_per_group(leaves: int) -> int:
-    """How many leaves a group has at most; few groups lack any."""
-    return max(LEAVES_PER_GROUP, min(MOST_LEAVES_PER_GROUP, math.ceil(leaves / MANY_GROUPS)))
+def group_shape(leaves: int) -> tuple[int, int]:
+    """Groups, and how many leaves one has at most.
+
+    Small groups are all full: what a table of them costs is little, and clusters are larger than they. Large ones get more room than
+    they fill. Without, a cluster that does not fit is scattered over groups far from it, where no query looks.
+    """
+    size = max(LEAVES_PER_GROUP, min(MOST_LEAVES_PER_GROUP, math.ceil(leaves / MANY_GROUPS)))
+    return math.ceil(leaves / size), size if size == LEAVES_PER_GROUP else math.ceil(ROOM * size)
 
 
 def _groups(embeddings: np.ndarray | Stretched, leaves: int, rows: int, rng: np.random.Generator) -> list[np.ndarray]:
     """Groups of whole leaves."""
     items = np.arange(len(embeddings), dtype=np.int32)
-    most = leaves_per_group(leaves)
-    count = math.ceil(leaves / most)
+    count, most = group_shape(leaves)
     market = _centres(embeddings, items, np.full(count, most * rows), rng)
     choices = _choices(embeddings, items, market)
     wanted = np.bincount(choices.centres[:, 0], minlength=count) / rows

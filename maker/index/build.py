@@ -40,6 +40,7 @@ class Index:
         budget: Leaves or blocks scanned.
         scorer: `int8`, `int4`, `product` or `float32`.
         codebooks: For `product`.
+        rescorer: `int8` or `float32`: rows that are kept beside the others, by which the best are scored again; None for none.
     """
 
     distance: str
@@ -53,6 +54,7 @@ class Index:
     budget: int
     scorer: str
     codebooks: quantise.Codebooks | None = None
+    rescorer: str | None = None
 
     @property
     def blocks(self) -> int:
@@ -102,6 +104,7 @@ class Index:
             "groups_searched": 0 if self.groups is None else self.searched,
             "routing_queries": 0 if self.leaves is None else self.leaves.learned,
             "rows": self.scorer,
+            "rescored_by": self.rescorer,
             "dimensions_per_block": None if self.codebooks is None else int(self.codebooks.entries.shape[2]),
             "block": self.block,
             "blocks_scanned": self.budget,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -163,6 +163,11 @@ def row_coder(index: Index) -> RowCoder:
     if most > 0 and least >= LEAST_STEP_CODE / 255 * most:
         return RowCoder(index, most / 255, np.uint8, bases)
     return plain
+
+
+def fine_coder(index: Index) -> RowCoder | None:
+    """What codes the rows by which the best ones are scored again; None where there are none."""
+    return None if index.rescorer is None else row_coder(replace(index, scorer=index.rescorer, rescorer=None, codebooks=None))
 
 
 def _bases(index: Index) -> Bases:

@@ -9,7 +9,7 @@ from dataclasses import replace
 import numpy as np
 
 from maker.index.build import Index
-from maker.index.rows import RowCoder
+from maker.index.rows import RowCoder, fine_coder
 
 QUANTISATION_QUERIES = 100
 PICK = 8  # what picking a group or a leaf costs, in rows: keeping the best ones in order takes about as long as scoring so many rows
@@ -80,31 +80,43 @@ def recall_at(places: np.ndarray, budget: int) -> float:
     return float((places < budget).mean())
 
 
-def rows_recall(coder: RowCoder, queries: np.ndarray, truth: np.ndarray) -> float:
+def rows_recall(coder: RowCoder, queries: np.ndarray, truth: np.ndarray, candidates: int = 0) -> float:
     """The recall that the stored rows allow when all of them are scanned.
 
     Args:
         coder: What codes the rows of an index.
         queries: `(q, d)` float32; at most 100 are asked.
         truth: `(q, k)` the items nearest to each by exact search.
+        candidates: How many of the best are scored again by the index's finer rows, where it has any.
     """
-    index = coder.index
+    index, fine = coder.index, fine_coder(coder.index)
     if index.scorer == "float32":
         return 1.0
     chosen = np.linspace(0, len(queries) - 1, min(QUANTISATION_QUERIES, len(queries))).astype(int)
     asked, expected = queries[chosen], truth[chosen]
-    best = np.full(expected.shape, -np.inf, np.float32)
-    items = np.zeros(expected.shape, np.int64)
+    k = expected.shape[1]
+    kept = k if fine is None else min(max(candidates, k), len(index.order))
+    best = np.full((len(asked), kept), -np.inf, np.float32)
+    found = np.zeros(best.shape, np.int64)  # numbers of rows
     at = 0
     for block in index.row_blocks():
-        stored = coder.decode(coder.encode(block, at), at)
-        scores = asked @ stored.T
-        if index.distance == "squared_l2":
-            scores = 2 * scores - np.einsum("nd,nd->n", stored, stored)
+        scores = _scores(index.distance, asked, coder.decode(coder.encode(block, at), at))
         best = np.concatenate([best, scores], axis=1)
-        items = np.concatenate([items, np.broadcast_to(index.order[at : at + len(block)], scores.shape)], axis=1)
-        keep = np.argpartition(-best, expected.shape[1] - 1, axis=1)[:, : expected.shape[1]]
-        best, items = np.take_along_axis(best, keep, axis=1), np.take_along_axis(items, keep, axis=1)
+        found = np.concatenate([found, np.broadcast_to(np.arange(at, at + len(block)), scores.shape)], axis=1)
+        keep = np.argpartition(-best, kept - 1, axis=1)[:, :kept]
+        best, found = np.take_along_axis(best, keep, axis=1), np.take_along_axis(found, keep, axis=1)
         at += len(block)
-    hits = [len(set(found) & set(wanted)) / len(wanted) for found, wanted in zip(items.tolist(), expected.tolist(), strict=True)]
+    items = index.order[found]
+    if fine is not None and kept > k:
+        for query, row in enumerate(items):
+            rows = np.asarray(index.embeddings[row], np.float32)
+            scores = _scores(index.distance, asked[query][None], fine.decode(fine.encode(rows, 0), 0))[0]
+            items[query] = row[np.argsort(-scores, kind="stable")]
+    hits = [len(set(row) & set(wanted)) / k for row, wanted in zip(items[:, :k].tolist(), expected.tolist(), strict=True)]
     return float(np.mean(hits))
+
+
+def _scores(distance: str, queries: np.ndarray, rows: np.ndarray) -> np.ndarray:
+    """`(q, n)`: larger is nearer."""
+    scores: np.ndarray = queries @ rows.T
+    return scores if distance == "dot_product" else 2 * scores - np.einsum("nd,nd->n", rows, rows)

@@ -10,7 +10,8 @@ from typing import Any
 
 import numpy as np
 
-from maker.export.search_graph import search, search_constants
+from maker.export.search_constants import search_constants
+from maker.export.search_graph import search
 from maker.files import atomic
 from maker.graph.model import Model
 from maker.index.build import Index

@@ -7,7 +7,7 @@ file is the only reader that knows them.
 from __future__ import annotations
 
 import struct
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from mmap import mmap
 from typing import Any
 
@@ -17,6 +17,7 @@ from . import tflite_model
 
 SIGNATURE = "search_embedding"
 ARRAYS = ("rows", "steps", "ids", "bases", "base_steps", "entries")  # names of constants
+FINE = {"fine_rows": "rows", "fine_steps": "steps"}  # the same of finer rows, which are taken where there are any
 TYPES = {0: "float32", 2: "int32", 3: "uint8", 9: "int8"}  # TensorType of the schema
 DTYPES = {"float32": "<f4", "int32": "<i4", "uint8": "<u1", "int8": "<i1"}
 MIDDLE = np.float32(7.5)  # of 4-bit values
@@ -77,11 +78,19 @@ def locate_rows(content: bytes | mmap) -> Rows | None:
     rows, unit = constants.get("rows"), constants.get("unit")
     if rows is None or len(rows.shape) != 3:
         return None
+    fine = constants.get("fine_rows")
+    names = {name: name for name in ARRAYS} if fine is None else {"ids": "ids", **FINE}
     found: dict[str, Any] = {
-        name: Place(constants[name].offset, list(constants[name].shape), TYPES[constants[name].type])
-        for name in ARRAYS
-        if name in constants
+        name: Place(constants[stored].offset, list(constants[stored].shape), TYPES[constants[stored].type])
+        for stored, name in names.items()
+        if stored in constants
     }
+    if fine is not None:
+        blocks, size, _ = rows.shape
+        if fine.shape[0] != blocks * size:
+            return None
+        found["rows"] = replace(found["rows"], shape=[blocks, size, fine.shape[1]])
+        rows = fine
     kind = {"uint8": "product", "int8": "int8", "float32": "float32"}.get(TYPES[rows.type], "")
     if kind == "int8":
         found["unit"] = rows.scale
