@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from maker.graph.flatbuffer import Chunks
-from maker.graph.int8 import int8_rows
+from maker.graph.int8 import int8_table
 from maker.index.build import Index
 from maker.index.rows import RowCoder, fine_coder, row_coder
 
@@ -16,22 +16,33 @@ FAR = np.float32(3e38)  # the distance of "no further neighbour"
 
 
 @dataclass(frozen=True)
-class Leaves:
-    """What scores leaves; l leaves of b rows, in g groups of at most m leaves.
+class Vectors:
+    """What scores leaves or groups of leaves for a query q: `scale * values @ q + bias`.
 
     Attributes:
-        vectors: `(l, d)` float32 or, with groups, `(g, m, d)` int8.
-        bias: `(l,)` or `(g, m)` float32; too low for any query where a group has fewer leaves.
-        steps: `(g, m)` float32 step of each int8 vector; None without groups.
-        numbers: `(g, m)` int32, the number of each leaf; None without groups.
-        groups: `(g, d)` int8, `(1, g)` float32 and `(1, g)` float32: vectors of the groups, their steps and bias; None without.
+        values: `(l, d)` float32, `(g, d)` int8, or `(g, m, d)` int8 for at most m leaves in each of g groups.
+        bias: `(l,)`, `(g,)` or `(g, m)` float32; too low for any query where a group has fewer leaves.
+        scale: Of int8 values: one for all, so that a FULLY_CONNECTED gives scores and nothing is left to do.
     """
 
-    vectors: np.ndarray
+    values: np.ndarray
     bias: np.ndarray
-    steps: np.ndarray | None = None
+    scale: float | None = None
+
+
+@dataclass(frozen=True)
+class Leaves:
+    """How the leaves to scan are picked.
+
+    Attributes:
+        vectors: Of the leaves, in groups where there are groups.
+        numbers: `(g, m)` int32, the number of each leaf; None without groups.
+        groups: Of the groups; None without.
+    """
+
+    vectors: Vectors
     numbers: np.ndarray | None = None
-    groups: tuple[np.ndarray, np.ndarray, np.ndarray] | None = None
+    groups: Vectors | None = None
 
 
 @dataclass(frozen=True)
@@ -120,7 +131,8 @@ def index_bytes(coder: RowCoder) -> int:
     parts: list[np.ndarray | None] = []
     leaves = _leaves(index)
     if leaves is not None:
-        parts += [leaves.vectors, leaves.bias, leaves.steps, leaves.numbers, *(leaves.groups or ())]
+        parts += [leaves.vectors.values, leaves.vectors.bias, leaves.numbers]
+        parts += [leaves.groups.values, leaves.groups.bias] if leaves.groups else []
     if coder.bases is not None:
         parts += [coder.bases.rows, coder.bases.steps]
     if index.codebooks is not None:
@@ -143,7 +155,7 @@ def _leaves(index: Index) -> Leaves | None:
         return None
     vectors, bias = index.leaves.vectors, index.leaves.bias
     if index.groups is None or index.group_of is None:
-        return Leaves(vectors, bias)
+        return Leaves(Vectors(vectors, bias))
     counts = np.bincount(index.group_of)
     groups, most = len(counts), int(counts.max())
     place = np.arange(len(vectors)) - np.repeat(np.cumsum(counts) - counts, counts)
@@ -153,14 +165,12 @@ def _leaves(index: Index) -> Leaves | None:
         padded[index.group_of, place] = values
         return padded
 
-    codes, steps = int8_rows(vectors)
-    of_groups, group_steps = int8_rows(index.groups.vectors)
+    codes, scale = int8_table(vectors)
+    of_groups, group_scale = int8_table(index.groups.vectors)
     return Leaves(
-        vectors=table(codes, 0),
-        bias=table(bias, -float(FAR)),
-        steps=table(steps, 0),
+        Vectors(table(codes, 0), table(bias, -float(FAR)), scale),
         numbers=table(np.arange(len(vectors), dtype=np.int32), 0),
-        groups=(of_groups, group_steps[None], index.groups.bias[None]),
+        groups=Vectors(of_groups, index.groups.bias, group_scale),
     )
 
 

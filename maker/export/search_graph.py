@@ -44,22 +44,19 @@ def search(g: Subgraph, query: int, constants: SearchConstants, k: int, budget: 
     again = rescored(index)
     candidates = min(max(k, again) + index.padding, scanned)
     best, where = g.top_k(similarity, candidates)
-    where = g.reshape(where, (candidates,))
-    if constants.ids is None:
-        found = where
-    else:
+    found = where
+    if constants.ids is not None:
         found = g.gather(g.reshape(g.gather(g.constant(constants.ids, "ids"), picked), (scanned,)), where)
     if constants.fine is not None:
         best = _similarity(g, query, _finer(g, constants.fine, _row_numbers(g, picked, where, index.block)))
     elif again:
         best = _similarity(g, query, rows.some(where))
     if index.padding:
-        missing = g.reshape(g.cast(g.minimum(found, np.array(0, np.int32)), np.float32), (1, candidates))  # -1 for padding, else 0
+        missing = g.cast(g.minimum(found, np.array(0, np.int32)), np.float32)  # -1 for padding, else 0
         best = g.add(best, g.mul(missing, np.array(FAR)))
     if again or index.padding:
         best, where = g.top_k(best, min(k, scanned))
-        found = g.gather(found, g.reshape(where, (min(k, scanned),)))
-    found = g.reshape(found, (1, min(k, scanned)))
+        found = g.gather(g.reshape(found, (candidates,)), where)
     if index.distance == "squared_l2":
         norm = g.reshape(g.sum(g.mul(query, query), axis=1), (1, 1))
         distances = g.minimum(g.maximum(g.sub(norm, best), np.array(0, np.float32)), np.array(FAR))
@@ -79,19 +76,19 @@ def _pick(g: Subgraph, query: int, constants: SearchConstants, index: Index) -> 
         # The rows go through GATHER all the same: constant weights would be taken by XNNPACK, which rounds the query differently
         # from the reference kernel of older runtimes.
         return g.constant(constants.everything, "everything")
-    if leaves.groups is None or leaves.steps is None or leaves.numbers is None:
-        _, best = g.top_k(g.fully_connected(query, leaves.vectors, leaves.bias), index.budget)
+    of_leaves, groups = leaves.vectors, leaves.groups
+    if groups is None or leaves.numbers is None:
+        _, best = g.top_k(g.fully_connected(query, of_leaves.values, of_leaves.bias), index.budget)
         return g.reshape(best, (index.budget,))
-    vectors, steps, bias = leaves.groups
-    all_groups = g.gather(g.constant(vectors, "group_vectors", 1.0), g.constant(np.arange(len(vectors), dtype=np.int32), "all_groups"))
-    _, groups = g.top_k(g.add(g.mul(g.fully_connected(query, all_groups), steps), bias), index.searched)
-    groups = g.reshape(groups, (index.searched,))
-    count = index.searched * leaves.numbers.shape[1]
-    rows = g.gather_blocks(g.constant(leaves.vectors, "leaf_vectors", 1.0), groups)
-    scores = g.mul(g.fully_connected(query, rows), g.reshape(g.gather(leaves.steps, groups), (1, count)))
-    scores = g.add(scores, g.reshape(g.gather(leaves.bias, groups), (1, count)))
-    _, best = g.top_k(scores, index.budget)
-    return g.gather(g.reshape(g.gather(leaves.numbers, groups), (count,)), g.reshape(best, (index.budget,)))
+    every = g.constant(np.arange(len(groups.values), dtype=np.int32), "every_group")
+    vectors = g.gather(g.constant(groups.values, "group_vectors", groups.scale), every)
+    _, best = g.top_k(g.fully_connected(query, vectors, groups.bias), index.searched)
+    best = g.reshape(best, (index.searched,))
+    vectors = g.gather_blocks(g.constant(of_leaves.values, "leaf_vectors", of_leaves.scale), best)
+    count, _ = g.shape(vectors)
+    bias, numbers = (g.reshape(g.gather(table, best), (count,)) for table in (of_leaves.bias, leaves.numbers))
+    _, best = g.top_k(g.fully_connected(query, vectors, bias), index.budget)
+    return g.gather(numbers, g.reshape(best, (index.budget,)))
 
 
 @dataclass(frozen=True)
@@ -101,7 +98,7 @@ class _Part:
     Attributes:
         coder: How they are stored.
         values: `[rows, width]`.
-        steps, norms: `[1, rows]`; None where rows have none.
+        steps, norms: `[1, rows]` float32; None where rows have none.
         blocks: `[blocks]`, the numbers of the blocks of rows that these are; None for rows that are float32 by now.
     """
 
@@ -125,36 +122,41 @@ class _Rows:
     def _of_rows(self, table: np.ndarray | None, name: str) -> int | None:
         if table is None:
             return None
-        return self.g.reshape(self.g.gather(self.g.constant(table, name), self.picked), (1, self.count))
+        return _real(self.g, self.g.reshape(self.g.gather(self.g.constant(table, name), self.picked), (1, self.count)))
 
     def all(self) -> _Part:
         """All of them, int8 ones to be met by the hybrid kernel."""
         return _Part(self.coder, self.values, self.steps, self.norms, self.picked)
 
     def some(self, where: int) -> _Part:
-        """Those at some places, `(n,)`, int8 ones as float32."""
-        g, shape = self.g, (1, self.g.shape(where)[0])
+        """Those at some places, `(1, n)`, int8 ones as float32."""
+        g = self.g
 
         def chosen(table: int | None) -> int | None:
-            return None if table is None else g.reshape(g.gather(g.reshape(table, (self.count,)), where), shape)
+            return None if table is None else g.gather(g.reshape(table, (self.count,)), where)
 
-        return _Part(self.coder, g.dequantize(g.gather(self.values, where)), chosen(self.steps), chosen(self.norms), None)
+        rows = g.dequantize(g.gather(self.values, g.reshape(where, g.shape(where)[1:])))
+        return _Part(self.coder, rows, chosen(self.steps), chosen(self.norms), None)
+
+
+def _real(g: Subgraph, steps: int) -> int:
+    return g.cast(steps, np.float32) if g.dtype(steps) == np.uint8 else steps
 
 
 def _row_numbers(g: Subgraph, picked: int, where: int, block: int) -> int:
-    """Places among the rows of picked blocks, `(n,)`, as numbers of rows of the index."""
+    """Places among the rows of picked blocks, `(1, n)`, as numbers of rows of the index."""
     size = np.array(block, np.int32)
     turn = g.floor_div(where, size)
     return g.add(g.mul(g.sub(g.gather(picked, turn), turn), size), where)
 
 
 def _finer(g: Subgraph, table: RowTable, numbers: int) -> _Part:
-    """Rows by their numbers, `(n,)`, as float32."""
+    """Rows by their numbers, `(1, n)`, as float32."""
 
     def chosen(values: np.ndarray | None, name: str) -> int | None:
-        return None if values is None else g.reshape(g.gather(g.constant(values, name), numbers), (1, g.shape(numbers)[0]))
+        return None if values is None else _real(g, g.gather(g.constant(values, name), numbers))
 
-    rows = g.gather(g.constant(table.rows, "fine_rows", table.scale), numbers)
+    rows = g.gather(g.constant(table.rows, "fine_rows", table.scale), g.reshape(numbers, g.shape(numbers)[1:]))
     rows = g.dequantize(rows) if g.dtype(rows) == np.int8 else rows
     return _Part(table.coder, rows, chosen(table.steps, "fine_steps"), chosen(table.norms, "fine_norms"), None)
 
@@ -170,7 +172,7 @@ def _similarity(g: Subgraph, query: int, part: _Part) -> int:
     else:
         dots = g.fully_connected(query, part.values)
     if part.steps is not None:
-        dots = g.mul(dots, g.cast(part.steps, np.float32) if g.dtype(part.steps) == np.uint8 else part.steps)
+        dots = g.mul(dots, part.steps)
     if coder.bases is not None and part.blocks is not None:
         leaf = g.fully_connected(query, g.gather(g.constant(coder.bases.rows, "bases", 1.0), part.blocks))
         count = g.shape(part.blocks)[0]
