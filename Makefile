@@ -7,7 +7,7 @@ FLICKR := ../shared/data/flickr8k
 WEIGHTS := ../shared/data/weights
 MOBILENET := tflite:$(WEIGHTS)/mobilenet_v2_1.0_224_quant.tflite\#MobilenetV2/Logits/AvgPool
 
-.PHONY: help demo test test-all old-runtime check fix bench bench-million bench-flickr bench-retrieval bench-scale bench-cold bench-updates bench-threads test-web android test-portable conformance notebook wheel test-install clean
+.PHONY: help demo test test-all old-runtime check fix bench bench-million bench-flickr bench-retrieval bench-scale bench-cold bench-updates bench-threads test-web android test-portable conformance notebook wheel test-install install-matrix clean
 
 help:  ## Show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -75,7 +75,7 @@ bench-flickr: $(VENV)/installed  ## Build on Flickr8k twice (cold, then cached) 
 	done
 	$(BIN)/maker evaluate build/flickr/searcher.tflite --images $(FLICKR) --captions $(FLICKR)/captions.tsv --split val --language en
 
-bench-retrieval: $(VENV)/installed  ## Retrieval on Flickr8k by language, recipe and seed, and with misspelt queries
+bench-retrieval: $(VENV)/installed  ## Retrieval on Flickr8k by language, recipe and seed, with fewer dimensions, and with misspelt queries
 	$(BIN)/python -m tests.benchmarks.retrieval --flickr $(FLICKR) --image-encoder "$(MOBILENET)"
 
 bench-scale: $(VENV)/installed  ## Index 1,000,000 x 128: seconds, peak memory, latency
@@ -125,6 +125,9 @@ wheel: $(VENV)/installed $(LITERT)  ## Build the wheel, the web page's parts in 
 
 test-install: wheel  ## Install the wheel on every CPython 3.10 to 3.13 found: size, seconds to import, a search
 	$(BIN)/python -m tests.install.run dist/*.whl
+
+install-matrix: wheel  ## Install this and what else there is on CPython 3.9 to 3.13: does each install, import, answer? An hour or two
+	$(BIN)/python -m tests.install.matrix
 
 clean:  ## Remove what the targets made, the virtual environment excepted
 	rm -rf $(DEMO) build dist *.egg-info

@@ -110,9 +110,10 @@ def _add_build(verbs: Any) -> None:
         if isinstance(option.default, bool):
             training.add_argument(flag, action="store_true", default=None, help=what)
         else:
-            metavar = "NAME" if option.name in CHOICES else "N"
-            text = f"{what} (default {option.default}{scratch})"
-            training.add_argument(flag, type=type(option.default), metavar=metavar, help=text)
+            several = isinstance(option.default, tuple)
+            metavar = "NAME" if option.name in CHOICES else "N,N" if several else "N"
+            text = f"{what} (default {option.default or 'none' if several else option.default}{scratch})"
+            training.add_argument(flag, type=_lengths if several else type(option.default), metavar=metavar, help=text)
     build.set_defaults(run=_build)
 
 
@@ -185,6 +186,10 @@ def _add_output(verb: argparse.ArgumentParser) -> None:
     group.add_argument("--leaves", type=int, metavar="N", help="partitions; 0 for none (default: none under 20,000 items)")
     group.add_argument("--k", type=int, default=50, metavar="N", help="neighbours a query returns at most (default %(default)s)")
     group.add_argument("--bits", type=int, choices=(8, 4), default=8, help="a dimension of the stored rows (default %(default)s)")
+    group.add_argument("--rescore", choices=("int8", "float32"), help="keep finer rows too, and score the best hundred again by them")
+    group.add_argument(
+        "--index-dimension", type=int, metavar="N", help="only the first N dimensions, as --matryoshka trains for (default: all)"
+    )
 
 
 def _add_search(verbs: Any) -> None:
@@ -194,7 +199,7 @@ def _add_search(verbs: Any) -> None:
     search.add_argument("-k", type=int, default=5, help="neighbours (default %(default)s)")
     search.add_argument("--by-image", action="store_true", help="the queries are image files")
     search.add_argument(
-        "--min-relevance", type=_relevance, metavar="P", help="leave out what is less relevant, from 0 to 1; auto: the file's own cut"
+        "--min-relevance", type=_relevance, metavar="P", help="leave out what is less relevant, from 0 to 1; auto: the file's own gate and cut"
     )
     search.add_argument("--json", action="store_true", help="print a JSON object a query")
     search.add_argument("--contact-sheet", type=Path, metavar="OUT.png", help="draw queries and what they found")
@@ -378,9 +383,15 @@ def _index_settings(given: argparse.Namespace) -> Any:
         max_ms=given.max_ms,
         max_size=given.max_size,
         bits=given.bits,
+        rescore=given.rescore,
+        dimension=given.index_dimension,
         k=given.k,
         seed=given.seed or 0,
     )
+
+
+def _lengths(text: str) -> tuple[int, ...]:
+    return tuple(int(part) for part in text.split(","))
 
 
 def _size(text: str) -> int:

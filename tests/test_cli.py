@@ -5,6 +5,7 @@ import shutil
 import subprocess
 import sys
 import time
+from importlib import import_module
 
 import numpy as np
 import pytest
@@ -13,6 +14,7 @@ from PIL import Image
 
 from maker.cli import main
 from maker.encoders import spellings
+from maker.evaluation.relevance import Judged, measure
 from task import text, vision
 from task.format import archive
 
@@ -129,7 +131,16 @@ def test_a_second_build_takes_the_trained_encoder_and_gives_the_same_file(built,
     assert first == second
 
 
-def test_another_folder_can_be_the_corpus(built, tmp_path, capsys):
+@pytest.fixture
+def enough_to_fit(monkeypatch):
+    """A curve wherever one is fitted, although these captions are too few."""
+    judged = Judged(np.array([[-0.9, -0.2]], np.float32), np.array([[True, False]]), np.array([np.nan], np.float32))
+    curve = {"slope": 8.0, "intercept": 4.0, "gate": 0.3, "cut": 0.2, "rule": "a rule", "how": "some captions"}
+    curve["measured"] = measure(judged, 8.0, 4.0, 0.3, 0.2)
+    monkeypatch.setattr(import_module("maker.pipeline.build"), "calibrate", lambda *_: curve)
+
+
+def test_another_folder_can_be_the_corpus(built, tmp_path, capsys, enough_to_fit):
     output, photos, _ = built
     (tmp_path / "corpus" / "deep").mkdir(parents=True)
     for number in (1, 2):
@@ -140,6 +151,24 @@ def test_another_folder_can_be_the_corpus(built, tmp_path, capsys):
     assert main([*command, *options, *work]) == 0
     found = text.TextSearcher.create_from_file(str(tmp_path / "c.tflite")).search("green").nearest_neighbors
     assert [n.metadata for n in found] == [b"deep/1.png", b"deep/2.png"]
+    assert {n.relevance for n in found} == {None}  # the captions are of other pictures
+    assert f"none: a curve takes captions of what is searched, and those given are not of {tmp_path / 'corpus'}" in capsys.readouterr().out
+
+
+def test_the_training_folder_as_corpus_has_its_relevance_curve(built, tmp_path, capsys, enough_to_fit):
+    output, photos, _ = built
+    options = ["--epochs", "12", "--batch-size", "16", "--language", "en", "--dimension", "32", "--no-report"]
+    command = ["build", "--images", str(photos), "--captions", str(photos / "captions.tsv"), "--output", str(tmp_path / "c.tflite")]
+    work = ["--work-dir", str(output.with_suffix(".work")), "--corpus", f"{photos.parent}/nowhere/../{photos.name}"]
+    (photos.parent / "nowhere").mkdir()
+    assert main([*command, *options, *work]) == 0
+    printed = capsys.readouterr().out
+    assert "a curve takes captions" not in printed
+    assert "from 0.20 on where the first has 0.30 (--min-relevance auto): keeps 100 % of relevant and 0 % of other results" in printed
+    assert "of queries with a relevant result 100 % keep one" in printed
+    assert None not in {
+        n.relevance for n in text.TextSearcher.create_from_file(str(tmp_path / "c.tflite")).search("green").nearest_neighbors
+    }
 
 
 def test_the_trained_encoder_holds_its_words_for_the_task_library(built, tmp_path, capsys):

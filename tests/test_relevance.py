@@ -8,9 +8,9 @@ from conftest import DIMENSION, TEXTS
 
 from maker.cli import main
 from maker.data.captions import Caption
-from maker.evaluation.relevance import Judged, calibrate, choose_queries, fit_logistic, measure, probability
+from maker.evaluation.relevance import Judged, calibrate, choose_queries, fit_logistic, gate_and_cut, judge, measure, probability
 from maker.evaluation.shared_words import SharedWords
-from maker.pipeline.index import write_index
+from maker.pipeline.index import index_embeddings, write_index
 from maker.pipeline.tuning import IndexSettings
 from task.core import BaseOptions
 from task.errors import DamagedFileError, InvalidArgumentError
@@ -20,6 +20,7 @@ from task.text import TextSearcher, TextSearcherOptions
 from task.vision import ImageSearcher, ImageSearcherOptions, TensorImage
 
 CURVE = {"slope": 30.0, "intercept": 16.0, "cut": 0.4}
+AT_CUT = {"gate": 0.5, "cut": 0.4, "recall_kept": 0.9, "wrong_kept": 0.6, "queries_kept": 0.85, "absent_answered": 0.65}
 THINGS = ("kite", "dog", "boat", "horse", "train", "apple", "tower", "river")
 PLACES = ("beach", "forest", "street", "desert", "meadow")
 
@@ -28,17 +29,32 @@ def caption(image, text, language="en"):
     return Caption(image, text, "val", language, 1)
 
 
-@pytest.fixture(scope="module")
-def with_curve(tmp_path_factory, encoder, embeddings):
-    """A searcher whose text queries have a curve."""
-    path = tmp_path_factory.mktemp("curve") / "searcher.tflite"
+def write(path, encoder, embeddings, curve):
+    """A searcher whose text queries have that curve."""
     metadata = [f"images/{i}.png".encode() for i in range(len(embeddings))]
-    write_index(embeddings, metadata, path, encoder, IndexSettings(), relevance={"search_text": CURVE}, examples=TEXTS[:2])
+    write_index(embeddings, metadata, path, encoder, IndexSettings(), relevance={"search_text": curve} if curve else {}, examples=TEXTS[:2])
     return path
 
 
-def open_text(path, **options):
-    return TextSearcher.create_from_options(TextSearcherOptions(BaseOptions(str(path)), search_options=SearchOptions(**options)))
+@pytest.fixture(scope="module")
+def with_curve(tmp_path_factory, encoder, embeddings):
+    """A searcher whose text queries have a curve without a gate, as older files have."""
+    return write(tmp_path_factory.mktemp("curve") / "searcher.tflite", encoder, embeddings, CURVE)
+
+
+@pytest.fixture(scope="module")
+def gated(tmp_path_factory, with_curve, encoder, embeddings):
+    """The same with a gate, a sentence that passes it, and one that does not although results of it are above the cut."""
+    with open_text(with_curve) as searcher:
+        first = {text: searcher.search(text).nearest_neighbors[0].relevance for text in TEXTS}
+    closed, opened = sorted(TEXTS, key=first.get)[0], sorted(TEXTS, key=first.get)[-1]
+    curve = {**CURVE, "gate": (first[closed] + first[opened]) / 2, "cut": first[closed] / 2, "measured": {"at_cut": AT_CUT}}
+    return write(tmp_path_factory.mktemp("gated") / "searcher.tflite", encoder, embeddings, curve), opened, closed
+
+
+def open_text(path, shards=(), **options):
+    search_options = SearchOptions(**options)
+    return TextSearcher.create_from_options(TextSearcherOptions(BaseOptions(str(path)), search_options=search_options, shards=shards))
 
 
 def test_the_fit_finds_the_curve_that_made_the_data():
@@ -127,6 +143,39 @@ def test_the_curve_foretells_how_often_results_are_relevant():
     assert absent == sorted(absent, reverse=True)
 
 
+def test_gate_and_cut_together_keep_the_share_and_lose_half_each():
+    rng = np.random.default_rng(4)
+    distances = np.sort(rng.uniform(-1, 0, (2000, 1)) + rng.exponential(0.1, (2000, 10)), axis=1).astype(np.float32)
+    judged = Judged(distances, rng.random(distances.shape) < np.exp(-2 * (1 + distances)), np.full(2000, np.nan, np.float32))
+    for kept in (0.9, 0.7):
+        gate, cut = gate_and_cut(judged, kept)
+        passing = np.repeat(distances[:, :1] <= gate, 10, axis=1)
+        assert passing[judged.relevant].mean() == pytest.approx((1 + kept) / 2, abs=0.005)
+        assert (passing & (distances <= cut))[judged.relevant].mean() == pytest.approx(kept, abs=0.002)
+
+
+def test_a_query_without_relevant_results_moves_no_gate():
+    distances, relevant = np.array([[-0.9, -0.8], [-0.7, -0.2]], np.float32), np.array([[True, True], [True, False]])
+    nothing = np.array([np.nan], np.float32)
+    some = Judged(distances, relevant, np.repeat(nothing, 2))
+    far = np.array([[-0.1, 0.0]], np.float32)
+    more = Judged(np.append(distances, far, axis=0), np.append(relevant, [[False, False]], axis=0), np.repeat(nothing, 3))
+    assert gate_and_cut(more, 0.9) == gate_and_cut(some, 0.9)
+
+
+def test_a_gate_answers_fewer_absent_queries_at_the_same_share_of_relevant_results():
+    captions, rows, items, queries = scenes()
+    curve = calibrate(captions, queries, rows, items, captions)
+    assert curve is not None
+    words = SharedWords(captions)
+    judged = judge(captions, queries, items[[rows[image] for image in words.images]], words)
+    line = curve["slope"], curve["intercept"]
+    cut = float(probability(np.quantile(judged.distances[judged.relevant], 0.9), *line))
+    alone, both = (measure(judged, *line, *at)["at_cut"] for at in ((0.0, cut), probability(np.array(gate_and_cut(judged, 0.9)), *line)))
+    assert both["recall_kept"] == pytest.approx(alone["recall_kept"], abs=0.01)
+    assert both["absent_answered"] < alone["absent_answered"] - 0.05
+
+
 def test_the_curve_is_measured_on_pictures_that_did_not_fit_it():
     captions, rows, items, queries = scenes()
     every_second = {image for place, image in enumerate(sorted(rows)) if place % 2}
@@ -144,12 +193,28 @@ def test_absent_things_are_measured_without_their_pictures():
     judged = Judged(
         np.array([[-0.9, -0.5], [-0.9, -0.8]], np.float32), np.array([[True, False], [True, True]]), np.array([-0.5, np.nan], np.float32)
     )
-    at = measure(judged, 10.0, 6.0, float(probability(-0.6, 10.0, 6.0)))["at_cut"]
+    at = measure(judged, 10.0, 6.0, 0.0, float(probability(-0.6, 10.0, 6.0)))["at_cut"]
     assert at["recall_kept"] == 1
     assert at["wrong_kept"] == 0
     assert at["precision"] == 1
     assert at["answered"] == 1
     assert at["absent_answered"] == 0  # of the one query whose thing is known
+
+
+def test_a_gate_takes_all_results_of_a_query_and_what_queries_keep_says_so():
+    judged = Judged(
+        np.array([[-0.9, -0.5], [-0.7, -0.6], [-0.8, -0.8], [-0.9, -0.9]], np.float32),
+        np.array([[True, True], [True, False], [False, True], [False, False]]),
+        np.array([-0.75, -0.65, -0.5, -0.85], np.float32),
+    )
+    gate, cut = (float(probability(distance, 10.0, 6.0)) for distance in (-0.75, -0.55))
+    at = measure(judged, 10.0, 6.0, gate, cut)["at_cut"]
+    assert (at["gate"], at["cut"]) == (pytest.approx(gate, abs=1e-4), pytest.approx(cut, abs=1e-4))
+    assert at["recall_kept"] == 0.5  # -0.5 is below the cut, -0.7 the first below the gate
+    assert at["wrong_kept"] == 0.75
+    assert at["answered"] == 0.75
+    assert at["queries_kept"] == pytest.approx(2 / 3, abs=1e-4)
+    assert at["absent_answered"] == 0.5
 
 
 def test_no_curve_where_nearer_is_not_more_relevant_or_where_there_is_too_little():
@@ -194,6 +259,73 @@ def test_what_is_less_relevant_is_left_out(with_curve, least):
     assert {0.0: len(kept) == 50, 1.0: kept == []}.get(least, 0 < len(kept) < 50)
 
 
+def test_a_first_result_below_the_gate_means_that_nothing_matches(gated):
+    path, opened, closed = gated
+    with open_text(path, max_results=50) as searcher:
+        every = {text: searcher.search(text).nearest_neighbors for text in (opened, closed)}
+        curve = searcher.engine.relevance_curve("text")
+    assert every[closed][0].relevance > curve.cut
+    with open_text(path, max_results=50, min_relevance="auto") as searcher:
+        assert searcher.search(closed).nearest_neighbors == []
+        kept = searcher.search(opened).nearest_neighbors
+        assert kept == [n for n in every[opened] if n.relevance >= curve.cut]
+        assert kept[-1].relevance < curve.gate  # which is for the first only
+        assert [r.nearest_neighbors for r in searcher.search_batch([closed, opened])] == [[], kept]
+
+
+def test_a_number_is_a_threshold_for_each_result_and_no_gate(gated):
+    path, _, closed = gated
+    with open_text(path, max_results=50) as searcher:
+        every, cut = searcher.search(closed).nearest_neighbors, searcher.engine.relevance_curve("text").cut
+    with open_text(path, max_results=50, min_relevance=cut) as searcher:
+        assert searcher.search(closed).nearest_neighbors == [n for n in every if n.relevance >= cut] != []
+
+
+def test_the_gate_is_for_the_first_of_what_is_allowed(gated):
+    path, opened, _ = gated
+    with open_text(path, max_results=50) as searcher:
+        every, gate = searcher.search(opened).nearest_neighbors, searcher.engine.relevance_curve("text").gate
+    below = [n for n in every if n.relevance < gate]
+    with open_text(path, max_results=50, min_relevance="auto") as searcher:
+        assert searcher.search(opened, allowed=[n.id for n in below]).nearest_neighbors == []
+        both = searcher.search(opened, allowed=[every[0].id, below[0].id]).nearest_neighbors
+    assert [n.id for n in both] == [every[0].id, below[0].id]
+
+
+def test_an_item_that_is_added_opens_the_gate_and_one_removed_closes_it(gated):
+    path, _, closed = gated
+    with open_text(path, max_results=50, min_relevance="auto") as searcher:
+        assert searcher.search(closed).nearest_neighbors == []
+        new = searcher.add(closed, "the sentence itself")
+        found = searcher.search(closed).nearest_neighbors
+        assert found[0].id == new
+        assert len(found) > 1
+        searcher.remove(new)
+        assert searcher.search(closed).nearest_neighbors == []
+
+
+def test_the_first_result_of_all_shards_passes_the_gate_for_all(gated, encoder, embeddings, tmp_path):
+    path, opened, _ = gated
+    with open_text(path) as searcher:
+        best, second, *_ = searcher.search(opened).nearest_neighbors
+    curve = {**CURVE, "gate": (best.relevance + second.relevance) / 2, "cut": 0.0}
+    parts = {"rest": np.delete(embeddings, best.id, axis=0), "best": embeddings[[best.id]]}
+    rest, alone = (write(tmp_path / f"{name}.tflite", encoder, part, curve) for name, part in parts.items())
+    with open_text(rest, min_relevance="auto") as one, open_text(rest, [alone], min_relevance="auto") as both:
+        assert one.search(opened).nearest_neighbors == []
+        found = both.search(opened).nearest_neighbors
+    assert found[0].id == len(embeddings) - 1
+    assert len(found) == 5
+
+
+def test_shards_with_different_curves_have_none(with_curve, gated, encoder, embeddings, tmp_path):
+    for other in (gated[0], write(tmp_path / "other.tflite", encoder, embeddings, None)):
+        with open_text(with_curve, [other]) as searcher:
+            assert {n.relevance for n in searcher.search(TEXTS[0]).nearest_neighbors} == {None}
+        with open_text(with_curve, [other], min_relevance="auto") as searcher, pytest.raises(InvalidArgumentError, match="different ones"):
+            searcher.search(TEXTS[0])
+
+
 @pytest.mark.parametrize("least", [-0.1, 1.5, float("nan"), "none"])
 def test_impossible_relevances_are_refused(with_curve, least):
     with pytest.raises(ValueError, match=r"SearchOptions.min_relevance must be within \[0, 1\], or 'auto'"):
@@ -208,7 +340,13 @@ def test_a_file_without_a_curve_says_so(searcher_file):
 
 
 @pytest.mark.parametrize(
-    "curves", [[], {"search_text": {"slope": -1.0, "intercept": 0, "cut": 0.5}}, {"search_text": 3}, {"search_text": {**CURVE, "cut": 7}}]
+    "curves",
+    [
+        [],
+        {"search_text": {"slope": -1.0, "intercept": 0, "cut": 0.5}},
+        {"search_text": 3},
+        *({"search_text": {**CURVE, **wrong}} for wrong in ({"cut": 7}, {"gate": 1.5}, {"gate": None}, {"gate": "0.5"})),
+    ],
 )
 def test_a_curve_that_cannot_be_is_damage(with_curve, tmp_path, curves):
     content = with_curve.read_bytes()
@@ -223,15 +361,27 @@ def test_a_curve_that_cannot_be_is_damage(with_curve, tmp_path, curves):
         open_text(path)
 
 
-def test_the_curve_goes_on_with_its_towers(with_curve, embeddings, tmp_path):
+def test_a_curve_stays_with_the_items_that_it_was_fitted_on(with_curve, embeddings, tmp_path):
     again = tmp_path / "again.tflite"
-    write_index(embeddings[:50], [b"x"] * 50, again, with_curve, IndexSettings())
+    report = index_embeddings(embeddings[:50], [b"x"] * 50, again, embedder=with_curve)
+    assert f"none: the curve of {with_curve} was fitted on the items that it holds, and does not hold on others" in "\n".join(report.lines)
     with open_text(again) as searcher:
-        assert all(n.relevance is not None for n in searcher.search(TEXTS[0]).nearest_neighbors)
-    other = tmp_path / "other.tflite"
-    write_index(embeddings[:50], [b"x"] * 50, other, with_curve, IndexSettings(distance="squared_l2"))
-    with open_text(other) as searcher:
         assert {n.relevance for n in searcher.search(TEXTS[0]).nearest_neighbors} == {None}
+    report = index_embeddings(embeddings[:50], [b"x"] * 50, tmp_path / "without.tflite", embedder=again)
+    assert "relevance" not in "\n".join(report.lines)  # nothing was there to be dropped
+
+
+def test_an_update_of_the_items_keeps_their_curve(gated, tmp_path):
+    path, opened, closed = gated
+    with open_text(path) as searcher:
+        searcher.remove(searcher.search(closed).nearest_neighbors[-1].id)
+        searcher.save_overlay(tmp_path / "overlay")
+        curve = searcher.engine.manifest.relevance
+    assert main(["index", "--update", str(path), "--overlay", str(tmp_path / "overlay"), "--output", str(tmp_path / "new.tflite")]) == 0
+    with open_text(tmp_path / "new.tflite", min_relevance="auto") as searcher:
+        assert searcher.engine.manifest.relevance == curve
+        assert searcher.search(opened).nearest_neighbors
+        assert searcher.search(closed).nearest_neighbors == []
 
 
 def test_the_command_line_shows_relevance_and_says_when_nothing_is(with_curve, capsys):

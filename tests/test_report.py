@@ -18,11 +18,13 @@ from maker.cli import main
 from maker.data.captions import Caption
 from maker.encoders.embedder import open_embedder
 from maker.errors import BuildError, DataError
+from maker.evaluation.inspection import describe, inspect
 from maker.evaluation.relevance import Judged, measure
 from maker.export.searcher_file import CARD, SearcherContent, write_searcher
 from maker.export.verify import verify
 from maker.index.build import build_index
 from maker.index.options import ScaNNOptions, ScoreAH
+from maker.pipeline.report import file_lines
 from maker.report.asked import ask
 from maker.report.card import CardFields, model_card, read_card
 from maker.report.corpus_map import map_corpus
@@ -54,8 +56,8 @@ def relevance():
     rng = np.random.default_rng(0)
     distances = np.sort(rng.uniform(-0.9, 0, (60, 10)), axis=1).astype(np.float32)
     judged = Judged(distances, rng.random((60, 10)) < 1 / (1 + np.exp(8 * distances + 4)), distances[:, 3])
-    curve = {"slope": 8.0, "intercept": 4.0, "cut": 0.2, "rule": "a rule", "how": "some captions <b>were</b> asked"}
-    return {"search_text": {**curve, "measured": measure(judged, 8.0, 4.0, 0.2)}}
+    curve = {"slope": 8.0, "intercept": 4.0, "gate": 0.789, "cut": 0.2, "rule": "a rule", "how": "some captions <b>were</b> asked"}
+    return {"search_text": {**curve, "measured": measure(judged, 8.0, 4.0, 0.789, 0.2)}}
 
 
 def content(encoder, embeddings, card=True):
@@ -164,6 +166,8 @@ def test_a_report_has_every_section_that_the_file_can_fill(page):
         "text to image, zh",
         "42.7",
         "image to text",
+        "where the first result has at least 0.789, 85 % of the relevant results and 31 % of the others are kept",
+        "of queries with a relevant result, 88 % keep one",
         "33 words",
         "all 7 answered as written",
         "training seed",
@@ -306,10 +310,43 @@ def test_the_card_is_in_the_file_and_does_not_change_between_builds(tmp_path, se
         "text to image, zh",
         "58.6 (56.3 to 61.0)",
         "2 of them look like a training picture",
+        "leaves out results below 0.200, and all of them where the first is below 0.789: 85 % of the relevant and 31 % of the other",
+        "Of the queries with a relevant result, 88 % keep one.",
     ):
         assert line in card, line
     assert "ms" not in card.split()
     verify(searcher)
+
+
+def test_a_curve_without_a_gate_is_told_without_one(tmp_path, encoder, embedded, pictures):
+    """As older files have it."""
+    made = content(encoder, embedded)
+    curve = made.relevance["search_text"]
+    for values, names in ((curve, ["gate"]), (curve["measured"]["at_cut"], ["gate", "queries_kept"])):
+        for name in names:
+            del values[name]
+    path = tmp_path / "older.tflite"
+    manifest = write_searcher(made, path)
+    write_report(path, tmp_path / "older.html", images=pictures)
+    text = (tmp_path / "older.html").read_text()
+    assert "From a relevance of 0.200 on, 85 % of the relevant results" in text
+    assert ">gate<" not in text
+    assert "keep one" not in text + read_card(path)
+    assert "leaves out results below 0.200: 85 % of the relevant" in read_card(path)
+    told = "\n".join(file_lines(manifest, path))
+    assert "from 0.20 on (--min-relevance auto): keeps 85 % of relevant and 31 % of other results" in told
+    assert "of queries about absent things 22 % find something" in told
+    assert "slope 8.0, intercept 4.0, cut 0.2" in describe(inspect(path))
+
+
+def test_a_gate_is_told_wherever_the_cut_is(searcher, page):
+    assert "slope 8.0, intercept 4.0, gate 0.789, cut 0.2" in describe(inspect(searcher))
+    engine = GraphEngine(BaseOptions(str(searcher)))
+    told = "\n".join(file_lines(engine.manifest, searcher))
+    engine.close()
+    assert "from 0.20 on where the first has 0.79 (--min-relevance auto): keeps 85 % of relevant and 31 % of other results" in told
+    assert "of queries with a relevant result 88 % keep one, of those about absent things 22 % find something" in told
+    assert ">gate</text>" in page.read_text()  # the chart's legend
 
 
 def test_a_changed_card_is_damage(tmp_path, searcher):

@@ -155,7 +155,7 @@ def test_the_linear_start_already_finds_images_by_their_words():
     assert np.mean(topics[np.argsort(-scores, 1)[:, :20]] == np.arange(5)[:, None]) > 0.9
 
 
-def small_run(checkpoint=None, epochs=5, events=None, precision="float32"):
+def small_run(checkpoint=None, epochs=5, events=None, precision="float32", **more):
     """A training run on 80 features of four colours: its history and what it learnt."""
     from maker.training.head import Head
     from maker.training.image_side import FrozenFeatures, embed
@@ -170,7 +170,7 @@ def small_run(checkpoint=None, epochs=5, events=None, precision="float32"):
     captions = CaptionRows(tokens, build_vocabulary(tokens, 2, 0, SIZE))
     text, image = TextSide(captions._vocabulary, 8, 0.1, 3), FrozenFeatures(features, Head(12, 8, 0.1, 3, None, precision))
     side = Side(captions, np.arange(80))
-    options = TrainingOptions(epochs=epochs, batch_size=16, learning_rate=1e-2, dimension=8, seed=3, patience=9)
+    options = TrainingOptions(epochs=epochs, batch_size=16, learning_rate=1e-2, dimension=8, seed=3, patience=9, **more)
     history = fit(text, image, side, side, options, Run(checkpoint, events))
     return history, text.embed(captions.rows()), embed(image, np.arange(80))
 

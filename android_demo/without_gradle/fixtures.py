@@ -2,6 +2,7 @@
 
 sample.tflite     a searcher over drawn scenes, trained for one epoch
 relevance.tflite  the same with relevance curves that call two in three answers weak
+gate.tflite       the same with a curve whose gate some sentences' first answers do not pass, although they are above its cut
 newer.tflite      the same of a format version to come
 leaves.tflite     random vectors in leaves, asked with text, too
 four_bits.tflite  random vectors in rows of 4 bits, asked with vectors only
@@ -29,6 +30,7 @@ from maker.preview.thumbnails import make_thumbnails
 from task.core import BaseOptions
 from task.format import archive, item_table, manifest
 from task.processor import SearchOptions
+from task.processor.options import AUTO
 from task.search import GraphEngine
 from task.text import TextSearcher, TextSearcherOptions
 from task.vision import ImageSearcher, ImageSearcherOptions, TensorImage
@@ -60,6 +62,7 @@ def make(folder: Path) -> None:
         run("build", "--images", scenes, *captions, "--output", sample)
     changed(sample, folder / "newer.tflite", lambda values: values.update(format_version=manifest.VERSION + 1))
     with_relevance(sample, folder / "relevance.tflite")
+    with_gate(sample, folder / "gate.tflite")
     make_leaves(sample, folder / "leaves.tflite")
     make_four_bits(folder / "four_bits.tflite")
     make_codes(folder / "codes.tflite")
@@ -69,6 +72,7 @@ def make(folder: Path) -> None:
         "texts": [{"query": text, "answer": ask_text(sample, text)} for text in TEXTS],
         "pictures": {name: ask_picture(sample, pixels) for name, pixels in pictures.items()},
         "relevance": relevance(folder / "relevance.tflite", TEXTS[0]),
+        "gated": [{"query": text, "matches": len(ask_text(folder / "gate.tflite", text, AUTO))} for text in TEXTS],
         "resized": write_resized(pictures, folder / "pictures"),
     }
     write_turned(pictures["large"], folder / "pictures")
@@ -102,6 +106,16 @@ def with_relevance(source: Path, target: Path) -> None:
         "search_text": {"slope": 20.0, "intercept": -20.0 * fourth, "cut": 0.5},
         "search_image": {"slope": 1.0, "intercept": 100.0, "cut": 0.5},
     }
+    changed(source, target, lambda values: values.update(relevance=curves))
+
+
+def with_gate(source: Path, target: Path) -> None:
+    """A curve whose gate lies midway between the first answers of all texts, and whose cut no first answer is below."""
+    first = sorted({ask_text(source, text)[0][1] for text in TEXTS})
+    widest = max(range(1, len(first)), key=lambda i: first[i] - first[i - 1])
+    gate, cut = (first[widest - 1] + first[widest]) / 2, first[-1] + 1e-3
+    slope, intercept = 20.0, -20.0 * gate
+    curves = {"search_text": {"slope": slope, "intercept": intercept, "gate": 0.5, "cut": 1 / (1 + float(np.exp(slope * cut + intercept)))}}
     changed(source, target, lambda values: values.update(relevance=curves))
 
 
@@ -184,9 +198,10 @@ def write_turned(pixels: np.ndarray, folder: Path) -> None:
         TensorImage.create_from_file(str(path)).buffer.tofile(path.with_suffix(".rgb"))
 
 
-def ask_text(path: Path, text: str) -> list[tuple[str, float]]:
+def ask_text(path: Path, text: str, least: str | None = None) -> list[tuple[str, float]]:
     """What Python finds."""
-    options = TextSearcherOptions(BaseOptions(str(path), num_threads=1), search_options=SearchOptions(max_results=ANSWERS))
+    search_options = SearchOptions(max_results=ANSWERS, min_relevance=least)
+    options = TextSearcherOptions(BaseOptions(str(path), num_threads=1), search_options=search_options)
     with TextSearcher.create_from_options(options) as searcher:
         return [(n.metadata.decode(), n.distance) for n in searcher.search(text).nearest_neighbors]
 

@@ -30,6 +30,7 @@ class Tower:
         query: Its input.
         output: The tensor that is the embedding; it may lie inside the model.
         mean, std: What a float image input is normalised with, a value or three; None where it takes uint8.
+        prefix: How many of the output's dimensions are taken, as they are; None for all.
     """
 
     kind: str
@@ -39,12 +40,13 @@ class Tower:
     output: SourceTensor
     mean: np.ndarray | None = None
     std: np.ndarray | None = None
+    prefix: int | None = None
     tokenizer = None
 
     @property
     def dimension(self) -> int:
         """Length of the embedding."""
-        return int(np.prod(self.output.shape, dtype=np.int64))
+        return self.prefix or int(np.prod(self.output.shape, dtype=np.int64))
 
     @property
     def input_shape(self) -> tuple[int, ...]:
@@ -84,7 +86,8 @@ class Tower:
         (output,) = g.inline(self.source, {self.query.index: x}, [self.output.index], self.signature)
         if self.output.dtype in (np.uint8, np.int8):
             output = g.dequantize(output)
-        return g.reshape(output, (1, self.dimension))
+        embedding = g.reshape(output, (1, int(np.prod(self.output.shape, dtype=np.int64))))
+        return g.slice(embedding, (0, 0), (1, self.prefix)) if self.prefix else embedding
 
 
 AnyTower: TypeAlias = "Tower | TokenTower"

@@ -38,6 +38,7 @@ class TokenTower:
         output: `[1, d]`, or `[1, length, d]` that is pooled here.
         pool: `mean` or `first`.
         tokenizer: What makes the ids.
+        prefix: How many of the embedding's dimensions are taken, as they are; None for all.
     """
 
     source: Source
@@ -48,12 +49,13 @@ class TokenTower:
     output: SourceTensor
     pool: str
     tokenizer: TokenizerFile
+    prefix: int | None = None
     kind = "tokens"
 
     @property
     def dimension(self) -> int:
         """Length of the embedding."""
-        return self.output.shape[-1]
+        return self.prefix or self.output.shape[-1]
 
     @property
     def input_shape(self) -> tuple[int, ...]:
@@ -89,7 +91,8 @@ class TokenTower:
             output = g.dequantize(output)
         if is_sequence(self.output):
             output = _pool(g, output, queries_by_name.get("mask"), self.pool)
-        return g.reshape(output, (1, self.dimension))
+        embedding = g.reshape(output, (1, self.output.shape[-1]))
+        return g.slice(embedding, (0, 0), (1, self.prefix)) if self.prefix else embedding
 
 
 @dataclass(frozen=True)

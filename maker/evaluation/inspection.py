@@ -9,13 +9,14 @@ from typing import Any
 
 import numpy as np
 
+from maker.encoders.prefix import prefixes_in_words
 from maker.graph.source import Source
 from task.core import BaseOptions
 from task.core.model_file import ModelFile
 from task.format import archive, manifest
 from task.search import GraphEngine
 
-PARTS = {"rows": "item rows", "embedding": "word table", "centroids": "centroids"}
+PARTS = {"rows": "item rows", "fine_rows": "finer rows", "embedding": "word table", "centroids": "centroids"}
 TOWERS = {"text": "text tower", "tokens": "text tower", "image": "image tower"}
 
 
@@ -49,8 +50,12 @@ def describe(found: dict[str, Any]) -> str:
     for name in ("index", "query", "encoders", "report"):
         lines.append(f"  {name}")
         lines += [f"    {key:16}{value}" for key, value in content[name].items()]
+    prefixes = prefixes_in_words(content["training"])
+    if prefixes:
+        lines.append(f"  dimensions: {prefixes}")
     for name, curve in content["relevance"].items():
-        lines.append(f"  relevance of {name}: slope {curve['slope']}, intercept {curve['intercept']}, cut {curve['cut']}")
+        values = [f"{key} {curve[key]}" for key in ("slope", "intercept", "gate", "cut") if key in curve]
+        lines.append(f"  relevance of {name}: {', '.join(values)}")
     lines.append(f"  {len(content['golden'])} golden queries, user info {content['user_info']!r}")
     return "\n".join(lines)
 

@@ -16,10 +16,13 @@ RESULTS = 10  # of a query, that are looked at
 MOST_QUERIES = 2000
 BLOCK = 64
 ENOUGH = 20  # relevant and other results, below which no curve is fitted
-KEPT = 0.9  # of the relevant results, above the default cut
+KEPT = 0.9  # of the relevant results, by the default gate and cut
 TRADE = (0.99, 0.95, 0.9, 0.8, 0.7, 0.6, 0.5)
 BINS = 10
-RULE = f"the cut keeps {100 * KEPT:.0f} % of the relevant results among the first {RESULTS}"
+RULE = (
+    f"a query whose first result is below the gate finds nothing, which costs {50 * (1 - KEPT):.0f} % of the relevant results among the "
+    f"first {RESULTS}; the cut leaves {100 * KEPT:.0f} % of them"
+)
 
 
 @dataclass(frozen=True)
@@ -53,7 +56,7 @@ def calibrate(
 ) -> dict[str, Any] | None:
     """Fits the curve of `search_text` and measures it.
 
-    The captions of every second held-out picture fit the curve and choose the cut; those of the others measure both.
+    The captions of every second held-out picture fit the curve and choose gate and cut; those of the others measure all three.
 
     Args:
         captions: Held-out captions, as `choose_queries` chooses them.
@@ -76,14 +79,15 @@ def calibrate(
     if slope <= 0:
         say("nearer results are not more often relevant: the file has no relevance curve")
         return None
-    cut = float(probability(np.quantile(fitted.distances[fitted.relevant], KEPT), slope, intercept))
+    gate, cut = (float(p) for p in probability(np.array(gate_and_cut(fitted, KEPT)), slope, intercept))
     return {
         "slope": round(slope, 5),
         "intercept": round(intercept, 5),
+        "gate": round(gate, 5),
         "cut": round(cut, 5),
         "rule": RULE,
         "how": _how(words, len(fitted.distances)),
-        "measured": measure(measured, slope, intercept, cut),
+        "measured": measure(measured, slope, intercept, gate, cut),
     }
 
 
@@ -139,13 +143,33 @@ def fit_logistic(distances: np.ndarray, relevant: np.ndarray) -> tuple[float, fl
     return float(weights[0] / scale), float(weights[1] - weights[0] * mean / scale)
 
 
+def gate_and_cut(judged: Judged, kept: float) -> tuple[float, float]:
+    """The distances that together keep a share of the relevant results, and lose half of the rest each.
+
+    How far the nearest result is says better than any other's distance whether the thing is there at all: where queries about absent things
+    are to find nothing, deciding on it costs fewer relevant results than a stricter cut.
+
+    Args:
+        judged: At least one result is relevant.
+        kept: The share, above 0.
+
+    Returns:
+        The gate, above which a query's first result leaves all of its results out, and the cut, above which a result is left out.
+    """
+    first = judged.distances[:, 0]
+    gate = float(np.quantile(np.repeat(first, judged.relevant.sum(axis=1)), 1 - (1 - kept) / 2))
+    passing = judged.of(first <= gate)
+    left = passing.distances[passing.relevant]
+    return gate, float(np.quantile(left, min(1.0, kept * judged.relevant.sum() / len(left))))
+
+
 def probability(distances: np.ndarray, slope: float, intercept: float) -> np.ndarray:
     """The curve's values."""
     return 1 / (1 + np.exp(np.clip(slope * np.asarray(distances, np.float64) + intercept, -500, 500)))
 
 
-def measure(judged: Judged, slope: float, intercept: float, cut: float) -> dict[str, Any]:
-    """How well the curve foretells, and what the cut does; shares are in [0, 1].
+def measure(judged: Judged, slope: float, intercept: float, gate: float, cut: float) -> dict[str, Any]:
+    """How well the curve foretells, and what gate and cut do; shares are in [0, 1].
 
     Returns:
         `queries`, `results`, `relevant` (share of all results that are), `expected_calibration_error` (Guo et al., 2017), `at_cut` and
@@ -165,25 +189,32 @@ def measure(judged: Judged, slope: float, intercept: float, cut: float) -> dict[
         "results": p.size,
         "relevant": _short(judged.relevant.mean()),
         "expected_calibration_error": _short(error),
-        "at_cut": _at(judged, slope, intercept, cut),
-        "trade": [_at(judged, slope, intercept, float(np.quantile(p[judged.relevant], 1 - kept))) for kept in TRADE],
+        "at_cut": _at(judged, slope, intercept, gate, cut),
+        "trade": [_at(judged, slope, intercept, *probability(np.array(gate_and_cut(judged, kept)), slope, intercept)) for kept in TRADE],
         "reliability": bins,
     }
 
 
-def _at(judged: Judged, slope: float, intercept: float, cut: float) -> dict[str, float]:
-    """What a cut does: relevant and wrong results kept, their precision, and queries answered although the thing is absent."""
-    shown = probability(judged.distances, slope, intercept) >= cut
+def _at(judged: Judged, slope: float, intercept: float, gate: float, cut: float) -> dict[str, float]:
+    """What gate and cut do.
+
+    Relevant and wrong results kept, their precision, queries answered, of those with a relevant result the share that keeps one, and
+    queries answered although the thing is absent. The share of relevant results alone flatters a gate, which takes all of a few queries.
+    """
+    p = probability(judged.distances, slope, intercept)
+    shown = (p[:, :1] >= gate) & (p >= cut)
     known = ~np.isnan(judged.absent)
     figures = {
+        "gate": gate,
         "cut": cut,
         "recall_kept": shown[judged.relevant].mean(),
         "wrong_kept": shown[~judged.relevant].mean(),
         "precision": judged.relevant[shown].mean() if shown.any() else 0.0,
         "answered": shown.any(axis=1).mean(),
+        "queries_kept": (shown & judged.relevant).any(axis=1)[judged.relevant.any(axis=1)].mean(),
     }
     if known.any():
-        figures["absent_answered"] = (probability(judged.absent[known], slope, intercept) >= cut).mean()
+        figures["absent_answered"] = (probability(judged.absent[known], slope, intercept) >= max(gate, cut)).mean()
     return {name: _short(value) for name, value in figures.items()}
 
 

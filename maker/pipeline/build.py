@@ -24,6 +24,7 @@ from maker.encoders.tokenizer_file import TextModelOptions
 from maker.errors import BuildError, DataError, MakerError
 from maker.evaluation.relevance import calibrate, choose_queries
 from maker.files import atomic, refuse_overwrite
+from maker.pipeline.dimension import check_trained
 from maker.pipeline.index import write_index
 from maker.pipeline.report import BuildReport, file_lines, line, training_lines
 from maker.pipeline.text_stage import open_text_tower
@@ -78,7 +79,7 @@ def build(
         output: The searcher to write.
         captions_format: A name of `maker.data.formats.FORMATS`, or `auto` to recognise it by content.
         validation_captions: A file whose captions are all of the validation split.
-        corpus: Folder to be searched; `images` where None.
+        corpus: Folder to be searched; `images` where None. Without captions of another folder its file has no relevance curve.
         language: Only captions of this language.
         image_encoder: Spec of the image tower.
         image_model: Weights, size and pooling of a converted model.
@@ -105,10 +106,13 @@ def build(
     text_model, index = text_model or TextModelOptions(), index or IndexSettings()
     parse_text_spec(text_encoder, text_model)
     rejects, options = Rejects(), options_for(kind == SCRATCH, recipe, **(training or {}))
+    check_trained(index.dimension, options.dimension, options.matryoshka, "this run")
     work = _work_folder(work_dir, output, options)
     try:
         source = _open(captions, validation_captions, images, captions_format, work, rejects)
         chosen, images = select_language(source.captions, language, captions), source.images
+        if corpus and corpus.resolve() == images.resolve():
+            corpus = None
         known = list_images(images, rejects)
         searched = list_images(corpus, rejects) if corpus else known
         splits = split_captions(_of_known_images(chosen, set(known), captions, rejects), options.seed, captions)
@@ -116,6 +120,7 @@ def build(
         files = train_encoder(images, known, splits, image_encoder, image_model or ImageModelOptions(), options, work, rejects, text)
         if files is None:
             return BuildReport({}, [line("training", "done; the chief, worker 0 of TF_CONFIG, writes the searcher")])
+        files = replace(files, dimension=index.dimension)
         items = files.embed(corpus or images, searched, work, rejects)
         held_out = sorted({c.image for c in splits.validation})
         validated = items if corpus is None else files.embed(images, known if files.head else held_out, work, rejects) if held_out else None
@@ -141,7 +146,7 @@ def build(
         queries=queries,
         user_info=user_info,
         report=_validate(files, splits, validated, len(twins), work) if validated else {},
-        relevance=_relevance(files, splits, validated, work) if validated and index.distance == "dot_product" else {},
+        relevance=_relevance(files, splits, validated, work) if validated and not corpus and index.distance == "dot_product" else {},
         examples=_spread(asked, EXAMPLES),
         card=lambda manifest: model_card(manifest, card or CardFields(), output.stem),
     )
@@ -164,6 +169,7 @@ def build(
         ),
         *training_lines(manifest, files.curves, work / EVENTS),
         *file_lines(manifest, output),
+        *([line("relevance", f"none: a curve takes captions of what is searched, and those given are not of {corpus}")] if corpus else []),
         line("documents", ", ".join(map(str, documents))),
         line("time", f"{figures['seconds']} s"),
     ]
@@ -234,7 +240,8 @@ def _validate(files: EncoderFiles, splits: Splits, embedded: Features, twins: in
     figures: dict[str, Any] = by_language(ranks(queries, items, targets), targets, languages)
     figures |= {"queries": len(captions), "images": len(images), "images_like_a_training_image": twins}
     figures["image_to_text"] = image_to_text(items, queries, targets, languages)
-    figures["how"] = f"text to image among the images of the {splits.how} validation split, exported towers, exact search"
+    cut = f", the first {files.dimension} dimensions" if files.dimension else ""
+    figures["how"] = f"text to image among the images of the {splits.how} validation split, exported towers{cut}, exact search"
     return {"retrieval": figures}
 
 

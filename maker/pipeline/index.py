@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from maker.encoders.embedder import SENTENCES, embedder_manifest, example_texts, open_embedder
+from maker.encoders.prefix import trained_prefixes
 from maker.encoders.tokenizer_file import TextModelOptions
 from maker.errors import BuildError, DataError
 from maker.evaluation.index_quality import QUERIES, measure_index, measure_text_latency, perturbed_items
 from maker.export.searcher_file import SearcherContent, write_searcher
 from maker.files import refuse_overwrite
 from maker.index.build import are_normalized, check_embeddings
+from maker.pipeline.dimension import cut_embeddings
 from maker.pipeline.index_curve import draw_curve
 from maker.pipeline.report import BuildReport, file_lines, line
 from maker.pipeline.tuning import IndexSettings, Queries, choose_index, routing_queries
@@ -63,12 +66,20 @@ def index_embeddings(
     check_embeddings(embeddings, names[0])
     if len(metadata) != len(embeddings):
         raise DataError(f"{names[1]}: {len(metadata)} metadata for {len(embeddings)} embeddings in {names[0]}; there has to be one an item")
+    settings, trained = settings or IndexSettings(), embedder_manifest(embedder) if embedder else None
+    if queries is not None:
+        _check_queries(queries, embeddings)
+    if settings.dimension is not None:
+        towers = open_embedder(embedder, text_model) if embedder else {}
+        embeddings, queries = cut_embeddings(embeddings, queries, settings.dimension, towers, trained, (names[0], str(embedder)))
     asked = None if queries is None else _split(queries, embeddings)
-    settings = settings or IndexSettings()
     manifest = write_index(embeddings, metadata, output, embedder, settings, queries=asked, text_model=text_model, user_info=user_info)
+    told = []
+    if trained and trained.relevance:
+        told = [line("relevance", f"none: the curve of {embedder} was fitted on the items that it holds, and does not hold on others")]
     seconds = round(time.perf_counter() - begin, 1)
     figures = {"items": manifest.items, "seconds": seconds, **manifest.report}
-    return BuildReport(figures, [*file_lines(manifest, output), line("time", f"{seconds} s")])
+    return BuildReport(figures, [*file_lines(manifest, output), *told, line("time", f"{seconds} s")])
 
 
 def write_index(
@@ -89,10 +100,15 @@ def write_index(
 ) -> Manifest:
     """Indexes and writes; `queries` stand for what will be asked, perturbed items where None.
 
+    Embeddings and queries come with the dimension that the settings ask for; towers are cut to it here.
+    `relevance` are the curves for the manifest; an embedder's own were fitted on other items, among which distances are others.
     `normalized` is that of `SearcherContent`: embeddings out of a searcher stand for vectors of norm 1, although rounding changed theirs.
     """
-    towers = open_embedder(embedder, text_model) if embedder else {}
-    trained = embedder_manifest(embedder) if embedder else None
+    towers, trained = open_embedder(embedder, text_model) if embedder else {}, embedder_manifest(embedder) if embedder else None
+    measured = trained.report if trained else {}
+    if settings.dimension is not None and any(tower.dimension > settings.dimension for tower in towers.values()):
+        towers = {kind: replace(tower, prefix=settings.dimension) for kind, tower in towers.items()}
+        measured = {name: figures for name, figures in measured.items() if name != "retrieval"}  # that was with all dimensions
     if queries is None:
         unit = are_normalized(embeddings) if normalized is None else normalized
         learning = perturbed_items(embeddings, unit, routing_queries(embeddings), seed=1)
@@ -107,7 +123,8 @@ def write_index(
         return found
 
     rest = sum(len(entry) + ITEM_OFFSET for entry in metadata) + (embedder.stat().st_size if embedder else 0) + OTHER_PARTS
-    chosen = choose_index(embeddings, settings, queries, rest)
+    lengths = [length for length in trained_prefixes(trained) if length < embeddings.shape[1]]
+    chosen = choose_index(embeddings, settings, queries, rest, lengths)
     content = SearcherContent(
         index=chosen.index,
         metadata=metadata,
@@ -116,8 +133,8 @@ def write_index(
         user_info=user_info,
         encoders=trained.encoders if trained else {kind: {"file": Path(t.source.path).name} for kind, t in towers.items()},
         training=trained.training if trained else {},
-        report={**(trained.report if trained else {}), **(report or {})},
-        relevance=relevance if relevance is not None else _curves(trained, settings.distance),
+        report={**measured, **(report or {})},
+        relevance=relevance or {},
         example_texts=texts,
         card=card,
         measure=measure,
@@ -134,17 +151,15 @@ def curve_picture(output: Path) -> Path:
     return output.with_name(f"{output.stem}.index.png")
 
 
-def _split(queries: np.ndarray, embeddings: np.ndarray) -> Queries:
-    """Up to 1,000 queries to judge by, evenly spread, and of the others as many as can be learned from in seconds."""
+def _check_queries(queries: np.ndarray, embeddings: np.ndarray) -> None:
     check_embeddings(queries, "queries")
     if queries.shape[1] != embeddings.shape[1]:
         raise DataError(f"queries: {queries.shape[1]} dimensions, expected {embeddings.shape[1]} as the embeddings have")
+
+
+def _split(queries: np.ndarray, embeddings: np.ndarray) -> Queries:
+    """Up to 1,000 queries to judge by, evenly spread, and of the others as many as can be learned from in seconds."""
     judging = np.zeros(len(queries), np.bool_)
     judging[np.linspace(0, len(queries) - 1, min(QUERIES, len(queries))).astype(int)] = True
     others = np.asarray(queries[~judging], np.float32)
     return Queries(np.asarray(queries[judging], np.float32), "given queries", others[: routing_queries(embeddings)], "given queries")
-
-
-def _curves(trained: Manifest | None, distance: str) -> dict[str, Any]:
-    """The relevance curves of the searcher whose towers embed the queries; they belong to its distance."""
-    return trained.relevance if trained and trained.distance == distance else {}

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from maker.encoders.prefix import prefixes_in_words
 from maker.training.safety_net import described
 from task.format.manifest import Manifest
 
@@ -37,6 +39,9 @@ def training_lines(manifest: Manifest, curves: Path, events: Path) -> list[str]:
     lines = [line("training", f"{len(history)} epochs{found}; curves {curves}, tensorboard --logdir {events}")]
     if "safety_net" in manifest.training:
         lines.append(line("safety net", described(manifest.training["safety_net"])))
+    prefixes = prefixes_in_words(manifest.training)
+    if prefixes:
+        lines.append(line("dimensions", prefixes))
     return lines
 
 
@@ -57,10 +62,7 @@ def file_lines(manifest: Manifest, output: Path) -> list[str]:
     scanned = "all of them" if index["kind"] == "exact" else f"{100 * index['share_scanned']:.1f} % of them, in {index['leaves']} leaves"
     lines.append(line("index", f"{name} {quality[name]:.3f} against exact float search ({quality['how']}); a query scans {scanned}"))
     if "search_text" in manifest.relevance:
-        at = manifest.relevance["search_text"]["measured"]["at_cut"]
-        absent = f"; of queries about absent things {100 * at['absent_answered']:.0f} % find something" if "absent_answered" in at else ""
-        kept = f"keeps {100 * at['recall_kept']:.0f} % of relevant and {100 * at['wrong_kept']:.0f} % of other results"
-        lines.append(line("relevance", f"from {at['cut']:.2f} on (--min-relevance auto): {kept}{absent}"))
+        lines += _relevance_lines(manifest.relevance["search_text"]["measured"]["at_cut"])
     lines.append(line("file", f"{output}  {output.stat().st_size / 1e6:.2f} MB, {manifest.items} items of {manifest.dimension} dimensions"))
     lines.append(line("latency", f"search_embedding p50 {quality['p50_ms']} ms, p99 {quality['p99_ms']} ms (bare signature, 1 thread)"))
     for signature in [name for name in ("search_text", "search_tokens") if name in manifest.report]:
@@ -68,3 +70,13 @@ def file_lines(manifest: Manifest, output: Path) -> list[str]:
         lines.append(line("", f"{signature} p50 {text['p50_ms']} ms, p99 {text['p99_ms']} ms (bare signature, 1 thread)"))
     lines.append(line("golden queries", f"{len(manifest.golden)} asked again through task, all answers as written"))
     return lines
+
+
+def _relevance_lines(at: Mapping[str, float]) -> list[str]:
+    """What gate and cut do; older files have no gate, and do not say what queries keep."""
+    gate = f" where the first has {at['gate']:.2f}" if "gate" in at else ""
+    kept = f"keeps {100 * at['recall_kept']:.0f} % of relevant and {100 * at['wrong_kept']:.0f} % of other results"
+    lines = [line("relevance", f"from {at['cut']:.2f} on{gate} (--min-relevance auto): {kept}")]
+    shares = {"queries_kept": "with a relevant result {} keep one", "absent_answered": "about absent things {} find something"}
+    told = [text.format(f"{100 * at[name]:.0f} %") for name, text in shares.items() if name in at]
+    return [*lines, line("", f"of queries {', of those '.join(told)}")] if told else lines

@@ -20,6 +20,7 @@ from maker.embedding.texts import embed_texts
 from maker.encoders.convert import ImageModelOptions, open_keras
 from maker.encoders.embedder import Tower
 from maker.encoders.image import SCRATCH, ImageEncoder, Mirrored, backbone, parse_spec
+from maker.encoders.prefix import prefix
 from maker.encoders.token_tower import TokenEncoder
 from maker.errors import DataError
 from maker.evaluation.training_curves import draw_training_curves
@@ -44,6 +45,7 @@ class EncoderFiles:
         head: From features to embeddings; None for a tower that was trained whole.
         text: The frozen text tower; None for learnt words.
         text_head: From its features to embeddings.
+        dimension: How many of the embeddings' first dimensions are taken, of norm 1 again; None for all.
     """
 
     encoder: Path
@@ -51,6 +53,7 @@ class EncoderFiles:
     head: Path | None = None
     text: FrozenTextTower | None = None
     text_head: Path | None = None
+    dimension: int | None = None
 
     @property
     def trained(self) -> list[Path]:
@@ -65,17 +68,19 @@ class EncoderFiles:
     def embed(self, folder: Path, images: Sequence[str], work: Path, rejects: Rejects) -> Features:
         """Embeddings of a folder's images, computed once."""
         cache = work / "features"
-        if self.backbone is None or self.head is None:
-            return image_features(folder, images, self.encoder, cache, rejects)
-        features = image_features(folder, images, self.backbone, cache, rejects)
-        return Features(features.images, project(features.values, self.head), features.hashes)
+        features = image_features(folder, images, self.backbone if self.backbone and self.head else self.encoder, cache, rejects)
+        values = project(features.values, self.head) if self.backbone and self.head else features.values
+        return replace(features, values=self._cut(values))
 
     def embed_texts(self, texts: Sequence[str], work: Path) -> np.ndarray:
         """`(n, d)` float32 embeddings of sentences; a frozen tower's features are computed once."""
         if self.text is None or self.text_head is None:
-            return embed_texts(texts, self.encoder)
+            return self._cut(embed_texts(texts, self.encoder))
         features = self.text.features(texts, work)
-        return project(features.values, self.text_head)[[features.rows[text] for text in texts]]
+        return self._cut(project(features.values, self.text_head)[[features.rows[text] for text in texts]])
+
+    def _cut(self, embeddings: np.ndarray) -> np.ndarray:
+        return embeddings if self.dimension in (None, embeddings.shape[1]) else prefix(embeddings, self.dimension)
 
 
 def train_encoder(

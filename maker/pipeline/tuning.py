@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -10,7 +11,8 @@ import numpy as np
 
 from maker.errors import BuildError
 from maker.evaluation.index_quality import exact_neighbours
-from maker.export.search_graph import index_bytes
+from maker.export.search_constants import index_bytes
+from maker.export.search_graph import rescored
 from maker.export.searcher_file import DEFAULT_K
 from maker.index.build import Index, build_index, default_options, with_routing
 from maker.index.options import ScaNNOptions, Tree
@@ -37,6 +39,8 @@ class IndexSettings:
         max_ms: Milliseconds a query may take at the median, bare and on one thread of this machine, in the place of a recall.
         max_size: Bytes that the file may have; 4-bit rows are taken where 8-bit ones do not fit.
         bits: 8 or 4 a dimension.
+        rescore: `float32`, or `int8` for 4-bit rows: finer rows are kept too, and the best hundred scored again by them; None for none.
+        dimension: Only the embeddings' first so many dimensions, of norm 1 again where the whole ones have that; None for all.
         k: Neighbours that a query returns at most.
         seed: Of the partitioning.
     """
@@ -47,6 +51,8 @@ class IndexSettings:
     max_ms: float | None = None
     max_size: int | None = None
     bits: int = 8
+    rescore: str | None = None
+    dimension: int | None = None
     k: int = DEFAULT_K
     seed: int = 0
 
@@ -66,6 +72,10 @@ class IndexSettings:
             raise BuildError(f"leaves must be at least 0, found {self.leaves}")
         if self.bits not in (4, 8):
             raise BuildError(f"bits must be 8 or 4, found {self.bits}")
+        if self.rescore not in (None, "float32") and (self.rescore, self.bits) != ("int8", 4):
+            raise BuildError(f"rescore must be float32, or int8 for 4-bit rows, found {self.rescore} for {self.bits}-bit rows")
+        if self.dimension is not None and self.dimension < 1:
+            raise BuildError(f"dimension must be at least 1, found {self.dimension}")
         if self.k < 1:
             raise BuildError(f"k must be at least 1, found {self.k}")
         if self.seed < 0:
@@ -115,7 +125,7 @@ def is_partitioned(items: int) -> bool:
     return default_options(items).tree is not None
 
 
-def choose_index(embeddings: np.ndarray, settings: IndexSettings, queries: Queries, rest: int) -> Chosen:
+def choose_index(embeddings: np.ndarray, settings: IndexSettings, queries: Queries, rest: int, lengths: Sequence[int] = ()) -> Chosen:
     """Builds the index that the settings ask for.
 
     Args:
@@ -123,6 +133,7 @@ def choose_index(embeddings: np.ndarray, settings: IndexSettings, queries: Queri
         settings: What is asked for.
         queries: What it is judged by.
         rest: Bytes of everything else in the file.
+        lengths: Of embeddings, below theirs, for which their towers were trained.
 
     Raises:
         BuildError: A size is asked for that no kind of rows meets.
@@ -133,10 +144,11 @@ def choose_index(embeddings: np.ndarray, settings: IndexSettings, queries: Queri
         options = ScaNNOptions(settings.distance, tree=tree, score_ah=options.score_ah)
     asked = queries.embeddings
     alike = queries.routing if len(queries.routing) else asked
-    index = _fitting(build_index(embeddings, options, settings.seed, settings.bits, alike), settings, rest)
+    index = replace(build_index(embeddings, options, settings.seed, settings.bits, alike), rescorer=settings.rescore)
+    index = _fitting(index, settings, rest, lengths)
     truth = exact_neighbours(embeddings, asked, settings.distance)
     coder = row_coder(index)
-    possible = rows_recall(coder, asked, truth)
+    possible = rows_recall(coder, asked, truth, max(settings.k, rescored(index)))
     rows = _kinds_of_rows(coder, asked, truth, possible)
     if index.leaves is None:
         return Chosen(index, [], rows)
@@ -159,7 +171,7 @@ def choose_index(embeddings: np.ndarray, settings: IndexSettings, queries: Queri
     return Chosen(index, measure_curve(index, sorted(budgets), asked, truth, settings.k), rows)
 
 
-def _fitting(index: Index, settings: IndexSettings, rest: int) -> Index:
+def _fitting(index: Index, settings: IndexSettings, rest: int, lengths: Sequence[int]) -> Index:
     if settings.max_size is None:
         return index
     size = index_bytes(row_coder(index)) + rest
@@ -168,9 +180,10 @@ def _fitting(index: Index, settings: IndexSettings, rest: int) -> Index:
         index = replace(index, scorer="int4")
         size = index_bytes(row_coder(index)) + rest
     if size > settings.max_size:
+        trained = f"--index-dimension {' or '.join(map(str, lengths))}, for which the towers were trained"
         raise BuildError(
             f"the smallest file of these items, with 4-bit rows, has {size / 1e6:.2f} MB, more than the {settings.max_size / 1e6:.2f} MB "
-            "asked for; use fewer dimensions, shorter metadata or fewer items"
+            f"asked for; use {trained if lengths else 'fewer dimensions'}, shorter metadata or fewer items"
         )
     return index
 
@@ -194,13 +207,15 @@ def _kinds_of_rows(coder: RowCoder, queries: np.ndarray, truth: np.ndarray, poss
     """What the chosen kind of rows and others cost and allow; `possible` is the recall of the chosen one."""
     index, kinds = coder.index, []
     for scorer in ("int4", "int8", "float32"):
+        name = scorer
         if scorer == index.scorer:
             other, recall = coder, possible
+            name += f" rescored by {index.rescorer}" if index.rescorer else ""
         elif index.codebooks is not None or len(index.embeddings) > MOST_COMPARED:
             continue
         else:
-            other = row_coder(replace(index, scorer=scorer))
+            other = row_coder(replace(index, scorer=scorer, rescorer=None))
             recall = rows_recall(other, queries, truth)
         bytes_per_item = round(index_bytes(other) / len(index.embeddings), 2)
-        kinds.append({"rows": scorer, "bytes_per_item": bytes_per_item, "recall": round(recall, 4)})
+        kinds.append({"rows": name, "bytes_per_item": bytes_per_item, "recall": round(recall, 4)})
     return kinds

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from maker.errors import DataError
+from maker.errors import BuildError, DataError
 from maker.files import refuse_overwrite
 from maker.pipeline.index import write_index
 from maker.pipeline.report import BuildReport, file_lines, line
@@ -55,7 +55,9 @@ def update_index(
     if kind not in ("int8", "int4"):
         say(f"{base}: its {kind} rows become int8 rows")
     settings = settings or IndexSettings()
-    settings = replace(settings, distance=described.distance, k=described.k, bits=4 if kind == "int4" else settings.bits)
+    if settings.dimension not in (None, described.dimension):
+        raise BuildError(f"--index-dimension {settings.dimension}: {base} has {described.dimension} dimensions, which --update keeps")
+    settings = replace(settings, dimension=None, distance=described.distance, k=described.k, bits=4 if kind == "int4" else settings.bits)
     manifest = write_index(
         embeddings,
         metadata,
@@ -63,6 +65,7 @@ def update_index(
         base,
         settings,
         user_info=user_info or described.user_info,
+        relevance=described.relevance,  # most items are those that it was fitted on
         normalized=described.normalized,
     )
     kept = int(np.searchsorted(ids, built))

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from maker.encoders.prefix import prefixes_in_words
 from maker.errors import DataError
 from maker.export.searcher_file import CARD
 from maker.report.page import index_in_words, percent, template
@@ -62,6 +63,7 @@ def model_card(manifest: Manifest, fields: CardFields, title: str) -> str:
         default_use=USE.format(" or by another picture" if by_image else ""),
         encoders=[(kind, described.get("spec") or described.get("file", "")) for kind, described in manifest.encoders.items()],
         index=index_in_words(manifest),
+        prefixes=prefixes_in_words(manifest.training),
         retrieval=retrieval,
         twins=_twins(retrieval) if retrieval else "",
         columns=[name.replace("_", " ") for name in COLUMNS],

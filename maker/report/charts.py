@@ -78,15 +78,17 @@ def latency_chart(milliseconds: np.ndarray) -> str:
     return _chart("latency", "Histogram of query times", draw)
 
 
-def reliability_chart(bins: Sequence[Mapping[str, float]], cut: float) -> str:
+def reliability_chart(bins: Sequence[Mapping[str, float]], at: Mapping[str, float]) -> str:
     """How often results were relevant against the relevance that was foretold (a reliability diagram)."""
 
     def draw(axes: Axes) -> None:
         predicted, found = ([100 * b[key] for b in bins] for key in ("predicted", "found"))
-        top = 1.08 * max(*predicted, *found, 100 * cut)
+        borders = {name: 100 * at[name] for name in ("cut", "gate") if name in at}
+        top = 1.08 * max(*predicted, *found, *borders.values())
         axes.plot([0, top], [0, top], color=GREY, linestyle="--", linewidth=1, label="exact")
         axes.plot(predicted, found, color=FIRST, marker="o", markersize=4, label="measured")
-        axes.axvline(100 * cut, color=SECOND, linewidth=1, label="cut")
+        for (name, border), style in zip(borders.items(), ("-", ":"), strict=False):
+            axes.axvline(border, color=SECOND, linewidth=1, linestyle=style, label=name)
         axes.set_xlim(0, top)
         axes.set_ylim(0, top)
         axes.set_xlabel("relevance foretold, %")
@@ -97,7 +99,7 @@ def reliability_chart(bins: Sequence[Mapping[str, float]], cut: float) -> str:
 
 
 def trade_chart(trade: Sequence[Mapping[str, float]], at: Mapping[str, float]) -> str:
-    """What stricter cuts hide: wrong results and answers about absent things, against relevant results kept."""
+    """What stricter gates and cuts hide: wrong results and answers about absent things, against relevant results kept."""
 
     def draw(axes: Axes) -> None:
         names = {"absent_answered": "absent things answered", "wrong_kept": "wrong results kept"}

@@ -11,6 +11,7 @@ from typing import Any
 
 from maker.data.captions import Caption, read_captions, select_language, select_split
 from maker.data.rejects import Rejects
+from maker.encoders.prefix import prefixes_in_words
 from maker.errors import BuildError, DataError
 from maker.evaluation.inspection import inspect
 from maker.evaluation.retrieval import stored_rows
@@ -104,6 +105,7 @@ def _contents(searcher: Path, manifest: Manifest) -> dict[str, Any]:
         "bytes": found["bytes"],
         "sizes": [*(part for part in sizes if part not in small), *([("other parts", sum(s for _, s in small))] if small else [])],
         "index": index_in_words(manifest),
+        "prefixes": prefixes_in_words(manifest.training),
         "retrieval": retrieval,
         "columns": [name.replace("_", " ") for name in COLUMNS],
         "retrieval_rows": list(retrieval_rows(retrieval)) if retrieval else [],
@@ -151,7 +153,7 @@ def _charts(manifest: Manifest, asked: Asked | None) -> dict[str, str]:
         "index_chart": charts.index_chart(points, manifest.index["share_scanned"]) if points else "",
         "latency_chart": charts.latency_chart(asked.milliseconds) if asked and len(asked.milliseconds) else "",
         "latency_how": LATENCY,
-        "reliability_chart": charts.reliability_chart(measured["reliability"], measured["at_cut"]["cut"]) if measured else "",
+        "reliability_chart": charts.reliability_chart(measured["reliability"], measured["at_cut"]) if measured else "",
         "trade_chart": charts.trade_chart(measured["trade"], measured["at_cut"]) if measured else "",
     }
 

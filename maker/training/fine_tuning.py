@@ -47,11 +47,13 @@ class FineTuned:
 
     Attributes:
         tower: The backbone to export.
+        image: The image tower with the weights that are exported.
         history: An entry an epoch.
         safety_net: Held-out figures of the frozen and the fine-tuned weights and of their average, and which of them is `exported`.
     """
 
     tower: Tower
+    image: Unfrozen
     history: list[dict[str, Any]]
     safety_net: dict[str, Any]
 
@@ -113,7 +115,7 @@ def fine_tune(
     say("  " + described(figures))
     with tempfile.TemporaryDirectory() as folder:
         converted = image.write(Path(folder, "unfrozen.tflite"))
-        return FineTuned(image_tower(Source(converted.path), None, normalization(converted)), history, figures)
+        return FineTuned(image_tower(Source(converted.path), None, normalization(converted)), image, history, figures)
 
 
 def _phase(options: TrainingOptions, train: Side) -> TrainingOptions:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
+from maker.encoders.prefix import prefix
 from maker.errors import TrainingError
 from maker.progress import progress, say
 from maker.training.average import Average
@@ -96,7 +97,7 @@ def fit(
     steps = rounds(by_image, options.captions_per_image) * (len(by_image) // batch)
     rate = schedule(options, steps)
     with replicas.scope():
-        loss = loss or Loss(options.loss)
+        loss = loss or Loss(options.loss, options.matryoshka)
         trained = [*text.variables, *image.variables, *loss.variables]
         averaged = Average([*trained, *image.untrained], options.ema)
         optimizer = adamw(rate, options.weight_decay, trained, [*text.decayed, *image.decayed])
@@ -196,5 +197,16 @@ def _local(
 
 def measure(text: AnyTextSide, image: ImageSide, side: Side) -> dict[str, float]:
     """Text-to-image R@1, R@5, R@10 in percent among the side's images."""
+    (whole,) = measure_prefixes(text, image, side, ())
+    return {name: value for name, value in whole.items() if name != "dimension"}
+
+
+def measure_prefixes(text: AnyTextSide, image: ImageSide, side: Side, lengths: Sequence[int]) -> list[dict[str, Any]]:
+    """The same with `dimension`: of the whole embeddings, then of their prefixes from the longest to the shortest."""
     images, targets = np.unique(side.images, return_inverse=True)
-    return recall(ranks(text.embed(side.captions.rows()), embed(image, images), targets))
+    queries, items = text.embed(side.captions.rows()), embed(image, images)
+    # Dividing a query by its norm moves none of its ranks; dividing items does.
+    found = [{"dimension": queries.shape[1], **recall(ranks(queries, items, targets))}]
+    for length in sorted(lengths, reverse=True):
+        found.append({"dimension": length, **recall(ranks(queries[:, :length], prefix(items, length), targets))})
+    return found

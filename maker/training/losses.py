@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import tensorflow as tf
 
@@ -15,13 +17,16 @@ HOTTEST, COLDEST = 1.0, 0.01  # bounds of the temperature (CLIP's; Radford et al
 class Loss:
     """A loss with its learnt temperature, and for `sigmoid` its bias.
 
+    With prefixes it is the mean of the losses of the whole embeddings and of each prefix, of norm 1 again, at the same temperature
+    (Kusupati et al., NeurIPS 2022, section 3).
+
     Attributes:
         variables: What is trained with the towers.
     """
 
-    def __init__(self, name: str) -> None:
-        """Takes `info_nce`, `soft_targets` or `sigmoid`."""
-        self._name = name
+    def __init__(self, name: str, prefixes: Sequence[int] = ()) -> None:
+        """Takes `info_nce`, `soft_targets` or `sigmoid`, and lengths of prefixes."""
+        self._name, self._prefixes = name, prefixes
         scale, bias = SIGMOID_START if name == "sigmoid" else (1 / START_TEMPERATURE, 0.0)
         self._log_scale = tf.Variable(np.float32(np.log(scale)), name="log_scale")
         self._bias = tf.Variable(np.float32(bias), name="bias")
@@ -35,6 +40,12 @@ class Loss:
             images: `[images, d]` float32.
             same: `[captions, images]` float32: 1 where the caption describes the image.
         """
+        value = self._of(texts, images, same)
+        for length in self._prefixes:
+            value += self._of(tf.math.l2_normalize(texts[:, :length], 1), tf.math.l2_normalize(images[:, :length], 1), same)
+        return value / (1 + len(self._prefixes)) if self._prefixes else value
+
+    def _of(self, texts: tf.Tensor, images: tf.Tensor, same: tf.Tensor) -> tf.Tensor:
         similarities = tf.matmul(texts, images, transpose_b=True)
         if self._name == "soft_targets":
             return _soft_targets(similarities, texts, images, same)

@@ -30,6 +30,8 @@ class TrainingOptions:
         warm_up_epochs: Epochs over which the rate rises to its peak.
         weight_decay: AdamW's, of matrices.
         dimension: Length of an embedding.
+        matryoshka: Lengths below it, as in 64,32: an embedding's first so many dimensions, of norm 1 again, are trained to be one of their
+            own, for --index-dimension.
         dropout: Of the averaged words' dimensions.
         feature_dropout: Of frozen image features.
         mirrored_features: Train a frozen tower's head on the mirrored images too, whose features are computed as well.
@@ -60,6 +62,7 @@ class TrainingOptions:
     warm_up_epochs: float = 1.0
     weight_decay: float = 0.02
     dimension: int = 128
+    matryoshka: tuple[int, ...] = ()
     dropout: float = 0.25
     feature_dropout: float = 0.5
     mirrored_features: bool = False
@@ -113,6 +116,10 @@ class TrainingOptions:
         ):
             if not low <= getattr(self, name) <= high:  # false for NaN too
                 raise TrainingError(f"{name} must be within [{low}, {high}], found {getattr(self, name)}")
+        for length in self.matryoshka:
+            if not 2 <= length < self.dimension:
+                raise TrainingError(f"matryoshka: lengths must be within [2, {self.dimension}), the whole embedding, found {length}")
+        object.__setattr__(self, "matryoshka", tuple(sorted(set(self.matryoshka))))
         for name, choices in CHOICES.items():
             if getattr(self, name) not in choices:
                 raise TrainingError(f"{name} must be one of {', '.join(choices)}, found {getattr(self, name)!r}")

@@ -24,9 +24,9 @@ from maker.progress import say
 from maker.training.fine_tuning import Backbone, fine_tune, frozen_phase
 from maker.training.frozen_text import AnyTextSide, FrozenText, TextFeatures
 from maker.training.head import Head, layer_normalise
-from maker.training.image_side import FrozenFeatures, ScratchCnn
+from maker.training.image_side import FrozenFeatures, ImageSide, ScratchCnn
 from maker.training.initialise import Start, linear_start, paired_starts
-from maker.training.loop import Run, Side, fit
+from maker.training.loop import Run, Side, fit, measure_prefixes
 from maker.training.losses import Loss
 from maker.training.options import TrainingOptions
 from maker.training.precision import policy
@@ -94,15 +94,16 @@ def train_frozen(
         text = _text_side(prepared, options, texts, text_start)
         precision = policy(options.mixed_precision)
         head = Head(features.shape[1], options.dimension, options.feature_dropout, options.seed, start, precision)
-        loss = Loss(options.loss)
-    image = FrozenFeatures(np.asarray(features, np.float32), head, mirrored)
+        loss = Loss(options.loss, options.matryoshka)
+    image: ImageSide = FrozenFeatures(np.asarray(features, np.float32), head, mirrored)
     history = fit(text, image, prepared.train, prepared.validation, frozen_phase(options), run, loss=loss)
-    described = _describe(prepared, options)
+    more: dict[str, Any] = {}
     if options.unfreeze_from:
         assert backbone is not None
         second = replace(run, checkpoint=run.checkpoint and run.checkpoint.with_stem(f"{run.checkpoint.stem}-unfrozen"))
         tuned = fine_tune(text, head, loss, backbone, prepared.train, prepared.validation, options, second)
-        tower, history, described["safety_net"] = tuned.tower, [*history, *tuned.history], tuned.safety_net
+        tower, image, history, more = tuned.tower, tuned.image, [*history, *tuned.history], {"safety_net": tuned.safety_net}
+    described = _describe(prepared, options, text, image) | more
     return Trained(_exported(text, texts), ImageEncoder(tower, head.layers()), history, described, prepared.words)
 
 
@@ -176,7 +177,8 @@ def train_scratch(
         text = _text_side(prepared, options, texts, None)
         image = ScratchCnn(pixels, options.dimension, options.augmentation, policy(options.mixed_precision))
     history = fit(text, image, prepared.train, prepared.validation, options, run)
-    return Trained(_exported(text, texts), ImageEncoder(image.backbone(), []), history, _describe(prepared, options), prepared.words)
+    described = _describe(prepared, options, text, image)
+    return Trained(_exported(text, texts), ImageEncoder(image.backbone(), []), history, described, prepared.words)
 
 
 @dataclass(frozen=True)
@@ -213,12 +215,16 @@ def _numbers(captions: Sequence[Caption], rows: dict[str, int]) -> np.ndarray:
     return np.array([rows[c.image] for c in captions], np.int64)
 
 
-def _describe(prepared: _Prepared, options: TrainingOptions) -> dict[str, Any]:
+def _describe(prepared: _Prepared, options: TrainingOptions, text: AnyTextSide, image: ImageSide) -> dict[str, Any]:
+    measured: dict[str, Any] = {}
+    if options.matryoshka and prepared.validation is not None:
+        measured["prefixes"] = measure_prefixes(text, image, prepared.validation, options.matryoshka)
     return {
         "options": asdict(options),
         "captions": prepared.captions,
         "images": len(np.unique(prepared.train.images)),
         "vocabulary": len(prepared.vocabulary.hashes) if prepared.vocabulary else 0,
+        **measured,
     }
 
 

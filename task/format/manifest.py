@@ -100,9 +100,10 @@ def _check_relevance(curves: object) -> None:
     if not isinstance(curves, dict):
         raise ManifestError(f"{FILE}: relevance is {curves!r}, expected an object")
     for name, curve in curves.items():
-        values = [curve.get(key) if isinstance(curve, dict) else None for key in ("slope", "intercept", "cut")]
-        slope, intercept, cut = (value if isinstance(value, (int, float)) else math.nan for value in values)
-        if not (0 < slope < math.inf and math.isfinite(intercept) and 0 <= cut <= 1):
+        found = {"gate": 0, **curve} if isinstance(curve, dict) else {}  # files without a gate are older
+        values = [found.get(key) for key in ("slope", "intercept", "cut", "gate")]
+        slope, intercept, cut, gate = (value if isinstance(value, (int, float)) else math.nan for value in values)
+        if not (0 < slope < math.inf and math.isfinite(intercept) and 0 <= cut <= 1 and 0 <= gate <= 1):
             raise ManifestError(
-                f"{FILE}: relevance.{name} has slope, intercept and cut {values}; expected a slope above 0 and a cut in [0, 1]"
+                f"{FILE}: relevance.{name} has slope, intercept, cut and gate {values}; expected a slope above 0, cut and gate in [0, 1]"
             )

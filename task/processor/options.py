@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from ..errors import InvalidArgumentError
 
-AUTO = "auto"  # min_relevance: the cut that the file was built with
+AUTO = "auto"  # min_relevance: the gate and the cut that the file was built with
 
 
 @dataclass
@@ -31,8 +31,9 @@ class SearchOptions:
         index_file_content: That index as bytes; they win where both are given.
         overlay_file_name: What `save_overlay` wrote beside this searcher; graph files only.
         max_results: How many neighbours at most; without `allowed`, a graph searcher gives no more than the `k` it was built for.
-        min_relevance: Leave out neighbours whose `relevance` is below this, in [0, 1]; `auto` takes the cut that the file was built
-            with. None returns the nearest, however far they are, as the Task Library does. Needs a file with a relevance curve.
+        min_relevance: Leave out neighbours whose `relevance` is below this, in [0, 1]. `auto` takes what the file was built with: a gate,
+            below which the first neighbour means that nothing here matches and the answer is empty, and a cut, below which a neighbour is
+            left out. None returns the nearest, however far they are, as the Task Library does. Needs a file with a relevance curve.
     """
 
     index_file_name: str | None = None

@@ -6,7 +6,8 @@ import math
 from dataclasses import dataclass
 
 from ..errors import InvalidArgumentError
-from .results import SearchResult
+from .options import AUTO
+from .results import NearestNeighbor, SearchResult
 
 
 @dataclass(frozen=True)
@@ -16,11 +17,13 @@ class RelevanceCurve:
     Attributes:
         slope, intercept: Of `1 / (1 + exp(slope * distance + intercept))`; the slope is above 0.
         cut: The relevance below which the builder's rule calls a result weak, in [0, 1].
+        gate: The relevance of a query's first result below which the rule calls all of them weak, in [0, 1]; 0 for none.
     """
 
     slope: float
     intercept: float
     cut: float
+    gate: float = 0.0
 
     def __call__(self, distance: float) -> float:
         """The probability that a result at this distance is relevant, in [0, 1]."""
@@ -30,11 +33,12 @@ class RelevanceCurve:
 
 
 def relevant_only(result: SearchResult, least: float | str | None, curve: RelevanceCurve | None) -> SearchResult:
-    """The neighbours whose relevance is at least `least`; none of them is an answer, too.
+    """The neighbours that are relevant enough; none of them is an answer, too.
 
     Args:
         result: What was found.
-        least: In [0, 1], `auto` for the curve's cut, or None for all neighbours.
+        least: The least relevance of a neighbour, in [0, 1]; `auto` for the curve's gate on the first neighbour and its cut on each; None
+            for all neighbours.
         curve: The curve of the kind of query that was asked; None where the file has none.
 
     Raises:
@@ -44,8 +48,15 @@ def relevant_only(result: SearchResult, least: float | str | None, curve: Releva
         return result
     if curve is None:
         raise InvalidArgumentError(
-            "SearchOptions.min_relevance is set, but the file has no relevance curve for this kind of query; leave it None, or build the "
-            "file with maker build and held-out captions."
+            "SearchOptions.min_relevance is set, but the file has no relevance curve for this kind of query, or the shards have different "
+            "ones; leave it None, or build the file with maker build and held-out captions of what it finds."
         )
-    cut = curve.cut if isinstance(least, str) else least
-    return SearchResult([n for n in result.nearest_neighbors if n.relevance is not None and n.relevance >= cut])
+    gate, cut = (curve.gate, curve.cut) if least == AUTO else (0.0, float(least))
+    neighbors = result.nearest_neighbors
+    if not neighbors or not _reaches(gate, neighbors[0]):
+        return SearchResult([])
+    return SearchResult([neighbor for neighbor in neighbors if _reaches(cut, neighbor)])
+
+
+def _reaches(least: float, neighbor: NearestNeighbor) -> bool:
+    return neighbor.relevance is not None and neighbor.relevance >= least

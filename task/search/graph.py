@@ -40,7 +40,8 @@ class GraphEngine(GraphEmbedder):
         try:
             self._items = _read_items(self._file, self.manifest)
             self._curves = {
-                key: RelevanceCurve(value["slope"], value["intercept"], value["cut"]) for key, value in self.manifest.relevance.items()
+                key: RelevanceCurve(value["slope"], value["intercept"], value["cut"], value.get("gate", 0.0))
+                for key, value in self.manifest.relevance.items()
             }
             self._finder = Finder(self._file, self.manifest, self._ask)
         except BaseException:

@@ -106,11 +106,14 @@ class ShardedEngine(FixedItems):
                 part = allowed[first:last] - start
             result = shard.search_embedding(vector, max_results, num_leaves, part, kind)
             found.extend(replace(neighbor, id=neighbor.id + start) for neighbor in result.nearest_neighbors)
+        if self.relevance_curve(kind) is None:
+            found = [replace(neighbor, relevance=None) for neighbor in found]
         return SearchResult(sorted(found, key=lambda neighbor: neighbor.distance)[:max_results])
 
     def relevance_curve(self, kind: str) -> RelevanceCurve | None:
-        """The first shard's."""
-        return self._shards[0].relevance_curve(kind)
+        """The one that all shards have; None where they differ, for a curve holds on the items that it was fitted on."""
+        first, *others = (shard.relevance_curve(kind) for shard in self._shards)
+        return first if all(curve == first for curve in others) else None
 
     def close(self) -> None:
         """Closes the shards."""

@@ -38,12 +38,12 @@ class TextSearcher(Searcher):
                 are found however few they are, and `max_results` may be more than the file's k. The time grows with their number.
 
         Returns:
-            At most `search_options.max_results` neighbours, by ascending distance; those below `search_options.min_relevance` are left out,
-            and none at all is an answer.
+            At most `search_options.max_results` neighbours, by ascending distance. Those that `search_options.min_relevance` excludes are
+            left out, and none at all is an answer; the gate of `auto` is for the first of what is allowed.
 
         Raises:
             InvalidArgumentError: The file answers no text, `text` is no str, the file's leaves are fixed, `min_relevance`
-                is set and the file has no curve, or `allowed` names no item.
+                is set and the file has no curve or shards have different ones, or `allowed` names no item.
             DamagedFileError: A part of the index that the query needs is damaged.
         """
         chosen = self._allowed(allowed, num_leaves_to_search)

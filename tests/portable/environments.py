@@ -78,14 +78,24 @@ def virtual_environment(folder: Path, requirements: Sequence[str], *versions: st
     """
     python, marker = folder / "bin" / "python", folder / "installed"
     if not marker.exists():
-        found = find_python(*versions)
-        if found is None:
-            raise Unavailable(f"needs CPython {' or '.join(versions)}")
-        shutil.rmtree(folder, ignore_errors=True)
-        _run([str(found), "-m", "venv", str(folder)])
+        empty_environment(folder, *versions)
         _run([str(python), "-m", "pip", "install", "--quiet", "--disable-pip-version-check", *requirements])
         marker.touch()
     return python
+
+
+def empty_environment(folder: Path, *versions: str) -> Path:
+    """The interpreter of a virtual environment made afresh, with nothing but the pip that the CPython brings.
+
+    Raises:
+        Unavailable: There is none of the CPython versions.
+    """
+    found = find_python(*versions)
+    if found is None:
+        raise Unavailable(f"needs CPython {' or '.join(versions)}")
+    shutil.rmtree(folder, ignore_errors=True)
+    _run([str(found), "-m", "venv", str(folder)])
+    return folder / "bin" / "python"
 
 
 def _node(build: str) -> Callable[[Path], list[str]]:

@@ -16,18 +16,22 @@ from PIL import Image
 
 from maker import cli, searcher
 from maker.encoders.embedder import open_embedder
+from maker.export.searcher_file import DEFAULT_K
 from maker.pipeline.index import write_index
 from maker.pipeline.tuning import IndexSettings
 from maker.preview.server import Server
 from maker.preview.site import preview
 from task.core import BaseOptions
 from task.format.stored_rows import Rows, StoredRows, locate_rows
-from task.processor import SearchOptions
+from task.processor import NearestNeighbor, SearchOptions
+from task.processor.options import AUTO
 from task.search import GraphEngine
+from task.text import TextSearcher, TextSearcherOptions
 from task.vision import ImageSearcher, ImageSearcherOptions, TensorImage
 
 SCENES, HELD_OUT, ITEMS = 240, 40, 100_000
 ANSWERS = 10
+CUT = 0.25
 
 
 def make(folder: Path) -> None:
@@ -41,7 +45,7 @@ def make(folder: Path) -> None:
         run("build", *images, "--epochs", 1, "--no-report", "--output", built)
     if not sample.exists():
         copy_with_curve(built, sample, {})
-    curve, matched, unmatched = make_curve(sample)
+    curve, matched, unmatched, gated = make_curve(sample)
     if not relevant.exists():
         copy_with_curve(sample, relevant, {"search_text": curve})
     if not large.exists():
@@ -53,7 +57,7 @@ def make(folder: Path) -> None:
     make_host(folder)
     queries = make_queries(folder, next(scenes.rglob("*.png")))
     expected = {"pictures": by_picture(sample, queries), "like": by_item(sample), "codes": by_item(vectors)}
-    expected |= {"matched": by_words(relevant, matched), "unmatched": by_words(relevant, unmatched)}
+    expected |= {name: by_words(relevant, text) for name, text in (("matched", matched), ("unmatched", unmatched), ("gated", gated))}
     (folder / "expected.json").write_text(json.dumps(expected, indent=1))
 
 
@@ -72,8 +76,10 @@ def copy_with_curve(path: Path, copy: Path, curves: dict[str, object]) -> None:
     write_index(rows, metadata, copy, path, IndexSettings(), normalized=True, relevance=curves)
 
 
-def make_curve(path: Path) -> tuple[dict[str, float], str, str]:
-    """A curve whose cut lies between the results of two sentences, and these: the first has matches, the second none."""
+def make_curve(path: Path) -> tuple[dict[str, float], str, str, str]:
+    """A curve and three sentences: one with matches, one whose results are all below the cut, and one whose first is, though above the cut,
+    below the gate.
+    """
     engine = GraphEngine(BaseOptions(str(path), num_threads=1))
     things = ("ball", "car", "cat", "boat", "tree", "house", "balloon", "flower")
     asked = [f"a {colour} {thing}" for colour in ("red", "blue", "green") for thing in things]
@@ -83,16 +89,25 @@ def make_curve(path: Path) -> tuple[dict[str, float], str, str]:
     middle = min(found[matched][0] + found[unmatched][0], found[matched][7] + found[matched][8]) / 2
     if not found[matched][-1] > middle < found[unmatched][0]:
         raise SystemExit(f"{path}: no cut between the results of {matched!r} and {unmatched!r}")
-    return {"slope": 20.0, "intercept": float(np.log(3) - 20 * middle), "cut": 0.25}, matched, unmatched
+    gated = max((text for text in asked if found[text][0] < middle), key=lambda text: found[text][0])
+    if gated == matched:
+        raise SystemExit(f"{path}: no first result between that of {matched!r} and the cut")
+    intercept = float(np.log(1 / CUT - 1) - 20 * middle)
+    gate = 1 / (1 + float(np.exp(10 * (found[matched][0] + found[gated][0]) + intercept)))
+    return {"slope": 20.0, "intercept": intercept, "cut": CUT, "gate": gate}, matched, unmatched, gated
 
 
 def by_words(path: Path, words: str) -> dict[str, object]:
-    """What Python finds for a sentence: how many results it takes for matches, and the nearest one's relevance."""
-    engine = GraphEngine(BaseOptions(str(path), num_threads=1))
-    found = engine.search_text(words, engine.manifest.k).nearest_neighbors
-    cut = engine.manifest.relevance["search_text"]["cut"]
-    engine.close()
-    return {"words": words, "matches": sum(n.relevance >= cut for n in found), "found": len(found), "best": found[0].relevance}
+    """What Python finds for a sentence: how many results it takes for matches, are above the cut, and the nearest one's relevance."""
+    found, above, matches = (ask_words(path, words, least) for least in (None, CUT, AUTO))
+    return {"words": words, "matches": len(matches), "above": len(above), "found": len(found), "best": found[0].relevance}
+
+
+def ask_words(path: Path, words: str, least: float | str | None) -> list[NearestNeighbor]:
+    """What Python finds, of at least that relevance."""
+    options = SearchOptions(max_results=DEFAULT_K, min_relevance=least)
+    with TextSearcher.create_from_options(TextSearcherOptions(BaseOptions(str(path), num_threads=1), search_options=options)) as by_text:
+        return by_text.search(words).nearest_neighbors
 
 
 def make_large(work: Path, path: Path) -> None:

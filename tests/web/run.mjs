@@ -254,8 +254,8 @@ test("the gallery, typing, the address and the way back", async () => {
 });
 
 test("matches from the file's cut on, weaker ones when asked for, and none as an answer", async () => {
-  const { matched, unmatched } = expected;
-  assert.ok(matched.matches > 0 && matched.matches < matched.found && unmatched.matches === 0);
+  const { matched, unmatched, gated } = expected;
+  assert.ok(matched.matches > 0 && matched.matches < matched.found && unmatched.above === 0);
   const { page, errors, close } = await visit(relevant.address);
   const shown = () => page.$$eval("#results .figure", (all) => all.map((e) => e.textContent));
   await page.fill("#query", matched.words);
@@ -287,6 +287,14 @@ test("matches from the file's cut on, weaker ones when asked for, and none as an
   await page.click("#show-weaker");
   assert.equal((await items(page)).length, unmatched.found);
   assert.equal(await page.isVisible("#nothing"), false);
+  // A first result below the gate makes all results weaker, those above the cut, too.
+  assert.ok(gated.above > 0 && gated.matches === 0);
+  await page.fill("#query", gated.words);
+  await page.waitForFunction((words) => document.getElementById("nothing-text").textContent.includes(words), gated.words);
+  assert.equal((await items(page)).length, 0);
+  assert.match(await page.textContent("#status"), /^\s*No match among 280 pictures in/);
+  await page.click("#show-weaker");
+  assert.equal((await items(page)).length, gated.found);
   // Pictures have no curve: all that is nearest is shown, with distances; and so is the gallery.
   await page.click("#results li:first-child button");
   await page.waitForFunction(() => document.getElementById("heading").textContent === "Pictures like the chosen one");

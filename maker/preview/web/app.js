@@ -181,11 +181,16 @@ async function answer({ name, value, about, number }) {
   showAnswer(false);
 }
 
-/** What was found: matches from the file's own cut on, or all of them. */
+/** What matches by the file's own rule: results from its cut on, and none where the first is below its gate. */
+function matches(neighbors) {
+  const { cut = 0, gate = 0 } = opened.manifest.relevance?.search_text ?? {};
+  return neighbors[0]?.relevance < gate ? [] : neighbors.filter(({ relevance }) => !(relevance < cut));
+}
+
+/** What was found: matches, or all of it. */
 function showAnswer(weaker) {
   const { neighbors, milliseconds, words } = answered;
-  const cut = opened.manifest.relevance?.search_text?.cut ?? 0;
-  const shown = weaker || words === undefined ? neighbors : neighbors.filter(({ relevance }) => !(relevance < cut));
+  const shown = weaker || words === undefined ? neighbors : matches(neighbors);
   const hidden = neighbors.length - shown.length;
   const all = counted(opened.manifest.items, noun());
   if (!neighbors.length) say("Nothing was found. Try other words.", milliseconds);
@@ -343,7 +348,8 @@ function showFacts() {
   if (report.index?.["index_recall@10"] !== undefined) fact("index recall@10", String(report.index["index_recall@10"]));
   if (report.retrieval?.["R@10"] !== undefined) fact("retrieval R@10", `${report.retrieval["R@10"]} % among ${counted(report.retrieval.images ?? 0, "picture")}`);
   const at = manifest.relevance?.search_text?.measured?.at_cut;
-  if (at) fact("shown from relevance", `${percent(at.cut)}; keeps ${percent(at.recall_kept)} of relevant results`);
+  const first = at?.gate === undefined ? "" : ` where the first has ${percent(at.gate)}`;
+  if (at) fact("shown from relevance", `${percent(at.cut)}${first}; keeps ${percent(at.recall_kept)} of relevant results`);
   if (manifest.user_info) fact("note", manifest.user_info.slice(0, 200));
   fact("runs on", "LiteRT.js, WebAssembly, one thread");
 }

@@ -4,7 +4,8 @@ package pocketsearcher
  * What was found, nearest first.
  *
  * @property neighbors The items that answer the query: none, if nothing matches.
- * @property weaker Those that follow but are below the file's [RelevanceCurve.cut]; none where the file has no curve.
+ * @property weaker Those that follow, below the file's [RelevanceCurve.cut]; all, where the first is below its [RelevanceCurve.gate]; none
+ *   where the file has no curve.
  */
 data class Answer(val neighbors: List<Neighbor>, val weaker: List<Neighbor>)
 

@@ -69,7 +69,8 @@ class Manifest private constructor(
                 maxTextBytes = query.optJSONObject("text")?.getInt("max_bytes"),
                 imageSize = query.optJSONObject("image")?.let { imageSize(it, file) },
                 relevance = json.objects("relevance").mapValues { (_, curve) ->
-                    RelevanceCurve(curve.getDouble("slope"), curve.getDouble("intercept"), curve.getDouble("cut"))
+                    val gate = if (curve.has("gate")) curve.getDouble("gate") else 0.0
+                    RelevanceCurve(curve.getDouble("slope"), curve.getDouble("intercept"), curve.getDouble("cut"), gate)
                 },
                 golden = json.optJSONArray("golden").orEmpty().map(GoldenQuery::read),
                 digests = json.optJSONObject("sha256")?.run { keys().asSequence().associateWith(::getString) }.orEmpty(),

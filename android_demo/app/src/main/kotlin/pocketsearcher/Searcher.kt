@@ -127,8 +127,8 @@ class Searcher private constructor(private val file: SearcherFile, openModel: (B
         val neighbors = ids.indices
             .takeWhile { ids[it] >= 0 }
             .map { Neighbor(ids[it], items[ids[it]], distances[it], curve?.at(distances[it])) }
-        val weak = neighbors.indexOfFirst { curve != null && it.relevance != null && it.relevance < curve.cut }
-        return if (weak < 0) Answer(neighbors, emptyList()) else Answer(neighbors.take(weak), neighbors.drop(weak))
+        val strong = curve?.strong(neighbors.mapNotNull { it.relevance }) ?: neighbors.size
+        return Answer(neighbors.take(strong), neighbors.drop(strong))
     }
 
     companion object {

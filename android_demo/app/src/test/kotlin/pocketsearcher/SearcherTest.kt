@@ -102,6 +102,18 @@ class SearcherTest {
     }
 
     @Test
+    fun `where the first result is below the file's gate all are weak, as in Python`() = ask(Fixtures.withGate) { searcher ->
+        val curve = searcher.manifest.relevance.getValue("search_text")
+        val closed = Fixtures.expected.getJSONArray("gated").orEmpty().count { case ->
+            val (neighbors, weaker) = searcher.search(case.getString("query"), maxResults = 10)
+            assertEquals(case.getString("query"), case.getInt("matches"), neighbors.size)
+            assertEquals(10, neighbors.size + weaker.size)
+            neighbors.isEmpty() && weaker.first().relevance!! >= curve.cut
+        }
+        assertTrue("$closed", closed in 1 until Fixtures.expected.getJSONArray("gated").length())
+    }
+
+    @Test
     fun `where nothing matches no answer is given, and the nearest are kept apart`() = ask(Fixtures.withRelevance) { searcher ->
         val answer = searcher.search(BitmapFactory.decodeFile(Fixtures.picture("small.png").path))
         assertEquals(emptyList<Neighbor>(), answer.neighbors)
