@@ -199,7 +199,7 @@ def _add_search(verbs: Any) -> None:
     search.add_argument("-k", type=int, default=5, help="neighbours (default %(default)s)")
     search.add_argument("--by-image", action="store_true", help="the queries are image files")
     search.add_argument(
-        "--min-relevance", type=_relevance, metavar="P", help="leave out what is less relevant, from 0 to 1; auto: the file's own gate and cut"
+        "--min-relevance", type=_relevance, metavar="P", help="leave out what is less relevant, from 0 to 1; auto: the file's gate and cut"
     )
     search.add_argument("--json", action="store_true", help="print a JSON object a query")
     search.add_argument("--contact-sheet", type=Path, metavar="OUT.png", help="draw queries and what they found")
