@@ -75,7 +75,13 @@ def _ours(data: DataSet, quick: bool) -> list[Variant]:
         return tuple(Build(f"recall {recall}", {"recall": recall, **shared}) for recall in recalls)
 
     found = []
-    for suffix, label, settings in (("", "int8", {}), ("-4", "4 bits", {"bits": 4})):
+    kinds: tuple[tuple[str, str, dict[str, Any]], ...] = (
+        ("", "int8", {}),
+        ("-fine", "int8, rescored by float32", {"rescore": "float32"}),
+        ("-4", "4 bits", {"bits": 4}),
+        ("-4-fine", "4 bits, rescored by int8", {"bits": 4, "rescore": "int8"}),
+    )
+    for suffix, label, settings in kinds:
         name = f"pocket{suffix}"
         found.append(
             Variant(name, f"Pocket Searcher {label}, `search_embedding`, bare", "pocket", builds(targets, "signature", **settings), here)
