@@ -167,7 +167,8 @@ def build_index(embeddings: np.ndarray, options: ScaNNOptions, seed: int = 0, bi
         options: Distance, partitioning and scorer. The number of leaves is met within 10 %: all have the same number of rows.
         seed: Of the partitioning.
         bits: 8 or 4 a dimension, for `ScoreAH(1)`.
-        queries: `(q, d)` float32, of the kind that will be asked; what they are like decides how dot products are partitioned.
+        queries: `(q, d)` float32, of the kind that will be asked, others than it will be measured with; what they are like decides how
+            dot products are partitioned.
 
     Raises:
         DataError: The embeddings have a wrong shape or type, or a value that is not finite.

@@ -18,7 +18,7 @@ from dataclasses import dataclass
 import numpy as np
 
 SAMPLE = 20_000
-QUERIES_PER_DIMENSION = 4  # fewer do not tell how queries are distributed
+QUERIES_PER_DIMENSION = 32  # fewer tell more of themselves than of how queries are distributed
 RIDGE, FLOOR = 1e-3, 1e-3
 
 

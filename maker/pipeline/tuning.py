@@ -143,8 +143,8 @@ def choose_index(embeddings: np.ndarray, settings: IndexSettings, queries: Queri
         tree = Tree(settings.leaves, settings.leaves) if settings.leaves else None
         options = ScaNNOptions(settings.distance, tree=tree, score_ah=options.score_ah)
     asked = queries.embeddings
-    alike = queries.routing if len(queries.routing) else asked
-    index = replace(build_index(embeddings, options, settings.seed, settings.bits, alike), rescorer=settings.rescore)
+    # Not those that judge: leaves that are cut by them would flatter the recall.
+    index = replace(build_index(embeddings, options, settings.seed, settings.bits, queries.routing), rescorer=settings.rescore)
     index = _fitting(index, settings, rest, lengths)
     truth = exact_neighbours(embeddings, asked, settings.distance)
     coder = row_coder(index)

@@ -20,7 +20,7 @@ from task.search import GraphEngine
 
 CLUSTERS = 5000
 BLOCK = 50_000
-QUERIES = 300
+QUERIES = 2000
 
 
 def draw(path: Path, items: int, dimension: int) -> None:

@@ -17,7 +17,7 @@ REFERENCE = "pocket"  # takes part in every run; ratios are to it
 MOST_LEAVES = 8192  # of the peers: more take hours of k-means on one thread
 RECALLS = (0.9, 0.95, 0.98)
 LARGE = 500_000  # from so many items on, copies of the Task Library's indexes would fill the disk
-TARGETS = (0.907, 0.955, 0.96, 0.985)  # a little above: tuned by some queries, measured by others
+TARGETS = (0.905, 0.95, 0.955, 0.985)  # a little above where tuning leaves no room: tuned by some queries, measured by others
 WIDTHS = (1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 64, 96, 128, 192, 256, 384, 512, 768, 1024)
 
 
