@@ -7,7 +7,7 @@ FLICKR := ../shared/data/flickr8k
 WEIGHTS := ../shared/data/weights
 MOBILENET := tflite:$(WEIGHTS)/mobilenet_v2_1.0_224_quant.tflite\#MobilenetV2/Logits/AvgPool
 
-.PHONY: help demo test test-all old-runtime check fix bench bench-million bench-flickr bench-retrieval bench-scale bench-cold bench-updates bench-threads test-web android test-portable conformance notebook wheel test-install install-matrix clean
+.PHONY: help demo test test-all old-runtime check fix bench bench-million bench-flickr bench-retrieval bench-scale bench-ten-million bench-cold bench-updates bench-threads test-web android test-portable conformance notebook wheel test-install install-matrix clean
 
 help:  ## Show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -80,6 +80,9 @@ bench-retrieval: $(VENV)/installed  ## Retrieval on Flickr8k by language, recipe
 
 bench-scale: $(VENV)/installed  ## Index 1,000,000 x 128: seconds, peak memory, latency
 	$(BIN)/python -m tests.benchmarks.scale
+
+bench-ten-million: $(VENV)/installed  ## The same for 10,000,000 x 64, which are never in memory together; 3 GB of disk in the temporary folder
+	$(BIN)/python -m tests.benchmarks.scale --items 10000000 --dimension 64
 
 bench-cold: $(VENV)/installed  ## Open a searcher of 1,000,000 x 128 in fresh processes: time to the first answer, memory
 	$(BIN)/python -m tests.benchmarks.cold_start
