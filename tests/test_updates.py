@@ -14,6 +14,8 @@ from task_library_files import DOT, float_index, lookup_text_model
 
 from maker import searcher
 from maker.cli import main
+from maker.evaluation.inspection import inspect
+from maker.pipeline import IndexSettings, index_embeddings, update_index
 from task.core import BaseOptions
 from task.errors import DamagedFileError, InvalidArgumentError, MissingFileError, NewerFormatError
 from task.format import overlay_file
@@ -343,3 +345,16 @@ def test_folding_is_refused_where_nothing_can_come_of_it(searcher_file, tmp_path
         assert main(["index", *arguments, "--output", str(tmp_path / "new.tflite")]) != 0
         assert problem in capsys.readouterr().err
     assert not (tmp_path / "new.tflite").exists()
+
+
+@pytest.mark.parametrize(("bits", "rescore"), [(4, "int8"), (8, "float32")])
+def test_a_fold_keeps_the_finer_rows(tmp_path, bits, rescore):
+    base, overlay, new = tmp_path / "base.tflite", tmp_path / "overlay", tmp_path / "new.tflite"
+    index_embeddings(unit(3, 300), [b"%d" % i for i in range(300)], base, settings=IndexSettings(bits=bits, rescore=rescore))
+    with open_text(base) as opened:
+        opened.add(unit(4)[0], "added")
+        opened.save_overlay(overlay)
+    update_index(base, overlay, new)
+    for path in (base, new):
+        described = inspect(path)["manifest"]["index"]
+        assert (described["rows"], described["rescored_by"]) == (f"int{bits}", rescore)

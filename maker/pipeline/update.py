@@ -58,11 +58,12 @@ def update_index(
     if settings.dimension not in (None, described.dimension):
         raise BuildError(f"--index-dimension {settings.dimension}: {base} has {described.dimension} dimensions, which --update keeps")
     settings = replace(settings, dimension=None, distance=described.distance, k=described.k, bits=4 if kind == "int4" else settings.bits)
+    settings = replace(settings, rescore=settings.rescore or described.index.get("rescored_by"))
     manifest = write_index(
         embeddings,
         metadata,
         output,
-        base,
+        base if described.query else None,  # one that is asked with embeddings only has no towers to take over
         settings,
         user_info=user_info or described.user_info,
         relevance=described.relevance,  # most items are those that it was fitted on

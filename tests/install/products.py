@@ -144,7 +144,7 @@ def products(wheel: Path, searcher: Path, found: str) -> list[Product]:
             parts=("tflite-support", "tflite-model-maker"),
         ),
         Product("mediapipe", ("mediapipe",), MEDIAPIPE, "no searcher: embedders, and the cosine of two embeddings"),
-        Product("mediapipe-model-maker", ("mediapipe-model-maker",), MEDIAPIPE_MAKER, "no searcher: trains classifiers and detectors"),
+        Product("mediapipe-model-maker", ("mediapipe-model-maker",), MEDIAPIPE_MAKER),
         Product(
             "sqlite-vec",
             ("sqlite-vec",),
