@@ -208,7 +208,7 @@ def test_string_models_get_the_text_itself(tmp_path, inputs, expected):
         for tensor in given:
             g.table.tensors[tensor].type = schema.TensorType.STRING
         constant = given.pop()
-        g.table.tensors[constant].buffer = g.model.buffer(packed)
+        g.table.tensors[constant].buffer = g.shared.buffer(packed)
         found = []
         for tensor in given:
             found.append(g.tensor(f"found_{tensor}", (1,), np.bool_))

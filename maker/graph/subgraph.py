@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import copy
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from ai_edge_litert import schema_py_generated as schema
 
 from maker.errors import EncoderError
 from maker.graph.flatbuffer import Chunks, Constant
+from maker.graph.shared_tables import SharedTables
 from maker.graph.source import DTYPES, Source
-
-if TYPE_CHECKING:
-    from maker.graph.model import Model
 
 Op, Options, Type = schema.BuiltinOperator, schema.BuiltinOptions, schema.TensorType
 TYPES = {dtype: code for code, dtype in DTYPES.items() if dtype != np.dtype(object)}
@@ -28,8 +26,8 @@ class Subgraph:
     Shapes are static throughout. A NumPy array or scalar given where a tensor is expected becomes a constant.
     """
 
-    def __init__(self, model: Model, table: Any) -> None:
-        self.model = model
+    def __init__(self, shared: SharedTables, table: Any) -> None:
+        self.shared = shared
         self.table = table
         self._constant_of: dict[int, int] = {}
         self._kept: list[Any] = []
@@ -51,7 +49,7 @@ class Subgraph:
         """A constant tensor; the same array object is stored once in the model."""
         if id(content) not in self._constant_of:
             self._kept.append(content)
-            index = self.tensor(name, content.shape, content.dtype, scale, self.model.buffer(content))
+            index = self.tensor(name, content.shape, content.dtype, scale, self.shared.buffer(content))
             self._constant_of[id(content)] = index
         return self._constant_of[id(content)]
 
@@ -73,7 +71,7 @@ class Subgraph:
     ) -> None:
         """Appends an operator."""
         entry = schema.OperatorT()
-        entry.opcodeIndex = self.model.operator_code(code, version)
+        entry.opcodeIndex = self.shared.operator_code(code, version)
         entry.inputs, entry.outputs = inputs, outputs
         entry.builtinOptions, entry.builtinOptionsType = options, options_type
         self.table.operators.append(entry)
@@ -304,7 +302,7 @@ class Subgraph:
                     "operators only, its variables frozen and without control flow"
                 )
             copied = copy.copy(operator)
-            copied.opcodeIndex = self.model.operator_code(builtin, code.version)
+            copied.opcodeIndex = self.shared.operator_code(builtin, code.version)
             copied.inputs = [moved[int(i)] if i >= 0 else -1 for i in operator.inputs]
             copied.outputs = [moved[int(i)] for i in operator.outputs]
             self.table.operators.append(copied)
@@ -312,7 +310,7 @@ class Subgraph:
 
     def _import_tensor(self, source: Source, tensor: Any) -> int:
         copied = copy.copy(tensor)
-        copied.buffer = self.model.import_buffer(source, tensor.buffer)
+        copied.buffer = self.shared.import_buffer(source, tensor.buffer)
         self.table.tensors.append(copied)
         return len(self.table.tensors) - 1
 

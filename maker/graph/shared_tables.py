@@ -1,0 +1,62 @@
+"""What the subgraphs of one model share: its buffers and its operator codes."""
+
+from __future__ import annotations
+
+import numpy as np
+from ai_edge_litert import schema_py_generated as schema
+
+from maker.graph.flatbuffer import Constant
+from maker.graph.source import Source
+
+
+class SharedTables:
+    """Buffers and operator codes of a model under construction.
+
+    A constant is stored once however many subgraphs use it: they name the same array object, and it is kept alive here.
+
+    Attributes:
+        model: The FlatBuffer's model; its `buffers` and `operatorCodes` are filled here.
+        constants: Content of each buffer, by its index.
+    """
+
+    def __init__(self) -> None:
+        self.model = schema.ModelT()
+        self.model.buffers = [schema.BufferT()]  # buffer 0 means "no data"
+        self.model.operatorCodes = []
+        self.constants: dict[int, Constant] = {}
+        self._buffer_of: dict[int, int] = {}
+        self._code_of: dict[tuple[int, int, str | None], int] = {}
+        self._imported: dict[tuple[int, int], int] = {}
+        self._sources: list[Source] = []
+
+    def buffer(self, content: Constant) -> int:
+        """The index of the buffer that holds `content`, made at its first use."""
+        if id(content) not in self._buffer_of:
+            self.model.buffers.append(schema.BufferT())
+            index = len(self.model.buffers) - 1
+            self.constants[index] = content
+            self._buffer_of[id(content)] = index
+        return self._buffer_of[id(content)]
+
+    def operator_code(self, code: int, version: int, custom: str | None = None) -> int:
+        """The index of an operator code, made at its first use."""
+        key = (code, version, custom)
+        if key not in self._code_of:
+            entry = schema.OperatorCodeT()
+            # Readers older than the 127th operator look at the deprecated field only.
+            entry.builtinCode, entry.deprecatedBuiltinCode, entry.version = code, min(code, 127), version
+            entry.customCode = custom
+            self.model.operatorCodes.append(entry)
+            self._code_of[key] = len(self.model.operatorCodes) - 1
+        return self._code_of[key]
+
+    def import_buffer(self, source: Source, index: int) -> int:
+        """The buffer here that holds what buffer `index` of `source` holds; 0 where that is empty."""
+        data = source.model.buffers[index].data
+        if data is None or not len(data):
+            return 0
+        key = (id(source), index)
+        if key not in self._imported:
+            self._sources.append(source)  # keeps id(source) from being reused
+            self._imported[key] = self.buffer(np.asarray(data, np.uint8))
+        return self._imported[key]
