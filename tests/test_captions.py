@@ -11,9 +11,9 @@ from maker.data.captions import open_captions, read_captions, select_language, s
 from maker.data.formats import recognise
 from maker.data.images import load_image
 from maker.data.items import read_embeddings, read_metadata
-from maker.data.rejects import Rejects
 from maker.data.splits import split_captions
 from maker.errors import DataError
+from maker.workspace import Rejects
 
 
 def write(path: Path, text: str) -> Path:

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 
-from maker.data.rejects import Rejects
+from maker.workspace import Rejects
 
 NAMES = {
     "image": ("image", "image_path", "file", "file_name", "filename", "path"),

@@ -10,8 +10,8 @@ from maker.data import packed, tabular
 from maker.data.caption import TRAIN, VALIDATION, Caption, split_name
 from maker.data.formats import PACKED, recognise
 from maker.data.json_captions import read_coco, read_jsonl
-from maker.data.rejects import Rejects
 from maker.errors import DataError
+from maker.workspace import Rejects
 
 __all__ = ["TRAIN", "VALIDATION", "Caption", "CaptionFile", "open_captions", "read_captions", "select_language", "select_split"]
 

@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, UnidentifiedImageError
 
-from maker.data.rejects import Rejects
 from maker.errors import DataError
+from maker.workspace import Rejects
 from task.vision.tensor_image import to_rgb
 
 SUFFIXES = {".jpg", ".jpeg", ".jpe", ".png", ".gif", ".bmp", ".webp", ".tif", ".tiff", ".ppm", ".pgm"}

@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Any
 
 from maker.data.caption import NAMES, Caption, accepted, make_caption
-from maker.data.rejects import Rejects
 from maker.data.tabular import open_text
 from maker.errors import DataError
+from maker.workspace import Rejects
 
 
 def read_jsonl(path: Path, rejects: Rejects) -> list[Caption]:

@@ -13,11 +13,10 @@ from pathlib import Path
 from typing import Any
 
 from maker.data.caption import NAMES, Caption
-from maker.data.rejects import Rejects
 from maker.data.tabular import open_text, read_table
 from maker.errors import DataError
-from maker.files import atomic
 from maker.progress import progress
+from maker.workspace import Rejects, atomic, file_state
 
 DONE, STAMP = "captions.tsv", "unpacked.json"
 SUFFIXES = {b"\xff\xd8": ".jpg", b"\x89P": ".png", b"GI": ".gif", b"RI": ".webp", b"BM": ".bmp", b"II": ".tif", b"MM": ".tif"}
@@ -76,7 +75,7 @@ def unpack(path: Path, format: str, folder: Path, rejects: Rejects) -> list[Capt
 def _source(path: Path, format: str) -> list[Any]:
     """By what a change of the file is noticed."""
     files = _shards(path) if format == "webdataset" else [path]
-    return [format, [[f.name, f.stat().st_size, f.stat().st_mtime_ns] for f in files]]
+    return [format, [[f.name, file_state(f)] for f in files]]
 
 
 def _easynlp_rows(path: Path) -> Iterator[Row | str]:

@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import TextIO
 
 from maker.data.caption import NAMES, Caption, accepted, make_caption
-from maker.data.rejects import Rejects
 from maker.errors import DataError
+from maker.workspace import Rejects
 
 csv.field_size_limit(1 << 30)
 

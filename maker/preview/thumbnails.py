@@ -14,10 +14,9 @@ from pathlib import Path, PurePosixPath
 from PIL import Image, UnidentifiedImageError
 
 from maker.data.images import SUFFIXES
-from maker.data.rejects import Rejects
 from maker.errors import DataError
-from maker.files import atomic
 from maker.progress import progress
+from maker.workspace import Rejects, atomic
 from task.vision.tensor_image import to_rgb
 
 FOLDER, SUFFIX = "thumbnails", ".webp"
