@@ -34,6 +34,12 @@ def living(tmp_path):
     process.stdout.close()
 
 
+def fail_while_writing(target: Path) -> None:
+    with atomic(target) as temporary:
+        temporary.write_text("other")
+        raise RuntimeError
+
+
 def partials(folder: Path) -> list[Path]:
     return list(folder.rglob("*.partial"))
 
@@ -44,9 +50,8 @@ def test_a_write_takes_its_name_only_when_it_is_whole(tmp_path):
         temporary.write_text("whole")
         assert not target.exists()
     assert target.read_text() == "whole"
-    with pytest.raises(RuntimeError), atomic(target) as temporary:
-        temporary.write_text("other")
-        raise RuntimeError
+    with pytest.raises(RuntimeError):
+        fail_while_writing(target)
     assert target.read_text() == "whole"
     assert not partials(tmp_path)
 

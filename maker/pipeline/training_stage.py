@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -63,11 +63,19 @@ def train_encoder(corpus: OpenedCorpus, towers: TowerOptions, options: TrainingO
     return train(corpus, towers, options, work, _Inputs(inputs, text, replicas))
 
 
+@dataclass(frozen=True)
 class _Inputs:
-    """What both ways to train start from: inputs of the run's key, the frozen text tower, and the devices."""
+    """What both ways to train start from.
 
-    def __init__(self, key: list[Any], text: FrozenTextTower | None, replicas: Replicas | None) -> None:
-        self.key, self.text, self.replicas = key, text, replicas
+    Attributes:
+        key: What the run's key is made of.
+        text: The frozen text tower; None where words are learnt.
+        replicas: The devices that share a batch; None for this host's own device.
+    """
+
+    key: list[Any]
+    text: FrozenTextTower | None
+    replicas: Replicas | None
 
     def texts(self, run: TrainingRun) -> LearntWords | FrozenText:
         """How the run's encoder embeds sentences."""
