@@ -41,12 +41,12 @@ def test_rows_that_cannot_be_used_are_rejected_by_line(tmp_path):
     path = write(tmp_path / "c.tsv", "image\tcaption\na.jpg\tgood\nb.jpg\n\tnameless\nc.jpg\t  \n\n")
     assert len(read_captions(path, rejects)) == 1
     assert [(place, reason) for _, place, reason in rejects.rows] == [
-        ("line 3", "too few columns: 1"),
+        ("line 3", "too few columns: 1, expected 2"),
         ("line 4", "no image named"),
         ("line 5", "empty caption"),
     ]
     rejects.write(tmp_path / "rejects.tsv")
-    assert (tmp_path / "rejects.tsv").read_text().splitlines()[1] == "c.tsv\tline 3\ttoo few columns: 1"
+    assert (tmp_path / "rejects.tsv").read_text().splitlines()[1] == "c.tsv\tline 3\ttoo few columns: 1, expected 2"
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import mmap
 import os
 import weakref
@@ -77,6 +78,8 @@ class ExternalFile:
             self._descriptor = None
 
     def _open(self, path: str) -> bytes | mmap.mmap:
+        if os.path.isdir(path):
+            raise IsADirectoryError(errno.EISDIR, "is a folder, expected a file", self.name)
         try:
             descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_BINARY", 0))
         except FileNotFoundError as error:
