@@ -11,13 +11,12 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
-from PIL import Image, UnidentifiedImageError
+from PIL import Image
 
-from maker.data.images import SUFFIXES
+from maker.data.images import is_image_name, load_image
 from maker.errors import DataError
 from maker.progress import progress
 from maker.workspace import Rejects, atomic
-from task.vision.tensor_image import to_rgb
 
 FOLDER, SUFFIX = "thumbnails", ".webp"
 PIXELS = 320  # of the shorter side: what a grid cell shows on a dense display
@@ -56,7 +55,7 @@ def image_of(metadata: bytes) -> str | None:
         except ValueError:
             return None
         text = next((values[k] for k in IMAGE_KEYS if isinstance(values.get(k), str)), "")
-    return text if PurePosixPath(text).suffix.lower() in SUFFIXES and not any(c in text for c in "\0\n\\") else None
+    return text if is_image_name(Path(text)) and not any(c in text for c in "\0\n\\") else None
 
 
 def make_thumbnails(metadata: Sequence[bytes], images: Path, site: Path) -> Thumbnails:
@@ -125,13 +124,9 @@ def _make(task: tuple[str, Path, Path]) -> tuple[int, bool, str]:
     if target.is_file() and target.stat().st_mtime_ns == age:
         return age, False, ""
     try:
-        with Image.open(source) as image:
-            image.draft("RGB", (2 * PIXELS, 2 * PIXELS))  # lets JPEG decode at a fraction of its size
-            small = Image.fromarray(to_rgb(image))
-    except UnidentifiedImageError:
-        return age, False, "empty file" if not source.stat().st_size else "not an image"
-    except (OSError, ValueError, SyntaxError, EOFError, Image.DecompressionBombError) as error:
-        return age, False, f"cannot be decoded: {' '.join(str(error).split())}"
+        small = Image.fromarray(load_image(source, at_least=2 * PIXELS))
+    except DataError as error:
+        return age, False, str(error)
     scale = min(1.0, PIXELS / min(small.size), LONGEST / max(small.size))
     if scale < 1:
         small = small.resize((max(1, round(small.width * scale)), max(1, round(small.height * scale))), Image.Resampling.LANCZOS)

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import base64
 import io
-import warnings
 from pathlib import Path
 
 from PIL import Image, ImageOps
 
+from maker.data.images import load_image
+from maker.errors import DataError
 from maker.preview.thumbnails import image_of
-from task.vision.tensor_image import to_rgb
 
 PIXELS, QUALITY = 128, 68
 
@@ -36,12 +36,8 @@ class Thumbnails:
 
     def _make(self, path: Path, name: str) -> str:
         try:
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore")  # Pillow warns of odd EXIF and of large images; what it can decode is taken
-                with Image.open(path) as image:
-                    image.draft("RGB", (2 * PIXELS, 2 * PIXELS))
-                    small = ImageOps.fit(Image.fromarray(to_rgb(image)), (PIXELS, PIXELS))
-        except (OSError, ValueError, SyntaxError, EOFError, Image.DecompressionBombError):
+            small = ImageOps.fit(Image.fromarray(load_image(path, at_least=2 * PIXELS)), (PIXELS, PIXELS))
+        except DataError:
             self.missing.append(name)
             return ""
         content = io.BytesIO()

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from maker.errors import BuildError
 from maker.workspace.atomic import PARTIAL, probe, remove_leftovers
+from maker.workspace.own import mark_own
 from maker.workspace.rejects import Rejects
 
 LOCK = ".lock"
@@ -45,6 +46,7 @@ class Workspace:
             raise BuildError(f"{folder}: another maker works in this folder; wait until it is done, or pass another --work-dir") from error
         try:
             remove_leftovers(folder.rglob(f".*{PARTIAL}"))
+            mark_own(folder)
             yield cls(folder)
         finally:
             lock.release()
