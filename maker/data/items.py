@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import codecs
 import json
 from pathlib import Path
 
 import numpy as np
 
+from maker.data.text_file import open_bytes, without_surrogates
 from maker.errors import DataError
 
 
@@ -37,9 +39,8 @@ def read_metadata(path: Path) -> list[bytes]:
     Raises:
         DataError: The file is missing, or a line of a `.jsonl` is not JSON.
     """
-    if not path.is_file():
-        raise DataError(f"{path}: no such file of metadata")
-    lines = path.read_bytes().split(b"\n")
+    with open_bytes(path, "file of metadata") as file:
+        lines = file.read().removeprefix(codecs.BOM_UTF8).split(b"\n")
     if lines and not lines[-1]:
         lines.pop()
     lines = [line.removesuffix(b"\r") for line in lines]
@@ -49,7 +50,7 @@ def read_metadata(path: Path) -> list[bytes]:
     for number, line in enumerate(lines, start=1):
         try:
             value = json.loads(line)
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise DataError(f"{path}: line {number} is not JSON ({error})") from error
-        items.append(value.encode() if isinstance(value, str) else line)
+        items.append(without_surrogates(value).encode() if isinstance(value, str) else line)
     return items

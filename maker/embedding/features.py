@@ -109,7 +109,11 @@ def _embed_block(job: Job) -> None:
         except DataError as error:
             reasons.append(str(error))
             continue
-        values.append(_runners.run(SIGNATURE, resize(image, height, width)[None])["embedding"])
+        features = _runners.run(SIGNATURE, resize(image, height, width)[None])["embedding"]
+        if not np.isfinite(features).all():
+            reasons.append("the image tower gives features that are not finite")
+            continue
+        values.append(features)
         hashes.append(difference_hash(image))
         reasons.append("")
     with atomic(target) as temporary, open(temporary, "wb") as file:

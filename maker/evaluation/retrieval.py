@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import os
 import time
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from maker.data.captions import Caption, read_captions, select_language, select_split
+from maker.data.image_names import ImageNames
 from maker.embedding.features import image_features
 from maker.errors import DataError
 from maker.progress import progress, say
@@ -66,7 +68,7 @@ def evaluate(
     try:
         names = [engine.item(number) for number in range(engine.manifest.items)]
         items = {name: number for number, name in enumerate(names)}
-        asked = [c for c in chosen if c.image.encode() in items]
+        asked = _about(chosen, items)
         if not asked:
             raise DataError(f"{captions}: none of {len(chosen)} captions is about an item of {searcher}; the first names {chosen[0].image}")
         if len(asked) < len(chosen):
@@ -88,6 +90,12 @@ def evaluate(
         engine.close()
 
 
+def _about(captions: Sequence[Caption], items: Mapping[bytes, int]) -> list[Caption]:
+    """The captions about items, with the image named as the item is."""
+    names = ImageNames(item.decode("utf-8", "surrogateescape") for item in items)
+    return [replace(caption, image=name) for caption in captions if (name := names.of(caption)) is not None]
+
+
 @dataclass(frozen=True)
 class _Queries:
     """Captions: `(q, d)` float32 embeddings, `(q,)` the item that each describes, `(q,)` their languages."""
@@ -106,7 +114,7 @@ class _Queries:
 def _queries(engine: GraphEngine, asked: Sequence[Caption], items: dict[bytes, int]) -> _Queries:
     texts = progress(asked, "embed captions", quiet=len(asked) < 10_000)
     embeddings = np.stack([engine.embed_text(caption.text) for caption in texts])
-    return _Queries(embeddings, np.array([items[c.image.encode()] for c in asked]), np.array([c.language for c in asked]))
+    return _Queries(embeddings, np.array([items[os.fsencode(c.image)] for c in asked]), np.array([c.language for c in asked]))
 
 
 def _places(engine: GraphEngine, asked: Sequence[Caption], k: int) -> np.ndarray:
@@ -114,7 +122,7 @@ def _places(engine: GraphEngine, asked: Sequence[Caption], k: int) -> np.ndarray
     places = np.full(len(asked), k)
     for row, caption in enumerate(progress(asked, "ask", quiet=len(asked) < 1000)):
         names = [n.metadata for n in engine.search_text(caption.text, k).nearest_neighbors]
-        target = caption.image.encode()
+        target = os.fsencode(caption.image)
         if target in names:
             places[row] = names.index(target)
     return places

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from maker.data.images import list_images
+from maker.data.text_file import read_lines
 from maker.embedding.features import image_features
 from maker.embedding.texts import embed_texts
 from maker.errors import DataError, EncoderError
@@ -107,7 +108,7 @@ def read_labels(given: str) -> dict[str, str]:
     """
     path = Path(given)
     if path.is_file():
-        lines = [line for line in _read(path).splitlines() if line.strip()]
+        lines = [line for line in read_lines(path, "file of labels") if line.strip()]
     elif "," in given:
         lines = [part.strip() for part in given.split(",") if part.strip()]
     else:
@@ -126,7 +127,7 @@ def read_truth(path: Path) -> dict[str, str]:
         DataError: The file cannot be read, or a line has no tab.
     """
     found: dict[str, str] = {}
-    for number, line in enumerate(_read(path).splitlines(), 1):
+    for number, line in enumerate(read_lines(path, "file of images and labels"), 1):
         image, tab, label = line.partition("\t")
         if not tab and line.strip():
             raise DataError(f"{path}: line {number} is {line[:60]!r}, expected an image, a tab and its label")
@@ -152,13 +153,6 @@ def _labels_by_folder(images: Path, rejects: Rejects) -> dict[str, str]:
         rejects.add(image, "lies in no label's folder")
         del found[image]
     return found
-
-
-def _read(path: Path) -> str:
-    try:
-        return path.read_text(encoding="utf-8-sig")
-    except (OSError, UnicodeDecodeError) as error:
-        raise DataError(f"{path}: cannot be read ({error}); expected UTF-8 text") from error
 
 
 def _normalized(vectors: np.ndarray) -> np.ndarray:

@@ -69,6 +69,14 @@ def search(g: Subgraph, query: int, constants: SearchConstants, k: int, budget: 
     return distances, found
 
 
+def nothing_where_nothing_is_asked(g: Subgraph, embedding: int, distances: int, ids: int) -> tuple[int, int]:
+    """No neighbours for a text without a word, whose embedding is zero: all items would be as near, and the first ones would be found."""
+    squares = g.sum(g.mul(embedding, embedding), axis=1)
+    empty = g.equal(squares, np.array(0, np.float32))
+    ids = g.sub(g.mul(g.add(ids, np.array(1, np.int32)), g.sub(np.array(1, np.int32), empty)), np.array(1, np.int32))
+    return g.add(distances, g.mul(g.cast(empty, np.float32), np.array(FAR))), ids
+
+
 def _pick(g: Subgraph, query: int, constants: SearchConstants, index: Index) -> int:
     """The numbers of the blocks to scan, `(budget,)`."""
     leaves = constants.leaves

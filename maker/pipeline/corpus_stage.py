@@ -7,6 +7,7 @@ from pathlib import Path
 
 from maker.data.captions import TRAIN, VALIDATION, Caption, CaptionFile, as_split, open_captions, select_language
 from maker.data.formats import FORMATS
+from maker.data.image_names import ImageNames
 from maker.data.images import list_images
 from maker.data.splits import Splits, split_captions
 from maker.errors import DataError
@@ -65,7 +66,7 @@ def open_corpus(corpus: Corpus, seed: int, work: Workspace) -> OpenedCorpus:
     searched = training
     if corpus.searched is not None and corpus.searched.resolve() != source.images.resolve():
         searched = Photos(corpus.searched, list_images(corpus.searched, work.rejects))
-    captions = _of_known_images(chosen, set(training.images), corpus.captions, work)
+    captions = _of_known_images(chosen, ImageNames(training.images), corpus.captions, work)
     return OpenedCorpus(training, searched, split_captions(captions, seed, corpus.captions))
 
 
@@ -86,12 +87,15 @@ def _open_captions(corpus: Corpus, work: Workspace) -> CaptionFile:
     return CaptionFile(joined, parent, source.format)
 
 
-def _of_known_images(captions: list[Caption], known: set[str], path: Path, work: Workspace) -> list[Caption]:
-    """The captions whose image is in the folder; the others are rejected by line."""
+def _of_known_images(captions: list[Caption], known: ImageNames, path: Path, work: Workspace) -> list[Caption]:
+    """The captions whose image is in the folder, under its name there; the others are rejected by line."""
+    kept = []
     for caption in captions:
-        if caption.image not in known:
+        image = known.of(caption)
+        if image is None:
             work.rejects.add(path.name, f"names an absent image: {caption.image}", f"line {caption.line}")
-    kept = [c for c in captions if c.image in known]
+        else:
+            kept.append(replace(caption, image=image))
     if not kept:
         raise DataError(f"{path}: none of the images that it names is in the folder; line {captions[0].line} names {captions[0].image}")
     return kept

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -37,8 +38,8 @@ def embed(embedder: Path, kind: str, source: Path, output: Path, *, work_dir: Pa
     """
     if output.suffix not in FORMATS:
         raise DataError(f"{output}: unknown kind of file; expected a name that ends in {', '.join(FORMATS)}")
-    names_path = output.with_suffix(".txt")
-    for path in (output, names_path) if output.suffix == ".npy" else (output,):
+    names = [output.with_suffix(suffix) for suffix in (".txt", ".jsonl")] if output.suffix == ".npy" else []
+    for path in (output, *names):
         prepare_output(path, overwrite)
     towers = open_embedder(embedder)
     kinds = SENTENCES if kind == "text" else (kind,)
@@ -48,20 +49,28 @@ def embed(embedder: Path, kind: str, source: Path, output: Path, *, work_dir: Pa
     if kind == "image":
         with Workspace.open(work_dir or output.with_suffix(".work")) as work:
             features = image_features(source, list_images(source, work.rejects), embedder, work)
-            names, values = features.images, np.asarray(features.values)
+            embedded, values = features.images, np.asarray(features.values)
             work.write_rejects()
             if work.rejects.rows:
                 rejected = f", {len(work.rejects.rows)} rejected (see {work.rejects_file})"
     else:
-        names = [line.decode("utf-8", "replace") for line in read_metadata(source)]
-        if not names:
+        embedded = [line.decode("utf-8", "replace") for line in read_metadata(source)]
+        if not embedded:
             raise DataError(f"{source}: no sentences in it")
-        values = embed_texts(names, embedder)
-    _write(output, names, values)
-    if output.suffix == ".npy":
-        with atomic(names_path) as temporary:
-            temporary.write_text("".join(f"{name}\n" for name in names), encoding="utf-8")
-    return [f"{output}: {len(names)} embeddings of {values.shape[1]} dimensions{rejected}"]
+        values = embed_texts(embedded, embedder)
+    _write(output, embedded, values)
+    beside = f", names in {_write_names(output, embedded)}" if names else ""
+    return [f"{output}: {len(embedded)} embeddings of {values.shape[1]} dimensions{rejected}{beside}"]
+
+
+def _write_names(output: Path, names: Sequence[str]) -> Path:
+    """A line a name, as `maker index --metadata` takes them; JSON lines where a name has line ends in it."""
+    plain = not any("\n" in name or name.endswith("\r") for name in names)
+    path = output.with_suffix(".txt" if plain else ".jsonl")
+    with atomic(path) as temporary:
+        lines = [f"{name if plain else json.dumps(name, ensure_ascii=False)}\n" for name in names]
+        temporary.write_bytes("".join(lines).encode())
+    return path
 
 
 def _write(output: Path, names: Sequence[str], values: np.ndarray) -> None:
