@@ -501,8 +501,8 @@ def _verify(given: argparse.Namespace) -> None:
 
 
 def _sample(given: argparse.Namespace) -> None:
-    from maker.data.scenes import draw_corpus
     from maker.progress import progress
+    from maker.sample.corpus import draw_corpus
 
     captions = draw_corpus(
         given.folder,
