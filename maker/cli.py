@@ -14,7 +14,7 @@ from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
-from maker.data.formats import FORMATS
+from maker.data.formats import CAPTION_FORMATS
 from maker.errors import MakerError
 from maker.preview.command import add_preview
 from maker.report.command import add_report
@@ -75,9 +75,9 @@ def _add_build(verbs: Any) -> None:
     build = verbs.add_parser("build", help="train on pictures and captions, index a folder, write one searcher")
     build.add_argument("--images", type=Path, metavar="DIR", help="training photos; not needed where the captions file holds them")
     build.add_argument("--captions", type=Path, required=True, metavar="FILE", help="see --captions-format")
-    kinds = "; ".join(f"{name}: {what}" for name, what in FORMATS.items())
+    kinds = "; ".join(f"{name}: {what}" for name, what in CAPTION_FORMATS.items())
     build.add_argument(
-        "--captions-format", choices=("auto", *FORMATS), default="auto", help=f"default %(default)s, by content. {kinds}", metavar="NAME"
+        "--captions-format", choices=("auto", *CAPTION_FORMATS), default="auto", help=f"default %(default)s, by content. {kinds}", metavar="NAME"
     )
     build.add_argument("--validation-captions", type=Path, metavar="FILE", help="captions that are only measured on")
     build.add_argument("--corpus", type=Path, metavar="DIR", help="photos to be searched (default: the training photos)")

@@ -12,7 +12,7 @@ from pathlib import Path
 from maker.data.tabular import find_columns
 from maker.errors import DataError
 
-FORMATS = {
+CAPTION_FORMATS = {
     "tsv": "tab-separated values with a header",
     "csv": "comma-separated values with a header",
     "flickr": "Flickr8k's and Flickr30k's token.txt",
@@ -61,7 +61,7 @@ def recognise(path: Path) -> str:
         return "flickr"
     if len(cells) == 2 and _is_image(cells[1]):
         return "easynlp"
-    known = "; ".join(f"{name} ({what})" for name, what in FORMATS.items())
+    known = "; ".join(f"{name} ({what})" for name, what in CAPTION_FORMATS.items())
     missing = "no column 'image'" if "image" not in find_columns(cells) else "no column 'caption'"
     found = ", ".join(cells)[:100] or "nothing"
     raise DataError(f"{path}: line 1: {missing} and no other known format; found {found}; expected one of {known}")

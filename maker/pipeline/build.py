@@ -12,7 +12,7 @@ import numpy as np
 
 from maker.data.captions import TRAIN, VALIDATION, Caption, CaptionFile, as_split, open_captions, select_language
 from maker.data.duplicates import across_splits
-from maker.data.formats import FORMATS
+from maker.data.formats import CAPTION_FORMATS
 from maker.data.images import list_images
 from maker.data.rejects import Rejects
 from maker.data.splits import Splits, split_captions
@@ -77,7 +77,7 @@ def build(
         images: Folder of the training photos; the captions name them relative to it. None where the captions file holds them.
         captions: Captions file.
         output: The searcher to write.
-        captions_format: A name of `maker.data.formats.FORMATS`, or `auto` to recognise it by content.
+        captions_format: A name of `maker.data.formats.CAPTION_FORMATS`, or `auto` to recognise it by content.
         validation_captions: A file whose captions are all of the validation split.
         corpus: Folder to be searched; `images` where None. Without captions of another folder its file has no relevance curve.
         language: Only captions of this language.
@@ -180,7 +180,7 @@ def _open(captions: Path, validation: Path | None, images: Path | None, format: 
     """The captions, with those of the validation file behind them."""
     folder = work / "unpacked"
     source = open_captions(captions, images, folder / "captions", rejects, format)
-    say(f"{captions}: {len(source.captions)} captions, {FORMATS[source.format]}")
+    say(f"{captions}: {len(source.captions)} captions, {CAPTION_FORMATS[source.format]}")
     if validation is None:
         return source
     held_out = open_captions(validation, images, folder / "validation", rejects, format)

@@ -96,7 +96,7 @@ def _contents(searcher: Path, manifest: Manifest) -> dict[str, Any]:
     small = [part for part in sizes if part[1] < 0.005 * found["bytes"]]
     retrieval = manifest.report.get("retrieval")
     try:
-        golden_state = f"all {golden.check(searcher)} answered as written"
+        golden_state = f"all {golden.check_answers(searcher)} answered as written"
     except BuildError as error:
         golden_state = str(error)
     return {
