@@ -17,6 +17,7 @@ from PIL import Image
 
 from maker import searcher
 from maker.cli import main
+from maker.data.items import image_of
 from maker.errors import BuildError, DataError
 from maker.preview import site, thumbnails, vendor
 from maker.preview.server import Server
@@ -159,7 +160,7 @@ def test_a_wrong_folder_is_told(tmp_path: Path, images: Path) -> None:
     ],
 )
 def test_image_of(metadata: bytes, image: str | None) -> None:
-    assert thumbnails.image_of(metadata) == image
+    assert image_of(metadata) == image
 
 
 def test_the_site_is_whole(tmp_path: Path, file: Path, images: Path, litert: Path) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import os
 import warnings
 from collections.abc import Sequence
@@ -11,20 +10,19 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
-from PIL import Image, UnidentifiedImageError
+from PIL import Image
 
-from maker.data.images import SUFFIXES
+from maker.data.images import load_image
+from maker.data.items import image_of
 from maker.data.rejects import Rejects
 from maker.errors import DataError
 from maker.files import atomic
 from maker.progress import progress
-from task.vision.tensor_image import to_rgb
 
 FOLDER, SUFFIX = "thumbnails", ".webp"
 PIXELS = 320  # of the shorter side: what a grid cell shows on a dense display
 LONGEST = 3 * PIXELS  # a panorama is cropped by the grid anyway
 QUALITY = 74
-IMAGE_KEYS = ("image", "path", "file")  # of an item whose metadata are a JSON object
 
 
 @dataclass
@@ -43,21 +41,6 @@ class Thumbnails:
     missing: int = 0
     rejects: Rejects = field(default_factory=Rejects)
     stamp: str = ""
-
-
-def image_of(metadata: bytes) -> str | None:
-    """The image that an item's metadata name, by suffix: the text itself, or the `image`, `path` or `file` of a JSON object."""
-    try:
-        text = metadata.decode("utf-8")
-    except UnicodeDecodeError:
-        return None
-    if text.lstrip().startswith("{"):
-        try:
-            values = json.loads(text)
-        except ValueError:
-            return None
-        text = next((values[k] for k in IMAGE_KEYS if isinstance(values.get(k), str)), "")
-    return text if PurePosixPath(text).suffix.lower() in SUFFIXES and not any(c in text for c in "\0\n\\") else None
 
 
 def make_thumbnails(metadata: Sequence[bytes], images: Path, site: Path) -> Thumbnails:
@@ -84,7 +67,7 @@ def make_thumbnails(metadata: Sequence[bytes], images: Path, site: Path) -> Thum
     pool = ThreadPoolExecutor(min(4, os.cpu_count() or 1))
     try:
         with warnings.catch_warnings():
-            # Pillow warns of odd EXIF and of large images; what it can decode is taken.
+            # load_image silences Pillow, too, but of several threads the first that is done ends it for the others.
             warnings.simplefilter("ignore")
             tasks = ((name, images, site) for name in wanted)
             done = progress(pool.map(_make, tasks), "thumbnails", total=len(wanted))
@@ -126,13 +109,9 @@ def _make(task: tuple[str, Path, Path]) -> tuple[int, bool, str]:
     if target.is_file() and target.stat().st_mtime_ns == age:
         return age, False, ""
     try:
-        with Image.open(source) as image:
-            image.draft("RGB", (2 * PIXELS, 2 * PIXELS))  # lets JPEG decode at a fraction of its size
-            small = Image.fromarray(to_rgb(image))
-    except UnidentifiedImageError:
-        return age, False, "empty file" if not source.stat().st_size else "not an image"
-    except (OSError, ValueError, SyntaxError, EOFError, Image.DecompressionBombError) as error:
-        return age, False, f"cannot be decoded: {' '.join(str(error).split())}"
+        small = Image.fromarray(load_image(source, at_least=2 * PIXELS))
+    except DataError as error:
+        return age, False, str(error)
     scale = min(1.0, PIXELS / min(small.size), LONGEST / max(small.size))
     if scale < 1:
         small = small.resize((max(1, round(small.width * scale)), max(1, round(small.height * scale))), Image.Resampling.LANCZOS)
