@@ -11,9 +11,9 @@ from maker.data.captions import open_captions, read_captions, select_language, s
 from maker.data.formats import recognise
 from maker.data.images import load_image
 from maker.data.items import read_embeddings, read_metadata
-from maker.data.rejects import Rejects
 from maker.data.splits import split_captions
 from maker.errors import DataError
+from maker.workspace import Rejects
 
 
 def write(path: Path, text: str) -> Path:
@@ -41,12 +41,12 @@ def test_rows_that_cannot_be_used_are_rejected_by_line(tmp_path):
     path = write(tmp_path / "c.tsv", "image\tcaption\na.jpg\tgood\nb.jpg\n\tnameless\nc.jpg\t  \n\n")
     assert len(read_captions(path, rejects)) == 1
     assert [(place, reason) for _, place, reason in rejects.rows] == [
-        ("line 3", "too few columns: 1"),
+        ("line 3", "too few columns: 1, expected 2"),
         ("line 4", "no image named"),
         ("line 5", "empty caption"),
     ]
     rejects.write(tmp_path / "rejects.tsv")
-    assert (tmp_path / "rejects.tsv").read_text().splitlines()[1] == "c.tsv\tline 3\ttoo few columns: 1"
+    assert (tmp_path / "rejects.tsv").read_text().splitlines()[1] == "c.tsv\tline 3\ttoo few columns: 1, expected 2"
 
 
 @pytest.mark.parametrize(

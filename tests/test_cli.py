@@ -139,7 +139,7 @@ def enough_to_fit(monkeypatch):
     judged = Judged(np.array([[-0.9, -0.2]], np.float32), np.array([[True, False]]), np.array([np.nan], np.float32))
     curve = {"slope": 8.0, "intercept": 4.0, "gate": 0.3, "cut": 0.2, "rule": "a rule", "how": "some captions"}
     curve["measured"] = measure(judged, 8.0, 4.0, 0.3, 0.2)
-    monkeypatch.setattr(import_module("maker.pipeline.build"), "calibrate", lambda *_: curve)
+    monkeypatch.setattr(import_module("maker.pipeline.measure_stage"), "calibrate", lambda *_: curve)
 
 
 def test_another_folder_can_be_the_corpus(built, tmp_path, capsys, enough_to_fit):

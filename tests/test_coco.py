@@ -15,8 +15,8 @@ from PIL import Image
 from maker.data import coco
 from maker.data.captions import read_captions
 from maker.data.coco import download_coco
-from maker.data.rejects import Rejects
 from maker.errors import DataError
+from maker.workspace import Rejects
 
 NUMBERS = (9, 3, 7, 5)
 ARCHIVE = "/" + coco.ANNOTATIONS

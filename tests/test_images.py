@@ -10,10 +10,10 @@ from PIL import Image
 from maker.data.caption import Caption
 from maker.data.duplicates import across_splits, difference_hash
 from maker.data.images import list_images, load_image
-from maker.data.rejects import Rejects
 from maker.data.splits import Splits
 from maker.embedding.features import image_features
 from maker.errors import DataError
+from maker.workspace import Workspace
 from task import vision
 from task.core import BaseOptions
 from task.search import GraphEngine
@@ -116,7 +116,7 @@ def cosine(a: np.ndarray, b: np.ndarray) -> float:
 
 def test_corpus_embedding_the_graph_and_task_agree_on_a_picture(tmp_path, encoder, searcher_file):
     Image.fromarray(PIXELS).save(tmp_path / "a.png")
-    corpus = image_features(tmp_path, ["a.png"], encoder, tmp_path / "cache", Rejects()).values[0]
+    corpus = image_features(tmp_path, ["a.png"], encoder, Workspace(tmp_path / "cache")).values[0]
     by_task = GraphEngine(BaseOptions(str(searcher_file))).embed_image(resize(PIXELS, SIDE, SIDE))
     by_numpy = PooledColours().weights @ resize(PIXELS, SIDE, SIDE).reshape(-1, 3).mean(0) / 255
     assert cosine(corpus, by_task) > 0.9999
@@ -138,14 +138,14 @@ def test_features_are_computed_once_and_rejects_are_named(tmp_path, encoder, mon
         Image.fromarray(np.roll(PIXELS, number, 1)).save(tmp_path / f"{number}.png")
     (tmp_path / "2.png").write_text("no image")
     names = [f"{n}.png" for n in range(5)]
-    first_rejects, second_rejects = Rejects(), Rejects()
-    first = image_features(tmp_path, names, encoder, tmp_path / "cache", first_rejects)
+    first_work, second_work = Workspace(tmp_path / "cache"), Workspace(tmp_path / "cache")
+    first = image_features(tmp_path, names, encoder, first_work)
     assert first.images == ["0.png", "1.png", "3.png", "4.png"]
-    assert first_rejects.rows == [("2.png", "", "not an image")]
+    assert first_work.rejects.rows == [("2.png", "", "not an image")]
     monkeypatch.setattr("maker.embedding.features._embed_block", lambda job: pytest.fail("computed again"))
-    second = image_features(tmp_path, names, encoder, tmp_path / "cache", second_rejects)
+    second = image_features(tmp_path, names, encoder, second_work)
     assert np.array_equal(first.values, second.values)
-    assert second_rejects.rows == first_rejects.rows
+    assert second_work.rejects.rows == first_work.rejects.rows
 
 
 def test_an_interrupted_folder_goes_on_where_it_stopped(tmp_path, encoder, monkeypatch):
@@ -156,7 +156,7 @@ def test_an_interrupted_folder_goes_on_where_it_stopped(tmp_path, encoder, monke
     for number in range(7):
         Image.fromarray(np.roll(PIXELS, number, 1)).save(tmp_path / f"{number}.png")
     names = [f"{n}.png" for n in range(7)]
-    whole = image_features(tmp_path, names, encoder, tmp_path / "whole", Rejects()).values
+    whole = image_features(tmp_path, names, encoder, Workspace(tmp_path / "whole")).values
     done: list[str] = []
     real = features._embed_block
 
@@ -168,10 +168,10 @@ def test_an_interrupted_folder_goes_on_where_it_stopped(tmp_path, encoder, monke
 
     monkeypatch.setattr(features, "_embed_block", interrupted)
     with pytest.raises(KeyboardInterrupt):
-        image_features(tmp_path, names, encoder, tmp_path / "cache", Rejects())
+        image_features(tmp_path, names, encoder, Workspace(tmp_path / "cache"))
     resumed: list[str] = []
     monkeypatch.setattr(features, "_embed_block", lambda job: (resumed.append(job[1].stem), real(job)))
-    again = image_features(tmp_path, names, encoder, tmp_path / "cache", Rejects()).values
+    again = image_features(tmp_path, names, encoder, Workspace(tmp_path / "cache")).values
     assert done == ["00000000", "00000002"]
     assert resumed == ["00000004", "00000006"]
     assert np.array_equal(again, whole)

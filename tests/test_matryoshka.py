@@ -12,7 +12,6 @@ from test_training_fine_tuning import corpus, train  # noqa: F401
 
 from maker.cli import main
 from maker.data.captions import read_captions
-from maker.data.rejects import Rejects
 from maker.encoders.embedder import embedder_manifest
 from maker.encoders.prefix import prefix
 from maker.errors import BuildError, DataError, TrainingError
@@ -20,6 +19,7 @@ from maker.export.encoder_file import write_encoder
 from maker.pipeline import IndexSettings, index_embeddings, update_index
 from maker.training.metrics import ranks, recall
 from maker.training.options import TrainingOptions
+from maker.workspace import Rejects
 from task.core import BaseOptions
 from task.search import GraphEngine
 from task.text import TextEmbedder, TextSearcher

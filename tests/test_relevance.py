@@ -10,7 +10,7 @@ from maker.cli import main
 from maker.data.captions import Caption
 from maker.evaluation.relevance import Judged, calibrate, choose_queries, fit_logistic, gate_and_cut, judge, measure, probability
 from maker.evaluation.shared_words import SharedWords
-from maker.pipeline.index import index_embeddings, write_index
+from maker.pipeline.index import FileContent, IndexedItems, index_embeddings, write_index
 from maker.pipeline.tuning import IndexSettings
 from task.core import BaseOptions
 from task.errors import DamagedFileError, InvalidArgumentError
@@ -32,7 +32,9 @@ def caption(image, text, language="en"):
 def write(path, encoder, embeddings, curve):
     """A searcher whose text queries have that curve."""
     metadata = [f"images/{i}.png".encode() for i in range(len(embeddings))]
-    write_index(embeddings, metadata, path, encoder, IndexSettings(), relevance={"search_text": curve} if curve else {}, examples=TEXTS[:2])
+    items = IndexedItems(embeddings=embeddings, metadata=metadata, embedder=encoder)
+    content = FileContent(relevance={"search_text": curve} if curve else {}, examples=TEXTS[:2])
+    write_index(items, path, IndexSettings(), content)
     return path
 
 

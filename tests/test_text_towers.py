@@ -336,13 +336,14 @@ def test_a_frozen_text_tower_is_trained_on_by_a_head(tmp_path, tokenizers, photo
 
 def test_sentences_are_embedded_once_a_tower(encoder, tmp_path, monkeypatch):
     from maker.embedding import sentence_features as module
+    from maker.workspace import Workspace
 
     monkeypatch.setattr("maker.embedding.blocks.os.cpu_count", lambda: 1)
     asked: list[str] = []
     real = module._embed_block
     monkeypatch.setattr(module, "_embed_block", lambda job: (asked.extend(job[0]), real(job)))
     for texts in (TEXTS[:3], TEXTS[1:4] * 2, TEXTS[:2]):
-        found = module.sentence_features(texts, encoder, tmp_path)
+        found = module.sentence_features(texts, encoder, Workspace(tmp_path))
         assert np.array_equal(found.values[[found.rows[text] for text in texts]], embed_texts(texts, encoder))
     assert sorted(asked) == sorted(TEXTS[:4])
 

@@ -7,16 +7,18 @@ from PIL import Image
 from maker.cli import main
 from maker.data.captions import read_captions
 from maker.data.images import list_images
-from maker.data.rejects import Rejects
 from maker.data.splits import split_captions
 from maker.embedding.texts import embed_texts
 from maker.encoders.convert import ImageModelOptions
 from maker.encoders.embedder import embedder_manifest
 from maker.errors import TrainingError
+from maker.pipeline.corpus_stage import OpenedCorpus, Photos
+from maker.pipeline.options import TowerOptions
 from maker.pipeline.training_stage import train_encoder
 from maker.training.metrics import ranks, recall
 from maker.training.options import TrainingOptions
 from maker.training.safety_net import choose
+from maker.workspace import Rejects, Workspace
 
 COLOURS = {"red": (220, 30, 30), "green": (30, 200, 40), "blue": (30, 40, 220), "white": (250, 250, 250)}
 SIZE = 16
@@ -54,16 +56,17 @@ def train(corpus, work, **options):
     splits = split_captions(captions, 0, corpus / "captions.tsv")
     spec = f"keras_file:{corpus / 'model.keras'}"
     given = TrainingOptions(**{**chosen, **options})
-    return train_encoder(photos, list_images(photos), splits, spec, ImageModelOptions(), given, work, Rejects())
+    found = Photos(photos, list_images(photos))
+    return train_encoder(OpenedCorpus(found, found, splits), TowerOptions(image_encoder=spec), given, Workspace(work))
 
 
 def held_out_recall(corpus, files, work):
     """R@1, R@5, R@10 of the encoder file on the held-out pictures."""
     captions = [c for c in read_captions(corpus / "captions.tsv", Rejects()) if c.split == "val"]
     names = sorted({c.image for c in captions})
-    images = files.embed(corpus / "photos", names, work, Rejects())
+    images = files.embed_images(Photos(corpus / "photos", names), Workspace(work))
     targets = np.array([images.images.index(c.image) for c in captions])
-    return recall(ranks(embed_texts([c.text for c in captions], files.encoder), np.asarray(images.values), targets))
+    return recall(ranks(embed_texts([c.text for c in captions], files.file), np.asarray(images.values), targets))
 
 
 @pytest.fixture(scope="module")
@@ -74,7 +77,7 @@ def tuned(corpus, tmp_path_factory):
 
 def test_the_exported_encoder_has_the_weights_that_were_measured(corpus, tuned):
     files, work = tuned
-    training = embedder_manifest(files.encoder).training
+    training = embedder_manifest(files.file).training
     net = training["safety_net"]
     assert [entry["epoch"] for entry in training["history"]] == [1, 2, 3, 4, 5, 6]
     assert net["exported"] in ("fine_tuned", "average")
@@ -93,7 +96,7 @@ def test_a_worse_tower_is_not_exported_unless_it_is_asked_for(corpus, tmp_path, 
     assert not list(tmp_path.glob("encoder-*"))
     monkeypatch.setattr(loop, "batches", lambda *_: pytest.fail("trained again"))
     files = train(corpus, tmp_path, unfreeze_rate=10.0, allow_worse=True)
-    net = embedder_manifest(files.encoder).training["safety_net"]
+    net = embedder_manifest(files.file).training["safety_net"]
     assert net[net["exported"]]["R@10"] < net["frozen"]["R@10"]
 
 

@@ -25,8 +25,8 @@ import numpy as np
 from PIL import Image
 
 from maker import cli, searcher
-from maker.files import atomic
 from maker.preview.thumbnails import make_thumbnails
+from maker.workspace import atomic
 from task.core import BaseOptions
 from task.format import archive, item_table, manifest
 from task.processor import SearchOptions

@@ -75,30 +75,35 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(given: argparse.Namespace) -> None:
     """Builds and prints the report."""
     from maker.encoders.convert import ImageModelOptions
-    from maker.pipeline import build
+    from maker.pipeline import BuildOptions, Corpus, TowerOptions, build
     from maker.report.card import CardFields
 
-    report = build(
-        given.images,
-        given.captions,
-        given.output,
+    corpus = Corpus(
+        captions=given.captions,
+        images=given.images,
         captions_format=given.captions_format,
         validation_captions=given.validation_captions,
-        corpus=given.corpus,
+        searched=given.corpus,
         language=given.language,
+    )
+    towers = TowerOptions(
         image_encoder=given.image_encoder,
         image_model=ImageModelOptions(weights=given.image_weights, size=given.image_size, pool=given.pool),
         text_encoder=given.text_encoder,
         text_model=text_model_options(given),
-        work_dir=given.work_dir,
-        overwrite=given.overwrite,
-        user_info=given.user_info,
+    )
+    options = BuildOptions(
+        towers=towers,
         recipe=given.recipe,
         training={option.name: getattr(given, option.name) for option in fields(TrainingOptions)},
         index=index_settings(given),
         card=CardFields(author=given.author, license=given.license, data=given.data, intended_use=given.intended_use),
+        user_info=given.user_info,
         report=not given.no_report,
+        work_dir=given.work_dir,
+        overwrite=given.overwrite,
     )
+    report = build(corpus, given.output, options)
     print_report(report, given.json)
 
 

@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import PurePosixPath
+from typing import Any
 
-from maker.data.rejects import Rejects
+from maker.data.text_file import without_surrogates
+from maker.workspace import Rejects
 
 NAMES = {
     "image": ("image", "image_path", "file", "file_name", "filename", "path"),
-    "caption": ("caption", "captions", "text", "sentence"),
+    "caption": ("caption", "captions", "text", "sentence", "description"),
     "split": ("split",),
     "lang": ("lang", "language"),
 }
@@ -28,6 +30,7 @@ class Caption:
         split: `train`, `val`, or another name of the file's own; empty where the file has none.
         language: The file's name of it; empty where the file has none.
         line: Line or row in the file, from 1.
+        cell: The image's name to the letter, for files whose names begin or end with spaces or hold backslashes.
     """
 
     image: str
@@ -35,17 +38,39 @@ class Caption:
     split: str
     language: str
     line: int
+    cell: str = ""
 
 
-def make_caption(cells: Mapping[str, str], line: int) -> Caption | str:
+def make_caption(cells: Mapping[str, Any], line: int) -> Caption | str:
     """The caption in a row's cells (`image`, `caption`, and maybe `split`, `lang`), or why there is none."""
-    image, text = cells.get("image", "").strip(), cells.get("caption", "").strip()
+    values = {}
+    for name in NAMES:
+        value = cells.get(name, "")
+        if value is None or value != value:  # NaN, as pandas writes an empty cell
+            value = ""
+        if not isinstance(value, str):
+            return f"{name} is not text: {type(value).__name__}"
+        values[name] = without_surrogates(value)
+    image, text = values["image"].strip(), values["caption"].strip()
     if not image:
         return "no image named"
     if not text:
         return "empty caption"
     path = str(PurePosixPath(image.replace("\\", "/")))
-    return Caption(path, text, split_name(cells.get("split", "")), cells.get("lang", "").strip().lower(), line)
+    return Caption(path, text, split_name(values["split"]), values["lang"].strip().lower(), line, values["image"])
+
+
+def cells_of(values: Mapping[str, Any]) -> dict[str, Any]:
+    """The cells of an object's fields, whose names may be in any case; a list of captions stays one."""
+    lowered = {str(name).strip().lower(): value for name, value in values.items()}
+    return {wanted: next((lowered[n] for n in names if lowered.get(n) is not None), "") for wanted, names in NAMES.items()}
+
+
+def make_captions(values: Mapping[str, Any], line: int) -> list[Caption | str]:
+    """The captions of an object with `image` and `caption`, which is a sentence or a list of them."""
+    cells = cells_of(values)
+    texts = cells["caption"] if isinstance(cells["caption"], list) else [cells["caption"]]
+    return [make_caption({**cells, "caption": text}, line) for text in texts] or ["empty caption"]
 
 
 def accepted(captions: Iterable[tuple[Caption | str, str]], name: str, rejects: Rejects) -> list[Caption]:

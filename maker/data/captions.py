@@ -9,9 +9,9 @@ from pathlib import Path
 from maker.data import packed, tabular
 from maker.data.caption import TRAIN, VALIDATION, Caption, split_name
 from maker.data.formats import PACKED, recognise
-from maker.data.json_captions import read_coco, read_jsonl
-from maker.data.rejects import Rejects
+from maker.data.json_captions import read_coco, read_json_list, read_jsonl
 from maker.errors import DataError
+from maker.workspace import Rejects
 
 __all__ = ["TRAIN", "VALIDATION", "Caption", "CaptionFile", "open_captions", "read_captions", "select_language", "select_split"]
 
@@ -59,18 +59,20 @@ def read_captions(path: Path, rejects: Rejects, format: str = "auto") -> list[Ca
     Args:
         path: The file.
         rejects: Gets the rows that are left out, with their line.
-        format: `tsv`, `csv`, `flickr`, `jsonl` or `coco`; `auto` recognises it by content.
+        format: `tsv`, `csv`, `flickr`, `jsonl`, `json` or `coco`; `auto` recognises it by content.
 
     Raises:
         DataError: The file is missing, empty, of another format, or damaged.
     """
     chosen = recognise(path) if format == "auto" else format
-    if chosen in ("tsv", "csv"):
-        captions = tabular.read_table(path, "\t" if chosen == "tsv" else ",", rejects)
+    if chosen in tabular.DELIMITERS:
+        captions = tabular.read_table(path, chosen, rejects)
     elif chosen == "flickr":
         captions = tabular.read_flickr_tokens(path, rejects)
     elif chosen == "jsonl":
         captions = read_jsonl(path, rejects)
+    elif chosen == "json":
+        captions = read_json_list(path, rejects)
     elif chosen == "coco":
         captions = read_coco(path, rejects)
     else:

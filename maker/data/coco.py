@@ -15,8 +15,8 @@ from urllib.error import HTTPError
 from urllib.request import Request, urlopen
 
 from maker.errors import DataError
-from maker.files import atomic
 from maker.progress import progress, say
+from maker.workspace import atomic
 
 HOST = "http://images.cocodataset.org"
 SPLITS = ("train2014", "val2014")  # 82,783 and 40,504 images

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import binascii
 import json
+import lzma
 import re
 import tarfile
+import zlib
 from base64 import b64decode
+from collections.abc import Iterator
 from pathlib import Path
 
-from maker.data.tabular import find_columns
+from maker.data.tabular import read_header
+from maker.data.text_file import open_bytes, open_text
 from maker.errors import DataError
 
 CAPTION_FORMATS = {
@@ -17,13 +21,15 @@ CAPTION_FORMATS = {
     "csv": "comma-separated values with a header",
     "flickr": "Flickr8k's and Flickr30k's token.txt",
     "jsonl": "a JSON object a line",
+    "json": "a JSON list of objects",
     "coco": "COCO's captions_*.json",
     "easynlp": "EasyNLP's text<TAB>base64 image",
     "parquet": "Parquet with image bytes and captions",
     "webdataset": "WebDataset tar shards",
 }
 PACKED = ("easynlp", "parquet", "webdataset")  # hold their images themselves
-HEAD = 1 << 16
+HEAD = 1 << 16  # bytes that tell tables and packed images
+LONGEST_LINE = 1 << 28  # of JSON, in characters
 IMAGE_STARTS = (b"\xff\xd8\xff", b"\x89PNG", b"GIF8", b"RIFF", b"BM", b"II*\0", b"MM\0*")
 
 
@@ -33,44 +39,58 @@ def recognise(path: Path) -> str:
     Raises:
         DataError: The file is missing, empty, not UTF-8, or of none of the formats.
     """
-    if not path.is_file():
-        raise DataError(f"{path}: no such captions file")
-    with open(path, "rb") as file:
-        head = file.read(HEAD)
-    if not head:
+    with open_bytes(path) as file:
+        start = file.read(4)
+    if not start:
         raise DataError(f"{path}: the file is empty; expected captions")
-    if head.startswith(b"PAR1"):
+    if start == b"PAR1":
         return "parquet"
-    if tarfile.is_tarfile(path):
+    if _is_tar(path):
         return "webdataset"
-    line = head.removeprefix(b"\xef\xbb\xbf").lstrip().split(b"\n")[0]
-    if line.startswith((b"{", b"[")):
-        return "jsonl" if _is_object_with_caption(line) else "coco"
-    try:
-        text = line.decode()
-    except UnicodeDecodeError as error:
-        if len(line) == len(head):
-            text = line[: error.start].decode()
-        else:
-            raise DataError(f"{path}: not UTF-8 ({error.reason} at byte {error.start}); convert the file to UTF-8") from error
-    cells = text.rstrip("\r").split("\t")
-    for delimiter, name in (("\t", "tsv"), (",", "csv")):
-        if {"image", "caption"} <= find_columns(text.split(delimiter)).keys():
-            return name
+    with open_text(path) as text:
+        line = _first_line(iter(lambda: text.readline(HEAD), None))
+        if line.startswith("["):
+            return "json"
+        if line.startswith("{"):
+            whole = line if line.endswith("\n") else line + text.readline(LONGEST_LINE)
+            return "jsonl" if _is_object_with_caption(whole) else "coco"
+    return _recognise_lines(line.rstrip("\r\n"), path)
+
+
+def _recognise_lines(line: str, path: Path) -> str:
+    table = read_header(line)
+    if table.is_complete:
+        return table.format
+    cells = line.split("\t")
     if len(cells) == 2 and re.search(r"\.\w+#\d+$", cells[0]):
         return "flickr"
     if len(cells) == 2 and _is_image(cells[1]):
         return "easynlp"
     known = "; ".join(f"{name} ({what})" for name, what in CAPTION_FORMATS.items())
-    missing = "no column 'image'" if "image" not in find_columns(cells) else "no column 'caption'"
-    found = ", ".join(cells)[:100] or "nothing"
+    missing = "no column 'image'" if "image" not in table.columns else "no column 'caption'"
+    found = ", ".join(table.header)[:100] or "nothing"
     raise DataError(f"{path}: line 1: {missing} and no other known format; found {found}; expected one of {known}")
 
 
-def _is_object_with_caption(line: bytes) -> bool:
+def _first_line(lines: Iterator[str]) -> str:
+    """The first line that holds anything, without leading space."""
+    for line in lines:
+        if line.strip() or not line:
+            return line.lstrip()
+    return ""
+
+
+def _is_tar(path: Path) -> bool:
+    try:
+        return tarfile.is_tarfile(path)
+    except (OSError, EOFError, zlib.error, lzma.LZMAError):  # cut off or damaged compressed files
+        return False
+
+
+def _is_object_with_caption(line: str) -> bool:
     try:
         value = json.loads(line)
-    except ValueError:
+    except (ValueError, RecursionError):
         return False
     return isinstance(value, dict) and "annotations" not in value
 

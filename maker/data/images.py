@@ -2,40 +2,122 @@
 
 from __future__ import annotations
 
-import warnings
+import os
+from collections.abc import Iterator
+from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
-from PIL import Image, UnidentifiedImageError
 
-from maker.data.rejects import Rejects
 from maker.errors import DataError
-from task.vision.tensor_image import to_rgb
+from maker.workspace import Rejects
+from maker.workspace.own import is_own_file, is_own_folder
+from task.vision.decode import UnreadableImageError, decode
 
-SUFFIXES = {".jpg", ".jpeg", ".jpe", ".png", ".gif", ".bmp", ".webp", ".tif", ".tiff", ".ppm", ".pgm"}
+# Photos that Pillow does not read without help: they are listed, so that they are rejected with a reason and not passed over.
+PHOTOS = {".heic", ".heif", ".hif", ".avif", ".jxl", ".dng", ".cr2", ".cr3", ".nef", ".arw", ".orf", ".rw2", ".raf"}
+DOCUMENTS = {
+    ".pdf",
+    ".ps",
+    ".eps",
+    ".mpg",
+    ".mpeg",
+    ".h5",
+    ".hdf",
+    ".grib",
+    ".bufr",
+    ".emf",
+    ".wmf",
+}  # Pillow opens some
+SIGNATURES = (b"\xff\xd8\xff", b"\x89PNG\r\n", b"GIF87a", b"GIF89a", b"BM", b"II*\0", b"MM\0*", b"\0\0\0\x0cjP  ")
+
+
+@lru_cache
+def suffixes() -> frozenset[str]:
+    """The suffixes of image files, in lower case: those that the installed Pillow reads, and photos that it may need help with."""
+    from PIL import Image
+
+    Image.init()
+    readable = {suffix for suffix, format in Image.registered_extensions().items() if format in Image.OPEN}
+    return frozenset((readable | PHOTOS) - DOCUMENTS)
 
 
 def list_images(folder: Path, rejects: Rejects | None = None) -> list[str]:
-    """The image files below a folder, by suffix, as sorted relative paths with forward slashes; hidden ones are left out.
+    """The image files below a folder as sorted relative paths with forward slashes.
+
+    They are recognised by suffix, files without a known suffix by their first bytes. Linked folders are followed, each folder once. Hidden
+    files and what this program wrote (work folders, pages, drawn curves) are left out.
 
     Args:
         folder: Where to look.
-        rejects: Gets the files whose name is no text, which are left out.
+        rejects: Gets what cannot be read: folders without permission, broken links, names that are not UTF-8.
 
     Raises:
         DataError: The folder is missing or holds no image files.
     """
     if not folder.is_dir():
         raise DataError(f"{folder}: no such folder of images")
-    found = [p.relative_to(folder) for p in folder.rglob("*") if p.suffix.lower() in SUFFIXES and p.is_file()]
-    images = sorted(p.as_posix() for p in found if not any(part.startswith(".") for part in p.parts))
-    for image in [i for i in images if not _is_text(i)]:
-        images.remove(image)
-        if rejects is not None:
-            rejects.add(image.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace"), "name is not UTF-8")
+    rejects = Rejects() if rejects is None else rejects
+    images = []
+    for path, problem in _files(folder):
+        name = path.relative_to(folder).as_posix()
+        shown = os.fsencode(name).decode("utf-8", "backslashreplace")
+        if problem:
+            rejects.add(shown, problem)
+        elif not _is_text(name):
+            rejects.add(shown, "name is not UTF-8")
+        elif is_image_name(path) or _looks_like_an_image(path):
+            images.append(name)
     if not images:
-        raise DataError(f"{folder}: no image files in it; looked for {', '.join(sorted(SUFFIXES))}")
-    return images
+        raise DataError(f"{folder}: no image files in it; looked for {', '.join(sorted(suffixes()))}")
+    return sorted(images)
+
+
+def is_image_name(path: Path) -> bool:
+    """Whether a file's suffix is that of an image."""
+    return path.suffix.lower() in suffixes()
+
+
+def _files(folder: Path) -> Iterator[tuple[Path, str]]:
+    """Every file below a folder, or what cannot be read there with the reason; links to folders come last, and each folder once."""
+    seen: set[tuple[int, int]] = set()
+    waiting, linked = [folder], list[Path]()
+    while waiting or linked:
+        here = waiting.pop() if waiting else linked.pop(0)
+        try:
+            status = here.stat()
+            if (status.st_dev, status.st_ino) in seen:
+                continue
+            seen.add((status.st_dev, status.st_ino))
+            entries = sorted(os.scandir(here), key=lambda entry: entry.name)
+        except OSError as error:
+            yield here, f"folder cannot be read: {error.strerror}"
+            continue
+        if here != folder and is_own_folder(here):
+            continue
+        for entry in entries:
+            if entry.name.startswith("."):
+                continue
+            path = Path(entry.path)
+            if entry.is_dir():
+                (linked if entry.is_symlink() else waiting).append(path)
+            elif entry.is_file():
+                if not is_own_file(path):
+                    yield path, ""
+            elif entry.is_symlink() and is_image_name(path):
+                yield path, "broken link"
+
+
+def _looks_like_an_image(path: Path) -> bool:
+    """Whether a file whose suffix says nothing begins as image files do; an unknown suffix is not opened where it is a document's."""
+    if path.suffix.lower() in DOCUMENTS:
+        return False
+    try:
+        with open(path, "rb") as file:
+            head = file.read(12)
+    except OSError:
+        return False
+    return head.startswith(SIGNATURES) or (head.startswith(b"RIFF") and head[8:12] == b"WEBP") or head[4:12] == b"ftypavif"
 
 
 def _is_text(name: str) -> bool:
@@ -60,21 +142,8 @@ def load_image(path: Path, at_least: int | None = None) -> np.ndarray:
         DataError: It is missing, empty or cannot be decoded; the text is the reason without the path.
     """
     try:
-        if path.stat().st_size == 0:
-            raise DataError("empty file")
-        with warnings.catch_warnings():
-            # Pillow warns of odd EXIF and of large images; what it can decode is taken.
-            warnings.simplefilter("ignore")
-            with Image.open(path) as image:
-                if at_least is not None:
-                    image.draft("RGB", (at_least, at_least))
-                return to_rgb(image)
-    except DataError:
-        raise
+        return decode(path, at_least)
+    except UnreadableImageError as error:
+        raise DataError(str(error)) from error
     except FileNotFoundError as error:
         raise DataError("missing file") from error
-    except UnidentifiedImageError as error:
-        raise DataError("not an image") from error
-    except (OSError, ValueError, SyntaxError, EOFError, Image.DecompressionBombError) as error:
-        reason = str(error).replace(str(path), path.name)
-        raise DataError(f"cannot be decoded: {reason}") from error

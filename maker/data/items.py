@@ -7,7 +7,7 @@ from pathlib import Path, PurePosixPath
 
 import numpy as np
 
-from maker.data.images import SUFFIXES
+from maker.data.images import is_image_name
 from maker.errors import DataError
 
 IMAGE_KEYS = ("image", "path", "file")  # of an item whose metadata are a JSON object
@@ -70,7 +70,7 @@ def image_of(metadata: bytes) -> str | None:
         except ValueError:
             return None
         text = next((values[k] for k in IMAGE_KEYS if isinstance(values.get(k), str)), "")
-    return text if PurePosixPath(text).suffix.lower() in SUFFIXES and not any(c in text for c in "\0\n\\") else None
+    return text if is_image_name(Path(text)) and not any(c in text for c in "\0\n\\") else None
 
 
 def name_of(metadata: bytes) -> str:

@@ -4,35 +4,49 @@ from __future__ import annotations
 
 import binascii
 import json
-import re
 import shutil
-import tarfile
 from base64 import b64decode
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from maker.data.caption import NAMES, Caption
-from maker.data.rejects import Rejects
-from maker.data.tabular import open_text, read_table
+from maker.data.caption import Caption, cells_of, make_captions
+from maker.data.tabular import read_table
+from maker.data.text_file import open_text
+from maker.data.webdataset import shards_of, webdataset_rows
 from maker.errors import DataError
-from maker.files import atomic
 from maker.progress import progress
+from maker.workspace import Rejects, atomic, file_state
 
 DONE, STAMP = "captions.tsv", "unpacked.json"
+VERSION = 2  # of what is unpacked
 SUFFIXES = {b"\xff\xd8": ".jpg", b"\x89P": ".png", b"GI": ".gif", b"RI": ".webp", b"BM": ".bmp", b"II": ".tif", b"MM": ".tif"}
-IMAGE_KEYS = ("jpg", "jpeg", "png", "webp", "gif", "bmp")
-# A row of a packed file: a name for the image, its bytes, its captions, split and language.
-Row = tuple[str, bytes, list[str], str, str]
+MOST_BYTES = 200  # of a file name; file systems take 255
+
+
+@dataclass(frozen=True)
+class PackedRow:
+    """A row of a packed file.
+
+    Attributes:
+        name: What the image is called, without suffix; folders are parted by slashes.
+        image: The image file's bytes.
+        captions: The captions, or why there is none.
+    """
+
+    name: str
+    image: bytes
+    captions: list[Caption | str]
 
 
 def unpack(path: Path, format: str, folder: Path, rejects: Rejects) -> list[Caption]:
     """Writes the images below `folder` and its captions to `folder/captions.tsv`, which is written last.
 
-    A second call only reads that, as long as the file is the same by name, size and time of change.
+    A second call only reads that, as long as the file is the same.
 
     Args:
-        path: The file; of numbered WebDataset shards (`train-000.tar`) any one stands for all.
+        path: The file; of numbered WebDataset shards (`train-000.tar`, `000.tar`) any one stands for all.
         format: `easynlp`, `parquet` or `webdataset`.
         folder: Where the images go.
         rejects: Gets the rows that are left out.
@@ -49,37 +63,71 @@ def unpack(path: Path, format: str, folder: Path, rejects: Rejects) -> list[Capt
         rows = {"easynlp": _easynlp_rows, "parquet": _parquet_rows, "webdataset": _webdataset_rows}[format](path)
         left_out: list[tuple[str, str]] = []
         lines = ["image\tsplit\tlang\tcaption\n"]
+        names = _Names()
         for number, row in enumerate(progress(rows, f"unpack {path.name}"), start=1):
-            if isinstance(row, str):
-                left_out.append((row, f"row {number}"))
-                continue
-            name, image, texts, split, language = row
-            suffix = SUFFIXES.get(image[:2])
-            if suffix is None:
-                left_out.append(("not an image", f"row {number}"))
-                continue
-            relative = f"images/{name}{suffix}"
-            (folder / relative).write_bytes(image)
-            lines += [f"{relative}\t{split}\t{language}\t{' '.join(text.split())}\n" for text in texts]
+            problems, written = _write_image(row, folder, names)
+            left_out += [(problem, f"row {number}") for problem in problems]
+            lines += written
         with atomic(stamp) as temporary:
-            temporary.write_text(json.dumps({"source": source, "left_out": left_out}, ensure_ascii=False), encoding="utf-8")
+            temporary.write_text(json.dumps({"source": source, "left_out": left_out}), encoding="utf-8")
         with atomic(done) as temporary:
             temporary.write_text("".join(lines), encoding="utf-8")
     for reason, place in json.loads(stamp.read_text(encoding="utf-8"))["left_out"]:
         rejects.add(path.name, reason, place)
-    captions = read_table(done, "\t", rejects)
+    captions = read_table(done, "tsv", rejects)
     if not captions:
         raise DataError(f"{path}: no captions with an image in it")
     return captions
 
 
+def _write_image(row: PackedRow | str, folder: Path, names: _Names) -> tuple[list[str], list[str]]:
+    """Why captions were left out, and the lines of the others, whose image is then a file."""
+    if isinstance(row, str):
+        return [row], []
+    problems = [caption for caption in row.captions if isinstance(caption, str)]
+    captions = [caption for caption in row.captions if isinstance(caption, Caption)]
+    suffix = SUFFIXES.get(row.image[:2])
+    if suffix is None:
+        return ["not an image"], []
+    if not captions:
+        return problems, []
+    relative = names.free(row.name, suffix)
+    if relative is None:
+        return [f"name too long for a file: {row.name[:50]}…"], []
+    target = folder / relative
+    target.parent.mkdir(parents=True, exist_ok=True)
+    target.write_bytes(row.image)
+    return problems, [f"{relative}\t{c.split}\t{c.language}\t{' '.join(c.text.split())}\n" for c in captions]
+
+
+class _Names:
+    """File names for images: each key gets one of its own, also on file systems that take no notice of case."""
+
+    def __init__(self) -> None:
+        self._taken: set[str] = set()
+
+    def free(self, key: str, suffix: str) -> str | None:
+        """A path below `images` that no other key has; None where the key is too long for one."""
+        parts = ["".join(c if c.isalnum() or c in "_.-" else "_" for c in part) or "_" for part in key.split("/")]
+        parts = [f"_{part}" if set(part) == {"."} else part for part in parts]
+        if max(len(part.encode()) for part in parts) > MOST_BYTES or len("/".join(parts).encode()) > 5 * MOST_BYTES:
+            return None
+        stem, number = "/".join(["images", *parts]), 1
+        name = f"{stem}{suffix}"
+        while name.casefold() in self._taken:
+            number += 1
+            name = f"{stem}-{number}{suffix}"
+        self._taken.add(name.casefold())
+        return name
+
+
 def _source(path: Path, format: str) -> list[Any]:
     """By what a change of the file is noticed."""
-    files = _shards(path) if format == "webdataset" else [path]
-    return [format, [[f.name, f.stat().st_size, f.stat().st_mtime_ns] for f in files]]
+    files = shards_of(path) if format == "webdataset" else [path]
+    return [VERSION, format, [[f.name, file_state(f)] for f in files]]
 
 
-def _easynlp_rows(path: Path) -> Iterator[Row | str]:
+def _easynlp_rows(path: Path) -> Iterator[PackedRow | str]:
     with open_text(path) as file:
         for number, line in enumerate(file, start=1):
             text, _, encoded = line.rstrip("\r\n").partition("\t")
@@ -88,93 +136,36 @@ def _easynlp_rows(path: Path) -> Iterator[Row | str]:
             except (binascii.Error, ValueError) as error:
                 yield f"image is not base64: {error}"
                 continue
-            yield (f"row-{number:07d}", image, [text], "", "") if text.strip() else "empty caption"
+            name = f"row-{number:07d}"
+            yield PackedRow(name, image, make_captions({"image": name, "caption": text}, number))
 
 
-def _parquet_rows(path: Path) -> Iterator[Row | str]:
+def _parquet_rows(path: Path) -> Iterator[PackedRow | str]:
     try:
+        import pyarrow
         from pyarrow import parquet
     except ImportError as error:
         raise DataError(f"{path}: reading Parquet needs pyarrow: pip install 'pocket-searcher[formats]'") from error
-    from pyarrow import ArrowInvalid
-
     number = 0
     try:
-        batches = parquet.ParquetFile(path).iter_batches(256)
-    except (ArrowInvalid, OSError) as error:
-        raise DataError(f"{path}: not a Parquet file, or damaged ({error})") from error
-    for batch in batches:
-        for values in batch.to_pylist():
-            number += 1
-            cells = {wanted: next((values[n] for n in names if n in values), None) for wanted, names in NAMES.items()}
-            image = cells["image"]["bytes"] if isinstance(cells["image"], dict) else cells["image"]
-            texts = cells["caption"] if isinstance(cells["caption"], list) else [cells["caption"]]
-            sentences = [str(t) for t in texts if t]
-            if not isinstance(image, bytes):
-                yield "image is not bytes"
-            else:
-                split, language = str(cells["split"] or ""), str(cells["lang"] or "")
-                yield (f"row-{number:07d}", image, sentences, split, language) if sentences else "empty caption"
+        for batch in parquet.ParquetFile(path).iter_batches(256):
+            for values in batch.to_pylist():
+                number += 1
+                yield _parquet_row(values, number)
+    except (pyarrow.ArrowException, OSError, ValueError) as error:
+        raise DataError(f"{path}: not a Parquet file, or damaged behind row {number} ({error})") from error
 
 
-def _webdataset_rows(path: Path) -> Iterator[Row | str]:
-    for shard_number, shard in enumerate(_shards(path)):
-        sample: dict[str, bytes] = {}
-        key = None
-        with _open_tar(shard) as archive:
-            for member in _members(archive, shard):
-                if not member.isfile():
-                    continue
-                name, _, extension = Path(member.name).name.partition(".")
-                if key is not None and name != key:
-                    yield _webdataset_row(f"{shard_number:05d}-{key}", sample)
-                    sample = {}
-                key = name
-                content = archive.extractfile(member)
-                sample[extension.lower()] = content.read() if content else b""
-        if key is not None:
-            yield _webdataset_row(f"{shard_number:05d}-{key}", sample)
+def _parquet_row(values: dict[str, Any], number: int) -> PackedRow | str:
+    cells = cells_of(values)
+    image = cells["image"]["bytes"] if isinstance(cells["image"], dict) and "bytes" in cells["image"] else cells["image"]
+    name = f"row-{number:07d}"
+    return PackedRow(name, image, make_captions({**cells, "image": name}, number)) if isinstance(image, bytes) else "image is not bytes"
 
 
-def _open_tar(shard: Path) -> tarfile.TarFile:
-    try:
-        return tarfile.open(shard)
-    except tarfile.TarError as error:
-        raise DataError(f"{shard}: not a tar file, or damaged ({error})") from error
-
-
-def _members(archive: tarfile.TarFile, shard: Path) -> Iterator[tarfile.TarInfo]:
-    try:
-        yield from archive
-    except tarfile.TarError as error:
-        raise DataError(f"{shard}: the tar file is cut off or damaged ({error})") from error
-
-
-def _webdataset_row(name: str, sample: dict[str, bytes]) -> Row | str:
-    image = next((sample[key] for key in IMAGE_KEYS if key in sample), None)
-    if image is None:
-        return f"no image among {', '.join(sample)}"
-    cells: dict[str, Any] = {}
-    if "json" in sample:
-        try:
-            cells = json.loads(sample["json"])
-        except ValueError as error:
-            return f"not JSON: {error}"
-        if not isinstance(cells, dict):
-            return "not a JSON object"
-    text = sample["txt"].decode("utf-8", "replace") if "txt" in sample else next((cells[n] for n in NAMES["caption"] if n in cells), "")
-    texts = [str(t) for t in (text if isinstance(text, list) else [text]) if t is not None and str(t).strip()]
-    if not texts:
-        return "empty caption"
-    return re.sub(r"[^\w.-]", "_", name), image, texts, str(cells.get("split") or ""), str(cells.get("lang") or "")
-
-
-def _shards(path: Path) -> list[Path]:
-    """All shards that differ from `path` only in the zero-padded number behind its last - or _, which counts from 0 without gaps."""
-    match = re.fullmatch(r"(.*[-_])(\d{2,})(\D*)", path.name)
-    if match is None:
-        return [path]
-    shards: list[Path] = []
-    while (shard := path.with_name(f"{match[1]}{len(shards):0{len(match[2])}d}{match[3]}")).exists():
-        shards.append(shard)
-    return shards if path in shards else [path]
+def _webdataset_rows(path: Path) -> Iterator[PackedRow | str]:
+    for number, sample in enumerate(webdataset_rows(path), start=1):
+        if isinstance(sample, str):
+            yield sample
+        else:
+            yield PackedRow(sample.name, sample.image, make_captions({**sample.cells, "image": sample.name}, number))

@@ -3,42 +3,115 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TextIO
 
 from maker.data.caption import NAMES, Caption, accepted, make_caption
-from maker.data.rejects import Rejects
+from maker.data.text_file import open_text
 from maker.errors import DataError
+from maker.workspace import Rejects
 
 csv.field_size_limit(1 << 30)
+DELIMITERS = {"tsv": "\t", "csv": ",;|"}  # Excel writes semicolons where the decimal mark is a comma
+MOST_LINES = 200  # of one quoted cell: beyond, a quote that is never closed is likelier
 
 
-def read_table(path: Path, delimiter: str, rejects: Rejects) -> list[Caption]:
+@dataclass(frozen=True)
+class Table:
+    """How a table is written.
+
+    Attributes:
+        format: `tsv` or `csv`.
+        delimiter: Between cells.
+        quoted: Whether quotes around a cell belong to the format; in a TSV only where the header is quoted.
+        header: The names of all columns.
+        columns: Where image, caption, split and lang are; what the header does not name is left out.
+    """
+
+    format: str
+    delimiter: str
+    quoted: bool
+    header: list[str]
+    columns: dict[str, int]
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether there are columns for images and captions."""
+        return {"image", "caption"} <= self.columns.keys()
+
+
+def read_header(line: str, formats: Iterable[str] = ("tsv", "csv")) -> Table:
+    """How a table with this header is written: the first way that finds images and captions, else the one that finds most columns."""
+    tables = []
+    for format in formats:
+        for delimiter in DELIMITERS[format]:
+            quoted = format == "csv" or line.lstrip().startswith('"')
+            header = _cells(line, delimiter, quoted) or [cell.strip() for cell in line.strip().split(delimiter)]
+            tables.append(Table(format, delimiter, quoted, header, find_columns(header)))
+    return next((table for table in tables if table.is_complete), max(tables, key=lambda table: (len(table.columns), len(table.header))))
+
+
+def read_table(path: Path, format: str, rejects: Rejects) -> list[Caption]:
     """Reads a table whose header names `image` and `caption`, and maybe `split` and `lang`.
 
-    Comma-separated values are read with quoting, tab-separated ones without.
+    Comma-separated values are read with quoting, tab-separated ones without, unless their header is quoted.
 
     Raises:
         DataError: The file is missing, not UTF-8, or has no column for images or captions.
     """
     with open_text(path) as file:
-        reader = csv.reader(file, delimiter=delimiter, quoting=csv.QUOTE_NONE if delimiter == "\t" else csv.QUOTE_MINIMAL)
-        columns = find_columns(next(reader, []))
+        table = read_header(next(file, ""), [format])
         for wanted in ("image", "caption"):
-            if wanted not in columns:
-                file.seek(0)
-                found = ", ".join(file.readline().strip().split(delimiter)) or "nothing"
+            if wanted not in table.columns:
+                found = ", ".join(table.header) or "nothing"
                 raise DataError(f"{path}: line 1: no column {wanted!r}; expected a header with 'image' and 'caption', found {found[:200]}")
-        rows = ((_cells_caption(row, columns, reader.line_num), f"line {reader.line_num}") for row in reader if row)
+        rows = ((_row_caption(row, table, number), f"line {number}") for number, row in _rows(file, table))
         return accepted(rows, path.name, rejects)
 
 
-def _cells_caption(row: Sequence[str], columns: dict[str, int], line: int) -> Caption | str:
-    if len(row) <= max(columns["image"], columns["caption"]):
-        return f"too few columns: {len(row)}"
-    return make_caption({name: row[at] for name, at in columns.items() if at < len(row)}, line)
+def _rows(lines: Iterable[str], table: Table) -> Iterator[tuple[int, list[str] | str]]:
+    """Line number and cells of each row, or why it has none. A cell in quotes may hold line ends; a quote that is never closed is text."""
+    waiting: list[tuple[int, str]] = list(enumerate(lines, start=2))[::-1]
+    while waiting:
+        number, line = waiting.pop()
+        if not line.strip():
+            continue
+        if not table.quoted:
+            yield number, line.rstrip("\r\n").split(table.delimiter)
+            continue
+        taken, cells = [(number, line)], _cells(line, table.delimiter, quoted=True)
+        while cells is None and waiting and len(taken) < MOST_LINES:
+            taken.append(waiting.pop())
+            cells = _cells("".join(text for _, text in taken), table.delimiter, quoted=True)
+        if cells is None or (len(taken) > 1 and len(cells) != len(table.header)):
+            waiting.extend(reversed(taken[1:]))
+            literal = line.rstrip("\r\n").split(table.delimiter)
+            yield number, literal if len(literal) == len(table.header) else "a quote is opened and never closed"
+        else:
+            yield number, cells
+
+
+def _cells(text: str, delimiter: str, quoted: bool) -> list[str] | None:
+    """The cells of one row; None where its quotes do not fit."""
+    try:
+        rows = list(csv.reader([text], delimiter=delimiter, quoting=csv.QUOTE_MINIMAL if quoted else csv.QUOTE_NONE, strict=True))
+    except csv.Error:
+        return None
+    return rows[0] if len(rows) == 1 else None
+
+
+def _row_caption(row: list[str] | str, table: Table, line: int) -> Caption | str:
+    if isinstance(row, str):
+        return row
+    expected, caption = len(table.header), table.columns["caption"]
+    if len(row) > expected and not any(cell.strip() for cell in row[expected:]):
+        row = row[:expected]  # Excel pads rows with empty cells
+    if len(row) > expected and caption == expected - 1:
+        row = [*row[:caption], table.delimiter.join(row[caption:])]  # a sentence with commas that nobody quoted
+    if len(row) != expected:
+        return f"too {'few' if len(row) < expected else 'many'} columns: {len(row)}, expected {expected}"
+    return make_caption({name: row[at] for name, at in table.columns.items()}, line)
 
 
 def find_columns(header: Sequence[str]) -> dict[str, int]:
@@ -64,23 +137,5 @@ def read_flickr_tokens(path: Path, rejects: Rejects) -> list[Caption]:
 
 
 def _token_caption(line: str, number: int) -> Caption | str:
-    name, tab, text = line.rstrip("\n").partition("\t")
+    name, tab, text = line.rstrip("\r\n").partition("\t")
     return make_caption({"image": name.rpartition("#")[0], "caption": text}, number) if tab else "too few columns: 1"
-
-
-@contextmanager
-def open_text(path: Path) -> Iterator[TextIO]:
-    """A UTF-8 file, with or without a byte order mark.
-
-    Raises:
-        DataError: It is missing, not UTF-8, or its quoting is broken.
-    """
-    if not path.is_file():
-        raise DataError(f"{path}: no such captions file")
-    try:
-        with open(path, encoding="utf-8-sig", newline="") as file:
-            yield file
-    except UnicodeDecodeError as error:
-        raise DataError(f"{path}: not UTF-8 ({error.reason} at byte {error.start}); convert the file to UTF-8") from error
-    except csv.Error as error:
-        raise DataError(f"{path}: {error}") from error

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -12,17 +11,16 @@ import numpy as np
 
 from maker.data.duplicates import difference_hash
 from maker.data.images import load_image
-from maker.data.rejects import Rejects
 from maker.embedding.blocks import Job, embedded_blocks
 from maker.errors import DataError
-from maker.files import atomic
+from maker.workspace import Workspace, atomic, content_digest, digest, file_state
 from task.core import BaseOptions
 from task.core.interpreter import SignatureRunners
 from task.core.model_file import ModelFile
 from task.vision.resize import resize
 
 SIGNATURE = "embed_image"
-CACHE_VERSION = 2  # of what is kept a folder
+CACHE_VERSION = 3  # of what is kept a folder
 
 
 @dataclass(frozen=True)
@@ -44,41 +42,29 @@ class Features:
         return {image: row for row, image in enumerate(self.images)}
 
 
-def image_features(folder: Path, images: Sequence[str], encoder: Path, cache: Path, rejects: Rejects) -> Features:
+def image_features(folder: Path, images: Sequence[str], encoder: Path, work: Workspace) -> Features:
     """Features of images, from the cache where folder, files and tower are unchanged.
 
     Args:
         folder: What the paths are relative to.
         images: The images wanted.
         encoder: A `.tflite` with signature `embed_image`; its digest is part of the cache's key.
-        cache: Folder of cached features.
-        rejects: Gets the images that cannot be read.
+        work: Keeps the features, and gets the images that cannot be read.
 
     Raises:
         DataError: None of the images can be read.
     """
-    key = _key(folder, images, encoder)
-    done = cache / key
+    states = [[image, file_state(folder / image)] for image in images]
+    done = work.features / digest("images", CACHE_VERSION, content_digest(encoder), states)
     if not (done / "features.npy").exists():
         _compute(folder, images, encoder, done)
     report = json.loads((done / "images.json").read_text(encoding="utf-8"))
     for image, reason in report["rejected"].items():
-        rejects.add(image, reason)
+        work.rejects.add(image, reason)
     if not report["images"]:
         first = next(iter(report["rejected"].items()), ("", "no images"))
         raise DataError(f"{folder}: none of {len(images)} images can be read; {first[0]}: {first[1]}")
     return Features(report["images"], np.load(done / "features.npy", mmap_mode="r"), report["hashes"])
-
-
-def _key(folder: Path, images: Sequence[str], encoder: Path) -> str:
-    digest = hashlib.sha256(encoder.read_bytes() + f"version {CACHE_VERSION}".encode())
-    for image in images:
-        try:
-            status = (folder / image).stat()
-            digest.update(f"{image}\0{status.st_size}\0{status.st_mtime_ns}\n".encode("utf-8", "surrogateescape"))
-        except OSError:
-            digest.update(f"{image}\0missing\n".encode("utf-8", "surrogateescape"))
-    return digest.hexdigest()[:24]
 
 
 def _compute(folder: Path, images: Sequence[str], encoder: Path, done: Path) -> None:

@@ -9,9 +9,9 @@ from pathlib import Path
 import numpy as np
 
 from maker.data.images import load_image
-from maker.data.rejects import Rejects
 from maker.errors import DataError
 from maker.progress import progress
+from maker.workspace import Rejects
 from task.vision.resize import resize
 
 

@@ -8,9 +8,9 @@ from pathlib import Path
 import numpy as np
 
 from maker.encoders.layers import Layer, write_layers
-from maker.files import atomic
 from maker.graph.model import Model
 from maker.progress import progress
+from maker.workspace import atomic
 from task.core import BaseOptions
 from task.core.interpreter import SignatureRunners
 from task.core.model_file import ModelFile

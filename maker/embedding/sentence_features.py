@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -11,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from maker.embedding.blocks import Job, embedded_blocks
-from maker.files import atomic
+from maker.workspace import Workspace, atomic, content_digest, digest
 from task.core import BaseOptions
 from task.search import GraphEmbedder
 
@@ -31,24 +30,23 @@ class SentenceFeatures:
     values: np.ndarray
 
 
-def sentence_features(texts: Iterable[str], encoder: Path, cache: Path) -> SentenceFeatures:
-    """Features of sentences; those that the cache has of the same tower are taken from there.
+def sentence_features(texts: Iterable[str], encoder: Path, work: Workspace) -> SentenceFeatures:
+    """Features of sentences; those that the work folder has of the same tower are taken from there.
 
     Args:
         texts: The sentences; one that comes again is embedded once.
         encoder: A file with `embed_tokens`, or `embed_text`.
-        cache: Folder of cached features.
+        work: Keeps the features.
     """
     unique = sorted(set(texts))
-    tower = f"texts-{hashlib.sha256(encoder.read_bytes()).hexdigest()[:16]}"
+    tower = f"texts-{digest(content_digest(encoder))}"
     known: dict[str, np.ndarray] = {}
-    for done in sorted(cache.glob(f"{tower}-*/{FEATURES}")):
+    for done in sorted(work.features.glob(f"{tower}-*/{FEATURES}")):
         known |= _read(done.parent)
     missing = [text for text in unique if text not in known]
     if missing:
-        names = json.dumps(missing)
-        folder = cache / f"{tower}-{hashlib.sha256(names.encode()).hexdigest()[:16]}"
-        _compute(missing, names, encoder, folder)
+        folder = work.features / f"{tower}-{digest(missing)}"
+        _compute(missing, encoder, folder)
         known |= _read(folder)
     return SentenceFeatures({text: row for row, text in enumerate(unique)}, np.stack([known[text] for text in unique]))
 
@@ -57,7 +55,7 @@ def _read(folder: Path) -> dict[str, np.ndarray]:
     return dict(zip(json.loads((folder / SENTENCES).read_text()), np.load(folder / FEATURES, mmap_mode="r"), strict=True))
 
 
-def _compute(texts: Sequence[str], names: str, encoder: Path, folder: Path) -> None:
+def _compute(texts: Sequence[str], encoder: Path, folder: Path) -> None:
     """Fills a folder block by block; blocks that an earlier run finished are kept."""
     with embedded_blocks(texts, encoder, folder, "embed captions", _open_encoder, _embed_block) as files:
         values = []
@@ -65,7 +63,7 @@ def _compute(texts: Sequence[str], names: str, encoder: Path, folder: Path) -> N
             with np.load(file) as block:
                 values.append(block["values"])
         with atomic(folder / SENTENCES) as temporary:
-            temporary.write_text(names)
+            temporary.write_text(json.dumps(texts))
         with atomic(folder / FEATURES) as temporary, open(temporary, "wb") as out:
             np.save(out, np.concatenate(values))
 

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from maker.errors import EncoderError
-from maker.files import atomic
+from maker.workspace import atomic
 
 POOLS = ("avg", "max", "gem")
 GEM_POWER = 3.0  # Radenović, Tolias, Chum, TPAMI 2019, section 3.2

@@ -9,7 +9,7 @@ from PIL import Image, ImageDraw, ImageFont, ImageOps
 
 from maker.data.images import load_image
 from maker.errors import DataError
-from maker.files import atomic
+from maker.workspace import atomic
 from task.processor import SearchResult
 
 THUMBNAIL, MARGIN, CAPTION, TITLE = 176, 14, 20, 40

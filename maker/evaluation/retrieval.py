@@ -11,11 +11,11 @@ from typing import Any
 import numpy as np
 
 from maker.data.captions import Caption, read_captions, select_language, select_split
-from maker.data.rejects import Rejects
 from maker.embedding.features import image_features
 from maker.errors import DataError
 from maker.progress import progress, say
 from maker.training.metrics import by_language, image_to_text, ranks
+from maker.workspace import Rejects, Workspace
 from task.core import BaseOptions
 from task.core.model_file import ModelFile
 from task.format.stored_rows import StoredRows, locate_rows
@@ -80,8 +80,8 @@ def evaluate(
         figures: dict[str, Any] = {"queries": len(asked), "items": len(names), "images": len(np.unique(queries.items))}
         figures |= {"left_out": len(chosen) - len(asked), **_latency(searcher, asked), "file": answers}
         if towers and "embed_image" in engine.signatures:
-            work = work_dir or searcher.with_suffix(".work")
-            found = _by_towers(searcher, images, queries, names, work, engine.manifest.distance)
+            with Workspace.open(work_dir or searcher.with_suffix(".work")) as work:
+                found = _by_towers(searcher, images, queries, names, work, engine.manifest.distance)
             figures |= {"towers": found} if found else {}
         return figures
     finally:
@@ -148,17 +148,18 @@ def stored_rows(searcher: Path, engine: GraphEngine) -> np.ndarray | None:
         return rows
 
 
-def _by_towers(searcher: Path, images: Path, queries: _Queries, items: Sequence[bytes], work: Path, distance: str) -> dict[str, Any] | None:
+def _by_towers(
+    searcher: Path, images: Path, queries: _Queries, items: Sequence[bytes], work: Workspace, distance: str
+) -> dict[str, Any] | None:
     """Both directions by the exported towers and exact search over the items whose images can be read."""
     names = [item.decode("utf-8", "surrogateescape") for item in items]
-    rejects = Rejects()
     try:
-        features = image_features(images, names, searcher, work / "features", rejects)
+        features = image_features(images, names, searcher, work)
     except DataError as error:
         say(f"the towers' own figures are left out: {error}")
         return None
-    if rejects.rows:
-        say(f"{images}: {len(rejects.rows)} items' images cannot be read ({rejects.summary()}); exact search is over the others")
+    if work.rejects.rows:
+        say(f"{images}: {len(work.rejects.rows)} items' images cannot be read ({work.rejects.summary()}); exact search is over the others")
     row_of = features.rows()
     rows = np.array([row_of.get(name, -1) for name in names])
     kept = np.flatnonzero(rows[queries.items] >= 0)

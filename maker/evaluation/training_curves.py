@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from maker.files import atomic
+from maker.workspace import atomic
 
 INK, GREY, LINE, MARK = "#1d2433", "#6b7280", "#2563eb", "#dc2626"
 PANELS = (

@@ -9,13 +9,13 @@ from typing import Any
 import numpy as np
 
 from maker.data.images import list_images
-from maker.data.rejects import Rejects
 from maker.embedding.features import image_features
 from maker.embedding.texts import embed_texts
 from maker.errors import DataError, EncoderError
 from maker.graph.source import Source
 from maker.progress import say
 from maker.training.metrics import mean_interval, ranks
+from maker.workspace import Rejects, Workspace
 
 TEMPLATE = "a photo of a {}"
 REJECTS = "classify-rejects.tsv"
@@ -66,11 +66,12 @@ def classify(
         )
     if "embed_image" not in (signatures := Source(embedder).signatures):
         raise EncoderError(f"{embedder}: has {', '.join(signatures) or 'no signatures'}, expected embed_image and a text tower")
-    work = work_dir or embedder.with_suffix(".work")
-    found = image_features(images, list(label_of), embedder, work / "features", rejects)
-    if rejects.rows:
-        rejects.write(work / REJECTS)
-        say(f"{images}: {len(rejects.rows)} images left out ({rejects.summary()}); see {work / REJECTS}")
+    with Workspace.open(work_dir or embedder.with_suffix(".work")) as work:
+        work.rejects = rejects
+        found = image_features(images, list(label_of), embedder, work)
+        if rejects.rows:
+            rejects.write(work.file(REJECTS))
+            say(f"{images}: {len(rejects.rows)} images left out ({rejects.summary()}); see {work.file(REJECTS)}")
     names = list(named)
     targets = np.array([names.index(label_of[image]) for image in found.images])
     places = ranks(_normalized(np.asarray(found.values, np.float32)), label_embeddings(embedder, list(named.values()), templates), targets)

@@ -11,8 +11,8 @@ from maker.encoders.token_tower import declare_queries
 from maker.encoders.tokenizer_file import TokenizerFile
 from maker.export import digest
 from maker.export.description import encoder_metadata
-from maker.files import atomic
 from maker.graph.model import Model
+from maker.workspace import atomic
 from task.format import archive, tflite_metadata
 from task.format import manifest as manifest_format
 from task.format.manifest import Manifest

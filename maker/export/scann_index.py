@@ -10,10 +10,10 @@ import numpy as np
 
 from maker.errors import BuildError
 from maker.export import scalar_codebooks
-from maker.files import atomic
 from maker.index import quantise
 from maker.index.options import ScaNNOptions, ScoreAH
 from maker.index.partition import assign_leaves, train_centroids
+from maker.workspace import atomic
 from task.format import scann_file, snappy
 from task.format.scann_messages import (
     AsymmetricHashingProto,

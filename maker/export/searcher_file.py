@@ -17,9 +17,9 @@ from maker.export import digest, golden
 from maker.export.description import searcher_metadata
 from maker.export.search_constants import search_constants
 from maker.export.search_graph import search
-from maker.files import atomic
 from maker.graph.model import Model
 from maker.index.build import Index, are_normalized
+from maker.workspace import atomic
 from task.format import archive, item_table, tflite_metadata
 from task.format import manifest as manifest_format
 from task.format.manifest import Manifest

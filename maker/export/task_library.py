@@ -12,8 +12,8 @@ from maker.encoders.token_tower import TokenTower
 from maker.errors import BuildError, EncoderError
 from maker.export.model_copy import copied_model, rebuilt_image_model, written_words_model
 from maker.export.scann_index import ScannContent, write_index
-from maker.files import atomic
 from maker.graph.source import Source
+from maker.workspace import atomic
 from task.core import BaseOptions
 from task.errors import TaskError
 from task.format import archive

@@ -1,10 +1,11 @@
-"""The only code that knows every stage. Each stage reads and writes files in a work folder, so that a killed build resumes."""
+"""The only code that knows every stage. Each stage reads and writes files in a work folder, so that an interrupted build resumes."""
 
 from maker.pipeline.build import build
 from maker.pipeline.embed import embed
 from maker.pipeline.index import index_embeddings
+from maker.pipeline.options import BuildOptions, Corpus, TowerOptions
 from maker.pipeline.report import BuildReport
 from maker.pipeline.tuning import IndexSettings
 from maker.pipeline.update import update_index
 
-__all__ = ["BuildReport", "IndexSettings", "build", "embed", "index_embeddings", "update_index"]
+__all__ = ["BuildOptions", "BuildReport", "Corpus", "IndexSettings", "TowerOptions", "build", "embed", "index_embeddings", "update_index"]

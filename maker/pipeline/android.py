@@ -6,11 +6,10 @@ import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
-from maker.data.rejects import Rejects
 from maker.errors import BuildError
-from maker.files import atomic
 from maker.preview.thumbnails import FOLDER, make_thumbnails
 from maker.progress import say
+from maker.workspace import Rejects, atomic
 from task.core import BaseOptions
 from task.core.model_file import ModelFile
 from task.format import manifest

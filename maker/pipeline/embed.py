@@ -9,12 +9,11 @@ import numpy as np
 
 from maker.data.images import list_images
 from maker.data.items import read_metadata
-from maker.data.rejects import Rejects
 from maker.embedding.features import image_features
 from maker.embedding.texts import embed_texts
 from maker.encoders.embedder import SENTENCES, open_embedder
 from maker.errors import DataError, EncoderError
-from maker.files import atomic, refuse_overwrite
+from maker.workspace import Workspace, atomic, prepare_output
 
 EMBEDDING_SUFFIXES = (".npy", ".tsv", ".parquet")
 
@@ -40,16 +39,19 @@ def embed(embedder: Path, kind: str, source: Path, output: Path, *, work_dir: Pa
         raise DataError(f"{output}: unknown kind of file; expected a name that ends in {', '.join(EMBEDDING_SUFFIXES)}")
     names_path = output.with_suffix(".txt")
     for path in (output, names_path) if output.suffix == ".npy" else (output,):
-        refuse_overwrite(path, overwrite)
+        prepare_output(path, overwrite)
     towers = open_embedder(embedder)
     kinds = SENTENCES if kind == "text" else (kind,)
     if not any(name in towers and towers[name].signature for name in kinds):
         raise EncoderError(f"{embedder}: has no embed_{kind}; expected a file of `maker build` or its work folder's encoder")
-    work, rejects = work_dir or output.with_suffix(".work"), Rejects()
+    rejected = ""
     if kind == "image":
-        features = image_features(source, list_images(source, rejects), embedder, work / "features", rejects)
-        names, values = features.images, np.asarray(features.values)
-        rejects.write(work / "rejects.tsv")
+        with Workspace.open(work_dir or output.with_suffix(".work")) as work:
+            features = image_features(source, list_images(source, work.rejects), embedder, work)
+            names, values = features.images, np.asarray(features.values)
+            work.write_rejects()
+            if work.rejects.rows:
+                rejected = f", {len(work.rejects.rows)} rejected (see {work.rejects_file})"
     else:
         names = [line.decode("utf-8", "replace") for line in read_metadata(source)]
         if not names:
@@ -59,7 +61,6 @@ def embed(embedder: Path, kind: str, source: Path, output: Path, *, work_dir: Pa
     if output.suffix == ".npy":
         with atomic(names_path) as temporary:
             temporary.write_text("".join(f"{name}\n" for name in names), encoding="utf-8")
-    rejected = f", {len(rejects.rows)} rejected (see {work / 'rejects.tsv'})" if rejects.rows else ""
     return [f"{output}: {len(names)} embeddings of {values.shape[1]} dimensions{rejected}"]
 
 

@@ -8,9 +8,9 @@ from maker.errors import BuildError
 from maker.export.formats import EXPORT_FORMATS
 from maker.export.scann_index import scann_content, write_index
 from maker.export.task_library import open_any_embedder, write_task_library
-from maker.files import refuse_overwrite
 from maker.index.options import EXACT_BELOW, ScaNNOptions, ScoreAH, Tree
 from maker.pipeline.report import line
+from maker.workspace import prepare_output
 from task.core import BaseOptions
 from task.search import GraphEngine
 
@@ -57,7 +57,7 @@ def export(
     """
     if export_format not in EXPORT_FORMATS:
         raise BuildError(f"export format must be one of {', '.join(EXPORT_FORMATS)}, found {export_format!r}")
-    refuse_overwrite(output, overwrite)
+    prepare_output(output, overwrite)
     engine = GraphEngine(BaseOptions(str(searcher), num_threads=1))
     try:
         described = engine.manifest

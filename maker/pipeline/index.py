@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -16,12 +16,12 @@ from maker.encoders.tokenizer_file import TextModelOptions
 from maker.errors import BuildError, DataError
 from maker.evaluation.index_quality import QUERIES, measure_index, measure_text_latency, perturbed_items
 from maker.export.searcher_file import SearcherContent, write_searcher
-from maker.files import refuse_overwrite
 from maker.index.build import are_normalized, check_embeddings
 from maker.pipeline.dimension import cut_embeddings
 from maker.pipeline.index_curve import draw_curve
 from maker.pipeline.report import BuildReport, file_lines, line
 from maker.pipeline.tuning import IndexSettings, Queries, choose_index, routing_queries
+from maker.workspace import prepare_output
 from task.format.manifest import Manifest
 
 ITEM_OFFSET = 4  # bytes an item in the table of metadata
@@ -60,7 +60,7 @@ def index_embeddings(
         MakerError: An input cannot be used; nothing is written at `output`.
     """
     begin = time.perf_counter()
-    refuse_overwrite(output, overwrite)
+    prepare_output(output, overwrite)
     if embedder is None and text_model is not None and text_model.tokenizer is not None:
         raise BuildError(f"--tokenizer {text_model.tokenizer}: there is no text model that it is for; name it with --embedder")
     check_embeddings(embeddings, names[0])
@@ -73,7 +73,8 @@ def index_embeddings(
         towers = open_embedder(embedder, text_model) if embedder else {}
         embeddings, queries = cut_embeddings(embeddings, queries, settings.dimension, towers, trained, (names[0], str(embedder)))
     asked = None if queries is None else _split(queries, embeddings)
-    manifest = write_index(embeddings, metadata, output, embedder, settings, queries=asked, text_model=text_model, user_info=user_info)
+    items = IndexedItems(embeddings=embeddings, metadata=metadata, embedder=embedder, text_model=text_model, queries=asked)
+    manifest = write_index(items, output, settings, FileContent(user_info=user_info))
     told = []
     if trained and trained.relevance:
         told = [line("relevance", f"none: the curve of {embedder} was fitted on the items that it holds, and does not hold on others")]
@@ -82,38 +83,58 @@ def index_embeddings(
     return BuildReport(figures, [*file_lines(manifest, output), *told, line("time", f"{seconds} s")])
 
 
-def write_index(
-    embeddings: np.ndarray,
-    metadata: Sequence[bytes],
-    output: Path,
-    embedder: Path | None,
-    settings: IndexSettings,
-    *,
-    queries: Queries | None = None,
-    text_model: TextModelOptions | None = None,
-    user_info: str = "",
-    report: dict[str, Any] | None = None,
-    relevance: dict[str, Any] | None = None,
-    examples: Sequence[str] = (),
-    card: Callable[[Manifest], str] | None = None,
-    normalized: bool | None = None,
-) -> Manifest:
-    """Indexes and writes; `queries` stand for what will be asked, perturbed items where None.
+@dataclass(frozen=True, kw_only=True)
+class IndexedItems:
+    """What is indexed.
 
-    Embeddings and queries come with the dimension that the settings ask for; towers are cut to it here.
-    `relevance` are the curves for the manifest; an embedder's own were fitted on other items, among which distances are others.
-    `normalized` is that of `SearcherContent`: embeddings out of a searcher stand for vectors of norm 1, although rounding changed theirs.
+    Attributes:
+        embeddings: `(n, d)` float32 with the dimension that the settings ask for; may be memory-mapped.
+        metadata: One entry an item.
+        embedder: A `.tflite` whose towers embed queries, cut to that dimension; None for a file that is asked with embeddings.
+        text_model: The tokenizer of an embedder that takes ids.
+        queries: Queries of that dimension, of the kind that will be asked; perturbed items where None.
+        normalized: That of `SearcherContent`: embeddings out of a searcher stand for vectors of norm 1, although rounding changed theirs.
     """
-    towers, trained = open_embedder(embedder, text_model) if embedder else {}, embedder_manifest(embedder) if embedder else None
+
+    embeddings: np.ndarray
+    metadata: Sequence[bytes]
+    embedder: Path | None = None
+    text_model: TextModelOptions | None = None
+    queries: Queries | None = None
+    normalized: bool | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class FileContent:
+    """What a searcher file holds besides its items.
+
+    Attributes:
+        user_info: Text that `get_user_info` returns.
+        report: Figures for the manifest.
+        relevance: Curves for the manifest. An embedder's own were fitted on other items, among which distances are others.
+        examples: Texts of which golden queries are made; those of the embedder where there are none.
+        card: Makes the model card from the manifest.
+    """
+
+    user_info: str = ""
+    report: dict[str, Any] = field(default_factory=dict)
+    relevance: dict[str, Any] = field(default_factory=dict)
+    examples: Sequence[str] = ()
+    card: Callable[[Manifest], str] | None = None
+
+
+def write_index(items: IndexedItems, output: Path, settings: IndexSettings, content: FileContent | None = None) -> Manifest:
+    """Tunes an index by what the settings ask for, and writes the searcher."""
+    content = content or FileContent()
+    embeddings, embedder = items.embeddings, items.embedder
+    towers = open_embedder(embedder, items.text_model) if embedder else {}
+    trained = embedder_manifest(embedder) if embedder else None
     measured = trained.report if trained else {}
     if settings.dimension is not None and any(tower.dimension > settings.dimension for tower in towers.values()):
         towers = {kind: replace(tower, prefix=settings.dimension) for kind, tower in towers.items()}
         measured = {name: figures for name, figures in measured.items() if name != "retrieval"}  # that was with all dimensions
-    if queries is None:
-        unit = are_normalized(embeddings) if normalized is None else normalized
-        learning = perturbed_items(embeddings, unit, routing_queries(embeddings), seed=1)
-        queries = Queries(perturbed_items(embeddings, unit), "perturbed items", learning, "perturbed items")
-    texts = list(examples) or example_texts(trained)
+    queries = items.queries or _perturbed_queries(items)
+    texts = list(content.examples) or example_texts(trained)
 
     def measure(path: Path) -> dict[str, Any]:
         found: dict[str, Any] = {"index_curve": chosen.curve, "index_rows": chosen.rows}
@@ -122,28 +143,35 @@ def write_index(
             found[f"search_{kind}"] = measure_text_latency(path, kind, [towers[kind].prepare(text) for text in texts])
         return found
 
-    rest = sum(len(entry) + ITEM_OFFSET for entry in metadata) + (embedder.stat().st_size if embedder else 0) + OTHER_PARTS
+    rest = sum(len(entry) + ITEM_OFFSET for entry in items.metadata) + (embedder.stat().st_size if embedder else 0) + OTHER_PARTS
     lengths = [length for length in trained_prefixes(trained) if length < embeddings.shape[1]]
     chosen = choose_index(embeddings, settings, queries, rest, lengths)
-    content = SearcherContent(
+    written = SearcherContent(
         index=chosen.index,
-        metadata=metadata,
+        metadata=items.metadata,
         towers=towers,
         k=settings.k,
-        user_info=user_info,
+        user_info=content.user_info,
         encoders=trained.encoders if trained else {kind: {"file": Path(t.source.path).name} for kind, t in towers.items()},
         training=trained.training if trained else {},
-        report={**measured, **(report or {})},
-        relevance=relevance or {},
+        report={**measured, **content.report},
+        relevance=content.relevance,
         example_texts=texts,
-        card=card,
+        card=content.card,
         measure=measure,
-        normalized=normalized,
+        normalized=items.normalized,
     )
-    manifest = write_searcher(content, output)
+    manifest = write_searcher(written, output)
     if chosen.curve:
         draw_curve(curve_picture(output), chosen.curve, chosen.index.budget, chosen.rows)
     return manifest
+
+
+def _perturbed_queries(items: IndexedItems) -> Queries:
+    """Queries where none are given: items with some noise."""
+    unit = are_normalized(items.embeddings) if items.normalized is None else items.normalized
+    learning = perturbed_items(items.embeddings, unit, routing_queries(items.embeddings), seed=1)
+    return Queries(perturbed_items(items.embeddings, unit), "perturbed items", learning, "perturbed items")
 
 
 def curve_picture(output: Path) -> Path:

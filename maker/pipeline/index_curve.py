@@ -12,9 +12,9 @@ import numpy as np
 
 from maker.export.search_constants import search_constants
 from maker.export.search_graph import search
-from maker.files import atomic
 from maker.graph.model import Model
 from maker.index.build import Index
+from maker.workspace import atomic
 from task.core import BaseOptions
 from task.core.interpreter import SignatureRunners
 from task.core.model_file import ModelFile

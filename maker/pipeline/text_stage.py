@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +12,7 @@ from maker.encoders.text import WORDS, parse_text_spec, text_backbone
 from maker.encoders.token_tower import TokenEncoder, TokenTower
 from maker.encoders.tokenizer_file import TextModelOptions
 from maker.export.encoder_file import write_encoder
+from maker.workspace import Workspace, content_digest
 
 if TYPE_CHECKING:
     from maker.training.frozen_text import TextFeatures
@@ -35,13 +35,13 @@ class FrozenTextTower:
     @property
     def digest(self) -> str:
         """Of the tower and its tokenizer."""
-        return hashlib.sha256(self.file.read_bytes()).hexdigest()
+        return content_digest(self.file)
 
-    def features(self, texts: Iterable[str], work: Path) -> SentenceFeatures:
+    def features(self, texts: Iterable[str], work: Workspace) -> SentenceFeatures:
         """Features of sentences, computed once."""
-        return sentence_features(texts, self.file, work / "features")
+        return sentence_features(texts, self.file, work)
 
-    def to_train_on(self, texts: Iterable[str], work: Path) -> TextFeatures:
+    def to_train_on(self, texts: Iterable[str], work: Workspace) -> TextFeatures:
         """The same as training takes them."""
         from maker.training.frozen_text import TextFeatures
 
@@ -49,7 +49,7 @@ class FrozenTextTower:
         return TextFeatures(self.tower, found.rows, found.values)
 
 
-def open_text_tower(spec: str, options: TextModelOptions, work: Path) -> FrozenTextTower | None:
+def open_text_tower(spec: str, options: TextModelOptions, work: Workspace) -> FrozenTextTower | None:
     """The tower of a spec; None for `words`, which is learnt.
 
     Raises:
@@ -58,8 +58,8 @@ def open_text_tower(spec: str, options: TextModelOptions, work: Path) -> FrozenT
     kind, _ = parse_text_spec(spec, options)
     if kind == WORDS:
         return None
-    tower = text_backbone(spec, options, work)
-    file = work / "text-backbone.tflite"
+    tower = text_backbone(spec, options, work.folder)
+    file = work.file("text-backbone.tflite")
     write_encoder(
         file,
         {"tokens": TokenEncoder(tower, [])},

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -14,6 +12,7 @@ import numpy as np
 from maker.encoders.image import SCRATCH
 from maker.errors import TrainingError
 from maker.training.options import TrainingOptions
+from maker.workspace import Workspace, digest
 
 if TYPE_CHECKING:
     from maker.training.loop import Run
@@ -34,16 +33,20 @@ class TrainingRun:
         replicas: The devices that share its batches; None for this host's own device.
     """
 
-    work: Path
+    work: Workspace
     key: str
     checkpoint_key: str
     replicas: Replicas | None
 
     @classmethod
-    def of(cls, work: Path, inputs: Sequence[Any], options: TrainingOptions, replicas: Replicas | None) -> TrainingRun:
+    def of(cls, work: Workspace, inputs: Sequence[Any], options: TrainingOptions, replicas: Replicas | None) -> TrainingRun:
         """The run of inputs that JSON can write."""
         kept = replace(options, allow_worse=False)
-        return cls(work, _digest([*inputs, asdict(options)]), _digest([*inputs, asdict(kept)]), replicas)
+        return cls(work, digest(*inputs, asdict(options)), digest(*inputs, asdict(kept)), replicas)
+
+    def file(self, name: str, suffix: str = ".tflite") -> Path:
+        """Where a result of this run lies."""
+        return self.work.file(f"{name}-{self.key}{suffix}")
 
     @property
     def is_chief(self) -> bool:
@@ -59,11 +62,11 @@ class TrainingRun:
         """What the training loop is told of it."""
         from maker.training.loop import Run
 
-        return Run(self.work / f"training-{self.checkpoint_key}.npz", self.work / EVENTS / self.checkpoint_key, self.replicas)
+        return Run(self.work.file(f"training-{self.checkpoint_key}.npz"), self.work.file(EVENTS) / self.checkpoint_key, self.replicas)
 
     def forget(self) -> None:
         """Removes its checkpoints."""
-        for path in self.work.glob(f"training-{self.checkpoint_key}*.npz"):
+        for path in self.work.folder.glob(f"training-{self.checkpoint_key}*.npz"):
             path.unlink()
 
 
@@ -89,7 +92,3 @@ def check_unfreezing(kind: str, spec: str, options: TrainingOptions) -> None:
     raise TrainingError(
         f"--unfreeze-from: {spec} cannot be trained, its weights are constants; expected keras:NAME or keras_file:PATH as --image-encoder"
     )
-
-
-def _digest(inputs: Any) -> str:
-    return hashlib.sha256(json.dumps(inputs, ensure_ascii=False).encode()).hexdigest()[:16]

@@ -2,110 +2,48 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from maker.data.captions import Caption
-from maker.data.rejects import Rejects
 from maker.data.splits import Splits
 from maker.embedding.features import Features, image_features
 from maker.embedding.pixels import image_pixels
-from maker.embedding.project import project, write_head
-from maker.embedding.texts import embed_texts
-from maker.encoders.convert import ImageModelOptions, open_keras
+from maker.embedding.project import write_head
+from maker.encoders.convert import open_keras
 from maker.encoders.embedder import Tower
-from maker.encoders.image import SCRATCH, ImageEncoder, Mirrored, backbone, parse_spec
-from maker.encoders.prefix import prefix
+from maker.encoders.image import ImageEncoder, Mirrored, backbone, parse_spec
 from maker.encoders.token_tower import TokenEncoder
 from maker.errors import DataError
 from maker.evaluation.training_curves import draw_training_curves
 from maker.export.encoder_file import write_encoder
-from maker.pipeline.text_stage import FrozenTextTower
+from maker.pipeline.corpus_stage import OpenedCorpus
+from maker.pipeline.encoder import Encoder, FrozenImages, FrozenText, LearntWords, WholeImages
+from maker.pipeline.options import TowerOptions
+from maker.pipeline.text_stage import FrozenTextTower, open_text_tower
 from maker.pipeline.training_run import TrainingRun, check_unfreezing, open_replicas
 from maker.training.options import CNN_SIZE, TrainingOptions
+from maker.workspace import Rejects, Workspace, content_digest, file_state
 
 if TYPE_CHECKING:
+    from maker.training.replicas import Replicas
     from maker.training.train import Trained
 
 CACHE_VERSION = 4  # of what training makes of the same inputs
 
 
-@dataclass(frozen=True)
-class EncoderFiles:
-    """A trained encoder, and for a frozen tower the two halves by which cached features are used.
-
-    Attributes:
-        encoder: `embed_text` and `embed_image`.
-        backbone: `embed_image` up to the features; None for a tower that was trained whole.
-        head: From features to embeddings; None for a tower that was trained whole.
-        text: The frozen text tower; None for learnt words.
-        text_head: From its features to embeddings.
-        dimension: How many of the embeddings' first dimensions are taken, of norm 1 again; None for all.
-    """
-
-    encoder: Path
-    backbone: Path | None = None
-    head: Path | None = None
-    text: FrozenTextTower | None = None
-    text_head: Path | None = None
-    dimension: int | None = None
-
-    @property
-    def trained(self) -> list[Path]:
-        """Those that training writes."""
-        return [file for file in (self.encoder, self.head, self.text_head) if file]
-
-    @property
-    def curves(self) -> Path:
-        """The picture of its training."""
-        return self.encoder.with_suffix(".png")
-
-    def embed(self, folder: Path, images: Sequence[str], work: Path, rejects: Rejects) -> Features:
-        """Embeddings of a folder's images, computed once."""
-        cache = work / "features"
-        features = image_features(folder, images, self.backbone if self.backbone and self.head else self.encoder, cache, rejects)
-        values = project(features.values, self.head) if self.backbone and self.head else features.values
-        return replace(features, values=self._cut(values))
-
-    def embed_texts(self, texts: Sequence[str], work: Path) -> np.ndarray:
-        """`(n, d)` float32 embeddings of sentences; a frozen tower's features are computed once."""
-        if self.text is None or self.text_head is None:
-            return self._cut(embed_texts(texts, self.encoder))
-        features = self.text.features(texts, work)
-        return self._cut(project(features.values, self.text_head)[[features.rows[text] for text in texts]])
-
-    def _cut(self, embeddings: np.ndarray) -> np.ndarray:
-        return embeddings if self.dimension in (None, embeddings.shape[1]) else prefix(embeddings, self.dimension)
-
-
-def train_encoder(
-    folder: Path,
-    known: Sequence[str],
-    splits: Splits,
-    spec: str,
-    model: ImageModelOptions,
-    options: TrainingOptions,
-    work: Path,
-    rejects: Rejects,
-    text: FrozenTextTower | None = None,
-) -> EncoderFiles | None:
+def train_encoder(corpus: OpenedCorpus, towers: TowerOptions, options: TrainingOptions, work: Workspace) -> Encoder | None:
     """Trains both towers.
 
     Args:
-        folder: The training photos.
-        known: All image files in it.
-        splits: Captions, each of a known image.
-        spec: The image tower's.
-        model: How a model becomes an image tower.
+        corpus: Captions and the photos that they name.
+        towers: Which towers.
         options: Rates and sizes.
-        work: Where results are kept.
-        rejects: Gets images that cannot be read.
-        text: A frozen text tower; words are learnt where None.
+        work: Where results are kept; gets the photos that cannot be read.
 
     Returns:
         What was trained; None on a host that is not the chief, which is done when training is.
@@ -113,99 +51,130 @@ def train_encoder(
     Raises:
         MakerError: An input cannot be used.
     """
-    kind, rest = parse_spec(spec)
-    check_unfreezing(kind, spec, options)
+    kind, _ = parse_spec(towers.image_encoder)
+    check_unfreezing(kind, towers.image_encoder, options)
+    text = open_text_tower(towers.text_encoder, towers.text_model, work)
     replicas = open_replicas(options)
-    captioned = {c.image for c in (*splits.train, *splits.validation)}
-    wanted = [image for image in known if image in captioned]
-    inputs = [CACHE_VERSION, spec, _texts(splits.train), _texts(splits.validation), [_status(folder / i) for i in wanted]]
+    photos, splits = corpus.training, corpus.splits
+    states = [file_state(photos.folder / image) for image in corpus.captioned()]
+    inputs = [CACHE_VERSION, towers.image_encoder, _texts(splits.train), _texts(splits.validation), states]
     inputs += [text.digest] if text else []
-    texts = text.to_train_on((c.text for c in (*splits.train, *splits.validation)), work) if text else None
-    if kind == SCRATCH:
-        run = TrainingRun.of(work, inputs, options, replicas)
-        files = EncoderFiles(work / f"encoder-{run.key}.tflite", text=text, text_head=_text_head(work, run, text))
-        unreadable = work / f"rejects-{run.key}.tsv"
-        if run.is_due(files.trained):
-            found = Rejects()
-            readable, pixels = image_pixels(folder, wanted, CNN_SIZE, found)
-            splits = _readable(splits, readable)
-            from maker.training.train import train_scratch
+    train = _train_from_scratch if towers.from_scratch else _train_on_frozen_features
+    return train(corpus, towers, options, work, _Inputs(inputs, text, replicas))
 
-            rows = {image: row for row, image in enumerate(readable)}
-            trained = train_scratch(splits, rows, pixels, options, run.start(), texts)
-            if run.is_chief:
-                found.write(unreadable)
-                _write(trained, files, spec, splits)
-                run.forget()
-        if not run.is_chief:
-            return None
-        rejects.read(unreadable)
-        return files
-    tower = backbone(spec, model, work)
-    frozen = work / "backbone.tflite"
+
+@dataclass(frozen=True)
+class _Inputs:
+    """What both ways to train start from.
+
+    Attributes:
+        key: What the run's key is made of.
+        text: The frozen text tower; None where words are learnt.
+        replicas: The devices that share a batch; None for this host's own device.
+    """
+
+    key: list[Any]
+    text: FrozenTextTower | None
+    replicas: Replicas | None
+
+    def texts(self, run: TrainingRun) -> LearntWords | FrozenText:
+        """How the run's encoder embeds sentences."""
+        return FrozenText(self.text, run.file("text-head")) if self.text else LearntWords(run.file("encoder"))
+
+
+def _train_from_scratch(
+    corpus: OpenedCorpus, towers: TowerOptions, options: TrainingOptions, work: Workspace, inputs: _Inputs
+) -> Encoder | None:
+    """Trains a small CNN and a text tower from pixels and captions."""
+    run = TrainingRun.of(work, inputs.key, options, inputs.replicas)
+    encoder = Encoder(run.file("encoder"), WholeImages(run.file("encoder")), inputs.texts(run))
+    unreadable = run.file("rejects", ".tsv")
+    texts = _to_train_on(corpus.splits, inputs.text, work)
+    if run.is_due(encoder.trained):
+        from maker.training.train import train_scratch
+
+        found = Rejects()
+        readable, pixels = image_pixels(corpus.training.folder, corpus.captioned(), CNN_SIZE, found)
+        splits = _readable(corpus.splits, readable)
+        rows = {image: row for row, image in enumerate(readable)}
+        trained = train_scratch(splits, rows, pixels, options, run.start(), texts)
+        if run.is_chief:
+            found.write(unreadable)
+            _write(trained, encoder, towers, splits)
+            run.forget()
+    if not run.is_chief:
+        return None
+    work.rejects.read(unreadable)
+    return encoder
+
+
+def _train_on_frozen_features(
+    corpus: OpenedCorpus, towers: TowerOptions, options: TrainingOptions, work: Workspace, inputs: _Inputs
+) -> Encoder | None:
+    """Trains a head and a text tower over cached features, and from `unfreeze_from` on the image tower too."""
+    photos = corpus.training
+    texts = _to_train_on(corpus.splits, inputs.text, work)
+    tower = backbone(towers.image_encoder, towers.image_model, work.folder)
+    frozen = work.file("backbone.tflite")
     write_encoder(frozen, {"image": ImageEncoder(tower, [])}, {"image": tower.input_shape}, normalize=False, dimension=tower.dimension)
-    features = image_features(folder, known, frozen, work / "features", rejects)
-    run = TrainingRun.of(work, [*inputs, hashlib.sha256(frozen.read_bytes()).hexdigest()], options, replicas)
-    encoder, head = work / f"encoder-{run.key}.tflite", work / f"head-{run.key}.tflite"
-    text_head = _text_head(work, run, text)
-    files = EncoderFiles(encoder, frozen, head, text, text_head)
-    if options.unfreeze_from:
-        files = replace(files, backbone=None, head=None)
-    if run.is_due(files.trained):
-        splits = _readable(splits, features.images)
+    features = image_features(photos.folder, photos.images, frozen, work)
+    run = TrainingRun.of(work, [*inputs.key, content_digest(frozen)], options, inputs.replicas)
+    images = WholeImages(run.file("encoder")) if options.unfreeze_from else FrozenImages(frozen, run.file("head"))
+    encoder = Encoder(run.file("encoder"), images, inputs.texts(run))
+    if run.is_due(encoder.trained):
         from maker.training.fine_tuning import Backbone
         from maker.training.train import train_frozen
 
-        trainable = Backbone(lambda: open_keras(kind, rest, model), [folder / image for image in features.images])
-        mirrored = _mirrored(folder, features, splits, tower, work) if options.mirrored_features else None
+        splits = _readable(corpus.splits, features.images)
+        kind, rest = parse_spec(towers.image_encoder)
+        trainable = Backbone(lambda: open_keras(kind, rest, towers.image_model), [photos.folder / image for image in features.images])
+        mirrored = _mirrored(photos.folder, features, splits, tower, work) if options.mirrored_features else None
         trained = train_frozen(splits, features.rows(), features.values, tower, options, run.start(), trainable, texts, mirrored)
         if run.is_chief:
-            if not options.unfreeze_from:
-                write_head(head, trained.image.head, tower.dimension)
-            _write(trained, files, spec, splits)
+            if isinstance(images, FrozenImages):
+                write_head(images.head, trained.image.head, tower.dimension)
+            _write(trained, encoder, towers, splits)
             run.forget()
-    return files if run.is_chief else None
+    return encoder if run.is_chief else None
 
 
-def _mirrored(folder: Path, features: Features, splits: Splits, tower: Tower, work: Path) -> np.ndarray:
+def _to_train_on(splits: Splits, text: FrozenTextTower | None, work: Workspace) -> Any:
+    """A frozen text tower's features of all captions; None where words are learnt."""
+    return text.to_train_on((c.text for c in (*splits.train, *splits.validation)), work) if text else None
+
+
+def _mirrored(folder: Path, features: Features, splits: Splits, tower: Tower, work: Workspace) -> np.ndarray:
     """Features of the training images' mirror images, in the places of theirs."""
-    encoder = work / "backbone-mirrored.tflite"
+    encoder = work.file("backbone-mirrored.tflite")
     write_encoder(encoder, {"image": Mirrored(tower)}, {"image": tower.input_shape}, normalize=False, dimension=tower.dimension)
-    found = image_features(folder, sorted({c.image for c in splits.train}), encoder, work / "features", Rejects())
+    found = image_features(folder, sorted({c.image for c in splits.train}), encoder, work)
     values, rows = np.array(features.values, np.float32), features.rows()
     values[[rows[image] for image in found.images]] = found.values
     return values
 
 
-def _text_head(work: Path, run: TrainingRun, text: FrozenTextTower | None) -> Path | None:
-    return work / f"text-head-{run.key}.tflite" if text else None
-
-
-def _write(trained: Trained, files: EncoderFiles, spec: str, splits: Splits) -> None:
-    tower = trained.image.backbone
-    text = trained.text
+def _write(trained: Trained, encoder: Encoder, towers: TowerOptions, splits: Splits) -> None:
+    """Writes the encoder file, the text tower's head and the picture of the training."""
+    tower, text = trained.image.backbone, trained.text
+    tokenizer = None
     if isinstance(text, TokenEncoder):
-        assert files.text is not None
-        assert files.text_head is not None
-        write_head(files.text_head, text.head, text.backbone.dimension)
-        kind, shape = "tokens", text.backbone.input_shape
-        described = {"spec": _portable(files.text.spec), "feature": text.backbone.output.name, "pool": text.backbone.pool}
+        assert isinstance(encoder.texts, FrozenText)
+        write_head(encoder.texts.head, text.head, text.backbone.dimension)
+        kind, shape, tokenizer = "tokens", text.backbone.input_shape, encoder.texts.tower.tower.tokenizer
+        described = {"spec": _portable(towers.text_encoder), "feature": text.backbone.output.name, "pool": text.backbone.pool}
     else:
         kind, shape = "text", (1, text.size.max_bytes)
         described = {"spec": "words", "vocabulary": trained.described["vocabulary"], **asdict(text.size)}
-    draw_training_curves(files.curves, trained.history, trained.described["options"]["unfreeze_from"])
+    draw_training_curves(encoder.curves, trained.history, trained.described["options"]["unfreeze_from"])
     write_encoder(
-        files.encoder,
+        encoder.file,
         {kind: text, "image": trained.image},
         {kind: shape, "image": tower.input_shape},
         dimension=trained.described["options"]["dimension"],
-        described={
-            "text": described,
-            "image": {"spec": _portable(spec), "feature": tower.output.name},
-        },
+        described={"text": described, "image": {"spec": _portable(towers.image_encoder), "feature": tower.output.name}},
         training={**trained.described, "split": splits.how, "history": trained.history},
         words=trained.words,
-        tokenizer=files.text.tower.tokenizer if files.text else None,
+        tokenizer=tokenizer,
     )
 
 
@@ -227,8 +196,3 @@ def _readable(splits: Splits, images: Iterable[str]) -> Splits:
 
 def _texts(captions: Sequence[Caption]) -> list[tuple[str, str]]:
     return [(c.image, c.text) for c in captions]
-
-
-def _status(path: Path) -> tuple[int, int]:
-    status = path.stat()
-    return status.st_size, status.st_mtime_ns

@@ -9,11 +9,11 @@ from pathlib import Path
 import numpy as np
 
 from maker.errors import BuildError, DataError
-from maker.files import refuse_overwrite
-from maker.pipeline.index import write_index
+from maker.pipeline.index import FileContent, IndexedItems, write_index
 from maker.pipeline.report import BuildReport, file_lines, line
 from maker.pipeline.tuning import IndexSettings
 from maker.progress import say
+from maker.workspace import prepare_output
 from task.core import BaseOptions
 from task.search import GraphEngine
 
@@ -40,7 +40,7 @@ def update_index(
         TaskError: The base or the overlay cannot be used, or they do not belong together.
     """
     begin = time.perf_counter()
-    refuse_overwrite(output, overwrite)
+    prepare_output(output, overwrite)
     engine = GraphEngine(BaseOptions(str(base), num_threads=1))
     try:
         engine.load_overlay(overlay)
@@ -59,16 +59,15 @@ def update_index(
         raise BuildError(f"--index-dimension {settings.dimension}: {base} has {described.dimension} dimensions, which --update keeps")
     settings = replace(settings, dimension=None, distance=described.distance, k=described.k, bits=4 if kind == "int4" else settings.bits)
     settings = replace(settings, rescore=settings.rescore or described.index.get("rescored_by"))
-    manifest = write_index(
-        embeddings,
-        metadata,
-        output,
-        base if described.query else None,  # one that is asked with embeddings only has no towers to take over
-        settings,
-        user_info=user_info or described.user_info,
-        relevance=described.relevance,  # most items are those that it was fitted on
+    items = IndexedItems(
+        embeddings=embeddings,
+        metadata=metadata,
+        embedder=base if described.query else None,  # one that is asked with embeddings only has no towers to take over
         normalized=described.normalized,
     )
+    # The relevance curve stays: most items are those that it was fitted on.
+    content = FileContent(user_info=user_info or described.user_info, relevance=described.relevance)
+    manifest = write_index(items, output, settings, content)
     kept = int(np.searchsorted(ids, built))
     changes = {"added": len(ids) - kept, "removed": built - kept}
     seconds = round(time.perf_counter() - begin, 1)

@@ -10,11 +10,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from maker.data.rejects import Rejects
 from maker.errors import BuildError, DataError
-from maker.files import atomic
 from maker.preview import thumbnails, vendor
 from maker.progress import say
+from maker.workspace import Rejects, atomic
 from task.core import BaseOptions
 from task.core.model_file import ModelFile
 from task.format import item_table, manifest

@@ -14,10 +14,9 @@ from PIL import Image
 
 from maker.data.images import load_image
 from maker.data.items import image_of
-from maker.data.rejects import Rejects
 from maker.errors import DataError
-from maker.files import atomic
 from maker.progress import progress
+from maker.workspace import Rejects, atomic
 
 FOLDER, SUFFIX = "thumbnails", ".webp"
 PIXELS = 320  # of the shorter side: what a grid cell shows on a dense display

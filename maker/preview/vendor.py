@@ -13,7 +13,7 @@ import tempfile
 from pathlib import Path
 
 from maker.errors import BuildError
-from maker.files import atomic
+from maker.workspace import atomic
 
 HERE = Path(__file__).parent
 FOLDER = HERE / "web" / "vendor" / "litert"

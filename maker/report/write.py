@@ -11,13 +11,11 @@ from typing import Any
 
 from maker.data.captions import Caption, read_captions, select_language, select_split
 from maker.data.items import name_of
-from maker.data.rejects import Rejects
 from maker.encoders.prefix import prefixes_in_words
 from maker.errors import BuildError, DataError
 from maker.evaluation.inspection import inspect
 from maker.evaluation.retrieval import stored_rows
 from maker.export import golden
-from maker.files import atomic, refuse_overwrite
 from maker.progress import say
 from maker.report import charts
 from maker.report.asked import Asked, Example, ask
@@ -25,6 +23,7 @@ from maker.report.card import COLUMNS, retrieval_rows
 from maker.report.corpus_map import CorpusMap, map_corpus
 from maker.report.inline_images import InlineImages
 from maker.report.page import FOLDER, index_in_words, percent, template
+from maker.workspace import Rejects, atomic, prepare_output
 from task.core import BaseOptions
 from task.format.manifest import Manifest
 from task.search import GraphEngine
@@ -59,7 +58,7 @@ def write_report(
         DataError: The images are not there.
         SearcherError: The searcher cannot be opened.
     """
-    refuse_overwrite(output, overwrite)
+    prepare_output(output, overwrite)
     if images is not None and not images.is_dir():
         raise DataError(f"{images}: no such folder of images")
     engine = GraphEngine(BaseOptions(str(searcher), num_threads=1))

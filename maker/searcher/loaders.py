@@ -12,10 +12,10 @@ from typing import Any
 
 import numpy as np
 
-from maker.data.rejects import Rejects
 from maker.errors import DataError, EncoderError
 from maker.progress import say
 from maker.searcher.data_loader import DataLoader
+from maker.workspace import Rejects
 from task.core import BaseOptions
 from task.errors import TaskError
 from task.text import TextEmbedder, TextEmbedderOptions

@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from maker.files import atomic
 from maker.training.replicas import Replicas
+from maker.workspace import atomic
 
 
 @dataclass

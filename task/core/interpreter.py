@@ -40,7 +40,8 @@ class _Interpreters:
 
     def _interpreter(self) -> Any:
         if not hasattr(self._local, "interpreter"):
-            where = {"model_path": self._file.path} if self._file.path else {"model_content": self._file.content}
+            path = self._file.path
+            where = {"model_path": path} if path else {"model_content": self._file.content}
             try:
                 self._local.interpreter = _interpreter_class()(num_threads=self._threads, **where)
             except ValueError as error:
@@ -58,11 +59,15 @@ class SignatureRunners(_Interpreters):
     def __init__(self, file: ModelFile, options: BaseOptions) -> None:
         super().__init__(file, options)
         self.signatures: dict[str, dict[str, list[str]]] = self._interpreter().get_signature_list()
+        self._shapes: dict[str, tuple[int, ...]] = {}
 
     def input_shape(self, signature: str) -> tuple[int, ...]:
         """The shape of a signature's `query`."""
-        details = self._runner(signature).get_input_details()["query"]
-        return tuple(int(d) for d in details["shape"])
+        if signature not in self._shapes:  # asked for at every query, and slow to find out
+            self._file.check_unchanged()
+            details = self._runner(signature).get_input_details()["query"]
+            self._shapes[signature] = tuple(int(d) for d in details["shape"])
+        return self._shapes[signature]
 
     def output_size(self, signature: str) -> int:
         """The number of values of a signature's one output."""
@@ -80,6 +85,7 @@ class SignatureRunners(_Interpreters):
             Output name to array, owned by the caller.
         """
         inputs = query if isinstance(query, Mapping) else {"query": query}
+        self._file.check_unchanged()
         result: dict[str, np.ndarray] = self._runner(signature)(**inputs)
         return result
 
@@ -140,6 +146,7 @@ class TensorRunner(_Interpreters):
         Returns:
             One an output, as they are in the model, owned by the caller.
         """
+        self._file.check_unchanged()
         interpreter = self._interpreter()
         given = [value.shape for value in values]
         if getattr(self._local, "shapes", [info.shape for info in self.inputs]) != given:

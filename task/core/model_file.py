@@ -17,7 +17,6 @@ class ModelFile:
 
     Attributes:
         name: What error messages call the file.
-        path: The path, or None where content was given.
         entries: Name of each associated file to its `(offset, size)` in the file.
     """
 
@@ -30,7 +29,7 @@ class ModelFile:
             DamagedFileError: The associated files cannot be located.
         """
         self._file = ExternalFile(options.file_name, options.file_content)
-        self.name, self.path, self.content = self._file.name, self._file.path, self._file.content
+        self.name, self.content = self._file.name, self._file.content
         found = bytes(self.content[4:8])
         if found != TFLITE_IDENTIFIER:
             problem = f"bytes 4 to 8 are {found!r}, expected {TFLITE_IDENTIFIER!r}" if len(self.content) else "the file is empty"
@@ -53,6 +52,19 @@ class ModelFile:
             raise DamagedFileError(f"{self.name}: associated file {entry!r} is missing; present: {held}.")
         offset, size = self.entries[entry]
         return bytes(self.content[offset : offset + size])
+
+    @property
+    def path(self) -> str | None:
+        """A path by which an interpreter opens this very file; None where content was given."""
+        return self._file.path
+
+    def check_unchanged(self) -> None:
+        """Stops where the file was overwritten in place.
+
+        Raises:
+            SearcherError: It was.
+        """
+        self._file.check_unchanged()
 
     def close(self) -> None:
         """Unmaps the file; a second call does nothing."""

@@ -51,6 +51,7 @@ class Finder:
         Returns:
             With `allowed`, the right ones, by exact search; else the graph's that were not removed, and those added that are as near.
         """
+        self._file.check_unchanged()
         if allowed is not None:
             split = np.searchsorted(allowed, self._manifest.items)
             base_items = allowed[:split]
@@ -80,6 +81,7 @@ class Finder:
 
     def contents(self) -> Found:
         """Every item that was not removed: ascending ids and `(n, d)` float32 rows."""
+        self._file.check_unchanged()
         base, added = self.overlay.base(), self.overlay.content("")
         rows = np.empty((len(base) + len(added.ids), self._manifest.dimension), np.float32)
         self.scorer.decode(base, rows[: len(base)])

@@ -158,7 +158,12 @@ class GraphEngine(GraphEmbedder):
 
         Raises:
             DamagedFileError: There is no such item.
+            SearcherError: The file was overwritten while it was open.
         """
+        self._file.check_unchanged()
+        return self._metadata(number)
+
+    def _metadata(self, number: int) -> bytes:
         try:
             return self._items[number] if number < self.manifest.items else self._finder.overlay.metadata(number)
         except (IndexError, item_table.ItemTableError) as error:
@@ -187,7 +192,7 @@ class GraphEngine(GraphEmbedder):
             if item < 0:
                 break
             relevance = None if curve is None else curve(distance)
-            neighbors.append(NearestNeighbor(self.item(item), distance, relevance, item))
+            neighbors.append(NearestNeighbor(self._metadata(item), distance, relevance, item))
         return SearchResult(neighbors)
 
     def _refuse(self, num_leaves: int | None) -> None:

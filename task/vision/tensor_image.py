@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
+import importlib.util
 import io
-import os
-from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from ..errors import InvalidArgumentError, MissingFileError
+from .decode import UnreadableImageError, decode
 from .resize import resize_as
-
-if TYPE_CHECKING:
-    from PIL import Image
 
 
 class TensorImage:
@@ -30,16 +27,12 @@ class TensorImage:
             MissingFileError: There is no such file.
             InvalidArgumentError: It is no image that Pillow reads, or Pillow is not installed.
         """
+        _require_pillow(file_name)
         try:
-            from PIL import Image
-        except ImportError as error:
-            raise InvalidArgumentError(f"{file_name}: reading image files needs Pillow: pip install pillow") from error
-        if not os.path.exists(file_name):
-            raise MissingFileError(f"Unable to open file at {file_name}: no such file.")
-        try:
-            with Image.open(file_name) as image:
-                return cls(to_rgb(image))
-        except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
+            return cls(decode(file_name))
+        except FileNotFoundError as error:
+            raise MissingFileError(f"Unable to open file at {file_name}: no such file.") from error
+        except UnreadableImageError as error:
             raise InvalidArgumentError(f"{file_name}: cannot be read as an image ({error}).") from error
 
     @classmethod
@@ -49,14 +42,10 @@ class TensorImage:
         Raises:
             InvalidArgumentError: It is no image that Pillow reads, or Pillow is not installed.
         """
+        _require_pillow("the buffer")
         try:
-            from PIL import Image
-        except ImportError as error:
-            raise InvalidArgumentError("reading image files needs Pillow: pip install pillow") from error
-        try:
-            with Image.open(io.BytesIO(buffer)) as image:
-                return cls(to_rgb(image))
-        except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
+            return cls(decode(io.BytesIO(buffer)))
+        except UnreadableImageError as error:
             raise InvalidArgumentError(f"the buffer cannot be read as an image ({error}).") from error
 
     @classmethod
@@ -101,23 +90,6 @@ class TensorImage:
         return resize_as(resampling, self._pixels, height, width)
 
 
-def to_rgb(image: Image.Image) -> np.ndarray:
-    """The one definition of decoding: upright, over white where transparent, `(height, width, 3)` uint8 RGB.
-
-    16-bit grey is scaled to 8 bits; of an animation the first frame is taken.
-
-    Raises:
-        OSError, ValueError, SyntaxError: What Pillow raises on damaged content.
-    """
-    from PIL import ImageOps
-
-    upright: Any = ImageOps.exif_transpose(image)
-    if upright.mode in ("I;16", "I;16L", "I;16B", "I;16N", "I", "F"):
-        values = np.asarray(upright).astype(np.float32)
-        grey = np.clip(values / (257.0 if upright.mode != "F" else 1.0), 0, 255)
-        return np.repeat(np.rint(grey).astype(np.uint8)[:, :, None], 3, axis=2)
-    if upright.mode in ("RGBA", "LA", "PA", "RGBa", "La") or "transparency" in upright.info:
-        rgba = np.asarray(upright.convert("RGBA")).astype(np.float32)
-        alpha = rgba[:, :, 3:] / 255.0
-        return np.rint(rgba[:, :, :3] * alpha + 255.0 * (1.0 - alpha)).astype(np.uint8)
-    return np.asarray(upright.convert("RGB"))
+def _require_pillow(name: str) -> None:
+    if importlib.util.find_spec("PIL") is None:
+        raise InvalidArgumentError(f"{name}: reading image files needs Pillow: pip install pillow")

@@ -15,12 +15,12 @@ from typing import Any
 import numpy as np
 
 from maker.data.captions import Caption, read_captions
-from maker.data.rejects import Rejects
 from maker.embedding.texts import embed_texts
 from maker.encoders.prefix import prefix
 from maker.evaluation.retrieval import items_of
-from maker.pipeline import build
+from maker.pipeline import BuildOptions, Corpus, TowerOptions, build
 from maker.training.metrics import ranks, recall
+from maker.workspace import Rejects
 from task.core import BaseOptions
 from task.search import GraphEngine
 
@@ -93,17 +93,15 @@ def main() -> None:
         for seed in range(given.seeds):
             begin = time.perf_counter()
             output = given.work / "searcher.tflite"
-            report = build(
-                given.flickr,
-                given.flickr / "captions.tsv",
-                output,
-                language=language,
-                image_encoder=given.image_encoder,
-                work_dir=given.work / "work",
-                overwrite=True,
+            corpus = Corpus(images=given.flickr, captions=given.flickr / "captions.tsv", language=language)
+            options = BuildOptions(
+                towers=TowerOptions(image_encoder=given.image_encoder),
                 recipe=recipe,
                 training={"seed": seed, **more},
+                work_dir=given.work / "work",
+                overwrite=True,
             )
+            report = build(corpus, output, options)
             figures = report.figures["retrieval"]
             row = {"all": figures} | figures.get("languages", {})
             rows.append({name: {k: values[k] for k in ("R@1", "R@5", "R@10")} for name, values in row.items()})

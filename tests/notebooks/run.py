@@ -21,7 +21,7 @@ import nbformat
 from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError
 
-from maker.files import atomic
+from maker.workspace import atomic
 from tests.notebooks.outputs import LARGEST, clean, problems
 
 ROOT = Path(__file__).parents[2]

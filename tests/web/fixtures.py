@@ -17,7 +17,7 @@ from PIL import Image
 from maker import cli, searcher
 from maker.encoders.embedder import open_embedder
 from maker.export.searcher_file import DEFAULT_K
-from maker.pipeline.index import write_index
+from maker.pipeline.index import FileContent, IndexedItems, write_index
 from maker.pipeline.tuning import IndexSettings
 from maker.preview.server import Server
 from maker.preview.site import preview
@@ -73,7 +73,8 @@ def copy_with_curve(path: Path, copy: Path, curves: dict[str, object]) -> None:
     ids, rows = engine.contents()
     metadata = [engine.item(int(i)) for i in ids]
     engine.close()
-    write_index(rows, metadata, copy, path, IndexSettings(), normalized=True, relevance=curves)
+    items = IndexedItems(embeddings=rows, metadata=metadata, embedder=copy, normalized=True)
+    write_index(items, path, IndexSettings(), FileContent(relevance=curves))
 
 
 def make_curve(path: Path) -> tuple[dict[str, float], str, str, str]:

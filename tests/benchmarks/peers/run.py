@@ -21,7 +21,7 @@ from typing import Any
 
 import numpy as np
 
-from maker.files import atomic
+from maker.workspace import atomic
 
 from . import measure, report
 from .data import DataMissingError, prepare

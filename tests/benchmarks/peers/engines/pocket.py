@@ -30,7 +30,7 @@ class Engine:
         return f"{version('pocket-searcher')}, ai-edge-litert {version('ai-edge-litert')}"
 
     def build(self, vectors: np.ndarray, folder: Path, config: dict[str, Any]) -> int:
-        from maker.pipeline.index import write_index
+        from maker.pipeline.index import IndexedItems, write_index
         from maker.pipeline.tuning import IndexSettings, Queries, routing_queries
 
         known = {field.name for field in fields(IndexSettings)}
@@ -41,7 +41,8 @@ class Engine:
         tuning, routing = np.load(config["tuning"]), np.load(config["routing"])[: routing_queries(vectors)]
         queries = Queries(tuning, "the benchmark's, held out", routing, "the benchmark's, others")
         encoder = Path(config["encoder"]) if config["encoder"] else None
-        write_index(vectors, metadata, folder / FILE, encoder, settings, queries=queries)
+        items = IndexedItems(embeddings=vectors, metadata=metadata, embedder=encoder, queries=queries)
+        write_index(items, folder / FILE, settings)
         with zipfile.ZipFile(folder / FILE) as parts:
             return (folder / FILE).stat().st_size - sum(parts.getinfo(name).file_size for name in METADATA)
 

@@ -6,7 +6,7 @@ from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from maker.files import atomic
+from maker.workspace.atomic import atomic
 
 
 @dataclass

@@ -1,0 +1,97 @@
+"""Opens a corpus: captions, the photos that they name, and the photos to be searched."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from maker.data.captions import TRAIN, VALIDATION, Caption, CaptionFile, as_split, open_captions, select_language
+from maker.data.formats import CAPTION_FORMATS
+from maker.data.images import list_images
+from maker.data.splits import Splits, split_captions
+from maker.errors import DataError
+from maker.pipeline.options import Corpus
+from maker.progress import say
+from maker.workspace import Workspace
+
+
+@dataclass(frozen=True)
+class Photos:
+    """Image files of a folder, as paths relative to it."""
+
+    folder: Path
+    images: list[str]
+
+
+@dataclass(frozen=True)
+class OpenedCorpus:
+    """What the stages work on.
+
+    Attributes:
+        training: The photos that captions name, and any others in their folder.
+        searched: The photos that are indexed; the same where no other folder was given.
+        splits: Captions, each of a photo in `training`.
+    """
+
+    training: Photos
+    searched: Photos
+    splits: Splits
+
+    @property
+    def searches_another_folder(self) -> bool:
+        """Whether other photos are indexed than those of the training folder."""
+        return self.searched is not self.training
+
+    def captioned(self) -> list[str]:
+        """The training photos that have captions."""
+        named = {c.image for c in (*self.splits.train, *self.splits.validation)}
+        return [image for image in self.training.images if image in named]
+
+
+def open_corpus(corpus: Corpus, seed: int, work: Workspace) -> OpenedCorpus:
+    """Reads the captions and lists the photos.
+
+    Args:
+        corpus: Where they are.
+        seed: Chooses the photos that are held out, where the captions have no splits.
+        work: Gets what is rejected, and images that the captions file holds.
+
+    Raises:
+        DataError: The captions or the folders cannot be used.
+    """
+    source = _open_captions(corpus, work)
+    chosen = select_language(source.captions, corpus.language, corpus.captions)
+    training = Photos(source.images, list_images(source.images, work.rejects))
+    searched = training
+    if corpus.searched is not None and corpus.searched.resolve() != source.images.resolve():
+        searched = Photos(corpus.searched, list_images(corpus.searched, work.rejects))
+    captions = _of_known_images(chosen, set(training.images), corpus.captions, work)
+    return OpenedCorpus(training, searched, split_captions(captions, seed, corpus.captions))
+
+
+def _open_captions(corpus: Corpus, work: Workspace) -> CaptionFile:
+    """The captions, with those of the validation file behind them."""
+    folder = work.file("unpacked")
+    source = open_captions(corpus.captions, corpus.images, folder / "captions", work.rejects, corpus.captions_format)
+    say(f"{corpus.captions}: {len(source.captions)} captions, {CAPTION_FORMATS[source.format]}")
+    if corpus.validation_captions is None:
+        return source
+    held_out = open_captions(corpus.validation_captions, corpus.images, folder / "validation", work.rejects, corpus.captions_format)
+    if held_out.images == source.images:
+        joined, parent = [*as_split(source.captions, TRAIN), *as_split(held_out.captions, VALIDATION)], source.images
+    else:  # both hold their images, unpacked side by side
+        sides = ((source, TRAIN), (held_out, VALIDATION))
+        joined = [replace(c, image=f"{s.images.name}/{c.image}") for s, split in sides for c in as_split(s.captions, split)]
+        parent = folder
+    return CaptionFile(joined, parent, source.format)
+
+
+def _of_known_images(captions: list[Caption], known: set[str], path: Path, work: Workspace) -> list[Caption]:
+    """The captions whose image is in the folder; the others are rejected by line."""
+    for caption in captions:
+        if caption.image not in known:
+            work.rejects.add(path.name, f"names an absent image: {caption.image}", f"line {caption.line}")
+    kept = [c for c in captions if c.image in known]
+    if not kept:
+        raise DataError(f"{path}: none of the images that it names is in the folder; line {captions[0].line} names {captions[0].image}")
+    return kept

@@ -1,0 +1,110 @@
+"""A trained encoder as files in the work folder, and how a build embeds with it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+
+from maker.embedding.features import Features, image_features
+from maker.embedding.project import project
+from maker.embedding.texts import embed_texts
+from maker.encoders.prefix import prefix
+from maker.pipeline.corpus_stage import Photos
+from maker.pipeline.text_stage import FrozenTextTower
+from maker.workspace import Workspace
+
+
+@dataclass(frozen=True)
+class WholeImages:
+    """An image tower that was trained whole: photos go through the encoder file."""
+
+    file: Path
+
+    def embed(self, photos: Photos, work: Workspace) -> Features:
+        """Embeddings of photos, computed once."""
+        return image_features(photos.folder, photos.images, self.file, work)
+
+
+@dataclass(frozen=True)
+class FrozenImages:
+    """A frozen image tower: its features are cached, and only the head behind them was trained.
+
+    Attributes:
+        backbone: `embed_image` up to the features.
+        head: From features to embeddings.
+    """
+
+    backbone: Path
+    head: Path
+
+    def embed(self, photos: Photos, work: Workspace) -> Features:
+        """Embeddings of photos; the tower's features are computed once."""
+        features = image_features(photos.folder, photos.images, self.backbone, work)
+        return replace(features, values=project(features.values, self.head))
+
+
+@dataclass(frozen=True)
+class LearntWords:
+    """The words tower: sentences go through the encoder file."""
+
+    file: Path
+
+    def embed(self, texts: Sequence[str], work: Workspace) -> np.ndarray:
+        """`(n, d)` float32 embeddings of sentences."""
+        return embed_texts(texts, self.file)
+
+
+@dataclass(frozen=True)
+class FrozenText:
+    """A frozen text tower: its features are cached, and only the head behind them was trained."""
+
+    tower: FrozenTextTower
+    head: Path
+
+    def embed(self, texts: Sequence[str], work: Workspace) -> np.ndarray:
+        """`(n, d)` float32 embeddings of sentences; the tower's features are computed once."""
+        features = self.tower.features(texts, work)
+        return project(features.values, self.head)[[features.rows[text] for text in texts]]
+
+
+@dataclass(frozen=True)
+class Encoder:
+    """A trained encoder.
+
+    Attributes:
+        file: `embed_text` or `embed_tokens`, and `embed_image`.
+        images: How photos are embedded.
+        texts: How sentences are embedded.
+        dimension: How many of the embeddings' first dimensions are taken, of norm 1 again; None for all.
+    """
+
+    file: Path
+    images: WholeImages | FrozenImages
+    texts: LearntWords | FrozenText
+    dimension: int | None = None
+
+    @property
+    def trained(self) -> list[Path]:
+        """The files that training writes."""
+        heads = [part.head for part in (self.images, self.texts) if isinstance(part, (FrozenImages, FrozenText))]
+        return [self.file, *heads]
+
+    @property
+    def curves(self) -> Path:
+        """The picture of its training."""
+        return self.file.with_suffix(".png")
+
+    def embed_images(self, photos: Photos, work: Workspace) -> Features:
+        """Embeddings of photos; those that cannot be read are rejected."""
+        features = self.images.embed(photos, work)
+        return replace(features, values=self._cut(features.values))
+
+    def embed_texts(self, texts: Sequence[str], work: Workspace) -> np.ndarray:
+        """`(n, d)` float32 embeddings of sentences."""
+        return self._cut(self.texts.embed(texts, work))
+
+    def _cut(self, embeddings: np.ndarray) -> np.ndarray:
+        return embeddings if self.dimension in (None, embeddings.shape[1]) else prefix(embeddings, self.dimension)

@@ -1,0 +1,8 @@
+"""The work folder and everything that is written to disk: whole or not at all, and findable by a later run."""
+
+from maker.workspace.atomic import atomic, prepare_output
+from maker.workspace.keys import content_digest, digest, file_state
+from maker.workspace.rejects import Rejects
+from maker.workspace.workspace import Workspace
+
+__all__ = ["Rejects", "Workspace", "atomic", "content_digest", "digest", "file_state", "prepare_output"]

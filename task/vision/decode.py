@@ -1,0 +1,177 @@
+"""The one definition of decoding: what training, corpus embedding, thumbnails and queries in Python all see of an image file."""
+
+from __future__ import annotations
+
+import os
+import threading
+import warnings
+from typing import IO, TYPE_CHECKING
+
+import numpy as np
+
+from ..errors import InvalidArgumentError
+
+if TYPE_CHECKING:
+    from PIL import Image
+
+MOST_PIXELS = 210_000_000
+LARGE = 64_000_000  # pixels above which an image is reduced before it is converted, so that its memory stays bounded
+STRIP = 1 << 22  # pixels converted at a time
+ORIENTATION = 0x0112  # EXIF 2.3, table 4
+SIXTEEN_BITS = ("I;16", "I;16L", "I;16B", "I;16N", "I")
+REDUCIBLE = ("RGB", "RGBA", "RGBa", "RGBX", "L", "LA", "La", "CMYK", "YCbCr", "HSV", "I", "F")
+HEIF = (b"heic", b"heix", b"hevc", b"heim", b"heis", b"mif1", b"msf1")
+_opening = threading.Lock()
+
+
+class UnreadableImageError(InvalidArgumentError):
+    """An image that cannot be decoded; the text is the reason, without the file's name."""
+
+
+def decode(source: str | os.PathLike[str] | IO[bytes], at_least: int | None = None) -> np.ndarray:
+    """Decodes an image: upright, over white where it is transparent; of an animation the first frame.
+
+    16-bit grey is scaled to 8 bits, as is floating point from 0 to 1. Images above 64 megapixels are reduced by a whole factor.
+
+    Args:
+        source: A path, or an open file.
+        at_least: Height and width in pixels that are enough: a larger JPEG is decoded at a fraction of its size, which is faster.
+
+    Returns:
+        `(height, width, 3)` uint8 RGB.
+
+    Raises:
+        UnreadableImageError: It is no image that Pillow reads, it is damaged, or too large.
+        FileNotFoundError: There is no such file.
+    """
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # Pillow warns of odd EXIF and of large images; what it can decode is taken
+        try:
+            with _open(source) as image:
+                if at_least is not None:
+                    image.draft("RGB", (at_least, at_least))
+                return _pixels(image)
+        except (UnreadableImageError, FileNotFoundError):
+            raise
+        except MemoryError as error:
+            raise UnreadableImageError("too large for this machine's memory") from error
+        except Exception as error:  # damaged files make Pillow's readers raise struct.error, TypeError, KeyError and others
+            raise UnreadableImageError(_reason(error, source)) from error
+
+
+def _open(source: str | os.PathLike[str] | IO[bytes]) -> Image.Image:
+    from PIL import Image
+
+    _register_heif()
+    with _opening:  # Pillow's own limit is a global; the limit here is the one that counts
+        limit, Image.MAX_IMAGE_PIXELS = Image.MAX_IMAGE_PIXELS, None
+        try:
+            image = Image.open(source)
+        finally:
+            Image.MAX_IMAGE_PIXELS = limit
+    if image.width * image.height > MOST_PIXELS:
+        image.close()
+        raise UnreadableImageError(
+            f"too large: {image.width} x {image.height} pixels, at most {MOST_PIXELS // 1_000_000} megapixels are read; scale it down"
+        )
+    return image
+
+
+def _register_heif() -> None:
+    """Lets Pillow read HEIC where pillow-heif is installed; a second call does nothing."""
+    try:
+        import pillow_heif  # type: ignore[import-not-found,unused-ignore]
+    except ImportError:
+        return
+    pillow_heif.register_heif_opener()
+
+
+def _pixels(image: Image.Image) -> np.ndarray:
+    factor = 1
+    while image.width * image.height // factor**2 > LARGE:
+        factor *= 2
+    if factor > 1 and image.format == "JPEG":
+        image.draft(image.mode, (image.width // factor, image.height // factor))
+    elif factor > 1 and image.mode in REDUCIBLE:
+        image = image.reduce(factor)
+    image.load()
+    turned = _turned(_rgb(image), _orientation(image))
+    return np.ascontiguousarray(turned)
+
+
+def _rgb(image: Image.Image) -> np.ndarray:
+    """`(height, width, 3)` uint8, converted strip by strip."""
+    rows = max(1, STRIP // image.width)
+    if image.height <= rows:
+        return _strip_rgb(image, _scale(image))
+    scale = _scale(image)
+    pixels = np.empty((image.height, image.width, 3), np.uint8)
+    for top in range(0, image.height, rows):
+        strip = image.crop((0, top, image.width, min(top + rows, image.height)))
+        strip.info = image.info  # cropping keeps the palette's transparency there
+        pixels[top : top + rows] = _strip_rgb(strip, scale)
+    return pixels
+
+
+def _scale(image: Image.Image) -> float:
+    """What the values of a deep grey image are multiplied with; 1 for other modes."""
+    if image.mode in SIXTEEN_BITS:
+        return 1 / 257.0
+    if image.mode == "F":
+        values = np.asarray(image)
+        return 255.0 if values.min() >= 0 and values.max() <= 1 else 1.0
+    return 1.0
+
+
+def _strip_rgb(image: Image.Image, scale: float) -> np.ndarray:
+    if image.mode in SIXTEEN_BITS or image.mode == "F":
+        grey = np.clip(np.nan_to_num(np.asarray(image).astype(np.float32)) * np.float32(scale), 0, 255)
+        return np.repeat(np.rint(grey).astype(np.uint8)[:, :, None], 3, axis=2)
+    if image.mode in ("RGBA", "LA", "PA", "RGBa", "La") or "transparency" in image.info:
+        rgba = np.asarray(image.convert("RGBA")).astype(np.float32)
+        alpha = rgba[:, :, 3:] / 255.0
+        return np.rint(rgba[:, :, :3] * alpha + 255.0 * (1.0 - alpha)).astype(np.uint8)
+    return np.asarray(image.convert("RGB"))
+
+
+def _orientation(image: Image.Image) -> int:
+    """The EXIF orientation, 1 (upright) to 8; 1 where the EXIF data is damaged, as viewers have it."""
+    try:
+        found = image.getexif().get(ORIENTATION, 1)
+    except Exception:  # damaged EXIF makes Pillow raise whatever its parser meets
+        return 1
+    return found if isinstance(found, int) and 1 <= found <= 8 else 1
+
+
+def _turned(pixels: np.ndarray, orientation: int) -> np.ndarray:
+    """The pixels upright, of an image with that EXIF orientation."""
+    if orientation in (2, 4, 5, 7):  # mirrored: 2 and 4 left to right or top to bottom, 5 and 7 with a quarter turn besides
+        pixels = pixels[:, ::-1]
+    quarter_turns = {1: 0, 2: 0, 3: 2, 4: 2, 5: 1, 6: 3, 7: 3, 8: 1}[orientation]
+    return np.rot90(pixels, quarter_turns)
+
+
+def _reason(error: Exception, source: object) -> str:
+    from PIL import UnidentifiedImageError
+
+    if isinstance(error, UnidentifiedImageError):
+        return _unidentified(source)
+    text = str(error).replace(os.fspath(source), "it") if isinstance(source, (str, os.PathLike)) else str(error)
+    return f"cannot be decoded: {' '.join(text.split()) or type(error).__name__}"
+
+
+def _unidentified(source: object) -> str:
+    try:
+        if isinstance(source, (str, os.PathLike)):
+            with open(source, "rb") as file:
+                head = file.read(12)
+        else:
+            source.seek(0)  # type: ignore[attr-defined]
+            head = source.read(12)  # type: ignore[attr-defined]
+    except OSError:
+        return "not an image"
+    if not head:
+        return "empty file"
+    if head[4:8] == b"ftyp" and head[8:12] in HEIF:
+        return "HEIC needs the package pillow-heif: pip install pillow-heif"
+    return "not an image"
