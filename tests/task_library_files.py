@@ -42,7 +42,7 @@ def write_model(
     given, made = build(graph)
     model.signature(graph, {f"input_{i}": t for i, t in enumerate(given)}, {f"output_{i}": t for i, t in enumerate(made)})
     if custom_operator:
-        graph.table.operators[0].opcodeIndex = model.operator_code(32, 1, custom_operator)
+        graph.table.operators[0].opcodeIndex = graph.shared.operator_code(32, 1, custom_operator)
         graph.table.operators[0].builtinOptionsType = 0
         graph.table.operators[0].builtinOptions = None
     outputs: list[dict[str, Any]] = [{"name": f"output_{i}"} for i in range(len(made))]

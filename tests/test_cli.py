@@ -5,14 +5,16 @@ import shutil
 import subprocess
 import sys
 import time
-from importlib import import_module
+from importlib import import_module, metadata
+from pathlib import Path
 
 import numpy as np
 import pytest
 from conftest import run_fresh
 from PIL import Image
 
-from maker.cli import main
+from maker import commands
+from maker.cli import VERBS, main
 from maker.encoders import spellings
 from maker.evaluation.relevance import Judged, measure
 from task import text, vision
@@ -261,6 +263,31 @@ def test_usage_errors_exit_with_two(capsys):
         main(["build"])
     assert caught.value.code == 2
     assert "--images" in capsys.readouterr().err
+
+
+def test_version_is_the_distribution_s(capsys):
+    with pytest.raises(SystemExit) as caught:
+        main(["--version"])
+    assert caught.value.code == 0
+    assert capsys.readouterr().out == f"maker {metadata.version('pocket-searcher')}\n"
+
+
+def test_version_of_a_checkout_that_is_not_installed(capsys, monkeypatch):
+    def missing(name):
+        raise metadata.PackageNotFoundError(name)
+
+    monkeypatch.setattr(metadata, "version", missing)
+    with pytest.raises(SystemExit) as caught:
+        main(["--version"])
+    assert caught.value.code == 0
+    assert capsys.readouterr().out == "maker, version unknown: pocket-searcher is not installed\n"
+
+
+def test_every_module_with_a_verb_is_in_the_command_line():
+    modules = [import_module(f"maker.commands.{path.stem}") for path in Path(commands.__path__[0]).glob("[!_]*.py")]
+    verbs = {module for module in modules if hasattr(module, "add_arguments")}
+    assert verbs
+    assert verbs == set(VERBS)
 
 
 HELP = """

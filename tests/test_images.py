@@ -69,6 +69,13 @@ def test_exif_orientation_is_applied(tmp_path):
     assert vision.TensorImage.create_from_file(str(path)).width == 20
 
 
+def test_a_large_jpeg_is_decoded_at_a_fraction_where_less_is_enough(tmp_path):
+    path = save(Image.new("RGB", (800, 400), (200, 20, 20)), tmp_path / "a.jpg")
+    assert load_image(path).shape == (400, 800, 3)
+    assert load_image(path, at_least=100).shape == (100, 200, 3)
+    assert load_image(path, at_least=150).shape == (200, 400, 3)  # JPEG knows halves, quarters and eighths
+
+
 def test_the_first_frame_of_an_animation_is_taken(tmp_path):
     frames = [Image.new("RGB", (8, 8), colour) for colour in ("red", "blue")]
     frames[0].save(tmp_path / "a.gif", save_all=True, append_images=frames[1:])

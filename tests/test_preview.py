@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import gzip
 import json
 import os
@@ -17,8 +16,10 @@ import pytest
 from PIL import Image
 
 from maker import searcher
+from maker.cli import main
+from maker.data.items import image_of
 from maker.errors import BuildError, DataError
-from maker.preview import command, site, thumbnails, vendor
+from maker.preview import site, thumbnails, vendor
 from maker.preview.server import Server
 from maker.preview.site import preview
 from task.core import BaseOptions
@@ -159,7 +160,7 @@ def test_a_wrong_folder_is_told(tmp_path: Path, images: Path) -> None:
     ],
 )
 def test_image_of(metadata: bytes, image: str | None) -> None:
-    assert thumbnails.image_of(metadata) == image
+    assert image_of(metadata) == image
 
 
 def test_the_site_is_whole(tmp_path: Path, file: Path, images: Path, litert: Path) -> None:
@@ -336,16 +337,12 @@ def test_the_server_refuses(tmp_path: Path, served: str) -> None:
 def test_the_command(
     tmp_path: Path, file: Path, images: Path, litert: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    parser = argparse.ArgumentParser()
-    command.add_preview(parser.add_subparsers(required=True))
     monkeypatch.chdir(tmp_path)
-    given = parser.parse_args(["preview", str(file), "--images", str(images), "--json"])
-    given.run(given)
+    assert main(["preview", str(file), "--images", str(images), "--json"]) == 0
     figures = json.loads(capsys.readouterr().out)
     assert figures == {"site": "site", "items": 4, "thumbnails": 3, "made": 3, "rejected": 0, "megabytes": figures["megabytes"]}
     served: list[object] = []
     monkeypatch.setattr("maker.preview.server.serve", lambda *arguments: served.extend(arguments))
-    given = parser.parse_args(["preview", str(file), "--images", str(images), "--overwrite", "--serve", "--port", "0"])
-    given.run(given)
+    assert main(["preview", str(file), "--images", str(images), "--overwrite", "--serve", "--port", "0"]) == 0
     assert served == [Path("site"), "127.0.0.1", 0]
-    assert "4 items, 3 thumbnails (0 made now, 0 images rejected)" in capsys.readouterr().out
+    assert "site: 4 items, 3 thumbnails (0 made now, 0 images rejected)" in capsys.readouterr().out

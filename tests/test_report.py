@@ -273,7 +273,7 @@ def test_damage_is_told_in_the_report(tmp_path, searcher, monkeypatch):
     def broken(path):
         raise BuildError(f"{path}: golden query found something else: the file is damaged")
 
-    monkeypatch.setattr("maker.export.golden.check", broken)
+    monkeypatch.setattr("maker.export.golden.check_answers", broken)
     write_report(searcher, tmp_path / "r.html")
     assert "the file is damaged" in (tmp_path / "r.html").read_text()
 

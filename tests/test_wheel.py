@@ -45,6 +45,10 @@ def test_every_file_of_the_packages_is_in_the_wheel(wheel):
     assert files(wheel) == {p.relative_to(ROOT).as_posix() for p in sources if p not in hidden}
 
 
+def test_type_checkers_are_told_that_the_packages_are_typed(wheel):
+    assert {f"{package}/py.typed" for package in PACKAGES} <= files(wheel)
+
+
 def test_the_wheel_has_no_tests_no_weights_and_no_data(wheel):
     assert {name.split("/")[0] for name in files(wheel)} == set(PACKAGES)
     suffixes = {Path(name).suffix for name in files(wheel)}

@@ -39,7 +39,7 @@ def open_captions(path: Path, images: Path | None, unpack_to: Path, rejects: Rej
         images: Folder of the images, for formats that name them.
         unpack_to: Folder for the images of formats that hold them.
         rejects: Gets the rows that are left out.
-        format: A name of `formats.FORMATS`, or `auto` to recognise it by content.
+        format: A name of `formats.CAPTION_FORMATS`, or `auto` to recognise it by content.
 
     Raises:
         DataError: The file cannot be read, or names images and no folder is given.

@@ -16,7 +16,7 @@ from maker.data.tabular import read_header
 from maker.data.text_file import open_bytes, open_text
 from maker.errors import DataError
 
-FORMATS = {
+CAPTION_FORMATS = {
     "tsv": "tab-separated values with a header",
     "csv": "comma-separated values with a header",
     "flickr": "Flickr8k's and Flickr30k's token.txt",
@@ -66,7 +66,7 @@ def _recognise_lines(line: str, path: Path) -> str:
         return "flickr"
     if len(cells) == 2 and _is_image(cells[1]):
         return "easynlp"
-    known = "; ".join(f"{name} ({what})" for name, what in FORMATS.items())
+    known = "; ".join(f"{name} ({what})" for name, what in CAPTION_FORMATS.items())
     missing = "no column 'image'" if "image" not in table.columns else "no column 'caption'"
     found = ", ".join(table.header)[:100] or "nothing"
     raise DataError(f"{path}: line 1: {missing} and no other known format; found {found}; expected one of {known}")

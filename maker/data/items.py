@@ -1,15 +1,18 @@
-"""Embeddings and metadata as users bring them."""
+"""Embeddings and metadata as users bring them, and what metadata say of an item."""
 
 from __future__ import annotations
 
 import codecs
 import json
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 import numpy as np
 
+from maker.data.images import is_image_name
 from maker.data.text_file import open_bytes, without_surrogates
 from maker.errors import DataError
+
+IMAGE_KEYS = ("image", "path", "file")  # of an item whose metadata are a JSON object
 
 
 def read_embeddings(path: Path) -> np.ndarray:
@@ -54,3 +57,24 @@ def read_metadata(path: Path) -> list[bytes]:
             raise DataError(f"{path}: line {number} is not JSON ({error})") from error
         items.append(without_surrogates(value).encode() if isinstance(value, str) else line)
     return items
+
+
+def image_of(metadata: bytes) -> str | None:
+    """The image that an item's metadata name, by suffix: the text itself, or the `image`, `path` or `file` of a JSON object."""
+    try:
+        text = metadata.decode("utf-8")
+    except UnicodeDecodeError:
+        return None
+    if text.lstrip().startswith("{"):
+        try:
+            values = json.loads(text)
+        except ValueError:
+            return None
+        text = next((values[k] for k in IMAGE_KEYS if isinstance(values.get(k), str)), "")
+    return text if is_image_name(Path(text)) and not any(c in text for c in "\0\n\\") else None
+
+
+def name_of(metadata: bytes) -> str:
+    """What an item is called: its picture's name, or the first of its metadata."""
+    image = image_of(metadata)
+    return PurePosixPath(image).name if image else metadata[:120].decode("utf-8", "replace")

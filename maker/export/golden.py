@@ -28,7 +28,7 @@ def pattern_image(height: int, width: int) -> np.ndarray:
     return ((3 * x + 5 * y + 60 * c) % 256).astype(np.uint8)
 
 
-def ask(path: Path, towers: Mapping[str, AnyTower], index: Index, texts: Sequence[str]) -> list[dict[str, Any]]:
+def record_answers(path: Path, towers: Mapping[str, AnyTower], index: Index, texts: Sequence[str]) -> list[dict[str, Any]]:
     """Asks a model that has no manifest yet.
 
     Args:
@@ -69,7 +69,7 @@ def ask(path: Path, towers: Mapping[str, AnyTower], index: Index, texts: Sequenc
     return entries
 
 
-def check(path: Path) -> int:
+def check_answers(path: Path) -> int:
     """Opens a finished file with `task` and asks its golden queries.
 
     Returns:

@@ -74,7 +74,7 @@ def write_searcher(content: SearcherContent, path: Path) -> Manifest:
         DataError: Metadata and embeddings differ in number, or an embedder's dimension is not the embeddings'.
         BuildError: The file would pass 2 GB, or what was read back is not what was written.
     """
-    check(content)
+    check_content(content)
     content = replace(content, index=content.index.with_room_for(content.k))
     with atomic(path) as temporary:
         normalized = are_normalized(content.index.embeddings) if content.normalized is None else content.normalized
@@ -98,17 +98,17 @@ def write_searcher(content: SearcherContent, path: Path) -> Manifest:
             training=content.training,
             report={**content.report, **(content.measure(temporary) if content.measure else {})},
             relevance=content.relevance,
-            golden=golden.ask(temporary, content.towers, content.index, content.example_texts),
+            golden=golden.record_answers(temporary, content.towers, content.index, content.example_texts),
         )
         if content.card is not None:
             archive.append(temporary, CARD, content.card(manifest).encode())
         manifest.sha256 = digest.digests(temporary)
         archive.append(temporary, manifest_format.FILE, manifest_format.encode(manifest))
-        golden.check(temporary)
+        golden.check_answers(temporary)
     return manifest
 
 
-def check(content: SearcherContent) -> None:
+def check_content(content: SearcherContent) -> None:
     """Looks at what has to agree.
 
     Raises:

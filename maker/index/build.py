@@ -12,10 +12,9 @@ from maker.errors import BuildError, DataError
 from maker.index import quantise
 from maker.index.balanced import partition
 from maker.index.metric import Stretched, stretch_between
-from maker.index.options import ScaNNOptions, ScoreAH, Tree
+from maker.index.options import EXACT_BELOW, ScaNNOptions, ScoreAH, Tree
 from maker.index.routing import Router, centroid_router, learn_router
 
-EXACT_BELOW = 20_000  # ScaNN's guidance: brute force under 20k items (its docs/algorithms.md)
 BLOCK_ROWS = 16  # rows that are picked together where nothing is partitioned
 ITEMS_PER_LEAF, MANY = 36, 2_000_000  # beyond MANY items, leaves are twice as large
 GROUPS_SEARCHED = 3  # in square roots of their number; tuning adds more where they are wanted
@@ -129,7 +128,7 @@ def check_embeddings(embeddings: np.ndarray, name: str = "embeddings") -> None:
                 raise DataError(f"{name}: row {start + int(bad.argmax())} has a value {what}; remove the row or embed it again")
 
 
-def check(embeddings: np.ndarray, options: ScaNNOptions) -> None:
+def check_index_inputs(embeddings: np.ndarray, options: ScaNNOptions) -> None:
     """Looks at what has to agree before anything is built; raises as `check_embeddings` and `build_index` do."""
     check_embeddings(embeddings)
     if len(embeddings) > np.iinfo(np.int32).max:
@@ -148,7 +147,7 @@ def are_normalized(embeddings: np.ndarray) -> bool:
 
 
 def default_options(items: int, distance: str = "dot_product") -> ScaNNOptions:
-    """What suits a number of items: int8 rows, and from 20,000 on leaves of about 36 items.
+    """What suits a number of items: int8 rows, and from `EXACT_BELOW` on leaves of about 36 items.
 
     Finer leaves cost more vectors to score, and save rows to scan.
     """
@@ -174,7 +173,7 @@ def build_index(embeddings: np.ndarray, options: ScaNNOptions, seed: int = 0, bi
         DataError: The embeddings have a wrong shape or type, or a value that is not finite.
         BuildError: There are fewer embeddings than leaves, or 4 bits are asked of another scorer.
     """
-    check(embeddings, options)
+    check_index_inputs(embeddings, options)
     codebooks, scorer = None, "float32"
     if options.score_ah is not None:
         scorer = "int8" if bits == 8 else "int4"

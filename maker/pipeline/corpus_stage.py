@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from maker.data.captions import TRAIN, VALIDATION, Caption, CaptionFile, as_split, open_captions, select_language
-from maker.data.formats import FORMATS
+from maker.data.formats import CAPTION_FORMATS
 from maker.data.image_names import ImageNames
 from maker.data.images import list_images
 from maker.data.splits import Splits, split_captions
@@ -74,7 +74,7 @@ def _open_captions(corpus: Corpus, work: Workspace) -> CaptionFile:
     """The captions, with those of the validation file behind them."""
     folder = work.file("unpacked")
     source = open_captions(corpus.captions, corpus.images, folder / "captions", work.rejects, corpus.captions_format)
-    say(f"{corpus.captions}: {len(source.captions)} captions, {FORMATS[source.format]}")
+    say(f"{corpus.captions}: {len(source.captions)} captions, {CAPTION_FORMATS[source.format]}")
     if corpus.validation_captions is None:
         return source
     held_out = open_captions(corpus.validation_captions, corpus.images, folder / "validation", work.rejects, corpus.captions_format)

@@ -16,7 +16,7 @@ from maker.encoders.embedder import SENTENCES, open_embedder
 from maker.errors import DataError, EncoderError
 from maker.workspace import Workspace, atomic, prepare_output
 
-FORMATS = (".npy", ".tsv", ".parquet")
+EMBEDDING_SUFFIXES = (".npy", ".tsv", ".parquet")
 
 
 def embed(embedder: Path, kind: str, source: Path, output: Path, *, work_dir: Path | None = None, overwrite: bool = False) -> list[str]:
@@ -36,8 +36,8 @@ def embed(embedder: Path, kind: str, source: Path, output: Path, *, work_dir: Pa
     Raises:
         MakerError: An input cannot be used; nothing is written at `output`.
     """
-    if output.suffix not in FORMATS:
-        raise DataError(f"{output}: unknown kind of file; expected a name that ends in {', '.join(FORMATS)}")
+    if output.suffix not in EMBEDDING_SUFFIXES:
+        raise DataError(f"{output}: unknown kind of file; expected a name that ends in {', '.join(EMBEDDING_SUFFIXES)}")
     names = [output.with_suffix(suffix) for suffix in (".txt", ".jsonl")] if output.suffix == ".npy" else []
     for path in (output, *names):
         prepare_output(path, overwrite)

@@ -5,16 +5,15 @@ from __future__ import annotations
 from pathlib import Path
 
 from maker.errors import BuildError
+from maker.export.formats import EXPORT_FORMATS
 from maker.export.scann_index import scann_content, write_index
 from maker.export.task_library import open_any_embedder, write_task_library
-from maker.index.options import ScaNNOptions, ScoreAH, Tree
+from maker.index.options import EXACT_BELOW, ScaNNOptions, ScoreAH, Tree
 from maker.pipeline.report import line
 from maker.workspace import prepare_output
 from task.core import BaseOptions
 from task.search import GraphEngine
 
-FORMATS = ("task_library", "scann_index_file")
-FEW_ITEMS = 20_000  # scored one by one
 SHARE_SEARCHED = 0.1  # of the leaves
 
 
@@ -41,7 +40,7 @@ def export(
         export_format: `task_library`, an embedder with the index in it, or `scann_index_file`, the index alone.
         embedder: What embeds queries; for text the encoder file of the work folder, which holds the words. The searcher itself where None.
         query: `text` or `image`, where the embedder takes both; text where None.
-        leaves: Partitions; 0 for none. None for none under 20,000 items, and the root of their number above.
+        leaves: Partitions; 0 for none. None for none under `EXACT_BELOW` items, and the root of their number above.
         leaves_searched: How many of them a query looks into; a tenth where None.
         compression: Snappy, of the index.
         overwrite: Replace an existing output.
@@ -56,8 +55,8 @@ def export(
         MakerError: The format is unknown, the output exists, or the embedder cannot be used.
         TaskError: The searcher cannot be used.
     """
-    if export_format not in FORMATS:
-        raise BuildError(f"export format must be one of {', '.join(FORMATS)}, found {export_format!r}")
+    if export_format not in EXPORT_FORMATS:
+        raise BuildError(f"export format must be one of {', '.join(EXPORT_FORMATS)}, found {export_format!r}")
     prepare_output(output, overwrite)
     engine = GraphEngine(BaseOptions(str(searcher), num_threads=1))
     try:
@@ -67,7 +66,7 @@ def export(
     finally:
         engine.close()
     if leaves is None:
-        leaves = 0 if len(embeddings) < FEW_ITEMS else round(len(embeddings) ** 0.5)
+        leaves = 0 if len(embeddings) < EXACT_BELOW else round(len(embeddings) ** 0.5)
     searched = max(1, round(leaves * SHARE_SEARCHED)) if leaves_searched is None else leaves_searched
     tree = Tree(leaves, searched) if leaves else None
     options = ScaNNOptions(described.distance, tree=tree, score_ah=ScoreAH(1))

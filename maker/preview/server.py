@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from maker.errors import BuildError
+from maker.preview import HOST, PORT
 
-HOST, PORT = "127.0.0.1", 8000
 # Of the worker, which has no page to state it in; the page says the same of itself.
 POLICY = (
     "default-src 'none'; script-src 'self' 'wasm-unsafe-eval'; style-src 'self'; img-src 'self' blob:; connect-src 'self'; "

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import os
 import warnings
 from collections.abc import Sequence
@@ -13,7 +12,8 @@ from pathlib import Path, PurePosixPath
 
 from PIL import Image
 
-from maker.data.images import is_image_name, load_image
+from maker.data.images import load_image
+from maker.data.items import image_of
 from maker.errors import DataError
 from maker.progress import progress
 from maker.workspace import Rejects, atomic
@@ -22,7 +22,6 @@ FOLDER, SUFFIX = "thumbnails", ".webp"
 PIXELS = 320  # of the shorter side: what a grid cell shows on a dense display
 LONGEST = 3 * PIXELS  # a panorama is cropped by the grid anyway
 QUALITY = 74
-IMAGE_KEYS = ("image", "path", "file")  # of an item whose metadata are a JSON object
 
 
 @dataclass
@@ -41,21 +40,6 @@ class Thumbnails:
     missing: int = 0
     rejects: Rejects = field(default_factory=Rejects)
     stamp: str = ""
-
-
-def image_of(metadata: bytes) -> str | None:
-    """The image that an item's metadata name, by suffix: the text itself, or the `image`, `path` or `file` of a JSON object."""
-    try:
-        text = metadata.decode("utf-8")
-    except UnicodeDecodeError:
-        return None
-    if text.lstrip().startswith("{"):
-        try:
-            values = json.loads(text)
-        except ValueError:
-            return None
-        text = next((values[k] for k in IMAGE_KEYS if isinstance(values.get(k), str)), "")
-    return text if is_image_name(Path(text)) and not any(c in text for c in "\0\n\\") else None
 
 
 def make_thumbnails(metadata: Sequence[bytes], images: Path, site: Path) -> Thumbnails:
@@ -82,7 +66,7 @@ def make_thumbnails(metadata: Sequence[bytes], images: Path, site: Path) -> Thum
     pool = ThreadPoolExecutor(min(4, os.cpu_count() or 1))
     try:
         with warnings.catch_warnings():
-            # Pillow warns of odd EXIF and of large images; what it can decode is taken.
+            # load_image silences Pillow, too, but of several threads the first that is done ends it for the others.
             warnings.simplefilter("ignore")
             tasks = ((name, images, site) for name in wanted)
             done = progress(pool.map(_make, tasks), "thumbnails", total=len(wanted))

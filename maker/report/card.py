@@ -18,7 +18,7 @@ from task.format.manifest import Manifest
 BLANK = "_to be filled in_"
 USE = "Finding pictures of this collection by a sentence{}, on a phone, in a browser or on a computer, without a connection."
 COLUMNS = ("R@1", "R@5", "R@10", "median_rank", "MRR")
-FORMATS = {"median_rank": "{:g}", "MRR": "{:.3f}"}
+FIGURE_FORMATS = {"median_rank": "{:g}", "MRR": "{:.3f}"}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -101,7 +101,7 @@ def _cells(figures: Mapping[str, Any]) -> list[str]:
     for name in COLUMNS:
         low, high = figures.get(f"{name}_interval", (None, None))
         shown = (figures.get(name), low, high)
-        written = ["" if value is None else FORMATS.get(name, "{:.1f}").format(value) for value in shown]
+        written = ["" if value is None else FIGURE_FORMATS.get(name, "{:.1f}").format(value) for value in shown]
         cells.append(f"{written[0]} ({written[1]} to {written[2]})" if low is not None else written[0])
     return cells
 

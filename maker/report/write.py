@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from maker.data.captions import Caption, read_captions, select_language, select_split
+from maker.data.items import name_of
 from maker.encoders.prefix import prefixes_in_words
 from maker.errors import BuildError, DataError
 from maker.evaluation.inspection import inspect
@@ -20,8 +21,8 @@ from maker.report import charts
 from maker.report.asked import Asked, Example, ask
 from maker.report.card import COLUMNS, retrieval_rows
 from maker.report.corpus_map import CorpusMap, map_corpus
+from maker.report.inline_images import InlineImages
 from maker.report.page import FOLDER, index_in_words, percent, template
-from maker.report.thumbnails import Thumbnails, name_of
 from maker.workspace import Rejects, atomic, prepare_output
 from task.core import BaseOptions
 from task.format.manifest import Manifest
@@ -67,14 +68,14 @@ def write_report(
         by_text = bool({"search_text", "search_tokens"} & set(engine.signatures))
         asked = ask(searcher, engine, rows, captions, texts) if by_text else None
         atlas = map_corpus(rows) if rows is not None else None
-        thumbnails = Thumbnails(images)
+        pictures = InlineImages(images)
         page = template("report.html").render(
             **_contents(searcher, engine.manifest),
             **_charts(engine.manifest, asked),
             asked=asked,
             atlas=atlas,
-            landmarks=_landmarks(engine, atlas, thumbnails) if atlas else [],
-            thumbnail=thumbnails.of,
+            landmarks=_landmarks(engine, atlas, pictures) if atlas else [],
+            thumbnail=pictures.of,
             name_of=name_of,
             is_right=_is_right,
             percent=percent,
@@ -83,8 +84,8 @@ def write_report(
         )
     finally:
         engine.close()
-    if thumbnails.missing:
-        say(f"{images}: {len(thumbnails.missing)} pictures cannot be shown in the report, the first is {thumbnails.missing[0]}")
+    if pictures.missing:
+        say(f"{images}: {len(pictures.missing)} pictures cannot be shown in the report, the first is {pictures.missing[0]}")
     with atomic(output) as temporary:
         temporary.write_text(page, encoding="utf-8")
 
@@ -95,7 +96,7 @@ def _contents(searcher: Path, manifest: Manifest) -> dict[str, Any]:
     small = [part for part in sizes if part[1] < 0.005 * found["bytes"]]
     retrieval = manifest.report.get("retrieval")
     try:
-        golden_state = f"all {golden.check(searcher)} answered as written"
+        golden_state = f"all {golden.check_answers(searcher)} answered as written"
     except BuildError as error:
         golden_state = str(error)
     return {
@@ -157,11 +158,11 @@ def _charts(manifest: Manifest, asked: Asked | None) -> dict[str, str]:
     }
 
 
-def _landmarks(engine: GraphEngine, atlas: CorpusMap, thumbnails: Thumbnails) -> list[dict[str, Any]]:
+def _landmarks(engine: GraphEngine, atlas: CorpusMap, pictures: InlineImages) -> list[dict[str, Any]]:
     found = []
     for item, x, y in atlas.landmarks:
         metadata = engine.item(item)
-        found.append({"x": 100 * x, "y": 100 * y, "name": name_of(metadata), "picture": thumbnails.of(metadata)})
+        found.append({"x": 100 * x, "y": 100 * y, "name": name_of(metadata), "picture": pictures.of(metadata)})
     return found
 
 

@@ -17,7 +17,7 @@ from maker.export.scann_index import ScannContent, scann_content, write_index
 from maker.export.searcher_file import DEFAULT_K, SearcherContent, write_searcher
 from maker.export.server_scann import read_server_scann
 from maker.export.task_library import Embedder, open_any_embedder, write_task_library
-from maker.index.build import Index, build_index, check
+from maker.index.build import Index, build_index, check_index_inputs
 from maker.index.options import ScaNNOptions
 from maker.searcher.data_loader import DataLoader
 
@@ -98,7 +98,7 @@ class Searcher:
             BuildError: There are fewer embeddings than leaves.
         """
         embedder = _opened(data.embedder_path, data.dataset.shape[1])
-        check(data.dataset, scann_options)
+        check_index_inputs(data.dataset, scann_options)
         return cls(_Data(data.dataset, scann_options, seed, trainer), data.metadata, embedder)
 
     @classmethod

@@ -14,20 +14,13 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from maker.data import scenes
-from maker.data.scene_objects import OBJECTS, PAINTERS
-from maker.data.scenes import (
-    BACKDROPS,
-    COLOURS,
-    KINDS,
-    Scene,
-    draw_corpus,
-    draw_scene,
-    plan_corpus,
-    plural,
-    split_triples,
-    write_captions,
-)
+from maker.sample import plan as planning
+from maker.sample.backgrounds import PAINTERS
+from maker.sample.catalogue import BACKDROPS, COLOURS, KINDS
+from maker.sample.corpus import draw_corpus, draw_scene
+from maker.sample.objects import OBJECTS
+from maker.sample.plan import Scene, plan_corpus, split_triples
+from maker.sample.sentences import plural, write_captions
 
 TRAIN, HELD_OUT, SIZE, SEED = 30, 10, 48, 3
 
@@ -68,7 +61,7 @@ def test_same_seed_gives_the_same_bytes(folder: Path, tmp_path: Path) -> None:
 @pytest.mark.parametrize("hash_seed", ["1", "2"])
 def test_same_seed_gives_the_same_scenes_in_another_process(hash_seed: str) -> None:
     # Sets of strings come in another order in every process, unless their hashes are fixed.
-    code = "from maker.data.scenes import plan_corpus; import sys; sys.stdout.write(repr(plan_corpus(30, 10, 3)))"
+    code = "from maker.sample.plan import plan_corpus; import sys; sys.stdout.write(repr(plan_corpus(30, 10, 3)))"
     environment = os.environ | {"PYTHONHASHSEED": hash_seed, "PYTHONPATH": os.pathsep.join(sys.path)}
     result = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True)
     assert result.stdout == repr(plan_corpus(30, 10, 3))
@@ -197,8 +190,8 @@ def test_tables_fit_together() -> None:
 
 
 def test_too_many_scenes_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(scenes, "BACKDROPS", {"sea": BACKDROPS["sea"]})
+    monkeypatch.setattr(planning, "BACKDROPS", {"sea": BACKDROPS["sea"]})
     triples = {("sea", "kite", "red"), ("sea", "boat", "green")}
-    assert len(scenes.plan_scenes("val", triples, 5, 0)) == 5
+    assert len(planning.plan_scenes("val", triples, 5, 0)) == 5
     with pytest.raises(ValueError, match="different val scenes"):
-        scenes.plan_scenes("val", triples, 50, 0)
+        planning.plan_scenes("val", triples, 50, 0)

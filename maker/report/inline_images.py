@@ -1,4 +1,4 @@
-"""Small pictures as data URIs, so that the report is one file."""
+"""The items' images as data URIs, so that the report is one file."""
 
 from __future__ import annotations
 
@@ -9,21 +9,21 @@ from pathlib import Path
 from PIL import Image, ImageOps
 
 from maker.data.images import load_image
+from maker.data.items import image_of
 from maker.errors import DataError
-from maker.preview.thumbnails import image_of
 
-PIXELS, QUALITY = 128, 68
+PIXELS, QUALITY = 128, 68  # of a square thumbnail
 
 
-class Thumbnails:
-    """Makes each thumbnail once.
+class InlineImages:
+    """Makes each data URI once.
 
     Attributes:
-        missing: Items whose picture cannot be shown.
+        missing: Images that cannot be shown.
     """
 
     def __init__(self, images: Path | None) -> None:
-        """Takes the folder that the items' paths are relative to; without one there are no thumbnails."""
+        """Takes the folder that the items' paths are relative to; without one no image is shown."""
         self._images, self._made = images, dict[bytes, str]()
         self.missing: list[str] = []
 
@@ -36,16 +36,10 @@ class Thumbnails:
 
     def _make(self, path: Path, name: str) -> str:
         try:
-            small = ImageOps.fit(Image.fromarray(load_image(path, at_least=2 * PIXELS)), (PIXELS, PIXELS))
+            image = Image.fromarray(load_image(path, at_least=2 * PIXELS))
         except DataError:
             self.missing.append(name)
             return ""
         content = io.BytesIO()
-        small.save(content, "WEBP", quality=QUALITY, method=2)
+        ImageOps.fit(image, (PIXELS, PIXELS)).save(content, "WEBP", quality=QUALITY, method=2)
         return "data:image/webp;base64," + base64.b64encode(content.getvalue()).decode()
-
-
-def name_of(metadata: bytes) -> str:
-    """What an item is called: its picture's name, or the first of its metadata."""
-    image = image_of(metadata)
-    return Path(image).name if image else metadata[:120].decode("utf-8", "replace")

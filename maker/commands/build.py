@@ -1,0 +1,111 @@
+"""The verb `maker build`."""
+
+from __future__ import annotations
+
+import argparse
+from dataclasses import fields
+from pathlib import Path
+
+from maker.commands.searcher_options import add_index_options, add_output_options, index_settings, print_report
+from maker.commands.text_model_options import add_text_model_options, text_model_options
+from maker.data.formats import CAPTION_FORMATS
+from maker.training.options import CHOICES, RECIPES, SCRATCH, TrainingOptions, descriptions
+
+HELP = "train on pictures and captions, index a folder, write one searcher"
+SPECS = (
+    "tflite:PATH[#TENSOR] (a frozen TFLite model, or a tensor inside it), keras:NAME, keras_file:PATH, saved_model:FOLDER, hub:HANDLE, "
+    "or scratch (a small CNN, trained here)"
+)
+TEXT_SPECS = (
+    "words (learnt here), or a frozen model that takes a tokenizer's ids: tflite:PATH[#OUTPUT], keras_file:PATH, saved_model:FOLDER, "
+    "hub:HANDLE"
+)
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Adds the verb's arguments."""
+    parser.add_argument("--images", type=Path, metavar="DIR", help="training photos; not needed where the captions file holds them")
+    parser.add_argument("--captions", type=Path, required=True, metavar="FILE", help="see --captions-format")
+    kinds = "; ".join(f"{name}: {what}" for name, what in CAPTION_FORMATS.items())
+    parser.add_argument(
+        "--captions-format",
+        choices=("auto", *CAPTION_FORMATS),
+        default="auto",
+        help=f"default %(default)s, by content. {kinds}",
+        metavar="NAME",
+    )
+    parser.add_argument("--validation-captions", type=Path, metavar="FILE", help="captions that are only measured on")
+    parser.add_argument("--corpus", type=Path, metavar="DIR", help="photos to be searched (default: the training photos)")
+    parser.add_argument("--language", metavar="NAME", help="only captions whose lang is this")
+    parser.add_argument("--image-encoder", default="scratch", metavar="SPEC", help=SPECS + "; default %(default)s")
+    parser.add_argument(
+        "--image-weights", default="imagenet", metavar="W", help="of a keras: model: imagenet, none or a file (default %(default)s)"
+    )
+    parser.add_argument("--image-size", type=int, metavar="N", help="input height and width of a converted model (default: its own)")
+    parser.add_argument("--pool", choices=("avg", "max", "gem"), default="avg", help="of a feature map (default %(default)s)")
+    parser.add_argument("--text-encoder", default="words", metavar="SPEC", help=TEXT_SPECS + "; default %(default)s")
+    parser.add_argument("--work-dir", type=Path, metavar="DIR", help="where stages keep their results (default: OUTPUT with suffix .work)")
+    parser.add_argument("--no-report", action="store_true", help="write no report beside the searcher")
+    card = parser.add_argument_group("model card")
+    card.add_argument("--author", default="", metavar="TEXT", help="who makes the searcher")
+    card.add_argument("--license", default="", metavar="TEXT", help="terms of the file")
+    card.add_argument("--data", default="", metavar="TEXT", help="where pictures and captions are from, and their terms")
+    card.add_argument("--intended-use", default="", metavar="TEXT")
+    add_text_model_options(parser)
+    add_output_options(parser)
+    add_index_options(parser)
+    training = parser.add_argument_group("training")
+    training.add_argument(
+        "--recipe", choices=tuple(RECIPES), default="default", help="where the defaults below are from (default %(default)s)"
+    )
+    said = descriptions()
+    for option in fields(TrainingOptions):
+        flag = "--" + option.name.replace("_", "-")
+        scratch = f", {SCRATCH[option.name]} from scratch" if option.name in SCRATCH else ""
+        what = said.get(option.name, "").replace("%", "%%")  # none where Python was told to leave out docstrings
+        if isinstance(option.default, bool):
+            training.add_argument(flag, action="store_true", default=None, help=what)
+        else:
+            several = isinstance(option.default, tuple)
+            metavar = "NAME" if option.name in CHOICES else "N,N" if several else "N"
+            text = f"{what} (default {option.default or 'none' if several else option.default}{scratch})"
+            training.add_argument(flag, type=_lengths if several else type(option.default), metavar=metavar, help=text)
+
+
+def run(given: argparse.Namespace) -> None:
+    """Builds and prints the report."""
+    from maker.encoders.convert import ImageModelOptions
+    from maker.pipeline import BuildOptions, Corpus, TowerOptions, build
+    from maker.report.card import CardFields
+
+    corpus = Corpus(
+        captions=given.captions,
+        images=given.images,
+        captions_format=given.captions_format,
+        validation_captions=given.validation_captions,
+        searched=given.corpus,
+        language=given.language,
+    )
+    towers = TowerOptions(
+        image_encoder=given.image_encoder,
+        image_model=ImageModelOptions(weights=given.image_weights, size=given.image_size, pool=given.pool),
+        text_encoder=given.text_encoder,
+        text_model=text_model_options(given),
+    )
+    options = BuildOptions(
+        towers=towers,
+        recipe=given.recipe,
+        training={option.name: getattr(given, option.name) for option in fields(TrainingOptions)},
+        index=index_settings(given),
+        card=CardFields(author=given.author, license=given.license, data=given.data, intended_use=given.intended_use),
+        user_info=given.user_info,
+        report=not given.no_report,
+        work_dir=given.work_dir,
+        overwrite=given.overwrite,
+    )
+    report = build(corpus, given.output, options)
+    print_report(report, given.json)
+
+
+def _lengths(text: str) -> tuple[int, ...]:
+    return tuple(int(part) for part in text.split(","))

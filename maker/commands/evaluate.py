@@ -1,0 +1,32 @@
+"""The verb `maker evaluate`."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from pathlib import Path
+
+HELP = "retrieval in both directions over a searcher's items, by its answers and by its towers"
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Adds the verb's arguments."""
+    parser.add_argument("searcher", type=Path)
+    parser.add_argument("--images", type=Path, required=True, metavar="DIR")
+    parser.add_argument("--captions", type=Path, required=True, metavar="FILE")
+    parser.add_argument("--split", metavar="NAME", help="only captions of this split")
+    parser.add_argument("--language", metavar="NAME", help="only captions whose lang is this")
+    parser.add_argument("--no-towers", action="store_true", help="leave out the float towers, which embed all items' images again")
+    parser.add_argument("--work-dir", type=Path, metavar="DIR", help="keeps those embeddings (default: the searcher with suffix .work)")
+    parser.add_argument("--json", action="store_true")
+
+
+def run(given: argparse.Namespace) -> None:
+    """Measures and prints the figures."""
+    from maker.evaluation.retrieval import evaluate
+    from maker.evaluation.tables import retrieval_lines
+
+    figures = evaluate(
+        given.searcher, given.images, given.captions, given.split, given.language, towers=not given.no_towers, work_dir=given.work_dir
+    )
+    print(json.dumps(figures) if given.json else "\n".join(retrieval_lines(figures)))

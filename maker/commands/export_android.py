@@ -1,0 +1,26 @@
+"""The verb `maker export-android`."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from maker.commands.thumbnail_figures import print_thumbnail_figures
+
+HELP = "put a searcher and its thumbnails into the Android demo's assets"
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Adds the verb's arguments."""
+    parser.add_argument("searcher", type=Path)
+    parser.add_argument("project", type=Path, help="the Gradle project: android_demo")
+    parser.add_argument("--images", type=Path, required=True, metavar="DIR", help="the folder that the items' paths are relative to")
+    parser.add_argument("--json", action="store_true", help="print the figures as JSON")
+
+
+def run(given: argparse.Namespace) -> None:
+    """Writes the assets and prints the figures."""
+    from maker.pipeline.android import export_android
+
+    report = export_android(given.searcher, given.images, given.project)
+    print_thumbnail_figures({"assets": str(report.assets), "flavor": report.flavor}, report, given.json)

@@ -1,0 +1,1 @@
+"""The sample corpus: drawn scenes with captions."""
