@@ -22,9 +22,9 @@ import numpy as np
 from .core.base_options import BaseOptions
 from .errors import InvalidArgumentError, TaskError
 from .format.manifest import Manifest
+from .opening import open_engine
 from .processor.options import EmbeddingOptions, SearchOptions
 from .search.engine import Engine
-from .search.open import open_engine
 
 RUNTIMES = {"ai_edge_litert": "ai-edge-litert", "tflite_runtime": "tflite-runtime"}
 TEXT = "a photo of a man riding a bike"

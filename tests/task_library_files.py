@@ -11,8 +11,9 @@ import numpy as np
 
 from maker.graph.model import Model
 from maker.graph.subgraph import Subgraph
-from task.format import archive, scann_file, tflite_metadata
-from task.format.scann_messages import (
+from task.format import archive, tflite_metadata
+from task.task_library import scann_file
+from task.task_library.scann_messages import (
     AsymmetricHashingProto,
     DistanceMeasure,
     EmbeddingType,
@@ -42,7 +43,7 @@ def write_model(
     given, made = build(graph)
     model.signature(graph, {f"input_{i}": t for i, t in enumerate(given)}, {f"output_{i}": t for i, t in enumerate(made)})
     if custom_operator:
-        graph.table.operators[0].opcodeIndex = model.operator_code(32, 1, custom_operator)
+        graph.table.operators[0].opcodeIndex = graph.shared.operator_code(32, 1, custom_operator)
         graph.table.operators[0].builtinOptionsType = 0
         graph.table.operators[0].builtinOptions = None
     outputs: list[dict[str, Any]] = [{"name": f"output_{i}"} for i in range(len(made))]

@@ -14,11 +14,11 @@ from maker.export.searcher_file import SearcherContent, write_searcher
 from maker.index.build import build_index
 from task.core import BaseOptions
 from task.errors import ArgumentTypeError, InvalidArgumentError
-from task.format.scann_messages import LookupType
 from task.format.stored_rows import StoredRows, locate_rows
 from task.processor import SearchOptions
 from task.search.graph import GraphEngine
-from task.search.scann_index import ScannIndex
+from task.task_library.index import ScannIndex
+from task.task_library.scann_messages import LookupType
 from task.text import TextSearcher, TextSearcherOptions
 from task.vision import ImageSearcher, TensorImage
 

@@ -11,8 +11,10 @@ import pytest
 from task_library_files import DOT, L2, float_index, hashed_index
 
 from task.errors import DamagedFileError, InvalidArgumentError, TaskError
-from task.format import scann_file, snappy
-from task.format.scann_messages import (
+from task.task_library import scann_file, snappy
+from task.task_library.hashing import LookupTable
+from task.task_library.index import ScannIndex
+from task.task_library.scann_messages import (
     AsymmetricHashingProto,
     EmbeddingType,
     IndexConfig,
@@ -20,9 +22,7 @@ from task.format.scann_messages import (
     PartitionerProto,
     ScannOnDeviceConfig,
 )
-from task.format.sstable import SSTable, encode
-from task.search.hashing import LookupTable
-from task.search.scann_index import ScannIndex
+from task.task_library.sstable import SSTable, encode
 
 ITEMS, DIMENSION = 600, 10
 METADATA = [f"item {i}".encode() for i in range(ITEMS)]

@@ -5,10 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 from maker.errors import BuildError
-from maker.export.scann_index import scann_content, write_index
-from maker.export.task_library import open_any_embedder, write_task_library
 from maker.index.options import ScaNNOptions, ScoreAH, Tree
 from maker.pipeline.report import line
+from maker.task_library.scann_index import scann_content, write_index
+from maker.task_library.searcher_file import open_any_embedder, write_task_library
 from maker.workspace import prepare_output
 from task.core import BaseOptions
 from task.search import GraphEngine

@@ -11,6 +11,10 @@ from ..processor.relevance import RelevanceCurve
 from ..processor.results import SearchResult
 
 EMBEDDING = "embedding"  # the kind of a query that came embedded
+NO_INDEX = (
+    "Unable to find index file: SearchOptions.index_file is not set and no AssociatedFile with type SCANN_INDEX_FILE could be found in "
+    "the output tensor metadata."
+)
 
 
 class Embedder(Protocol):

@@ -13,9 +13,9 @@ from ..errors import DamagedFileError, InvalidArgumentError
 from ..format import item_table, manifest
 from ..processor.relevance import RelevanceCurve
 from ..processor.results import NearestNeighbor, SearchResult
-from .engine import EMBEDDING
+from .engine import EMBEDDING, NO_INDEX
 from .finder import Finder, Found
-from .graph_embedder import NO_INDEX, GraphEmbedder
+from .graph_embedder import GraphEmbedder
 
 NORM_TOLERANCE = 1e-3  # as the builder's
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from ..errors import ArgumentTypeError
 from ..processor.results import SearchResult
 from ..search.allowed import Allowed
-from ..search.searcher import Searcher, SearcherOptions
+from ..searcher import Searcher, SearcherOptions
 
 
 @dataclass

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from ..processor.options import BoundingBox
 from ..processor.results import SearchResult
 from ..search.allowed import Allowed
-from ..search.searcher import Searcher, SearcherOptions
+from ..searcher import Searcher, SearcherOptions
 from .query import query_pixels
 from .tensor_image import TensorImage
 

@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 
 from maker import searcher
-from task.search.scann_index import ScannIndex
+from task.task_library.index import ScannIndex
 
 CLUSTERS, QUERIES = 500, 4
 SCORERS = {"float32": {"score_brute_force": searcher.ScoreBruteForce()}, "ScoreAH(1)": {"score_ah": searcher.ScoreAH(1)}}

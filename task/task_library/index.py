@@ -11,12 +11,12 @@ from typing import NamedTuple
 import numpy as np
 
 from ..errors import DamagedFileError, InvalidArgumentError
-from ..format.scann_file import ScannFile, ScannFileError
-from ..format.scann_messages import DistanceMeasure, EmbeddingType, PartitionerProto
-from ..format.sstable import SSTableError
 from ..processor.results import NearestNeighbor, SearchResult
+from ..search.nearest import nearest
 from .hashing import Codebooks
-from .nearest import nearest
+from .scann_file import ScannFile, ScannFileError
+from .scann_messages import DistanceMeasure, EmbeddingType, PartitionerProto
+from .sstable import SSTableError
 
 CACHE_BYTES = 1 << 26  # of leaves that are kept ready
 DISTANCES = (DistanceMeasure.SQUARED_L2_DISTANCE, DistanceMeasure.DOT_PRODUCT)

@@ -9,13 +9,13 @@ from typing import ClassVar
 import numpy as np
 from typing_extensions import Self
 
-from ..core.base_options import BaseOptions
-from ..errors import InvalidArgumentError
-from ..processor import embeddings
-from ..processor.embeddings import Embedding, EmbeddingResult, FeatureVector
-from ..processor.options import EmbeddingOptions
-from . import engine as engines
-from .open import open_embedder
+from .core.base_options import BaseOptions
+from .errors import InvalidArgumentError
+from .opening import open_embedder
+from .processor import embeddings
+from .processor.embeddings import Embedding, EmbeddingResult, FeatureVector
+from .processor.options import EmbeddingOptions
+from .search import engine as engines
 
 
 @dataclass

@@ -13,10 +13,10 @@ from ..format.tflite_metadata import SCANN_INDEX_FILE
 from ..processor.options import SearchOptions
 from ..processor.relevance import RelevanceCurve
 from ..processor.results import SearchResult
-from .engine import EMBEDDING, Embedder
-from .fixed_items import FixedItems
-from .graph_embedder import NO_INDEX
-from .scann_index import ScannIndex
+from ..search.engine import EMBEDDING, NO_INDEX, Embedder
+from ..search.fixed_items import FixedItems
+from .embedder import TaskLibraryEmbedder
+from .index import ScannIndex
 
 
 class ScannEngine(FixedItems):
@@ -128,9 +128,35 @@ class ScannEngine(FixedItems):
         self._embedder.close()
 
 
-def has_external_index(options: SearchOptions) -> bool:
-    """Whether the options name an index beside the model."""
-    return options.index_file_content is not None or options.index_file_name is not None
+def open_scann_engine(embedder: Embedder, file: ModelFile, beside: SearchOptions | None) -> ScannEngine:
+    """Joins an embedder with an index.
+
+    Args:
+        embedder: What embeds queries; closed with the engine, and where there is an error.
+        file: The model, which `embedder` closes.
+        beside: Options that name an index beside the model; None for the index in the model's file.
+
+    Raises:
+        InvalidArgumentError: There is no index, or the embeddings are not of its dimension.
+        MissingFileError: There is no such file.
+        DamagedFileError: The index is damaged.
+    """
+    index_file = None
+    try:
+        if beside is None:
+            index = open_embedded_index(file, embedder.subgraph if isinstance(embedder, TaskLibraryEmbedder) else {})
+        else:
+            index, index_file = open_external_index(beside)
+        try:
+            return ScannEngine(embedder, index, file.name, index_file)
+        except InvalidArgumentError:
+            index.close()
+            if index_file is not None:
+                index_file.close()
+            raise
+    except BaseException:
+        embedder.close()
+        raise
 
 
 def open_external_index(options: SearchOptions) -> tuple[ScannIndex, ExternalFile]:

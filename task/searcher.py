@@ -13,14 +13,14 @@ from typing import ClassVar, Protocol, runtime_checkable
 import numpy as np
 from typing_extensions import Self
 
-from ..core.base_options import BaseOptions
-from ..errors import ArgumentTypeError, InvalidArgumentError
-from ..processor.options import EmbeddingOptions, SearchOptions
-from ..processor.relevance import relevant_only
-from ..processor.results import SearchResult
-from .allowed import Allowed, allowed_items
-from .engine import Engine
-from .open import open_engine, open_shards
+from .core.base_options import BaseOptions
+from .errors import ArgumentTypeError, InvalidArgumentError
+from .opening import open_engine, open_shards
+from .processor.options import EmbeddingOptions, SearchOptions
+from .processor.relevance import relevant_only
+from .processor.results import SearchResult
+from .search.allowed import Allowed, allowed_items
+from .search.engine import Engine
 
 
 @dataclass
