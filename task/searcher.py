@@ -21,6 +21,7 @@ from .processor.relevance import relevant_only
 from .processor.results import SearchResult
 from .search.allowed import Allowed, allowed_items
 from .search.engine import Engine
+from .search.request import SearchRequest
 
 
 @dataclass
@@ -210,10 +211,20 @@ class Searcher:
             InvalidArgumentError: Its length is not d, a value is not finite, or the file's leaves are fixed.
             DamagedFileError: A part of the index that the query needs is damaged.
         """
-        chosen = self._allowed(allowed, num_leaves_to_search)
-        return self._relevant("embedding", self.engine.search_embedding(vector, self._max_results(), num_leaves_to_search, chosen))
+        request = self._request(num_leaves_to_search, allowed)
+        return self._relevant("embedding", self.engine.search_embedding(vector, request))
 
-    def _allowed(self, allowed: Allowed | None, num_leaves: int | None = None) -> np.ndarray | None:
+    def _request(self, num_leaves: int | None, allowed: Allowed | None) -> SearchRequest:
+        """What the engine is asked for, by the options as they are now.
+
+        Raises:
+            InvalidArgumentError: `allowed` names no item or comes with `num_leaves`, or an option cannot be used.
+        """
+        chosen = self._allowed(allowed, num_leaves)
+        self._options.search_options.check()
+        return SearchRequest(max_results=self._options.search_options.max_results, num_leaves=num_leaves, allowed=chosen)
+
+    def _allowed(self, allowed: Allowed | None, num_leaves: int | None) -> np.ndarray | None:
         if allowed is None:
             return None
         if num_leaves is not None:
@@ -226,10 +237,6 @@ class Searcher:
     def _relevant(self, kind: str, result: SearchResult) -> SearchResult:
         """What of a result of this kind of query the options let through."""
         return relevant_only(result, self._options.search_options.min_relevance, self.engine.relevance_curve(kind))
-
-    def _max_results(self) -> int:
-        self._options.search_options.check()
-        return self._options.search_options.max_results
 
     def close(self) -> None:
         """Releases the file and the interpreters; a second call does nothing."""

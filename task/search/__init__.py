@@ -3,5 +3,6 @@
 from .engine import Embedder, Engine
 from .graph import GraphEngine
 from .graph_embedder import GraphEmbedder
+from .request import SearchRequest
 
-__all__ = ["Embedder", "Engine", "GraphEmbedder", "GraphEngine"]
+__all__ = ["Embedder", "Engine", "GraphEmbedder", "GraphEngine", "SearchRequest"]

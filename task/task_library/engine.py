@@ -15,6 +15,7 @@ from ..processor.relevance import RelevanceCurve
 from ..processor.results import SearchResult
 from ..search.engine import EMBEDDING, NO_INDEX, Embedder
 from ..search.fixed_items import FixedItems
+from ..search.request import SearchRequest
 from .embedder import TaskLibraryEmbedder
 from .index import ScannIndex
 
@@ -83,24 +84,15 @@ class ScannEngine(FixedItems):
         """Height and width that image queries have to have."""
         return self._embedder.image_size()
 
-    def search_text(self, query: str, max_results: int, num_leaves: int | None = None, allowed: np.ndarray | None = None) -> SearchResult:
+    def search_text(self, query: str, request: SearchRequest) -> SearchResult:
         """Finds the items nearest to a sentence."""
-        return self._index.search(self._embedder.embed_text(query), max_results, num_leaves, allowed)
+        return self._index.search(self._embedder.embed_text(query), request)
 
-    def search_image(
-        self, pixels: np.ndarray, max_results: int, num_leaves: int | None = None, allowed: np.ndarray | None = None
-    ) -> SearchResult:
+    def search_image(self, pixels: np.ndarray, request: SearchRequest) -> SearchResult:
         """Finds the items nearest to an image of the size that `image_size` says."""
-        return self._index.search(self._embedder.embed_image(pixels), max_results, num_leaves, allowed)
+        return self._index.search(self._embedder.embed_image(pixels), request)
 
-    def search_embedding(
-        self,
-        vector: np.ndarray,
-        max_results: int,
-        num_leaves: int | None = None,
-        allowed: np.ndarray | None = None,
-        kind: str = EMBEDDING,
-    ) -> SearchResult:
+    def search_embedding(self, vector: np.ndarray, request: SearchRequest, kind: str = EMBEDDING) -> SearchResult:
         """Finds the items nearest to an embedding, `(d,)` float32; it is used as it is, not normalised.
 
         Raises:
@@ -109,7 +101,7 @@ class ScannEngine(FixedItems):
         query = np.asarray(vector, np.float32).reshape(-1)
         if not np.isfinite(query).all():
             raise InvalidArgumentError(f"{self._name}: the query embedding has a value that is not finite.")
-        return self._index.search(query, max_results, num_leaves, allowed)
+        return self._index.search(query, request)
 
     def relevance_curve(self, kind: str) -> RelevanceCurve | None:
         """None: a Task Library index has no curve."""
