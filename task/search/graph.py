@@ -18,8 +18,6 @@ from .finder import Finder, Found
 from .graph_embedder import GraphEmbedder
 from .request import SearchRequest
 
-NORM_TOLERANCE = 1e-3  # as the builder's
-
 
 class GraphEngine(GraphEmbedder):
     """A searcher file: an embedder that finds items, too."""
@@ -111,7 +109,7 @@ class GraphEngine(GraphEmbedder):
         """
         row = self._vector(vector, "item")
         norm = float(np.linalg.norm(row))
-        if self.manifest.normalized and abs(norm - 1) > NORM_TOLERANCE:
+        if self.manifest.normalized and abs(norm - 1) > manifest.NORM_TOLERANCE:
             raise InvalidArgumentError(
                 f"{self._file.name}: the item's embedding has norm {norm:.4g}, the file's have 1; divide it by its norm."
             )

@@ -13,6 +13,7 @@ import numpy as np
 from ..errors import DamagedFileError, InvalidArgumentError
 from ..processor.results import NearestNeighbor, SearchResult
 from ..search.nearest import nearest
+from ..search.products import products
 from ..search.request import SearchRequest
 from .hashing import Codebooks
 from .scann_file import ScannFile, ScannFileError
@@ -191,7 +192,7 @@ class ScannIndex:
         count = self._searched if num_leaves is None else min(num_leaves, self.num_leaves)
         if self._centroids is None or count == 0:
             return np.arange(min(count, 1))
-        scores = -_products(self._centroids, query)
+        scores = -products(self._centroids, query)
         if self._leaf_distance is DistanceMeasure.SQUARED_L2_DISTANCE:
             scores = self._centroid_norms + 2 * scores
         return np.argsort(scores, kind="stable")[:count]
@@ -240,13 +241,8 @@ class ScannIndex:
     def _distances(self, query: np.ndarray, rows: np.ndarray, norms: np.ndarray | None) -> np.ndarray:
         if self._codebooks is not None:
             return self._codebooks.table(query).distances(rows)
-        products = _products(rows, query)
-        return -products if norms is None else np.float32(query @ query) + norms - 2 * products
+        dots = products(rows, query)
+        return -dots if norms is None else np.float32(query @ query) + norms - 2 * dots
 
     def _damaged(self, problem: str) -> DamagedFileError:
         return DamagedFileError(f"{self._name}: the index is damaged: {problem}.")
-
-
-def _products(rows: np.ndarray, query: np.ndarray) -> np.ndarray:
-    """`rows @ query`, on this thread alone: a BLAS shares such a product with its own threads, for which the callers' then wait."""
-    return np.einsum("ij,j->i", rows, query)
