@@ -7,13 +7,13 @@ import os
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from types import TracebackType
 from typing import ClassVar, Protocol, runtime_checkable
 
 import numpy as np
 from typing_extensions import Self
 
 from .core.base_options import BaseOptions
+from .engine_owner import EngineOwner
 from .errors import ArgumentTypeError, InvalidArgumentError
 from .opening import open_engine, open_shards
 from .processor.options import EmbeddingOptions, SearchOptions
@@ -49,10 +49,11 @@ class Picture(Protocol):
         """Its pixels, `(height, width, 3)` uint8 RGB."""
 
 
-class Searcher:
+class Searcher(EngineOwner[Engine]):
     """Base of `TextSearcher` and `ImageSearcher`; safe to use from several threads, each with an interpreter of its own."""
 
     options_type: ClassVar[type[SearcherOptions]] = SearcherOptions
+    _noun = "searcher"
 
     @classmethod
     def create_from_file(cls, model_file_path: str, index_file_path: str | None = None, *, overlay: str | None = None) -> Self:
@@ -104,28 +105,17 @@ class Searcher:
         options.search_options.check()
         if options.embedding_options.quantize:
             raise InvalidArgumentError("Setting EmbeddingOptions.quantize = true is not allowed in searchers.")
-        self._options = options
-        self._engine: Engine | None
         if options.shards:
-            self._engine = open_shards(options.base_options, options.shards, options.embedding_options, options.search_options)
+            engine: Engine = open_shards(options.base_options, options.shards, options.embedding_options, options.search_options)
         else:
-            self._engine = open_engine(options.base_options, options.embedding_options, options.search_options)
+            engine = open_engine(options.base_options, options.embedding_options, options.search_options)
+        super().__init__(engine)
+        self._options = options
 
     @property
     def options(self) -> SearcherOptions:
         """The options that the searcher was made with."""
         return self._options
-
-    @property
-    def engine(self) -> Engine:
-        """What answers the queries.
-
-        Raises:
-            InvalidArgumentError: The searcher is closed.
-        """
-        if self._engine is None:
-            raise InvalidArgumentError("the searcher is closed.")
-        return self._engine
 
     def get_user_info(self) -> str:
         """The text that the builder stored in the file; empty where there is none.
@@ -237,17 +227,3 @@ class Searcher:
     def _relevant(self, kind: str, result: SearchResult) -> SearchResult:
         """What of a result of this kind of query the options let through."""
         return relevant_only(result, self._options.search_options.min_relevance, self.engine.relevance_curve(kind))
-
-    def close(self) -> None:
-        """Releases the file and the interpreters; a second call does nothing."""
-        if self._engine is not None:
-            self._engine.close()
-            self._engine = None
-
-    def __enter__(self) -> Self:
-        """Returns itself."""
-        return self
-
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
-        """Closes the searcher."""
-        self.close()
