@@ -22,9 +22,10 @@ import numpy as np
 from .core.base_options import BaseOptions
 from .errors import InvalidArgumentError, TaskError
 from .format.manifest import Manifest
+from .opening import open_engine
 from .processor.options import EmbeddingOptions, SearchOptions
 from .search.engine import Engine
-from .search.open import open_engine
+from .search.request import SearchRequest
 
 RUNTIMES = {"ai_edge_litert": "ai-edge-litert", "tflite_runtime": "tflite-runtime"}
 TEXT = "a photo of a man riding a bike"
@@ -142,7 +143,7 @@ def _examples(engine: Engine) -> list[str]:
 
 def _times(engine: Engine, method: str, queries: Sequence[Any], count: int) -> list[float]:
     """Seconds of `count` calls, the queries in turn."""
-    ask, more = getattr(engine, method), (RESULTS,) if method.startswith("search_") else ()
+    ask, more = getattr(engine, method), (SearchRequest(max_results=RESULTS),) if method.startswith("search_") else ()
     times = []
     for number in range(count):
         query = queries[number % len(queries)]

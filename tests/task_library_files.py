@@ -11,8 +11,9 @@ import numpy as np
 
 from maker.graph.model import Model
 from maker.graph.subgraph import Subgraph
-from task.format import archive, scann_file, tflite_metadata
-from task.format.scann_messages import (
+from task.format import archive, tflite_metadata
+from task.task_library import scann_file
+from task.task_library.scann_messages import (
     AsymmetricHashingProto,
     DistanceMeasure,
     EmbeddingType,

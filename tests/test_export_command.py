@@ -11,7 +11,7 @@ from conftest import DIMENSION, SIDE, TEXTS, PooledColours, words_tower
 from maker import cli, searcher
 from maker.encoders.spellings import spellings
 from maker.export.encoder_file import write_encoder
-from task.format.scann_file import ScannFile
+from task.task_library.scann_file import ScannFile
 from task.text import TextSearcher
 from task.vision import ImageSearcher, TensorImage
 

@@ -14,11 +14,12 @@ from maker.export.searcher_file import SearcherContent, write_searcher
 from maker.index.build import build_index
 from task.core import BaseOptions
 from task.errors import ArgumentTypeError, InvalidArgumentError
-from task.format.scann_messages import LookupType
 from task.format.stored_rows import StoredRows, locate_rows
 from task.processor import SearchOptions
+from task.search import SearchRequest
 from task.search.graph import GraphEngine
-from task.search.scann_index import ScannIndex
+from task.task_library.index import ScannIndex
+from task.task_library.scann_messages import LookupType
 from task.text import TextSearcher, TextSearcherOptions
 from task.vision import ImageSearcher, TensorImage
 
@@ -66,8 +67,10 @@ def engine(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
 
 def test_chosen_items_have_the_distances_of_a_search_among_all(engine, vectors):
     for query in vectors[:10] + 0.1:
-        everything = engine.search_embedding(query, 50).nearest_neighbors
-        chosen = engine.search_embedding(query, 50, allowed=np.sort([n.id for n in everything])).nearest_neighbors
+        everything = engine.search_embedding(query, SearchRequest(max_results=50)).nearest_neighbors
+        chosen = engine.search_embedding(
+            query, SearchRequest(max_results=50, allowed=np.sort([n.id for n in everything]))
+        ).nearest_neighbors
         assert [n.id for n in chosen] == [n.id for n in everything]
         # Of vectors of norm up to 10: the graph takes differences of large sums for squared L2, and more so for 4-bit rows.
         tolerance = 3e-4 if engine.manifest.index["rows"] == "int4" else 3e-5
@@ -79,7 +82,7 @@ def test_the_right_ones_are_found_however_few(engine, vectors, share):
     rng = np.random.default_rng(1)
     allowed = np.sort(rng.choice(ITEMS, max(2, int(share * ITEMS)), replace=False))
     for query in vectors[:5] + 0.1:
-        found = engine.search_embedding(query, ITEMS, allowed=allowed).nearest_neighbors
+        found = engine.search_embedding(query, SearchRequest(max_results=ITEMS, allowed=allowed)).nearest_neighbors
         assert sorted(n.id for n in found) == allowed.tolist()  # more than k where that is asked for
         assert [n.metadata for n in found] == [str(n.id).encode() for n in found]
         distances = [n.distance for n in found]
@@ -89,7 +92,7 @@ def test_the_right_ones_are_found_however_few(engine, vectors, share):
             exact = ((vectors - query) ** 2).sum(axis=1)
         # Rows and query are rounded; what is found may be off by that, not by a row of another item.
         assert np.corrcoef(distances, exact[[n.id for n in found]])[0, 1] > 0.95 or len(found) < 5
-        best = engine.search_embedding(query, 3, allowed=allowed).nearest_neighbors
+        best = engine.search_embedding(query, SearchRequest(max_results=3, allowed=allowed)).nearest_neighbors
         assert best == found[:3]
 
 
@@ -133,7 +136,7 @@ def test_every_way_to_ask_takes_allowed(searcher_file):
         seen = by_image.search(image, allowed=ids)
         assert {n.id for n in seen.nearest_neighbors} == set(ids)
         assert by_image.search_batch([image], allowed=iter(ids)) == [seen]
-        among_all = {n.id: n.distance for n in by_image.engine.search_image(pixels, 50).nearest_neighbors}
+        among_all = {n.id: n.distance for n in by_image.engine.search_image(pixels, SearchRequest(max_results=50)).nearest_neighbors}
         for neighbor in seen.nearest_neighbors:
             assert neighbor.distance == pytest.approx(among_all.get(neighbor.id, neighbor.distance), abs=1e-5)
 
@@ -169,11 +172,11 @@ def test_task_library_indexes_are_filtered_too(vectors, distance, kind):
         content = hashed_index(rows, metadata, block=2, distance=distance, lookup=LookupType.INT16, entries=64, leaves=9, searched=1)
     index = ScannIndex("test", content)
     query = vectors[900]
-    everything = {n.id: n for n in index.search(query, 600, 9).nearest_neighbors}
+    everything = {n.id: n for n in index.search(query, SearchRequest(max_results=600, num_leaves=9)).nearest_neighbors}
     assert len(everything) == 600
     for count in (1, 4, 300, 600):  # of which most lie in leaves that the query would not look into
         allowed = np.sort(np.random.default_rng(count).choice(600, count, replace=False))
-        found = index.search(query, 600, allowed=allowed).nearest_neighbors
+        found = index.search(query, SearchRequest(max_results=600, allowed=allowed)).nearest_neighbors
         assert [n.id for n in found] == [i for i in everything if i in set(allowed.tolist())]
         assert [n.metadata for n in found] == [everything[n.id].metadata for n in found]
         np.testing.assert_allclose([n.distance for n in found], [everything[n.id].distance for n in found], atol=1e-5)

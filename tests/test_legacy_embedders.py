@@ -18,10 +18,11 @@ from task.core import BaseOptions
 from task.errors import DamagedFileError, InvalidArgumentError
 from task.format import tflite_metadata
 from task.processor import EmbeddingOptions, FeatureVector
-from task.search.tokenizers import RegexTokenizer, WordPieceTokenizer
+from task.search.tokenizers import WordPieceTokenizer
+from task.task_library.regex_tokenizer import RegexTokenizer
+from task.task_library.resize_fixed import resize_fixed
 from task.text import TextEmbedder, TextEmbedderOptions
 from task.vision import ImageEmbedder, ImageEmbedderOptions, TensorImage
-from task.vision.resize_fixed import resize_fixed
 
 SHARED = Path(__file__).parents[2] / "shared" / "data"
 weights = pytest.mark.skipif(not (SHARED / "weights").exists(), reason=f"{SHARED / 'weights'} is not here")

@@ -14,9 +14,9 @@ from conftest import TEXTS
 from task.core import BaseOptions
 from task.errors import ArgumentTypeError, InvalidArgumentError, MissingFileError, SearcherError, TaskError
 from task.processor import BoundingBox, EmbeddingOptions, SearchOptions
+from task.task_library.resize_fixed import resize_fixed
 from task.text import TextEmbedder, TextSearcher, TextSearcherOptions
 from task.vision import ImageSearcher, TensorImage
-from task.vision.resize_fixed import resize_fixed
 
 SHARED = Path(__file__).parents[2] / "shared" / "data"
 REGEX_SEARCHER = SHARED / "legacy" / "regex_searcher.tflite"

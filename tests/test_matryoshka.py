@@ -17,9 +17,10 @@ from maker.encoders.prefix import prefix
 from maker.errors import BuildError, DataError, TrainingError
 from maker.export.encoder_file import write_encoder
 from maker.pipeline import IndexSettings, index_embeddings, update_index
+from maker.pipeline.corpus_stage import Photos
 from maker.training.metrics import ranks, recall
 from maker.training.options import TrainingOptions
-from maker.workspace import Rejects
+from maker.workspace import Rejects, Workspace
 from task.core import BaseOptions
 from task.search import GraphEngine
 from task.text import TextEmbedder, TextSearcher
@@ -228,13 +229,14 @@ def test_a_build_trains_cuts_measures_and_says_so(photos, tmp_path, capsys):
 
 def test_an_unfrozen_tower_is_measured_as_it_is_exported(corpus, tmp_path):  # noqa: F811
     files = train(corpus, tmp_path, epochs=3, matryoshka=(4,), allow_worse=True, start="random", unfreeze_rate=1e-2)
-    training = embedder_manifest(files.encoder).training
+    training = embedder_manifest(files.file).training
     whole, entry = training["prefixes"]
     assert whole == {"dimension": 8, **training["safety_net"][training["safety_net"]["exported"]]}
     captions = [c for c in read_captions(corpus / "captions.tsv", Rejects()) if c.split == "val"]
     short = replace(files, dimension=4)
-    images = short.embed(corpus / "photos", sorted({c.image for c in captions}), tmp_path, Rejects())
+    work = Workspace(tmp_path)
+    images = short.embed_images(Photos(corpus / "photos", sorted({c.image for c in captions})), work)
     targets = np.array([images.images.index(c.image) for c in captions])
-    found = recall(ranks(short.embed_texts([c.text for c in captions], tmp_path), images.values, targets))
+    found = recall(ranks(short.embed_texts([c.text for c in captions], work), images.values, targets))
     assert images.values.shape[1] == entry.pop("dimension") == 4
     assert found == pytest.approx(entry, abs=5)  # the table is int8 in the graph

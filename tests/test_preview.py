@@ -25,7 +25,7 @@ from maker.preview.site import preview
 from task.core import BaseOptions
 from task.errors import InvalidArgumentError
 from task.format.stored_rows import StoredRows, locate_rows
-from task.search import GraphEngine
+from task.search import GraphEngine, SearchRequest
 
 NAMES = ["a.png", "deep/b c#1.png", "wide.jpg", "a.png"]
 DIMENSION = 8
@@ -281,7 +281,7 @@ def test_rows_are_where_it_is_said(tmp_path: Path, options: dict[str, object]) -
     engine = GraphEngine(BaseOptions(str(path), num_threads=1))
     for row, item in enumerate(ids):
         if item >= 0:
-            found = [n.metadata for n in engine.search_embedding(vectors[row], 3).nearest_neighbors]
+            found = [n.metadata for n in engine.search_embedding(vectors[row], SearchRequest(max_results=3)).nearest_neighbors]
             assert str(item).encode() in found
     engine.close()
 

@@ -11,8 +11,11 @@ import pytest
 from task_library_files import DOT, L2, float_index, hashed_index
 
 from task.errors import DamagedFileError, InvalidArgumentError, TaskError
-from task.format import scann_file, snappy
-from task.format.scann_messages import (
+from task.search import SearchRequest
+from task.task_library import scann_file, snappy
+from task.task_library.hashing import LookupTable
+from task.task_library.index import ScannIndex
+from task.task_library.scann_messages import (
     AsymmetricHashingProto,
     EmbeddingType,
     IndexConfig,
@@ -20,9 +23,7 @@ from task.format.scann_messages import (
     PartitionerProto,
     ScannOnDeviceConfig,
 )
-from task.format.sstable import SSTable, encode
-from task.search.hashing import LookupTable
-from task.search.scann_index import ScannIndex
+from task.task_library.sstable import SSTable, encode
 
 ITEMS, DIMENSION = 600, 10
 METADATA = [f"item {i}".encode() for i in range(ITEMS)]
@@ -39,7 +40,10 @@ def queries() -> np.ndarray:
 
 
 def search(content: bytes, query: np.ndarray, count: int = 10, leaves: int | None = None) -> list[tuple[bytes, float]]:
-    return [(n.metadata, n.distance) for n in ScannIndex("test", content).search(query, count, leaves).nearest_neighbors]
+    return [
+        (n.metadata, n.distance)
+        for n in ScannIndex("test", content).search(query, SearchRequest(max_results=count, num_leaves=leaves)).nearest_neighbors
+    ]
 
 
 def distances_to(rows: np.ndarray, query: np.ndarray, distance) -> np.ndarray:
@@ -278,7 +282,9 @@ def answers(content: bytes, query: np.ndarray) -> list[tuple[bytes, float]] | No
     """What an index says, or None where it is damaged."""
     try:
         index = ScannIndex("test", content)
-        return [(n.metadata, n.distance) for n in index.search(query, 30).nearest_neighbors] + [(index.user_info.encode(), 0.0)]
+        return [(n.metadata, n.distance) for n in index.search(query, SearchRequest(max_results=30)).nearest_neighbors] + [
+            (index.user_info.encode(), 0.0)
+        ]
     except TaskError:
         return None
 
@@ -326,11 +332,14 @@ def test_mutated_configurations_end_in_an_error_or_an_answer(rows, count):
 
 def test_several_threads_get_the_answers_of_one(rows, queries):
     index = ScannIndex("test", hashed_index(rows, METADATA, block=2, leaves=9, searched=3, compress=snappy.compress))
-    expected = [ScannIndex("test", hashed_index(rows, METADATA, block=2, leaves=9, searched=3)).search(q, 5) for q in queries]
+    expected = [
+        ScannIndex("test", hashed_index(rows, METADATA, block=2, leaves=9, searched=3)).search(q, SearchRequest(max_results=5))
+        for q in queries
+    ]
     found: dict[int, list] = {}
 
     def ask(number: int) -> None:
-        found[number] = [index.search(q, 5) for q in queries]
+        found[number] = [index.search(q, SearchRequest(max_results=5)) for q in queries]
 
     threads = [threading.Thread(target=ask, args=(i,)) for i in range(6)]
     for thread in threads:

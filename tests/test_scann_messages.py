@@ -12,8 +12,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from task.format import wire
-from task.format.scann_messages import (
+from task.task_library import wire
+from task.task_library.scann_messages import (
     AsymmetricHashingProto,
     DistanceMeasure,
     EmbeddingType,
@@ -23,7 +23,7 @@ from task.format.scann_messages import (
     PartitionerProto,
     ScannOnDeviceConfig,
 )
-from task.format.sstable import SSTable
+from task.task_library.sstable import SSTable
 
 LEGACY = Path(__file__).parents[2] / "shared" / "data" / "legacy"
 published = pytest.mark.skipif(not LEGACY.exists(), reason=f"{LEGACY} is not here")

@@ -10,9 +10,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from task.format import snappy, varint
-from task.format.crc32c import FOLD_BYTES, FOLDS, crc32c, mask, unmask
-from task.format.sstable import SSTable, SSTableError, encode
+from task.task_library import snappy, varint
+from task.task_library.crc32c import FOLD_BYTES, FOLDS, crc32c, mask, unmask
+from task.task_library.sstable import SSTable, SSTableError, encode
 
 LEGACY = Path(__file__).parents[2] / "shared" / "data" / "legacy"
 published = pytest.mark.skipif(not LEGACY.exists(), reason=f"{LEGACY} is not here")

@@ -17,14 +17,14 @@ from maker.encoders.spellings import decode, encode, pairs, polynomial, spelling
 from maker.encoders.tokenize import tokenize
 from maker.encoders.tokenizer import PAIR_FACTOR, TokenizerSize
 from maker.errors import BuildError, EncoderError
-from maker.export import scalar_codebooks
 from maker.export.encoder_file import write_encoder
-from maker.export.scann_index import search_fraction
-from maker.export.words_model import delimiters
 from maker.index.options import ScoreAH
+from maker.task_library import scalar_codebooks
+from maker.task_library.scann_index import search_fraction
+from maker.task_library.words_model import delimiters
 from task.format import archive, tflite_metadata, tflite_model
-from task.format.scann_file import ScannFile
-from task.search.tokenizers import RegexTokenizer
+from task.task_library.regex_tokenizer import RegexTokenizer
+from task.task_library.scann_file import ScannFile
 from task.text import TextEmbedder, TextSearcher
 from task.vision import ImageSearcher, TensorImage
 

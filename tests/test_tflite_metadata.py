@@ -7,9 +7,9 @@ import pytest
 from conftest import SHARED
 
 from maker.encoders.embedder import image_tower
-from maker.export.model_copy import copied_model
 from maker.graph.model import Model
 from maker.graph.source import Source
+from maker.task_library.model_copy import copied_model
 from task.format import tflite_metadata, tflite_model
 
 FILE = {"name": "labels.txt", "description": "labels", "type": 2, "locale": "zh", "version": "2"}

@@ -21,6 +21,7 @@ from task.errors import DamagedFileError, InvalidArgumentError, MissingFileError
 from task.format import overlay_file
 from task.format.stored_rows import StoredRows, locate_rows
 from task.processor import SearchOptions
+from task.search import SearchRequest
 from task.search.graph import GraphEngine
 from task.text import TextSearcher, TextSearcherOptions
 from task.vision import ImageSearcher, TensorImage
@@ -88,7 +89,9 @@ def test_what_is_added_is_merged_exactly(tmp_path, distance):
 
 def test_removed_items_leave_no_gap(searcher_file, embeddings):
     with open_text(searcher_file, 50) as one:
-        everything = GraphEngine(BaseOptions(str(searcher_file))).search_embedding(embeddings[0], BUILT, allowed=np.arange(BUILT))
+        everything = GraphEngine(BaseOptions(str(searcher_file))).search_embedding(
+            embeddings[0], SearchRequest(max_results=BUILT, allowed=np.arange(BUILT))
+        )
         ranking = [n.id for n in everything.nearest_neighbors]
         for removed in range(0, BUILT, 15):
             for item in ranking[removed : removed + 15]:
@@ -274,7 +277,7 @@ def test_threads_add_remove_and_search_at_once(searcher_file):
             thread.join()
         assert not errors
         assert sorted(ids) == list(range(BUILT, BUILT + 600))
-        alive = one.engine.search_embedding(unit(9)[0], 2000, allowed=np.arange(one.items)).nearest_neighbors
+        alive = one.engine.search_embedding(unit(9)[0], SearchRequest(max_results=2000, allowed=np.arange(one.items))).nearest_neighbors
         assert len(alive) == BUILT + 600 - 4 * 50 - 4 * 30
 
 

@@ -22,7 +22,7 @@ from task.core import BaseOptions
 from task.core.model_file import ModelFile
 from task.format.stored_rows import StoredRows, locate_rows
 from task.processor import SearchOptions
-from task.search import GraphEngine
+from task.search import GraphEngine, SearchRequest
 from task.text import TextSearcher, TextSearcherOptions
 
 WARM_UP, TIMED = 20, 1000
@@ -121,7 +121,7 @@ def _places(engine: GraphEngine, asked: Sequence[Caption], k: int) -> np.ndarray
     """`(q,)` the place from 0 of each caption's image among the k answers; k where it is not among them."""
     places = np.full(len(asked), k)
     for row, caption in enumerate(progress(asked, "ask", quiet=len(asked) < 1000)):
-        names = [n.metadata for n in engine.search_text(caption.text, k).nearest_neighbors]
+        names = [n.metadata for n in engine.search_text(caption.text, SearchRequest(max_results=k)).nearest_neighbors]
         target = os.fsencode(caption.image)
         if target in names:
             places[row] = names.index(target)

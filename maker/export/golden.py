@@ -15,7 +15,7 @@ from task.core import BaseOptions
 from task.core.interpreter import SignatureRunners
 from task.core.model_file import ModelFile
 from task.processor import SearchResult
-from task.search import GraphEngine
+from task.search import GraphEngine, SearchRequest
 
 TEXTS, VECTORS, ANSWERS = 5, 3, 10
 TOLERANCE = 1e-5
@@ -81,13 +81,13 @@ def check_answers(path: Path) -> int:
     engine = GraphEngine(BaseOptions(str(path), num_threads=1))
     try:
         for entry in engine.manifest.golden:
-            signature, count = entry["signature"], len(entry["ids"])
+            signature, request = entry["signature"], SearchRequest(max_results=len(entry["ids"]))
             if signature.removeprefix("search_") in SENTENCES:
-                found = engine.search_text(entry["query"], count)
+                found = engine.search_text(entry["query"], request)
             elif signature == "search_image":
-                found = engine.search_image(pattern_image(*engine.image_size()), count)
+                found = engine.search_image(pattern_image(*engine.image_size()), request)
             else:
-                found = engine.search_embedding(np.array(entry["query"], np.float32), count)
+                found = engine.search_embedding(np.array(entry["query"], np.float32), request)
             _compare(path, entry, found, [engine.item(i) for i in entry["ids"]])
         return len(engine.manifest.golden)
     finally:

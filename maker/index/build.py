@@ -14,12 +14,12 @@ from maker.index.balanced import partition
 from maker.index.metric import Stretched, stretch_between
 from maker.index.options import EXACT_BELOW, ScaNNOptions, ScoreAH, Tree
 from maker.index.routing import Router, centroid_router, learn_router
+from task.format.manifest import NORM_TOLERANCE
 
 BLOCK_ROWS = 16  # rows that are picked together where nothing is partitioned
 ITEMS_PER_LEAF, MANY = 36, 2_000_000  # beyond MANY items, leaves are twice as large
 GROUPS_SEARCHED = 3  # in square roots of their number; tuning adds more where they are wanted
 BLOCK = 8192  # rows handled at a time: what stays in the cache
-NORM_TOLERANCE = 1e-3
 LARGEST = 1e12  # squares and sums of such values stay well within float32
 
 

@@ -13,8 +13,8 @@ from maker.workspace import Rejects, atomic
 from task.core import BaseOptions
 from task.core.model_file import ModelFile
 from task.format import manifest
+from task.opening import open_engine
 from task.processor import EmbeddingOptions, SearchOptions
-from task.search.open import open_engine
 
 APP = Path("app/src/main/AndroidManifest.xml")  # what tells the project from another folder
 ASSETS = {"graph": Path("app/src/main/assets"), "taskLibrary": Path("app/src/taskLibrary/assets")}  # by the app's flavour

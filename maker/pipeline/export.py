@@ -6,10 +6,10 @@ from pathlib import Path
 
 from maker.errors import BuildError
 from maker.export.formats import EXPORT_FORMATS
-from maker.export.scann_index import scann_content, write_index
-from maker.export.task_library import open_any_embedder, write_task_library
 from maker.index.options import EXACT_BELOW, ScaNNOptions, ScoreAH, Tree
 from maker.pipeline.report import line
+from maker.task_library.scann_index import scann_content, write_index
+from maker.task_library.searcher_file import open_any_embedder, write_task_library
 from maker.workspace import prepare_output
 from task.core import BaseOptions
 from task.search import GraphEngine

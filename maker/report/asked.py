@@ -16,7 +16,7 @@ from maker.evaluation.shared_words import words_of
 from maker.training.metrics import interval, ranks
 from task.core import BaseOptions
 from task.processor import NearestNeighbor
-from task.search import GraphEngine
+from task.search import GraphEngine, SearchRequest
 from task.text import TextSearcher
 
 EXAMPLES, RESULTS = 12, 6
@@ -79,12 +79,14 @@ def ask(searcher: Path, engine: GraphEngine, rows: np.ndarray | None, captions: 
 
     def example(caption: Caption) -> Example:
         image = caption.image.encode()
-        found = engine.search_text(caption.text, RESULTS).nearest_neighbors
+        found = engine.search_text(caption.text, SearchRequest(max_results=RESULTS)).nearest_neighbors
         return Example(caption.text, found, image if image in items else None, place_of.get(id(caption)))
 
     shown = [example(c) for c in _spread(captions, EXAMPLES)]
     if not captions:
-        shown = [Example(text, engine.search_text(text, RESULTS).nearest_neighbors) for text in golden[:EXAMPLES]]
+        shown = [
+            Example(text, engine.search_text(text, SearchRequest(max_results=RESULTS)).nearest_neighbors) for text in golden[:EXAMPLES]
+        ]
     worst: dict[str, Caption] = {}
     for caption in sorted(known, key=lambda c: -place_of[id(c)]):
         worst.setdefault(caption.image, caption)

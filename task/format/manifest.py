@@ -11,6 +11,7 @@ FILE = "searcher.json"
 FORMAT = "pocket-searcher"
 VERSION = 1
 DISTANCES = ("dot_product", "squared_l2")
+NORM_TOLERANCE = 1e-3  # within which the norm of an embedding counts as 1
 
 
 class ManifestError(Exception):
@@ -30,7 +31,7 @@ class Manifest:
         dimension: Length of an embedding.
         items: Number of items; 0 in an encoder file, which has no index.
         k: Neighbours that a signature returns.
-        normalized: Whether embeddings have Euclidean norm 1.
+        normalized: Whether embeddings have Euclidean norm 1, within `NORM_TOLERANCE`.
         user_info: The builder's own text.
         query: How queries enter: `text` and `image` preprocessing.
         index: Partitioning and quantisation.

@@ -1,8 +1,8 @@
-"""Engines that answer queries; the file decides which one."""
+"""Engines that answer queries; `task.opening` picks the one that a file is for."""
 
 from .engine import Embedder, Engine
 from .graph import GraphEngine
 from .graph_embedder import GraphEmbedder
-from .open import open_embedder, open_engine
+from .request import SearchRequest
 
-__all__ = ["Embedder", "Engine", "GraphEmbedder", "GraphEngine", "open_embedder", "open_engine"]
+__all__ = ["Embedder", "Engine", "GraphEmbedder", "GraphEngine", "SearchRequest"]

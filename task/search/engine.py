@@ -9,8 +9,13 @@ import numpy as np
 
 from ..processor.relevance import RelevanceCurve
 from ..processor.results import SearchResult
+from .request import SearchRequest
 
 EMBEDDING = "embedding"  # the kind of a query that came embedded
+NO_INDEX = (
+    "Unable to find index file: SearchOptions.index_file is not set and no AssociatedFile with type SCANN_INDEX_FILE could be found in "
+    "the output tensor metadata."
+)
 
 
 class Embedder(Protocol):
@@ -50,11 +55,7 @@ class Embedder(Protocol):
 
 
 class Engine(Embedder, Protocol):
-    """Finds items, too.
-
-    `num_leaves` is how many leaves of the index a query looks into, in the place of the number that the index was built for. `allowed` are
-    the ascending ids of the items that may be found, all of which are scored; None leaves the choice to the index.
-    """
+    """Finds items, too."""
 
     @property
     def distance(self) -> str:
@@ -82,22 +83,13 @@ class Engine(Embedder, Protocol):
             DamagedFileError: There is no such item.
         """
 
-    def search_text(self, query: str, max_results: int, num_leaves: int | None = None, allowed: np.ndarray | None = None) -> SearchResult:
+    def search_text(self, query: str, request: SearchRequest) -> SearchResult:
         """Finds the items nearest to a sentence; raises as `embed_text` does."""
 
-    def search_image(
-        self, pixels: np.ndarray, max_results: int, num_leaves: int | None = None, allowed: np.ndarray | None = None
-    ) -> SearchResult:
+    def search_image(self, pixels: np.ndarray, request: SearchRequest) -> SearchResult:
         """Finds the items nearest to an image; raises as `embed_image` does."""
 
-    def search_embedding(
-        self,
-        vector: np.ndarray,
-        max_results: int,
-        num_leaves: int | None = None,
-        allowed: np.ndarray | None = None,
-        kind: str = EMBEDDING,
-    ) -> SearchResult:
+    def search_embedding(self, vector: np.ndarray, request: SearchRequest, kind: str = EMBEDDING) -> SearchResult:
         """Finds the items nearest to an embedding, `(d,)` float32; it is used as it is, not normalised.
 
         `kind` is what was embedded, `text`, `image` or `embedding`.

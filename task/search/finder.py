@@ -16,6 +16,7 @@ from ..format.stored_rows import StoredRows, locate_rows
 from .exact import ExactScorer
 from .nearest import nearest
 from .overlay import Overlay
+from .request import SearchRequest
 
 Found = tuple[np.ndarray, np.ndarray]  # ids and distances, nearest first
 
@@ -40,18 +41,18 @@ class Finder:
         self._scorer: ExactScorer | None = None
         self._lock = threading.Lock()
 
-    def find(self, vector: np.ndarray, max_results: int, allowed: np.ndarray | None) -> Found:
+    def find(self, vector: np.ndarray, request: SearchRequest) -> Found:
         """The nearest items.
 
         Args:
             vector: `(d,)` float32.
-            max_results: How many at most; without `allowed` no more than the file's k.
-            allowed: Ascending ids of the items that may be found; all where None.
+            request: What is wanted; without `allowed` no more than the file's k are found.
 
         Returns:
             With `allowed`, the right ones, by exact search; else the graph's that were not removed, and those added that are as near.
         """
         self._file.check_unchanged()
+        max_results, allowed = request.max_results, request.allowed
         if allowed is not None:
             split = np.searchsorted(allowed, self._manifest.items)
             base_items = allowed[:split]

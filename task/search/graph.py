@@ -13,11 +13,10 @@ from ..errors import DamagedFileError, InvalidArgumentError
 from ..format import item_table, manifest
 from ..processor.relevance import RelevanceCurve
 from ..processor.results import NearestNeighbor, SearchResult
-from .engine import EMBEDDING
+from .engine import EMBEDDING, NO_INDEX
 from .finder import Finder, Found
-from .graph_embedder import NO_INDEX, GraphEmbedder
-
-NORM_TOLERANCE = 1e-3  # as the builder's
+from .graph_embedder import GraphEmbedder
+from .request import SearchRequest
 
 
 class GraphEngine(GraphEmbedder):
@@ -68,44 +67,35 @@ class GraphEngine(GraphEmbedder):
         """How many items the file was built with."""
         return self.manifest.items
 
-    def search_text(self, query: str, max_results: int, num_leaves: int | None = None, allowed: np.ndarray | None = None) -> SearchResult:
+    def search_text(self, query: str, request: SearchRequest) -> SearchResult:
         """Finds the items nearest to a sentence; a sentence longer than the file reads is cut at a character.
 
         Raises:
             InvalidArgumentError: The file answers no text, or the query is no string.
         """
-        self._refuse(num_leaves)
-        if allowed is None and not self._finder.overlay.changed:
-            return self._result("text", *self._run(*self._text("search", query)), max_results)
-        return self._result("text", *self._finder.find(self.embed_text(query), max_results, allowed), max_results)
+        self._refuse_num_leaves(request)
+        if self._in_graph(request):
+            return self._result("text", *self._run(*self._text("search", query)), request)
+        return self._result("text", *self._finder.find(self.embed_text(query), request), request)
 
-    def search_image(
-        self, pixels: np.ndarray, max_results: int, num_leaves: int | None = None, allowed: np.ndarray | None = None
-    ) -> SearchResult:
+    def search_image(self, pixels: np.ndarray, request: SearchRequest) -> SearchResult:
         """Finds the items nearest to an image, `(height, width, 3)` uint8 RGB of the size that `image_size` says."""
-        self._refuse(num_leaves)
-        if allowed is None and not self._finder.overlay.changed:
-            return self._result("image", *self._run("search_image", self._image(pixels, "search_image")), max_results)
-        return self._result("image", *self._finder.find(self.embed_image(pixels), max_results, allowed), max_results)
+        self._refuse_num_leaves(request)
+        if self._in_graph(request):
+            return self._result("image", *self._run("search_image", self._image(pixels, "search_image")), request)
+        return self._result("image", *self._finder.find(self.embed_image(pixels), request), request)
 
-    def search_embedding(
-        self,
-        vector: np.ndarray,
-        max_results: int,
-        num_leaves: int | None = None,
-        allowed: np.ndarray | None = None,
-        kind: str = EMBEDDING,
-    ) -> SearchResult:
+    def search_embedding(self, vector: np.ndarray, request: SearchRequest, kind: str = EMBEDDING) -> SearchResult:
         """Finds the items nearest to an embedding, `(d,)` float32; it is used as it is, not normalised.
 
         Raises:
             InvalidArgumentError: Its length is not the index's dimension, or it is not finite.
         """
-        self._refuse(num_leaves)
+        self._refuse_num_leaves(request)
         query = self._vector(vector, "query")
-        if allowed is None and not self._finder.overlay.changed:
-            return self._result(kind, *self._ask(query), max_results)
-        return self._result(kind, *self._finder.find(query, max_results, allowed), max_results)
+        if self._in_graph(request):
+            return self._result(kind, *self._ask(query), request)
+        return self._result(kind, *self._finder.find(query, request), request)
 
     def relevance_curve(self, kind: str) -> RelevanceCurve | None:
         """The curve of queries by `text`, `image` or `embedding`; None where the file has none."""
@@ -119,7 +109,7 @@ class GraphEngine(GraphEmbedder):
         """
         row = self._vector(vector, "item")
         norm = float(np.linalg.norm(row))
-        if self.manifest.normalized and abs(norm - 1) > NORM_TOLERANCE:
+        if self.manifest.normalized and abs(norm - 1) > manifest.NORM_TOLERANCE:
             raise InvalidArgumentError(
                 f"{self._file.name}: the item's embedding has norm {norm:.4g}, the file's have 1; divide it by its norm."
             )
@@ -184,19 +174,23 @@ class GraphEngine(GraphEmbedder):
     def _ask(self, vector: np.ndarray) -> Found:
         return self._run("search_embedding", vector[None])
 
-    def _result(self, kind: str, ids: np.ndarray, distances: np.ndarray, max_results: int) -> SearchResult:
+    def _result(self, kind: str, ids: np.ndarray, distances: np.ndarray, request: SearchRequest) -> SearchResult:
         """What was found, with its metadata; -1 among the ids ends it."""
         neighbors: list[NearestNeighbor] = []
-        curve = self.relevance_curve(kind)
-        for item, distance in zip(ids[:max_results].tolist(), distances[:max_results].tolist(), strict=True):
+        curve, count = self.relevance_curve(kind), request.max_results
+        for item, distance in zip(ids[:count].tolist(), distances[:count].tolist(), strict=True):
             if item < 0:
                 break
             relevance = None if curve is None else curve(distance)
             neighbors.append(NearestNeighbor(self._metadata(item), distance, relevance, item))
         return SearchResult(neighbors)
 
-    def _refuse(self, num_leaves: int | None) -> None:
-        if num_leaves is not None:
+    def _in_graph(self, request: SearchRequest) -> bool:
+        """Whether the graph's own signature answers."""
+        return request.allowed is None and not self._finder.overlay.changed
+
+    def _refuse_num_leaves(self, request: SearchRequest) -> None:
+        if request.num_leaves is not None:
             raise InvalidArgumentError(
                 f"{self._file.name}: num_leaves_to_search is fixed in this graph; only on-device ScaNN indexes take it at query time."
             )

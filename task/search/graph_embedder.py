@@ -12,12 +12,8 @@ from ..core.interpreter import SignatureRunners
 from ..core.model_file import ModelFile
 from ..errors import ArgumentTypeError, DamagedFileError, InvalidArgumentError, NewerFormatError
 from ..format import manifest, utf8
+from .engine import NO_INDEX
 from .token_input import TokenInput
-
-NO_INDEX = (
-    "Unable to find index file: SearchOptions.index_file is not set and no AssociatedFile with type SCANN_INDEX_FILE could be found in "
-    "the output tensor metadata."
-)
 
 
 class GraphEmbedder:

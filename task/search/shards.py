@@ -12,6 +12,7 @@ from ..processor.relevance import RelevanceCurve
 from ..processor.results import NearestNeighbor, SearchResult
 from .engine import EMBEDDING, Engine
 from .fixed_items import FixedItems
+from .request import SearchRequest
 
 PROBE = "a photo of two people and a dog"
 TOLERANCE = 1e-3  # of the probes' embeddings, relative to their norm: the same towers on the same machine agree far better
@@ -79,36 +80,27 @@ class ShardedEngine(FixedItems):
         """Height and width that image queries have to have."""
         return self._shards[0].image_size()
 
-    def search_text(self, query: str, max_results: int, num_leaves: int | None = None, allowed: np.ndarray | None = None) -> SearchResult:
+    def search_text(self, query: str, request: SearchRequest) -> SearchResult:
         """Finds the items nearest to a sentence."""
-        return self.search_embedding(self.embed_text(query), max_results, num_leaves, allowed, "text")
+        return self.search_embedding(self.embed_text(query), request, "text")
 
-    def search_image(
-        self, pixels: np.ndarray, max_results: int, num_leaves: int | None = None, allowed: np.ndarray | None = None
-    ) -> SearchResult:
+    def search_image(self, pixels: np.ndarray, request: SearchRequest) -> SearchResult:
         """Finds the items nearest to an image."""
-        return self.search_embedding(self.embed_image(pixels), max_results, num_leaves, allowed, "image")
+        return self.search_embedding(self.embed_image(pixels), request, "image")
 
-    def search_embedding(
-        self,
-        vector: np.ndarray,
-        max_results: int,
-        num_leaves: int | None = None,
-        allowed: np.ndarray | None = None,
-        kind: str = EMBEDDING,
-    ) -> SearchResult:
+    def search_embedding(self, vector: np.ndarray, request: SearchRequest, kind: str = EMBEDDING) -> SearchResult:
         """Finds the items nearest to an embedding, `(d,)` float32; it is used as it is, not normalised."""
         found: list[NearestNeighbor] = []
         for shard, start, end in zip(self._shards, self._starts[:-1].tolist(), self._starts[1:].tolist(), strict=True):
-            part = None
-            if allowed is not None:
-                first, last = np.searchsorted(allowed, (start, end))
-                part = allowed[first:last] - start
-            result = shard.search_embedding(vector, max_results, num_leaves, part, kind)
+            part = request
+            if request.allowed is not None:
+                first, last = np.searchsorted(request.allowed, (start, end))
+                part = replace(request, allowed=request.allowed[first:last] - start)
+            result = shard.search_embedding(vector, part, kind)
             found.extend(replace(neighbor, id=neighbor.id + start) for neighbor in result.nearest_neighbors)
         if self.relevance_curve(kind) is None:
             found = [replace(neighbor, relevance=None) for neighbor in found]
-        return SearchResult(sorted(found, key=lambda neighbor: neighbor.distance)[:max_results])
+        return SearchResult(sorted(found, key=lambda neighbor: neighbor.distance)[: request.max_results])
 
     def relevance_curve(self, kind: str) -> RelevanceCurve | None:
         """The one that all shards have; None where they differ, for a curve holds on the items that it was fitted on."""

@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-import re
 import unicodedata
 from collections.abc import Callable, Iterator
 from typing import Any
 
 from ..errors import DamagedFileError, InvalidArgumentError
 
-PAD, START, UNKNOWN = "<PAD>", "<START>", "<UNKNOWN>"  # of a regex tokenizer's vocabulary
 CLS, SEP, UNK = "[CLS]", "[SEP]", "[UNK]"  # of BERT's
 MAX_WORD = 100  # a longer word is unknown
 SPACES = frozenset("\t\n\f\r ")
-SPACE_CLASS = r"\t\n\f\r "
-LOWER_CASE = {code: code + 32 for code in range(ord("A"), ord("Z") + 1)}  # ASCII only, as in the Task Library
 IDEOGRAPHS = (
     (0x4E00, 0x9FFF),
     (0x3400, 0x4DBF),
@@ -25,49 +21,6 @@ IDEOGRAPHS = (
     (0xF900, 0xFAFF),
     (0x2F800, 0x2FA1F),
 )
-
-
-class RegexTokenizer:
-    """Splits at what a pattern matches; case counts."""
-
-    def __init__(self, name: str, pattern: str, vocabulary: bytes) -> None:
-        r"""Reads the vocabulary: lines of a token, a space and its id.
-
-        Args:
-            name: What error messages call the model.
-            pattern: What lies between tokens. Classes such as `\w` are ASCII's.
-            vocabulary: The file.
-
-        Raises:
-            InvalidArgumentError: The pattern is none.
-            DamagedFileError: The vocabulary cannot be read, or lacks `<PAD>` or `<UNKNOWN>`.
-        """
-        try:
-            self._delimiter = re.compile(_without_vertical_tab(pattern), re.ASCII)
-        except re.error as error:
-            raise InvalidArgumentError(f"{name}: the tokenizer's pattern {pattern!r} cannot be used ({error}).") from error
-        self._ids: dict[str, int] = {}
-        for number, line in enumerate(_lines(vocabulary), 1):
-            token, *rest = line.split(" ")
-            try:
-                self._ids[token] = int(rest[0])
-            except (IndexError, ValueError) as error:
-                raise DamagedFileError(f"{name}: line {number} of the vocabulary is {line!r}, expected a token and its id.") from error
-        missing = [token for token in (PAD, UNKNOWN) if token not in self._ids]
-        if missing:
-            raise DamagedFileError(f"{name}: the vocabulary has no {missing[0]}.")
-
-    def encode(self, text: str, length: int) -> list[int]:
-        """A text's ids, cut or padded to `length`."""
-        tokens, start = [], 0
-        for match in self._delimiter.finditer(text):
-            if match.end() > match.start():
-                tokens.append(text[start : match.start()])
-                start = match.end()
-        tokens.append(text[start:])
-        ids = [self._ids[START]] if START in self._ids else []
-        ids += [self._ids.get(token, self._ids[UNKNOWN]) for token in tokens if token]
-        return (ids + [self._ids[PAD]] * length)[:length]
 
 
 class WordPieceTokenizer:
@@ -81,7 +34,7 @@ class WordPieceTokenizer:
             size: How long a word is; in UTF-8 bytes, as to the Task Library, where None. BERT itself counts characters.
         """
         self._size = size or _utf8_length
-        self._ids = {piece: number for number, piece in enumerate(_lines(vocabulary))}
+        self._ids = {piece: number for number, piece in enumerate(lines(vocabulary))}
         self._longest = max(map(len, self._ids), default=0)
 
     def pieces(self, text: str) -> list[str]:
@@ -137,14 +90,6 @@ class SentencePieceTokenizer:
         return int(self._processor.PieceToId(piece))
 
 
-def bert_pieces(tokenizer: WordPieceTokenizer | SentencePieceTokenizer, text: str) -> list[str]:
-    """A text's pieces as a BERT model takes them, ASCII letters in lower case, between `[CLS]` and `[SEP]`, not cut yet.
-
-    As in the Task Library, a text ends at its first NUL.
-    """
-    return [CLS, *tokenizer.pieces(text.partition("\0")[0].translate(LOWER_CASE)), SEP]
-
-
 def bert_normalized(text: str, lower_case: bool) -> str:
     """A text as BERT's own tokenizer cleans it (Devlin et al., 2019; `BasicTokenizer` of the released code).
 
@@ -163,18 +108,6 @@ def _is_control(character: str) -> bool:
 
 def _utf8_length(word: str) -> int:
     return len(word.encode("utf-8", "replace"))
-
-
-def _without_vertical_tab(pattern: str) -> str:
-    r"""A pattern whose `\s` and `\S` mean what RE2, which the Task Library uses, means by them; Python's also know the vertical tab."""
-    result, within = "", False
-    for part in re.findall(r"\\.|.", pattern, re.DOTALL):
-        if part == r"\s" or (part == r"\S" and not within):
-            part = SPACE_CLASS if within else ("[^" if part == r"\S" else "[") + SPACE_CLASS + "]"
-        elif part in "[]":
-            within = part == "["
-        result += part
-    return result
 
 
 def words(text: str) -> Iterator[str]:
@@ -198,9 +131,9 @@ def _stands_alone(character: str) -> bool:
     return unicodedata.category(character).startswith("P") or any(low <= code <= high for low, high in IDEOGRAPHS)
 
 
-def _lines(content: bytes) -> list[str]:
+def lines(content: bytes) -> list[str]:
     """A vocabulary's lines; a carriage return is part of one, as in the Task Library."""
-    lines = content.decode("utf-8", "replace").split("\n")
-    if lines and not lines[-1]:
-        lines.pop()
-    return lines
+    found = content.decode("utf-8", "replace").split("\n")
+    if found and not found[-1]:
+        found.pop()
+    return found

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from ..embedder import Embedder, EmbedderOptions
 from ..processor.embeddings import EmbeddingResult
-from ..search.embedder import Embedder, EmbedderOptions
 
 
 @dataclass

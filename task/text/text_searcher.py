@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from ..errors import ArgumentTypeError
 from ..processor.results import SearchResult
 from ..search.allowed import Allowed
-from ..search.searcher import Searcher, SearcherOptions
+from ..search.request import SearchRequest
+from ..searcher import Searcher, SearcherOptions
 
 
 @dataclass
@@ -46,8 +47,7 @@ class TextSearcher(Searcher):
                 is set and the file has no curve or shards have different ones, or `allowed` names no item.
             DamagedFileError: A part of the index that the query needs is damaged.
         """
-        chosen = self._allowed(allowed, num_leaves_to_search)
-        return self._relevant("text", self.engine.search_text(text, self._max_results(), num_leaves_to_search, chosen))
+        return self._search(text, self._request(num_leaves_to_search, allowed))
 
     def search_batch(
         self, texts: Iterable[str], *, num_leaves_to_search: int | None = None, allowed: Allowed | None = None
@@ -55,5 +55,8 @@ class TextSearcher(Searcher):
         """Finds the items nearest to each of some sentences; arguments and errors are those of `search`."""
         if isinstance(texts, str):
             raise ArgumentTypeError("search_batch takes several sentences, found one str.")
-        chosen = self._allowed(allowed, num_leaves_to_search)
-        return [self.search(text, num_leaves_to_search=num_leaves_to_search, allowed=chosen) for text in texts]
+        request = self._request(num_leaves_to_search, allowed)
+        return [self._search(text, request) for text in texts]
+
+    def _search(self, text: str, request: SearchRequest) -> SearchResult:
+        return self._relevant("text", self.engine.search_text(text, request))

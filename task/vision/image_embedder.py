@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from ..embedder import Embedder, EmbedderOptions
 from ..processor.embeddings import EmbeddingResult
 from ..processor.options import BoundingBox
-from ..search.embedder import Embedder, EmbedderOptions
 from .query import query_pixels
 from .tensor_image import TensorImage
 

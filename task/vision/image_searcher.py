@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from ..processor.options import BoundingBox
 from ..processor.results import SearchResult
 from ..search.allowed import Allowed
-from ..search.searcher import Searcher, SearcherOptions
+from ..search.request import SearchRequest
+from ..searcher import Searcher, SearcherOptions
 from .query import query_pixels
 from .tensor_image import TensorImage
 
@@ -55,14 +56,15 @@ class ImageSearcher(Searcher):
                 names no item.
             DamagedFileError: A part of the index that the query needs is damaged.
         """
-        engine = self.engine
-        chosen = self._allowed(allowed, num_leaves_to_search)
-        found = engine.search_image(query_pixels(image, bounding_box, engine), self._max_results(), num_leaves_to_search, chosen)
-        return self._relevant("image", found)
+        return self._search(image, bounding_box, self._request(num_leaves_to_search, allowed))
 
     def search_batch(
         self, images: Iterable[TensorImage], *, num_leaves_to_search: int | None = None, allowed: Allowed | None = None
     ) -> list[SearchResult]:
         """Finds the items nearest to each of some images; arguments and errors are those of `search`."""
-        chosen = self._allowed(allowed, num_leaves_to_search)
-        return [self.search(image, num_leaves_to_search=num_leaves_to_search, allowed=chosen) for image in images]
+        request = self._request(num_leaves_to_search, allowed)
+        return [self._search(image, None, request) for image in images]
+
+    def _search(self, image: TensorImage, bounding_box: BoundingBox | None, request: SearchRequest) -> SearchResult:
+        engine = self.engine
+        return self._relevant("image", engine.search_image(query_pixels(image, bounding_box, engine), request))

@@ -6,8 +6,6 @@ from functools import lru_cache
 
 import numpy as np
 
-from .resize_fixed import resize_fixed
-
 NAME = "triangle"  # how the manifest calls it
 BILINEAR = "bilinear"  # what Task Library models expect
 
@@ -50,7 +48,11 @@ def resize_as(name: str, pixels: np.ndarray, height: int, width: int) -> np.ndar
     Returns:
         `(height, width, 3)` uint8.
     """
-    return resize_fixed(pixels, height, width) if name == BILINEAR else resize(pixels, height, width)
+    if name != BILINEAR:
+        return resize(pixels, height, width)
+    from ..task_library.resize_fixed import resize_fixed  # only Task Library models, which are opened with this folder, ask for it
+
+    return resize_fixed(pixels, height, width)
 
 
 def _apply_banded(rows: np.ndarray, flat: np.ndarray) -> np.ndarray:

@@ -16,7 +16,7 @@ import numpy as np
 from maker.evaluation.index_quality import exact_neighbours, perturbed_items
 from maker.pipeline import IndexSettings, index_embeddings
 from task.core import BaseOptions
-from task.search import GraphEngine
+from task.search import GraphEngine, SearchRequest
 
 CLUSTERS = 5000
 BLOCK = 50_000
@@ -71,7 +71,7 @@ def first_answers(target: Path, query: np.ndarray) -> dict[str, float]:
     for _ in range(5):
         begin = time.perf_counter()
         engine = GraphEngine(BaseOptions(str(target), num_threads=1))
-        engine.search_embedding(query, 10)
+        engine.search_embedding(query, SearchRequest(max_results=10))
         times.append(time.perf_counter() - begin)
         engine.close()
     return {"open_and_first_query_ms": round(1e3 * float(np.median(times)), 1)}
@@ -102,7 +102,7 @@ def main() -> None:
         queries = perturbed_items(embeddings, True, QUERIES, seed=2)
         truth = exact_neighbours(embeddings, queries, "dot_product")
         engine = GraphEngine(BaseOptions(str(target), num_threads=1))
-        found = [[int(n.metadata) for n in engine.search_embedding(q, 10).nearest_neighbors] for q in queries]
+        found = [[int(n.metadata) for n in engine.search_embedding(q, SearchRequest(max_results=10)).nearest_neighbors] for q in queries]
         figures["recall_of_other_queries"] = round(float(np.mean([np.isin(t, f).mean() for t, f in zip(truth, found, strict=True)])), 4)
     sys.stdout.write("".join(f"{name:30}{value}\n" for name, value in figures.items()))
     sys.stdout.write("".join(f"{point}\n" for point in curve))

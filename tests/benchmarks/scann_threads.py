@@ -15,7 +15,8 @@ from pathlib import Path
 import numpy as np
 
 from maker import searcher
-from task.search.scann_index import ScannIndex
+from task.search import SearchRequest
+from task.task_library.index import ScannIndex
 
 CLUSTERS, QUERIES = 500, 4
 SCORERS = {"float32": {"score_brute_force": searcher.ScoreBruteForce()}, "ScoreAH(1)": {"score_ah": searcher.ScoreAH(1)}}
@@ -35,7 +36,7 @@ def seconds(index: ScannIndex, queries: np.ndarray, threads: int) -> float:
 
     def ask() -> None:
         for query in queries:
-            index.search(query, 10)
+            index.search(query, SearchRequest(max_results=10))
 
     workers = [threading.Thread(target=ask) for _ in range(threads)]
     begin = time.perf_counter()

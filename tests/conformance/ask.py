@@ -50,8 +50,8 @@ def built_index(job: dict[str, Any]) -> str:
     rows, leaves, config, compress = parts["rows"], parts["leaves"], parts["config"].tobytes(), job["compress"]
     metadata = [bytes.fromhex(m) for m in job["metadata"]]
     if "task" in sys.modules:
-        from task.format import scann_file, snappy
-        from task.format.scann_messages import EmbeddingType, IndexConfig, ScannOnDeviceConfig
+        from task.task_library import scann_file, snappy
+        from task.task_library.scann_messages import EmbeddingType, IndexConfig, ScannOnDeviceConfig
 
         kind = EmbeddingType.FLOAT if rows.dtype == np.float32 else EmbeddingType.UINT8
         order = [np.flatnonzero(leaves == leaf) for leaf in range(leaves.max() + 1)]

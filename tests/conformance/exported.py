@@ -12,7 +12,7 @@ import numpy as np
 from maker import searcher
 from maker.encoders.spellings import spellings
 from maker.export.encoder_file import write_encoder
-from maker.export.task_library import open_any_embedder
+from maker.task_library.searcher_file import open_any_embedder
 
 TEXTS = [
     "a red kite above a green hill",

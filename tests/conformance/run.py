@@ -28,9 +28,9 @@ sys.path[:0] = [str(HERE), str(HERE.parent), str(HERE.parents[1])]
 import task_library_files as files  # noqa: E402
 from exported import exported_jobs  # noqa: E402
 
-from task.format import snappy  # noqa: E402
-from task.format.scann_messages import IndexConfig, LookupType  # noqa: E402
-from task.format.sstable import SSTable  # noqa: E402
+from task.task_library import snappy  # noqa: E402
+from task.task_library.scann_messages import IndexConfig, LookupType  # noqa: E402
+from task.task_library.sstable import SSTable  # noqa: E402
 
 REQUIREMENTS = ["tflite-support==0.4.4", "numpy<2"]
 PYTHONS = ["python3.11", "python3.10", "python3.9"]

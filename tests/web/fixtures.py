@@ -25,7 +25,7 @@ from task.core import BaseOptions
 from task.format.stored_rows import Rows, StoredRows, locate_rows
 from task.processor import NearestNeighbor, SearchOptions
 from task.processor.options import AUTO
-from task.search import GraphEngine
+from task.search import GraphEngine, SearchRequest
 from task.text import TextSearcher, TextSearcherOptions
 from task.vision import ImageSearcher, ImageSearcherOptions, TensorImage
 
@@ -84,7 +84,7 @@ def make_curve(path: Path) -> tuple[dict[str, float], str, str, str]:
     engine = GraphEngine(BaseOptions(str(path), num_threads=1))
     things = ("ball", "car", "cat", "boat", "tree", "house", "balloon", "flower")
     asked = [f"a {colour} {thing}" for colour in ("red", "blue", "green") for thing in things]
-    found = {text: [n.distance for n in engine.search_text(text, 50).nearest_neighbors] for text in asked}
+    found = {text: [n.distance for n in engine.search_text(text, SearchRequest(max_results=50)).nearest_neighbors] for text in asked}
     engine.close()
     matched, unmatched = (choose(asked, key=lambda text: found[text][0]) for choose in (min, max))
     middle = min(found[matched][0] + found[unmatched][0], found[matched][7] + found[matched][8]) / 2
@@ -172,7 +172,8 @@ def by_item(path: Path) -> dict[int, object]:
     engine = GraphEngine(BaseOptions(str(path), num_threads=1))
     count, dimension = engine.manifest.items, engine.manifest.dimension
     found: dict[int, object] = {
-        item: neighbors(engine.search_embedding(stored(content, rows, item, dimension), ANSWERS)) for item in (0, count // 2, count - 1)
+        item: neighbors(engine.search_embedding(stored(content, rows, item, dimension), SearchRequest(max_results=ANSWERS)))
+        for item in (0, count // 2, count - 1)
     }
     engine.close()
     return found

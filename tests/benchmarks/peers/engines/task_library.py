@@ -62,8 +62,8 @@ class Engine:
 
 def _rewritten(source: Path, searched: tuple[int, ...]) -> int:
     """Writes the index once more for each number of leaves searched; returns the bytes of its rows and configuration."""
-    from maker.export.scann_index import search_fraction
-    from task.format import scann_file
+    from maker.task_library.scann_index import search_fraction
+    from task.task_library import scann_file
 
     index = scann_file.ScannFile(source.read_bytes())
     partitions = [index.partition(number) for number in range(index.partitions)]

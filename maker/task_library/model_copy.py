@@ -11,10 +11,10 @@ from ai_edge_litert import schema_py_generated as schema
 
 from maker.encoders.embedder import Tower
 from maker.errors import EncoderError
-from maker.export import words_model
 from maker.graph import flatbuffer
 from maker.graph.model import Model
 from maker.graph.source import Source, SourceTensor
+from maker.task_library import words_model
 from task.format import archive, tflite_metadata
 
 PARSER_VERSION = "1.4.0"  # the first that knows indexes

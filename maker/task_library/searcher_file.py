@@ -10,15 +10,15 @@ from pathlib import Path
 from maker.encoders.embedder import AnyTower, open_embedder
 from maker.encoders.token_tower import TokenTower
 from maker.errors import BuildError, EncoderError
-from maker.export.model_copy import copied_model, rebuilt_image_model, written_words_model
-from maker.export.scann_index import ScannContent, write_index
 from maker.graph.source import Source
+from maker.task_library.model_copy import copied_model, rebuilt_image_model, written_words_model
+from maker.task_library.scann_index import ScannContent, write_index
 from maker.workspace import atomic
 from task.core import BaseOptions
 from task.errors import TaskError
 from task.format import archive
+from task.opening import open_engine
 from task.processor import EmbeddingOptions, SearchOptions
-from task.search.open import open_engine
 
 INDEX_FILE = "on_device_scann_index.ldb"  # as Model Maker calls it
 KINDS = ("text", "image")

@@ -11,12 +11,14 @@ from typing import NamedTuple
 import numpy as np
 
 from ..errors import DamagedFileError, InvalidArgumentError
-from ..format.scann_file import ScannFile, ScannFileError
-from ..format.scann_messages import DistanceMeasure, EmbeddingType, PartitionerProto
-from ..format.sstable import SSTableError
 from ..processor.results import NearestNeighbor, SearchResult
+from ..search.nearest import nearest
+from ..search.products import products
+from ..search.request import SearchRequest
 from .hashing import Codebooks
-from .nearest import nearest
+from .scann_file import ScannFile, ScannFileError
+from .scann_messages import DistanceMeasure, EmbeddingType, PartitionerProto
+from .sstable import SSTableError
 
 CACHE_BYTES = 1 << 26  # of leaves that are kept ready
 DISTANCES = (DistanceMeasure.SQUARED_L2_DISTANCE, DistanceMeasure.DOT_PRODUCT)
@@ -149,24 +151,23 @@ class ScannIndex:
         except (SSTableError, ScannFileError) as error:
             raise self._damaged(str(error)) from error
 
-    def search(self, query: np.ndarray, max_results: int, num_leaves: int | None = None, allowed: np.ndarray | None = None) -> SearchResult:
+    def search(self, query: np.ndarray, request: SearchRequest) -> SearchResult:
         """Finds the rows nearest to a query.
 
         Args:
             query: `(d,)` float32.
-            max_results: How many at most.
-            num_leaves: Leaves to look into; as many as the index was built for where None, all where there are fewer.
-            allowed: Ascending numbers of the rows that may be found, all of which are scored; None for all rows of the leaves.
+            request: How many are wanted, and from where; ids are numbers of rows. All leaves are searched where there are fewer.
 
         Returns:
             Neighbours by ascending distance, ties by row; rows whose distance is not a number are left out.
 
         Raises:
-            InvalidArgumentError: The query has another length, or `num_leaves` is below 1.
+            InvalidArgumentError: The query has another length, or `request.num_leaves` is below 1.
             DamagedFileError: A part of the index that the query needs is damaged.
         """
         if query.shape != (self.dimension,):
             raise InvalidArgumentError(f"{self._name}: the query has {query.size} dimensions, the index {self.dimension}.")
+        allowed, num_leaves = request.allowed, request.num_leaves
         if num_leaves is not None and num_leaves < 1:
             raise InvalidArgumentError(f"num_leaves_to_search must be > 0, found {num_leaves}.")
         try:
@@ -174,7 +175,7 @@ class ScannIndex:
                 rows, distances = self._score(query, self._choose(query, num_leaves))
             else:
                 rows, distances = allowed, self._score_rows(query, allowed)
-            best = nearest(rows, distances, max_results)
+            best = nearest(rows, distances, request.max_results)
             return SearchResult([NearestNeighbor(self._file.metadata(int(rows[i])), float(distances[i]), id=int(rows[i])) for i in best])
         except (SSTableError, ScannFileError, ValueError) as error:
             raise self._damaged(str(error)) from error
@@ -191,7 +192,7 @@ class ScannIndex:
         count = self._searched if num_leaves is None else min(num_leaves, self.num_leaves)
         if self._centroids is None or count == 0:
             return np.arange(min(count, 1))
-        scores = -_products(self._centroids, query)
+        scores = -products(self._centroids, query)
         if self._leaf_distance is DistanceMeasure.SQUARED_L2_DISTANCE:
             scores = self._centroid_norms + 2 * scores
         return np.argsort(scores, kind="stable")[:count]
@@ -240,13 +241,8 @@ class ScannIndex:
     def _distances(self, query: np.ndarray, rows: np.ndarray, norms: np.ndarray | None) -> np.ndarray:
         if self._codebooks is not None:
             return self._codebooks.table(query).distances(rows)
-        products = _products(rows, query)
-        return -products if norms is None else np.float32(query @ query) + norms - 2 * products
+        dots = products(rows, query)
+        return -dots if norms is None else np.float32(query @ query) + norms - 2 * dots
 
     def _damaged(self, problem: str) -> DamagedFileError:
         return DamagedFileError(f"{self._name}: the index is damaged: {problem}.")
-
-
-def _products(rows: np.ndarray, query: np.ndarray) -> np.ndarray:
-    """`rows @ query`, on this thread alone: a BLAS shares such a product with its own threads, for which the callers' then wait."""
-    return np.einsum("ij,j->i", rows, query)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from ..format.scann_messages import AsymmetricHashingProto, DistanceMeasure, LookupType
+from .scann_messages import AsymmetricHashingProto, DistanceMeasure, LookupType
 
 CODES = 256  # that a byte can hold
 ROWS_AT_ONCE = 1024  # whose shares stay in the cache, in calls long enough for other threads to run beside them

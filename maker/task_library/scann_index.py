@@ -9,13 +9,13 @@ from pathlib import Path
 import numpy as np
 
 from maker.errors import BuildError
-from maker.export import scalar_codebooks
 from maker.index import quantise
 from maker.index.options import ScaNNOptions, ScoreAH
 from maker.index.partition import assign_leaves, train_centroids
+from maker.task_library import scalar_codebooks
 from maker.workspace import atomic
-from task.format import scann_file, snappy
-from task.format.scann_messages import (
+from task.task_library import scann_file, snappy
+from task.task_library.scann_messages import (
     AsymmetricHashingProto,
     DistanceMeasure,
     EmbeddingType,

@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from types import TracebackType
 from typing import ClassVar
 
 import numpy as np
 from typing_extensions import Self
 
-from ..core.base_options import BaseOptions
-from ..errors import InvalidArgumentError
-from ..processor import embeddings
-from ..processor.embeddings import Embedding, EmbeddingResult, FeatureVector
-from ..processor.options import EmbeddingOptions
-from . import engine as engines
-from .open import open_embedder
+from .core.base_options import BaseOptions
+from .engine_owner import EngineOwner
+from .opening import open_embedder
+from .processor import embeddings
+from .processor.embeddings import Embedding, EmbeddingResult, FeatureVector
+from .processor.options import EmbeddingOptions
+from .search import engine as engines
 
 
 @dataclass
@@ -31,10 +30,11 @@ class EmbedderOptions:
     embedding_options: EmbeddingOptions = field(default_factory=EmbeddingOptions)
 
 
-class Embedder:
+class Embedder(EngineOwner[engines.Embedder]):
     """Base of `TextEmbedder` and `ImageEmbedder`; safe to use from several threads, each with an interpreter of its own."""
 
     options_type: ClassVar[type[EmbedderOptions]] = EmbedderOptions
+    _noun = "embedder"
 
     @classmethod
     def create_from_file(cls, file_path: str) -> Self:
@@ -60,24 +60,13 @@ class Embedder:
             MissingFileError: There is no such file.
             SearcherError: The file is damaged or of a newer format.
         """
+        super().__init__(open_embedder(options.base_options, options.embedding_options))
         self._options = options
-        self._engine: engines.Embedder | None = open_embedder(options.base_options, options.embedding_options)
 
     @property
     def options(self) -> EmbedderOptions:
         """The options that the embedder was made with."""
         return self._options
-
-    @property
-    def engine(self) -> engines.Embedder:
-        """What embeds.
-
-        Raises:
-            InvalidArgumentError: The embedder is closed.
-        """
-        if self._engine is None:
-            raise InvalidArgumentError("the embedder is closed.")
-        return self._engine
 
     @property
     def number_of_output_layers(self) -> int:
@@ -99,17 +88,3 @@ class Embedder:
     def _result(self, vector: np.ndarray) -> EmbeddingResult:
         value = embeddings.quantize(vector) if self._options.embedding_options.quantize else vector
         return EmbeddingResult([Embedding(FeatureVector(value), 0)])
-
-    def close(self) -> None:
-        """Releases the file and the interpreters; a second call does nothing."""
-        if self._engine is not None:
-            self._engine.close()
-            self._engine = None
-
-    def __enter__(self) -> Self:
-        """Returns itself."""
-        return self
-
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
-        """Closes the embedder."""
-        self.close()

@@ -13,10 +13,11 @@ from ..format.tflite_metadata import SCANN_INDEX_FILE
 from ..processor.options import SearchOptions
 from ..processor.relevance import RelevanceCurve
 from ..processor.results import SearchResult
-from .engine import EMBEDDING, Embedder
-from .fixed_items import FixedItems
-from .graph_embedder import NO_INDEX
-from .scann_index import ScannIndex
+from ..search.engine import EMBEDDING, NO_INDEX, Embedder
+from ..search.fixed_items import FixedItems
+from ..search.request import SearchRequest
+from .embedder import TaskLibraryEmbedder
+from .index import ScannIndex
 
 
 class ScannEngine(FixedItems):
@@ -83,24 +84,15 @@ class ScannEngine(FixedItems):
         """Height and width that image queries have to have."""
         return self._embedder.image_size()
 
-    def search_text(self, query: str, max_results: int, num_leaves: int | None = None, allowed: np.ndarray | None = None) -> SearchResult:
+    def search_text(self, query: str, request: SearchRequest) -> SearchResult:
         """Finds the items nearest to a sentence."""
-        return self._index.search(self._embedder.embed_text(query), max_results, num_leaves, allowed)
+        return self._index.search(self._embedder.embed_text(query), request)
 
-    def search_image(
-        self, pixels: np.ndarray, max_results: int, num_leaves: int | None = None, allowed: np.ndarray | None = None
-    ) -> SearchResult:
+    def search_image(self, pixels: np.ndarray, request: SearchRequest) -> SearchResult:
         """Finds the items nearest to an image of the size that `image_size` says."""
-        return self._index.search(self._embedder.embed_image(pixels), max_results, num_leaves, allowed)
+        return self._index.search(self._embedder.embed_image(pixels), request)
 
-    def search_embedding(
-        self,
-        vector: np.ndarray,
-        max_results: int,
-        num_leaves: int | None = None,
-        allowed: np.ndarray | None = None,
-        kind: str = EMBEDDING,
-    ) -> SearchResult:
+    def search_embedding(self, vector: np.ndarray, request: SearchRequest, kind: str = EMBEDDING) -> SearchResult:
         """Finds the items nearest to an embedding, `(d,)` float32; it is used as it is, not normalised.
 
         Raises:
@@ -109,7 +101,7 @@ class ScannEngine(FixedItems):
         query = np.asarray(vector, np.float32).reshape(-1)
         if not np.isfinite(query).all():
             raise InvalidArgumentError(f"{self._name}: the query embedding has a value that is not finite.")
-        return self._index.search(query, max_results, num_leaves, allowed)
+        return self._index.search(query, request)
 
     def relevance_curve(self, kind: str) -> RelevanceCurve | None:
         """None: a Task Library index has no curve."""
@@ -128,9 +120,35 @@ class ScannEngine(FixedItems):
         self._embedder.close()
 
 
-def has_external_index(options: SearchOptions) -> bool:
-    """Whether the options name an index beside the model."""
-    return options.index_file_content is not None or options.index_file_name is not None
+def open_scann_engine(embedder: Embedder, file: ModelFile, beside: SearchOptions | None) -> ScannEngine:
+    """Joins an embedder with an index.
+
+    Args:
+        embedder: What embeds queries; closed with the engine, and where there is an error.
+        file: The model, which `embedder` closes.
+        beside: Options that name an index beside the model; None for the index in the model's file.
+
+    Raises:
+        InvalidArgumentError: There is no index, or the embeddings are not of its dimension.
+        MissingFileError: There is no such file.
+        DamagedFileError: The index is damaged.
+    """
+    index_file = None
+    try:
+        if beside is None:
+            index = open_embedded_index(file, embedder.subgraph if isinstance(embedder, TaskLibraryEmbedder) else {})
+        else:
+            index, index_file = open_external_index(beside)
+        try:
+            return ScannEngine(embedder, index, file.name, index_file)
+        except InvalidArgumentError:
+            index.close()
+            if index_file is not None:
+                index_file.close()
+            raise
+    except BaseException:
+        embedder.close()
+        raise
 
 
 def open_external_index(options: SearchOptions) -> tuple[ScannIndex, ExternalFile]:

@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
-from ..core.base_options import BaseOptions
-from ..core.model_file import ModelFile
-from ..errors import DamagedFileError, InvalidArgumentError
-from ..format import manifest, tflite_metadata, tflite_model
-from ..processor.options import EmbeddingOptions, SearchOptions
-from .engine import Embedder, Engine
-from .graph import GraphEngine
-from .graph_embedder import GraphEmbedder
-from .scann_engine import ScannEngine, has_external_index, open_embedded_index, open_external_index
-from .shards import ShardedEngine
-from .task_library import TaskLibraryEmbedder
+from .core.base_options import BaseOptions
+from .core.model_file import ModelFile
+from .errors import DamagedFileError, InvalidArgumentError
+from .format import manifest, tflite_metadata, tflite_model
+from .processor.options import EmbeddingOptions, SearchOptions
+from .search.engine import Embedder, Engine
+from .search.graph import GraphEngine
+from .search.graph_embedder import GraphEmbedder
+from .search.shards import ShardedEngine
+
+TASK_LIBRARY = f"{__package__}.task_library"
 
 
 def open_engine(base_options: BaseOptions, embedding_options: EmbeddingOptions, search_options: SearchOptions) -> Engine:
@@ -35,7 +36,7 @@ def open_engine(base_options: BaseOptions, embedding_options: EmbeddingOptions, 
         SearcherError: A file is damaged or of a newer format.
     """
     file = ModelFile(base_options)
-    if manifest.FILE in file.entries and not has_external_index(search_options):
+    if manifest.FILE in file.entries and not _index_beside(search_options):
         engine = GraphEngine(base_options, file)
         _check_normalized(engine, embedding_options)
         if search_options.overlay_file_name is not None:
@@ -49,25 +50,10 @@ def open_engine(base_options: BaseOptions, embedding_options: EmbeddingOptions, 
         file.close()
         raise InvalidArgumentError(f"{file.name}: SearchOptions.overlay_file_name: only graph searchers have overlays.")
     _check_whole(file)
+    with _task_library_needed(file):
+        from .task_library.engine import open_scann_engine
     embedder = open_embedder(base_options, embedding_options, file)
-    try:
-        if has_external_index(search_options):
-            index, index_file = open_external_index(search_options)
-            try:
-                return ScannEngine(embedder, index, file.name, index_file)
-            except InvalidArgumentError:
-                index.close()
-                index_file.close()
-                raise
-        index = open_embedded_index(file, embedder.subgraph if isinstance(embedder, TaskLibraryEmbedder) else {})
-        try:
-            return ScannEngine(embedder, index, file.name)
-        except InvalidArgumentError:
-            index.close()
-            raise
-    except BaseException:
-        embedder.close()
-        raise
+    return open_scann_engine(embedder, file, search_options if _index_beside(search_options) else None)
 
 
 def open_shards(
@@ -81,7 +67,7 @@ def open_shards(
         embedding_options: How queries' embeddings are post-processed.
         search_options: How neighbours are reported.
     """
-    if has_external_index(search_options) or search_options.overlay_file_name is not None:
+    if _index_beside(search_options) or search_options.overlay_file_name is not None:
         raise InvalidArgumentError("SearchOptions: shards take neither an index nor an overlay beside them.")
     every = [base_options, *(replace(base_options, file_name=path, file_content=None) for path in shards)]
     engines: list[Engine] = []
@@ -108,7 +94,29 @@ def open_embedder(base_options: BaseOptions, embedding_options: EmbeddingOptions
         embedder = GraphEmbedder(base_options, file)
         _check_normalized(embedder, embedding_options)
         return embedder
+    with _task_library_needed(file):
+        from .task_library.embedder import TaskLibraryEmbedder
     return TaskLibraryEmbedder(base_options, bool(embedding_options.l2_normalize), file)
+
+
+@contextmanager
+def _task_library_needed(file: ModelFile) -> Iterator[None]:
+    """Imports what Task Library files need; an app that has graph searchers only may leave that folder out."""
+    try:
+        yield
+    except ModuleNotFoundError as error:
+        file.close()
+        if error.name != TASK_LIBRARY:
+            raise
+        raise InvalidArgumentError(
+            f"{file.name}: this file is for the Task Library or has an index beside it, and the package {TASK_LIBRARY}, which opens such "
+            "files, is not installed; install pocket-searcher with it, or build a graph searcher with `maker index`."
+        ) from error
+
+
+def _index_beside(options: SearchOptions) -> bool:
+    """Whether the options name an index beside the model."""
+    return options.index_file_content is not None or options.index_file_name is not None
 
 
 def _check_whole(file: ModelFile) -> None:

@@ -11,12 +11,14 @@ from ..core.interpreter import TensorInfo
 from ..core.model_file import ModelFile
 from ..errors import DamagedFileError, InvalidArgumentError
 from ..format import tflite_metadata
-from .tokenizers import RegexTokenizer, SentencePieceTokenizer, WordPieceTokenizer, bert_pieces
+from ..search.tokenizers import CLS, SEP, SentencePieceTokenizer, WordPieceTokenizer
+from .regex_tokenizer import RegexTokenizer
 
 BERT_INPUTS = ("ids", "segment_ids", "mask")
 USE_INPUTS = ("inp_text", "res_context", "res_text")
 USE_QUERY, USE_OUTPUT = 2, "response_encoding"
 MIN_BERT_LENGTH = 2  # [CLS] and [SEP]
+LOWER_CASE = {code: code + 32 for code in range(ord("A"), ord("Z") + 1)}  # ASCII only, as in the Task Library
 
 
 class TextInput(Protocol):
@@ -113,6 +115,14 @@ def text_input(file: ModelFile, infos: Sequence[TensorInfo], outputs: int, subgr
     options = unit.get("options", {})
     vocabulary = _content(file, options.get("vocab_file", []), "vocabulary")
     return RegexInput(infos[0], RegexTokenizer(file.name, options.get("delim_regex_pattern", ""), vocabulary)), 0
+
+
+def bert_pieces(tokenizer: WordPieceTokenizer | SentencePieceTokenizer, text: str) -> list[str]:
+    """A text's pieces as a BERT model takes them, ASCII letters in lower case, between `[CLS]` and `[SEP]`, not cut yet.
+
+    As in the Task Library, a text ends at its first NUL.
+    """
+    return [CLS, *tokenizer.pieces(text.partition("\0")[0].translate(LOWER_CASE)), SEP]
 
 
 def _bert_order(file: ModelFile, infos: Sequence[TensorInfo], tensors: list[dict[str, Any]]) -> list[int]:

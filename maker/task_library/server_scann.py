@@ -13,9 +13,9 @@ from typing import Any
 import numpy as np
 
 from maker.errors import BuildError
-from maker.export.scann_index import ScannContent, laid_out, search_fraction
-from task.format import wire
-from task.format.scann_messages import AsymmetricHashingProto, DistanceMeasure, LookupType, PartitionerProto
+from maker.task_library.scann_index import ScannContent, laid_out, search_fraction
+from task.task_library import wire
+from task.task_library.scann_messages import AsymmetricHashingProto, DistanceMeasure, LookupType, PartitionerProto
 
 CONFIG, PARTITIONER, TOKENS = "scann_config.pb", "serialized_partitioner.pb", "datapoint_to_token.npy"
 DATASET, CODES, CODEBOOK = "dataset.npy", "hashed_dataset.npy", "ah_codebook.pb"

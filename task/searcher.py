@@ -7,20 +7,21 @@ import os
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from types import TracebackType
 from typing import ClassVar, Protocol, runtime_checkable
 
 import numpy as np
 from typing_extensions import Self
 
-from ..core.base_options import BaseOptions
-from ..errors import ArgumentTypeError, InvalidArgumentError
-from ..processor.options import EmbeddingOptions, SearchOptions
-from ..processor.relevance import relevant_only
-from ..processor.results import SearchResult
-from .allowed import Allowed, allowed_items
-from .engine import Engine
-from .open import open_engine, open_shards
+from .core.base_options import BaseOptions
+from .engine_owner import EngineOwner
+from .errors import ArgumentTypeError, InvalidArgumentError
+from .opening import open_engine, open_shards
+from .processor.options import EmbeddingOptions, SearchOptions
+from .processor.relevance import relevant_only
+from .processor.results import SearchResult
+from .search.allowed import Allowed, allowed_items
+from .search.engine import Engine
+from .search.request import SearchRequest
 
 
 @dataclass
@@ -48,10 +49,11 @@ class Picture(Protocol):
         """Its pixels, `(height, width, 3)` uint8 RGB."""
 
 
-class Searcher:
+class Searcher(EngineOwner[Engine]):
     """Base of `TextSearcher` and `ImageSearcher`; safe to use from several threads, each with an interpreter of its own."""
 
     options_type: ClassVar[type[SearcherOptions]] = SearcherOptions
+    _noun = "searcher"
 
     @classmethod
     def create_from_file(cls, model_file_path: str, index_file_path: str | None = None, *, overlay: str | None = None) -> Self:
@@ -103,28 +105,17 @@ class Searcher:
         options.search_options.check()
         if options.embedding_options.quantize:
             raise InvalidArgumentError("Setting EmbeddingOptions.quantize = true is not allowed in searchers.")
-        self._options = options
-        self._engine: Engine | None
         if options.shards:
-            self._engine = open_shards(options.base_options, options.shards, options.embedding_options, options.search_options)
+            engine: Engine = open_shards(options.base_options, options.shards, options.embedding_options, options.search_options)
         else:
-            self._engine = open_engine(options.base_options, options.embedding_options, options.search_options)
+            engine = open_engine(options.base_options, options.embedding_options, options.search_options)
+        super().__init__(engine)
+        self._options = options
 
     @property
     def options(self) -> SearcherOptions:
         """The options that the searcher was made with."""
         return self._options
-
-    @property
-    def engine(self) -> Engine:
-        """What answers the queries.
-
-        Raises:
-            InvalidArgumentError: The searcher is closed.
-        """
-        if self._engine is None:
-            raise InvalidArgumentError("the searcher is closed.")
-        return self._engine
 
     def get_user_info(self) -> str:
         """The text that the builder stored in the file; empty where there is none.
@@ -210,10 +201,20 @@ class Searcher:
             InvalidArgumentError: Its length is not d, a value is not finite, or the file's leaves are fixed.
             DamagedFileError: A part of the index that the query needs is damaged.
         """
-        chosen = self._allowed(allowed, num_leaves_to_search)
-        return self._relevant("embedding", self.engine.search_embedding(vector, self._max_results(), num_leaves_to_search, chosen))
+        request = self._request(num_leaves_to_search, allowed)
+        return self._relevant("embedding", self.engine.search_embedding(vector, request))
 
-    def _allowed(self, allowed: Allowed | None, num_leaves: int | None = None) -> np.ndarray | None:
+    def _request(self, num_leaves: int | None, allowed: Allowed | None) -> SearchRequest:
+        """What the engine is asked for, by the options as they are now.
+
+        Raises:
+            InvalidArgumentError: `allowed` names no item or comes with `num_leaves`, or an option cannot be used.
+        """
+        chosen = self._allowed(allowed, num_leaves)
+        self._options.search_options.check()
+        return SearchRequest(max_results=self._options.search_options.max_results, num_leaves=num_leaves, allowed=chosen)
+
+    def _allowed(self, allowed: Allowed | None, num_leaves: int | None) -> np.ndarray | None:
         if allowed is None:
             return None
         if num_leaves is not None:
@@ -226,21 +227,3 @@ class Searcher:
     def _relevant(self, kind: str, result: SearchResult) -> SearchResult:
         """What of a result of this kind of query the options let through."""
         return relevant_only(result, self._options.search_options.min_relevance, self.engine.relevance_curve(kind))
-
-    def _max_results(self) -> int:
-        self._options.search_options.check()
-        return self._options.search_options.max_results
-
-    def close(self) -> None:
-        """Releases the file and the interpreters; a second call does nothing."""
-        if self._engine is not None:
-            self._engine.close()
-            self._engine = None
-
-    def __enter__(self) -> Self:
-        """Returns itself."""
-        return self
-
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
-        """Closes the searcher."""
-        self.close()
