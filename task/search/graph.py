@@ -68,7 +68,7 @@ class GraphEngine(GraphEmbedder):
         return self.manifest.items
 
     def search_text(self, query: str, request: SearchRequest) -> SearchResult:
-        """Finds the items nearest to a sentence; a sentence longer than the file reads is cut at a character.
+        """Finds the items nearest to a sentence, none where it holds no word; a sentence longer than the file reads is cut at a character.
 
         Raises:
             InvalidArgumentError: The file answers no text, or the query is no string.
@@ -76,7 +76,8 @@ class GraphEngine(GraphEmbedder):
         self._refuse_num_leaves(request)
         if self._in_graph(request):
             return self._result("text", *self._run(*self._text("search", query)), request)
-        return self._result("text", *self._finder.find(self.embed_text(query), request), request)
+        vector = self.embed_text(query)
+        return self._result("text", *self._finder.find(vector, request), request) if vector.any() else SearchResult([])
 
     def search_image(self, pixels: np.ndarray, request: SearchRequest) -> SearchResult:
         """Finds the items nearest to an image, `(height, width, 3)` uint8 RGB of the size that `image_size` says."""
@@ -181,6 +182,8 @@ class GraphEngine(GraphEmbedder):
         for item, distance in zip(ids[:count].tolist(), distances[:count].tolist(), strict=True):
             if item < 0:
                 break
+            if distance != distance:  # NaN; only a tower makes one
+                raise InvalidArgumentError(f"{self._file.name}: the {kind} tower gives an embedding of this query that is not finite.")
             relevance = None if curve is None else curve(distance)
             neighbors.append(NearestNeighbor(self._metadata(item), distance, relevance, item))
         return SearchResult(neighbors)

@@ -58,12 +58,20 @@ class GraphEmbedder:
         return self.manifest.dimension
 
     def embed_text(self, text: str) -> np.ndarray:
-        """The `(d,)` float32 embedding of a sentence."""
-        return self._runners.run(*self._text("embed", text))["embedding"][0]
+        """The `(d,)` float32 embedding of a sentence; zeros where the tower finds no word in it.
+
+        Raises:
+            InvalidArgumentError: The file embeds no text, or the embedding is not finite.
+        """
+        return self._finite(self._runners.run(*self._text("embed", text))["embedding"][0], "text")
 
     def embed_image(self, pixels: np.ndarray) -> np.ndarray:
-        """The `(d,)` float32 embedding of an image of the size that `image_size` says."""
-        return self._runners.run("embed_image", self._image(pixels, "embed_image"))["embedding"][0]
+        """The `(d,)` float32 embedding of an image of the size that `image_size` says.
+
+        Raises:
+            InvalidArgumentError: The file embeds no images, or the embedding is not finite.
+        """
+        return self._finite(self._runners.run("embed_image", self._image(pixels, "embed_image"))["embedding"][0], "image")
 
     def image_size(self) -> tuple[int, int]:
         """Height and width that image queries have to have.
@@ -80,6 +88,16 @@ class GraphEmbedder:
         """Releases the interpreter and the file."""
         self._runners.close()
         self._file.close()
+
+    def _finite(self, values: np.ndarray, kind: str) -> np.ndarray:
+        """The values themselves, an embedding or distances.
+
+        Raises:
+            InvalidArgumentError: One is no number, as where a tower divides by the contrast of a black image.
+        """
+        if not np.isfinite(values).all():
+            raise InvalidArgumentError(f"{self._file.name}: the {kind} tower gives an embedding of this query that is not finite.")
+        return values
 
     def _text(self, verb: str, query: str) -> tuple[str, np.ndarray | Mapping[str, np.ndarray]]:
         """The signature that takes text, and its input: UTF-8 bytes, or ids where the tokenizer lies beside the graph."""

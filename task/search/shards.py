@@ -82,7 +82,8 @@ class ShardedEngine(FixedItems):
 
     def search_text(self, query: str, request: SearchRequest) -> SearchResult:
         """Finds the items nearest to a sentence."""
-        return self.search_embedding(self.embed_text(query), request, "text")
+        vector = self.embed_text(query)
+        return self.search_embedding(vector, request, "text") if vector.any() else SearchResult([])
 
     def search_image(self, pixels: np.ndarray, request: SearchRequest) -> SearchResult:
         """Finds the items nearest to an image."""

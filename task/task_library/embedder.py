@@ -119,6 +119,8 @@ class TaskLibraryEmbedder:
         found = self._runner.run(values)[self._number].reshape(-1)
         if found.dtype == np.uint8:
             found = np.float32(self._output.scale) * (found.astype(np.int32) - self._output.zero_point).astype(np.float32)
+        if not np.isfinite(found).all():
+            raise InvalidArgumentError(f"{self._file.name}: the model gives an embedding of this query that is not finite.")
         return l2_normalized(found) if self._l2_normalize else found
 
 

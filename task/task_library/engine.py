@@ -23,21 +23,22 @@ from .index import ScannIndex
 class ScannEngine(FixedItems):
     """Embeds queries with one file and searches in another, or in another part of the same; safe to use from several threads."""
 
-    def __init__(self, embedder: Embedder, index: ScannIndex, name: str, index_file: ExternalFile | None = None) -> None:
+    def __init__(self, embedder: Embedder, index: ScannIndex, file: ModelFile, index_file: ExternalFile | None = None) -> None:
         """Joins the two.
 
         Args:
             embedder: What embeds queries; closed with the engine.
             index: What is searched; closed with the engine.
-            name: What error messages call the model.
+            file: The model.
             index_file: The file that the index lies in, where that is not the model's; closed with the engine.
 
         Raises:
             InvalidArgumentError: The embeddings are not of the index's dimension.
         """
         if embedder.dimension != index.dimension:
-            raise InvalidArgumentError(f"{name}: the model makes {embedder.dimension} dimensions, the index has {index.dimension}.")
-        self._embedder, self._index, self._name, self._index_file = embedder, index, name, index_file
+            raise InvalidArgumentError(f"{file.name}: the model makes {embedder.dimension} dimensions, the index has {index.dimension}.")
+        self._embedder, self._index, self._index_file = embedder, index, index_file
+        self._name, self._check_unchanged = file.name, (index_file or file).check_unchanged
 
     @property
     def dimension(self) -> int:
@@ -86,10 +87,12 @@ class ScannEngine(FixedItems):
 
     def search_text(self, query: str, request: SearchRequest) -> SearchResult:
         """Finds the items nearest to a sentence."""
+        self._check_unchanged()
         return self._index.search(self._embedder.embed_text(query), request)
 
     def search_image(self, pixels: np.ndarray, request: SearchRequest) -> SearchResult:
         """Finds the items nearest to an image of the size that `image_size` says."""
+        self._check_unchanged()
         return self._index.search(self._embedder.embed_image(pixels), request)
 
     def search_embedding(self, vector: np.ndarray, request: SearchRequest, kind: str = EMBEDDING) -> SearchResult:
@@ -101,6 +104,7 @@ class ScannEngine(FixedItems):
         query = np.asarray(vector, np.float32).reshape(-1)
         if not np.isfinite(query).all():
             raise InvalidArgumentError(f"{self._name}: the query embedding has a value that is not finite.")
+        self._check_unchanged()
         return self._index.search(query, request)
 
     def relevance_curve(self, kind: str) -> RelevanceCurve | None:
@@ -140,7 +144,7 @@ def open_scann_engine(embedder: Embedder, file: ModelFile, beside: SearchOptions
         else:
             index, index_file = open_external_index(beside)
         try:
-            return ScannEngine(embedder, index, file.name, index_file)
+            return ScannEngine(embedder, index, file, index_file)
         except InvalidArgumentError:
             index.close()
             if index_file is not None:
