@@ -155,6 +155,8 @@ class Searcher(EngineOwner[Engine]):
                 Task Library index, or shards.
         """
         engine = self.engine
+        if not isinstance(metadata, (str, bytes, bytearray)):
+            raise ArgumentTypeError(f"metadata has to be a str or bytes, found {type(metadata).__name__}.")
         content = metadata.encode() if isinstance(metadata, str) else bytes(metadata)
         if isinstance(item, str):
             vector = engine.embed_text(item)

@@ -4,9 +4,11 @@ import numpy as np
 import pytest
 
 from maker.encoders.convert import ImageModelOptions
+from maker.encoders.embedder import image_tower
 from maker.encoders.image import backbone
 from maker.errors import EncoderError
 from maker.graph.model import Model
+from maker.graph.source import Source
 from task.core import BaseOptions
 from task.core.interpreter import SignatureRunners
 from task.core.model_file import ModelFile
@@ -109,3 +111,34 @@ def test_options_out_of_range_are_refused():
         ImageModelOptions(pool="median")
     with pytest.raises(EncoderError, match="image size"):
         ImageModelOptions(size=0)
+
+
+def image_model(path, shape, signature=None, dtype=np.float32, outputs=1):
+    """A model that means over an image's places, written with the input shape that a converter would give it."""
+    model = Model("image")
+    g = model.subgraph("main")
+    query = g.tensor("query", shape, dtype)
+    g.table.tensors[query].shapeSignature = signature
+    means = [g.mean(g.reshape(query, (shape[1] * shape[2], shape[3])), axis=0) for _ in range(outputs)]
+    model.signature(g, {"query": query}, {f"out_{n}": g.reshape(mean, (1, shape[3])) for n, mean in enumerate(means)})
+    model.write(path)
+    return Source(path)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"shape": (1, 1, 1, 3), "signature": [1, -1, -1, 3]}, "takes images of any size; convert the model again with a fixed input"),
+        ({"shape": (1, 3, 8, 9)}, "channels first; convert the model again with channels last"),
+        ({"shape": (1, 8, 8, 4)}, "expected an image of .1, height, width, 3."),
+        ({"shape": (1, 8, 8, 3), "outputs": 2}, r"2 outputs \(out_0, out_1\); name the one that is the embedding: tflite:PATH#TENSOR"),
+    ],
+)
+def test_models_that_are_no_image_tower_say_what_to_do(tmp_path, arguments, message):
+    with pytest.raises(EncoderError, match=message) as caught:
+        image_tower(image_model(tmp_path / "model.tflite", **arguments))
+    assert "model.tflite" in str(caught.value)
+
+
+def test_an_open_batch_dimension_does_no_harm(tmp_path):
+    assert image_tower(image_model(tmp_path / "model.tflite", (1, 8, 8, 3), [-1, 8, 8, 3])).dimension == 3

@@ -17,7 +17,7 @@ from maker.cli import main
 from maker.evaluation.inspection import inspect
 from maker.pipeline import IndexSettings, index_embeddings, update_index
 from task.core import BaseOptions
-from task.errors import DamagedFileError, InvalidArgumentError, MissingFileError, NewerFormatError
+from task.errors import DamagedFileError, InvalidArgumentError, MissingFileError, NewerFormatError, TaskError
 from task.format import overlay_file
 from task.format.stored_rows import StoredRows, locate_rows
 from task.processor import SearchOptions
@@ -361,3 +361,67 @@ def test_a_fold_keeps_the_finer_rows(tmp_path, bits, rescore):
     for path in (base, new):
         described = inspect(path)["manifest"]["index"]
         assert (described["rows"], described["rescored_by"]) == (f"int{bits}", rescore)
+
+
+def test_a_removed_id_is_not_found_again_after_a_reload(searcher_file, tmp_path):
+    vectors = unit(7, 3)
+    with open_text(searcher_file, 50) as one:
+        ids = [one.add(vector, f"new {n}") for n, vector in enumerate(vectors)]
+        one.remove(ids[1])
+        one.save_overlay(tmp_path / "o")
+    with open_text(searcher_file, 50, tmp_path / "o") as again:
+        mask = np.ones(again.items, bool)
+        found = [n.id for n in again.search_embedding(vectors[2], allowed=mask).nearest_neighbors]
+        assert len(found) == len(set(found)) == 50
+        assert found[0] == ids[2]
+        assert ids[1] not in found
+        assert again.search_embedding(vectors[1], allowed=[ids[1]]).nearest_neighbors == []
+        assert again.add(vectors[1], "again") == ids[2] + 1
+
+
+def test_metadata_that_are_neither_text_nor_bytes_are_refused(searcher_file):
+    with open_text(searcher_file) as one, pytest.raises(TypeError, match="metadata has to be a str or bytes, found int"):
+        one.add(unit(5)[0], 7)
+
+
+def test_a_ragged_choice_of_items_is_refused(searcher_file):
+    with open_text(searcher_file) as one, pytest.raises(TypeError, match="allowed has to be ids or a boolean mask"):
+        one.search_embedding(unit(5)[0], allowed=[[1], [2, 3]])
+
+
+def changed_overlay(path: Path, target: Path, rng: np.random.Generator) -> Path:
+    content = bytearray(path.read_bytes())
+    for place in rng.integers(0, len(content), rng.integers(1, 4)):
+        content[place] = rng.integers(0, 256)
+    target.write_bytes(content[: rng.integers(0, len(content))] if rng.random() < 0.3 else content)
+    return target
+
+
+def test_damaged_overlays_raise_this_projects_errors_only(searcher_file, tmp_path):
+    with open_text(searcher_file) as one:
+        one.add(unit(5)[0], "new")
+        one.remove(3)
+        one.save_overlay(tmp_path / "o")
+    rng = np.random.default_rng(0)
+    refused = 0
+    for _ in range(200):
+        try:
+            open_text(searcher_file, overlay=changed_overlay(tmp_path / "o", tmp_path / "changed", rng)).close()
+        except TaskError:
+            refused += 1
+    assert refused > 100
+
+
+@pytest.mark.parametrize("next_id", [-1, 0, BUILT - 1, 1 << 40, "x", None, 1e400])
+def test_an_overlays_next_id_is_checked(searcher_file, tmp_path, next_id):
+    with open_text(searcher_file) as one:
+        one.remove(3)
+        one.save_overlay(tmp_path / "o")
+    with zipfile.ZipFile(tmp_path / "o") as source, zipfile.ZipFile(tmp_path / "changed", "w") as target:
+        for name in source.namelist():
+            content = source.read(name)
+            if name == overlay_file.FILE:
+                content = json.dumps({**json.loads(content), "next_id": next_id}).encode()
+            target.writestr(name, content)
+    with pytest.raises(DamagedFileError):
+        open_text(searcher_file, overlay=tmp_path / "changed")

@@ -1,4 +1,4 @@
-"""Embedders that exist as `.tflite`: any image model, a text model with its tokenizer, or a file that `maker train` wrote."""
+"""Embedders that exist as `.tflite`: any image model, a text model with its tokenizer, or a file that `maker build` wrote."""
 
 from __future__ import annotations
 
@@ -116,7 +116,7 @@ def open_embedder(path: str | Path, text_model: TextModelOptions | None = None) 
 
 
 def embedder_manifest(path: str | Path) -> manifest.Manifest | None:
-    """The manifest of an encoder that `maker train` wrote; None for other models."""
+    """The manifest of an encoder that `maker build` wrote; None for other models."""
     content = Path(path).read_bytes()
     place = archive.locate(content).get(manifest.FILE)
     return None if place is None else manifest.decode(content[place[0] : sum(place)])
@@ -140,17 +140,12 @@ def image_tower(source: Source, tensor: str | None = None, normalization: tuple[
     Raises:
         EncoderError: It does not take one RGB image of a fixed size, or the tensor is neither float32 nor 8-bit with one scale.
     """
-    inputs = source.inputs()
-    if len(inputs) != 1:
-        raise EncoderError(f"{source.path}: {len(inputs)} inputs, expected one image; a text model that takes ids needs --tokenizer")
-    query = inputs[0]
-    if len(query.shape) != 4 or query.shape[0] != 1 or query.shape[3] != 3 or min(query.shape) < 1:
-        raise EncoderError(
-            f"{source.path}: input {query.name!r} has shape {list(query.shape)}, expected [1, height, width, 3], or a file of `maker train`"
-        )
-    if query.dtype not in (np.dtype(np.uint8), np.dtype(np.float32)):
-        raise EncoderError(f"{source.path}: input {query.name!r} is {query.dtype}, expected uint8 or float32")
-    output = source.tensor(tensor) if tensor else source.outputs()[0]
+    query = _image_input(source)
+    outputs = [source.tensor(tensor)] if tensor else source.outputs()
+    if len(outputs) != 1:
+        names = ", ".join(output.name for output in outputs)
+        raise EncoderError(f"{source.path}: {len(outputs)} outputs ({names}); name the one that is the embedding: tflite:PATH#TENSOR")
+    output = outputs[0]
     scaled = output.dtype in (np.dtype(np.uint8), np.dtype(np.int8)) and output.scale is not None
     if output.dtype != np.float32 and not scaled:
         raise EncoderError(f"{source.path}: tensor {output.name!r} is {output.dtype}, expected float32, or 8 bits with one scale")
@@ -158,6 +153,24 @@ def image_tower(source: Source, tensor: str | None = None, normalization: tuple[
     if query.dtype == np.float32:
         mean, std = normalization or _normalization(source)
     return Tower("image", source, None, query, output, mean, std)
+
+
+def _image_input(source: Source) -> SourceTensor:
+    """The one input of an image model."""
+    inputs = source.inputs()
+    if len(inputs) != 1:
+        raise EncoderError(f"{source.path}: {len(inputs)} inputs, expected one image; a text model that takes ids needs --tokenizer")
+    query, shape = inputs[0], list(inputs[0].shape)
+    named = f"{source.path}: input {query.name!r}"
+    if query.is_dynamic or (shape and min(shape) < 1):
+        raise EncoderError(f"{named} takes images of any size; convert the model again with a fixed input of [1, height, width, 3]")
+    if len(shape) == 4 and shape[1] == 3 and shape[3] != 3:
+        raise EncoderError(f"{named} has shape {shape}, channels first; convert the model again with channels last: [1, height, width, 3]")
+    if len(shape) != 4 or shape[0] != 1 or shape[3] != 3:
+        raise EncoderError(f"{named} has shape {shape}, expected an image of [1, height, width, 3]; a text model needs --tokenizer")
+    if query.dtype not in (np.dtype(np.uint8), np.dtype(np.float32)):
+        raise EncoderError(f"{named} is {query.dtype}, expected uint8 or float32; convert the model again with one of these as input type")
+    return query
 
 
 def _own_tower(source: Source, key: str) -> AnyTower:

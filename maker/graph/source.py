@@ -15,7 +15,10 @@ from maker.errors import EncoderError
 
 @dataclass(frozen=True)
 class SourceTensor:
-    """What a caller has to know of a tensor: shape, NumPy dtype and its quantisation (real = scale * (value - zero_point))."""
+    """What a caller has to know of a tensor: shape, NumPy dtype and its quantisation (real = scale * (value - zero_point)).
+
+    `is_dynamic` says that a dimension behind the first, the batch, is left open.
+    """
 
     index: int
     name: str
@@ -23,6 +26,7 @@ class SourceTensor:
     dtype: np.dtype
     scale: float | None
     zero_point: int
+    is_dynamic: bool
 
 
 DTYPES: dict[int, np.dtype[Any]] = {
@@ -97,6 +101,7 @@ class Source:
             shape=tuple(int(d) for d in (tensor.shape if tensor.shape is not None else ())),
             dtype=DTYPES.get(tensor.type, np.dtype(object)),
             scale=float(quantisation.scale[0]) if scaled else None,
+            is_dynamic=tensor.shapeSignature is not None and bool(np.any(np.asarray(tensor.shapeSignature)[1:] < 0)),
             zero_point=int(quantisation.zeroPoint[0]) if scaled and quantisation.zeroPoint is not None else 0,
         )
 

@@ -91,7 +91,7 @@ class TextDataLoader(_EmbeddingLoader):
         """Opens an embedder.
 
         Args:
-            text_embedder_path: An encoder of `maker train`, or a text model for the Task Library.
+            text_embedder_path: An encoder of `maker build`, or a text model for the Task Library.
             l2_normalize: Divide embeddings by their Euclidean norm.
 
         Raises:
@@ -154,7 +154,7 @@ class ImageDataLoader(_EmbeddingLoader):
         """Opens an embedder.
 
         Args:
-            image_embedder_path: An encoder of `maker train`, or an image model for the Task Library.
+            image_embedder_path: An encoder of `maker build`, or an image model for the Task Library.
             metadata_type: Metadata are the file's name without folder and ending, or what a file beside it with the ending `.dat` holds.
             l2_normalize: Divide embeddings by their Euclidean norm.
 

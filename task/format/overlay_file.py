@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import io
 import json
+import operator
 import os
+import secrets
 import struct
 import zipfile
+import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +21,10 @@ from . import archive, item_table
 FILE, ROWS, IDS, REMOVED = "overlay.json", "rows.f32", "ids.i32", "removed.i32"
 FORMAT = "pocket-searcher-overlay"
 VERSION = 1
+# What zipfile raises where bytes were changed: a seek to nowhere, a password asked for, a name that is no text …
+DAMAGED_ZIP = (zipfile.BadZipFile, NotImplementedError, EOFError, OSError, struct.error, ValueError, RuntimeError, zlib.error)
+CONTRADICTION = (ValueError, KeyError, TypeError, IndexError, AttributeError, RecursionError, OverflowError, struct.error)
+MOST_IDS = 1 << 31  # ids are int32
 
 
 class OverlayError(Exception):
@@ -69,9 +77,8 @@ def write(path: Path, content: OverlayContent) -> None:
         "removed": len(content.removed),
         "next_id": content.next_id,
     }
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.partial")
+    temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.partial")
     try:
-        temporary.unlink(missing_ok=True)
         for name, part in (
             (FILE, (json.dumps(described, indent=2) + "\n").encode()),
             (ROWS, content.rows.astype("<f4").tobytes()),
@@ -81,6 +88,8 @@ def write(path: Path, content: OverlayContent) -> None:
             (item_table.BYTES, data),
         ):
             archive.append(temporary, name, part)
+        with open(temporary, "rb+") as written:
+            os.fsync(written.fileno())
         os.replace(temporary, path)
     finally:
         temporary.unlink(missing_ok=True)
@@ -94,17 +103,31 @@ def read(path: Path) -> OverlayContent:
         OverlayError: It is no overlay, or it is damaged.
         FileNotFoundError: There is no such file.
     """
+    content = path.read_bytes()
     try:
-        with zipfile.ZipFile(path) as file:
+        with zipfile.ZipFile(io.BytesIO(content)) as file:
+            packed = [entry.filename for entry in file.infolist() if entry.compress_type != zipfile.ZIP_STORED]
+            if packed:
+                raise OverlayError(f"{packed[0]} is compressed, expected stored parts")
             parts = {name: file.read(name) for name in file.namelist()}  # which compares each part's CRC-32
-    except (zipfile.BadZipFile, NotImplementedError, EOFError, struct.error, UnicodeDecodeError) as error:
+    except DAMAGED_ZIP as error:
         raise OverlayError(f"it is no overlay file, or it is damaged ({error})") from error
     missing = [name for name in (FILE, ROWS, IDS, REMOVED, item_table.OFFSETS, item_table.BYTES) if name not in parts]
     if missing:
         raise OverlayError(f"it is no overlay file, or it is damaged ({missing[0]} is missing)")
     try:
         return _decode(parts)
-    except (ValueError, KeyError, TypeError, IndexError, struct.error, item_table.ItemTableError) as error:
+    except (
+        ValueError,
+        KeyError,
+        TypeError,
+        IndexError,
+        AttributeError,
+        RecursionError,
+        OverflowError,
+        struct.error,
+        item_table.ItemTableError,
+    ) as error:
         raise OverlayError(f"{FILE} and the parts contradict each other ({error!r})") from error
 
 
@@ -115,7 +138,9 @@ def _decode(parts: dict[str, bytes]) -> OverlayContent:
     if described["format_version"] > VERSION:
         raise NewerOverlayError(f"format version {described['format_version']} is newer than {VERSION}, the newest that this release reads")
     items, next_id, added = int(described["base"]["items"]), int(described["next_id"]), int(described["added"])
-    rows = np.frombuffer(parts[ROWS], "<f4").reshape(added, int(described["dimension"]))
+    if not (0 <= items <= next_id <= MOST_IDS and added >= 0):
+        raise ValueError(f"next_id is {next_id}, expected a number from {items}, the base's items, to {MOST_IDS}")
+    rows = np.frombuffer(parts[ROWS], "<f4").reshape(added, operator.index(described["dimension"]))
     ids, removed = (np.frombuffer(parts[name], "<i4") for name in (IDS, REMOVED))
     offsets, data = parts[item_table.OFFSETS], parts[item_table.BYTES]
     table = item_table.ItemTable(offsets + data, (0, len(offsets)), (len(offsets), len(data)))

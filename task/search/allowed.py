@@ -27,7 +27,7 @@ def allowed_items(allowed: Allowed, items: int, least: int) -> np.ndarray:
         raise ArgumentTypeError(f"allowed has to be ids or a boolean mask, found {type(allowed).__name__}.")
     try:
         values = allowed if isinstance(allowed, np.ndarray) else np.array(list(allowed))
-    except TypeError as error:
+    except (TypeError, ValueError) as error:  # ValueError: sequences of different lengths
         raise ArgumentTypeError(f"allowed has to be ids or a boolean mask, found {type(allowed).__name__}.") from error
     if values.ndim != 1 or (values.size and values.dtype.kind not in "biu"):
         raise ArgumentTypeError(f"allowed has to be ids or a boolean mask of one dimension, found {values.dtype} {values.shape}.")

@@ -131,8 +131,9 @@ class Overlay:
         added, dead = self._added, self._dead
         if ids is not None:
             places = np.searchsorted(added.ids, ids)
-            places = places[places < len(added)]
-            added = added.at(places[np.isin(added.ids[places], ids)])
+            held = places < len(added)
+            places, ids = places[held], ids[held]
+            added = added.at(places[added.ids[places] == ids])  # ids of items that were removed before a reload have no row
         distances = -products(added.rows, query)
         if self._l2:
             distances = np.maximum(np.float32(query @ query) + 2 * distances + added.norms, 0)
