@@ -14,8 +14,11 @@ from task_library_files import DOT, float_index, lookup_text_model
 
 from maker import searcher
 from maker.cli import main
-from maker.evaluation.inspection import inspect
+from maker.evaluation.inspection import inspect, tower_bytes
+from maker.evaluation.relevance import Judged, measure
 from maker.pipeline import IndexSettings, index_embeddings, update_index
+from maker.pipeline.index import FileContent, IndexedItems, write_index
+from maker.report.card import CardFields, card_fields, model_card, read_card
 from task.core import BaseOptions
 from task.errors import DamagedFileError, InvalidArgumentError, MissingFileError, NewerFormatError, TaskError
 from task.format import overlay_file
@@ -425,3 +428,64 @@ def test_an_overlays_next_id_is_checked(searcher_file, tmp_path, next_id):
             target.writestr(name, content)
     with pytest.raises(DamagedFileError):
         open_text(searcher_file, overlay=tmp_path / "changed")
+
+
+def with_change(base: Path, overlay: Path, added: int = 0, removed: int = 0) -> Path:
+    with open_text(base) as opened:
+        for number, vector in enumerate(unit(11, added) if added else []):
+            opened.add(vector, f"added {number}")
+        for item in range(removed):
+            opened.remove(item)
+        opened.save_overlay(overlay)
+    return overlay
+
+
+@pytest.fixture
+def indexed(tmp_path: Path) -> Path:
+    """A searcher of 300 items by their embeddings, with a model card and a curve."""
+    items = IndexedItems(embeddings=unit(3, 300), metadata=[b"%d" % i for i in range(300)])
+    curve = {"slope": 8.0, "intercept": 4.0, "gate": 0.3, "cut": 0.2, "rule": "a rule", "how": "some captions"}
+    judged = Judged(np.array([[-0.9, -0.2]], np.float32), np.array([[True, False]]), np.array([np.nan], np.float32))
+    curve["measured"] = measure(judged, 8.0, 4.0, 0.3, 0.2)
+    fields = CardFields(author="A. Nother", license="CC0", intended_use="finding a test's items")
+    content = FileContent(relevance={"search_text": curve}, card=lambda manifest: model_card(manifest, fields, "base"))
+    write_index(items, tmp_path / "base.tflite", IndexSettings(k=20), content)
+    return tmp_path / "base.tflite"
+
+
+def test_a_fold_keeps_the_model_cards_author_terms_and_use(indexed, tmp_path):
+    update_index(indexed, with_change(indexed, tmp_path / "o", added=2), tmp_path / "new.tflite")
+    card = read_card(tmp_path / "new.tflite")
+    assert card_fields(card) == CardFields(author="A. Nother", license="CC0", intended_use="finding a test's items")
+    assert "finds 302 items" in card
+
+
+@pytest.mark.parametrize(("added", "removed", "kept"), [(10, 20, True), (40, 0, False), (0, 40, False)])
+def test_a_fold_keeps_the_relevance_curve_where_little_changed(indexed, tmp_path, added, removed, kept):
+    report = update_index(indexed, with_change(indexed, tmp_path / "o", added, removed), tmp_path / "new.tflite")
+    assert bool(inspect(tmp_path / "new.tflite")["manifest"]["relevance"]) == kept
+    assert any("more than a tenth of the items changed" in line for line in report.lines) != kept
+
+
+def test_a_fold_takes_k_and_queries_and_refuses_another_distance(indexed, tmp_path, capsys):
+    overlay = with_change(indexed, tmp_path / "o", added=1)
+    command = ["index", "--update", str(indexed), "--overlay", str(overlay), "--output", str(tmp_path / "new.tflite"), "--overwrite"]
+    np.save(tmp_path / "q.npy", unit(8, 30))
+    assert main([*command, "--queries", str(tmp_path / "q.npy"), "--k", "7"]) == 0
+    manifest = inspect(tmp_path / "new.tflite")["manifest"]
+    assert manifest["k"] == 7
+    assert manifest["report"]["index"]["how"] == "given queries"
+    assert main(command) == 0
+    assert inspect(tmp_path / "new.tflite")["manifest"]["k"] == 20
+    np.save(tmp_path / "q.npy", unit(8, 30)[:, :3])
+    assert main([*command, "--queries", str(tmp_path / "q.npy")]) == 1
+    assert main([*command, "--distance", "squared_l2"]) == 1
+    assert "has dot_product, which --update keeps" in capsys.readouterr().err
+
+
+def test_the_size_of_a_fold_counts_the_old_index_once(searcher_file, tmp_path):
+    overlay = with_change(searcher_file, tmp_path / "o", added=1)
+    size = searcher_file.stat().st_size
+    update_index(searcher_file, overlay, tmp_path / "new.tflite", settings=IndexSettings(max_size=size + 150_000))
+    assert inspect(tmp_path / "new.tflite")["manifest"]["index"]["rows"] == "int8"
+    assert tower_bytes(searcher_file) < size

@@ -19,7 +19,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--metadata", type=Path, metavar="FILE", help=".txt or .jsonl, a line an item")
     parser.add_argument("--embedder", type=Path, metavar="E.tflite", help="embeds queries; without it the file is asked with embeddings")
     parser.add_argument("--queries", type=Path, metavar="Q.npy", help="(q, d) float32 of the kind that will be asked; tunes and measures")
-    parser.add_argument("--distance", choices=DISTANCES, default=DISTANCES[0])
+    parser.add_argument("--distance", choices=DISTANCES, help=f"default {DISTANCES[0]}, with --update the searcher's")
     parser.add_argument("--seed", type=int, default=0)
     update = parser.add_argument_group("in the place of --embeddings and --metadata")
     update.add_argument("--update", type=Path, metavar="searcher.tflite", help="a searcher whose items are taken as they are stored")
@@ -49,7 +49,10 @@ def run(given: argparse.Namespace) -> None:
             given.output,
             overwrite=given.overwrite,
             user_info=given.user_info,
-            settings=index_settings(given, given.distance),
+            settings=index_settings(given),
+            k=given.k,
+            distance=given.distance,
+            queries=read_embeddings(given.queries) if given.queries else None,
         )
         print_report(report, given.json)
         return
@@ -62,7 +65,7 @@ def run(given: argparse.Namespace) -> None:
         queries=read_embeddings(given.queries) if given.queries else None,
         overwrite=given.overwrite,
         user_info=given.user_info,
-        settings=index_settings(given, given.distance),
+        settings=index_settings(given, given.distance or DISTANCES[0]),
         names=(str(given.embeddings), str(given.metadata)),
     )
     print_report(report, given.json)

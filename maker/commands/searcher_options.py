@@ -7,7 +7,7 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from maker.index.options import DISTANCES, EXACT_BELOW
+from maker.index.options import DEFAULT_K, DISTANCES, EXACT_BELOW
 
 if TYPE_CHECKING:
     from maker.pipeline import BuildReport, IndexSettings
@@ -31,7 +31,7 @@ def add_index_options(parser: argparse.ArgumentParser) -> None:
     group.add_argument("--max-ms", type=float, metavar="MS", help="median time of a query on this machine, in the place of --recall")
     group.add_argument("--max-size", type=_bytes, metavar="SIZE", help="of the file, as in 20M; 4-bit rows where 8-bit ones do not fit")
     group.add_argument("--leaves", type=int, metavar="N", help=LEAVES_HELP)
-    group.add_argument("--k", type=int, default=50, metavar="N", help="neighbours a query returns at most (default %(default)s)")
+    group.add_argument("--k", type=int, metavar="N", help=f"neighbours that a query returns at most (default {DEFAULT_K})")
     group.add_argument("--bits", type=int, choices=(8, 4), default=8, help="a dimension of the stored rows (default %(default)s)")
     group.add_argument("--rescore", choices=("int8", "float32"), help="keep finer rows too, and score the best hundred again by them")
     group.add_argument(
@@ -52,7 +52,7 @@ def index_settings(given: argparse.Namespace, distance: str = DISTANCES[0]) -> I
         bits=given.bits,
         rescore=given.rescore,
         dimension=given.index_dimension,
-        k=given.k,
+        k=DEFAULT_K if given.k is None else given.k,
         seed=given.seed or 0,
     )
 

@@ -17,6 +17,7 @@ from task.format import archive, manifest
 from task.search import GraphEngine
 
 PARTS = {"rows": "item rows", "fine_rows": "finer rows", "embedding": "word table", "centroids": "centroids"}
+OF_ITEMS = {"index", "centroids", "item rows", "finer rows", "items.offsets", "items.bytes", "model_card.md", "manifest", "directory"}
 TOWERS = {"text": "text tower", "tokens": "text tower", "image": "image tower"}
 
 
@@ -35,6 +36,14 @@ def inspect(path: Path) -> dict[str, Any]:
         for entry in content["golden"]
     ]
     return {"file": str(path), "bytes": path.stat().st_size, "sizes": _sizes(path, source), "signatures": signatures, "manifest": content}
+
+
+def tower_bytes(path: Path) -> int:
+    """Bytes of an embedder's towers: what another searcher that takes them over will hold of it. Any `.tflite` has only towers."""
+    with ModelFile(BaseOptions(str(path))) as file:
+        if manifest.FILE not in file.entries:
+            return len(file.content)
+    return sum(size for name, size in _sizes(path, Source(path)).items() if name not in OF_ITEMS)
 
 
 def describe(found: dict[str, Any]) -> str:

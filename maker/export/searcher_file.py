@@ -19,12 +19,12 @@ from maker.export.search_constants import search_constants
 from maker.export.search_graph import nothing_where_nothing_is_asked, search
 from maker.graph.model import Model
 from maker.index.build import Index, are_normalized
+from maker.index.options import DEFAULT_K
 from maker.workspace import atomic
 from task.format import archive, item_table, tflite_metadata
 from task.format import manifest as manifest_format
 from task.format.manifest import Manifest
 
-DEFAULT_K = 50
 CARD = "model_card.md"
 
 

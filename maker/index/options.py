@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from maker.errors import BuildError
 
 DISTANCES = ("dot_product", "squared_l2")
+DEFAULT_K = 50  # neighbours that a query returns at most
 EXACT_BELOW = 20_000  # items that are not partitioned, by ScaNN's guidance: brute force under 20k items (its docs/algorithms.md)
 
 

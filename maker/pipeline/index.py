@@ -15,6 +15,7 @@ from maker.encoders.prefix import trained_prefixes
 from maker.encoders.tokenizer_file import TextModelOptions
 from maker.errors import BuildError, DataError
 from maker.evaluation.index_quality import QUERIES, measure_index, measure_text_latency, perturbed_items
+from maker.evaluation.inspection import tower_bytes
 from maker.export.searcher_file import SearcherContent, write_searcher
 from maker.index.build import are_normalized, check_embeddings
 from maker.pipeline.dimension import cut_embeddings
@@ -68,11 +69,11 @@ def index_embeddings(
         raise DataError(f"{names[1]}: {len(metadata)} metadata for {len(embeddings)} embeddings in {names[0]}; there has to be one an item")
     settings, trained = settings or IndexSettings(), embedder_manifest(embedder) if embedder else None
     if queries is not None:
-        _check_queries(queries, embeddings)
+        check_queries(queries, embeddings)
     if settings.dimension is not None:
         towers = open_embedder(embedder, text_model) if embedder else {}
         embeddings, queries = cut_embeddings(embeddings, queries, settings.dimension, towers, trained, (names[0], str(embedder)))
-    asked = None if queries is None else _split(queries, embeddings)
+    asked = None if queries is None else split_queries(queries, embeddings)
     items = IndexedItems(embeddings=embeddings, metadata=metadata, embedder=embedder, text_model=text_model, queries=asked)
     manifest = write_index(items, output, settings, FileContent(user_info=user_info))
     told = []
@@ -143,7 +144,7 @@ def write_index(items: IndexedItems, output: Path, settings: IndexSettings, cont
             found[f"search_{kind}"] = measure_text_latency(path, kind, [towers[kind].prepare(text) for text in texts])
         return found
 
-    rest = sum(len(entry) + ITEM_OFFSET for entry in items.metadata) + (embedder.stat().st_size if embedder else 0) + OTHER_PARTS
+    rest = sum(len(entry) + ITEM_OFFSET for entry in items.metadata) + (tower_bytes(embedder) if embedder else 0) + OTHER_PARTS
     lengths = [length for length in trained_prefixes(trained) if length < embeddings.shape[1]]
     chosen = choose_index(embeddings, settings, queries, rest, lengths)
     written = SearcherContent(
@@ -179,13 +180,18 @@ def curve_picture(output: Path) -> Path:
     return output.with_name(f"{output.stem}.index.png")
 
 
-def _check_queries(queries: np.ndarray, embeddings: np.ndarray) -> None:
+def check_queries(queries: np.ndarray, embeddings: np.ndarray) -> None:
+    """Checks that queries are of the embeddings' kind.
+
+    Raises:
+        DataError: They are not finite, or of another dimension.
+    """
     check_embeddings(queries, "queries")
     if queries.shape[1] != embeddings.shape[1]:
         raise DataError(f"queries: {queries.shape[1]} dimensions, expected {embeddings.shape[1]} as the embeddings have")
 
 
-def _split(queries: np.ndarray, embeddings: np.ndarray) -> Queries:
+def split_queries(queries: np.ndarray, embeddings: np.ndarray) -> Queries:
     """Up to 1,000 queries to judge by, evenly spread, and of the others as many as can be learned from in seconds."""
     judging = np.zeros(len(queries), np.bool_)
     judging[np.linspace(0, len(queries) - 1, min(QUERIES, len(queries))).astype(int)] = True

@@ -13,9 +13,8 @@ from maker.errors import BuildError
 from maker.evaluation.index_quality import exact_neighbours
 from maker.export.search_constants import index_bytes
 from maker.export.search_graph import rescored
-from maker.export.searcher_file import DEFAULT_K
 from maker.index.build import Index, build_index, default_options, with_routing
-from maker.index.options import ScaNNOptions, Tree
+from maker.index.options import DEFAULT_K, ScaNNOptions, Tree
 from maker.index.rows import RowCoder, row_coder
 from maker.index.tune import rows_recall, tuned
 from maker.pipeline.index_curve import measure_curve

@@ -9,23 +9,36 @@ from pathlib import Path
 import numpy as np
 
 from maker.errors import BuildError, DataError
-from maker.pipeline.index import FileContent, IndexedItems, write_index
+from maker.pipeline.index import FileContent, IndexedItems, check_queries, split_queries, write_index
 from maker.pipeline.report import BuildReport, file_lines, line
 from maker.pipeline.tuning import IndexSettings
 from maker.progress import say
+from maker.report.card import card_fields, model_card, read_card
 from maker.workspace import prepare_output
 from task.core import BaseOptions
+from task.format.manifest import Manifest
 from task.search import GraphEngine
+
+MOST_CHANGED = 0.1  # of the built items, up to which a relevance curve is kept
 
 
 def update_index(
-    base: Path, overlay: Path, output: Path, *, overwrite: bool = False, user_info: str = "", settings: IndexSettings | None = None
+    base: Path,
+    overlay: Path,
+    output: Path,
+    *,
+    overwrite: bool = False,
+    user_info: str = "",
+    settings: IndexSettings | None = None,
+    k: int | None = None,
+    distance: str | None = None,
+    queries: np.ndarray | None = None,
 ) -> BuildReport:
     """Folds an overlay into its base.
 
-    The base's rows are taken as they are stored and rounded again, by less than a step where the steps' unit changes; indexing the
+    The base's rows are taken as they are stored and rounded again, by less than one int8 code where the scale changes; indexing the
     embeddings themselves loses nothing. Leaves are trained and the scanned share is chosen anew. So are ids given: to the base's items that
-    are left, in their order, then to those added.
+    are left, in their order, then to those added. The model card is written anew with the base's author, terms and use.
 
     Args:
         base: The searcher.
@@ -33,44 +46,77 @@ def update_index(
         output: The searcher to write; it may be the base itself where `overwrite` is set.
         overwrite: Replace an existing output.
         user_info: Text that `get_user_info` returns; the base's where empty.
-        settings: What the index is asked for; distance, k, and 4 bits where it has them, are the base's.
+        settings: What the index is asked for; distance, and 4 bits where it has them, are the base's, as is k unless it is given.
+        k: Neighbours that a query returns at most; the base's where None.
+        distance: The base's, or None.
+        queries: `(q, d)` float32 of the kind that will be asked, as in `index_embeddings`; perturbed items where None.
 
     Raises:
-        MakerError: The output exists, or there are no items left.
+        MakerError: The output exists, an option contradicts the base, or there are no items left.
         TaskError: The base or the overlay cannot be used, or they do not belong together.
     """
     begin = time.perf_counter()
     prepare_output(output, overwrite)
-    engine = GraphEngine(BaseOptions(str(base), num_threads=1))
-    try:
-        engine.load_overlay(overlay)
-        described, built = engine.manifest, engine.built_items
-        ids, embeddings = engine.contents()
-        if not len(ids):
-            raise DataError(f"{overlay}: it removes every item of {base}; a searcher needs at least one")
-        metadata = [engine.item(int(item)) for item in ids]
-    finally:
-        engine.close()
-    kind = described.index.get("rows")
-    if kind not in ("int8", "int4"):
-        say(f"{base}: its {kind} rows become int8 rows")
-    settings = settings or IndexSettings()
-    if settings.dimension not in (None, described.dimension):
-        raise BuildError(f"--index-dimension {settings.dimension}: {base} has {described.dimension} dimensions, which --update keeps")
-    settings = replace(settings, dimension=None, distance=described.distance, k=described.k, bits=4 if kind == "int4" else settings.bits)
-    settings = replace(settings, rescore=settings.rescore or described.index.get("rescored_by"))
+    described, built, ids, embeddings, metadata = _contents(base, overlay)
+    if distance not in (None, described.distance):
+        raise BuildError(f"--distance {distance}: {base} has {described.distance}, which --update keeps; index the embeddings anew")
+    settings = _settings(settings or IndexSettings(), base, described, k)
+    if queries is not None:
+        check_queries(queries, embeddings)
+    kept = int(np.searchsorted(ids, built))
+    added, removed = len(ids) - kept, built - kept
     items = IndexedItems(
         embeddings=embeddings,
         metadata=metadata,
         embedder=base if described.query else None,  # one that is asked with embeddings only has no towers to take over
+        queries=None if queries is None else split_queries(queries, embeddings),
         normalized=described.normalized,
     )
-    # The relevance curve stays: most items are those that it was fitted on.
-    content = FileContent(user_info=user_info or described.user_info, relevance=described.relevance)
+    # A curve holds on the items that it was fitted on.
+    keeps_curve = added + removed <= MOST_CHANGED * built
+    card = _card(base)
+    content = FileContent(
+        user_info=user_info or described.user_info,
+        relevance=described.relevance if keeps_curve else {},
+        card=(lambda manifest: model_card(manifest, card_fields(card), output.stem)) if card else None,
+    )
     manifest = write_index(items, output, settings, content)
-    kept = int(np.searchsorted(ids, built))
-    changes = {"added": len(ids) - kept, "removed": built - kept}
     seconds = round(time.perf_counter() - begin, 1)
-    figures = {"items": manifest.items, **changes, "seconds": seconds, **manifest.report}
-    told = line("changes", f"{changes['added']} items added, {changes['removed']} removed")
-    return BuildReport(figures, [*file_lines(manifest, output), told, line("time", f"{seconds} s")])
+    figures = {"items": manifest.items, "added": added, "removed": removed, "seconds": seconds, **manifest.report}
+    lines = [*file_lines(manifest, output), line("changes", f"{added} items added, {removed} removed")]
+    if described.relevance and not keeps_curve:
+        lines.append(line("relevance", "none: more than a tenth of the items changed, and the curve was fitted on those before"))
+    return BuildReport(figures, [*lines, line("time", f"{seconds} s")])
+
+
+def _contents(base: Path, overlay: Path) -> tuple[Manifest, int, np.ndarray, np.ndarray, list[bytes]]:
+    """The base's manifest and number of items; ids, `(n, d)` float32 rows and metadata of all items that are left."""
+    engine = GraphEngine(BaseOptions(str(base), num_threads=1))
+    try:
+        engine.load_overlay(overlay)
+        ids, embeddings = engine.contents()
+        if not len(ids):
+            raise DataError(f"{overlay}: it removes every item of {base}; a searcher needs at least one")
+        return engine.manifest, engine.built_items, ids, embeddings, [engine.item(int(item)) for item in ids]
+    finally:
+        engine.close()
+
+
+def _settings(settings: IndexSettings, base: Path, described: Manifest, k: int | None) -> IndexSettings:
+    """The settings with what is the base's."""
+    kind = described.index.get("rows")
+    if kind not in ("int8", "int4"):
+        say(f"{base}: its {kind} rows become int8 rows")
+    if settings.dimension not in (None, described.dimension):
+        raise BuildError(f"--index-dimension {settings.dimension}: {base} has {described.dimension} dimensions, which --update keeps")
+    bits = 4 if kind == "int4" else settings.bits
+    settings = replace(settings, dimension=None, distance=described.distance, k=described.k if k is None else k, bits=bits)
+    return replace(settings, rescore=settings.rescore or described.index.get("rescored_by"))
+
+
+def _card(base: Path) -> str:
+    """The base's model card; empty where it has none."""
+    try:
+        return read_card(base)
+    except DataError:
+        return ""

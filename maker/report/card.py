@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -86,6 +87,20 @@ def read_card(searcher: Path) -> str:
         if CARD not in file.entries:
             raise DataError(f"{searcher}: holds no {CARD}; searchers of maker build do, others may be without one")
         return file.read(CARD).decode("utf-8")
+
+
+def card_fields(card: str) -> CardFields:
+    """The fields that only people know, out of a card that `model_card` wrote; empty where they were left open."""
+    rows = {"author": "Author", "license": "Licence of this file", "data": "Pictures and captions, and their terms"}
+    fields = {}
+    for name, label in rows.items():
+        found = re.search(rf"^\| {re.escape(label)} \| (.*) \|$", card, re.MULTILINE)
+        fields[name] = found[1] if found and found[1] != BLANK else ""
+    _, _, use = card.partition("## Intended use\n\n")
+    use = use.split("\n", 1)[0]
+    if use not in (USE.format(""), USE.format(" or by another picture")):
+        fields["intended_use"] = use
+    return CardFields(**fields)
 
 
 def retrieval_rows(retrieval: Mapping[str, Any]) -> Iterator[tuple[str, list[str]]]:

@@ -13,9 +13,9 @@ import numpy as np
 
 from maker.encoders.embedder import embedder_manifest, example_texts
 from maker.errors import BuildError, DataError
-from maker.export.searcher_file import DEFAULT_K, SearcherContent, write_searcher
+from maker.export.searcher_file import SearcherContent, write_searcher
 from maker.index.build import Index, build_index, check_index_inputs
-from maker.index.options import ScaNNOptions
+from maker.index.options import DEFAULT_K, ScaNNOptions
 from maker.searcher.data_loader import DataLoader
 from maker.task_library.scann_index import ScannContent, scann_content, write_index
 from maker.task_library.searcher_file import Embedder, open_any_embedder, write_task_library
