@@ -22,6 +22,7 @@ from maker.errors import BuildError, DataError
 from maker.preview import site, thumbnails, vendor
 from maker.preview.server import Server
 from maker.preview.site import preview
+from maker.workspace.own import MARKER
 from task.core import BaseOptions
 from task.errors import InvalidArgumentError
 from task.format.stored_rows import StoredRows, locate_rows
@@ -102,7 +103,7 @@ def test_thumbnails_that_nothing_names_are_removed(tmp_path: Path, images: Path)
     (tmp_path / "thumbnails" / ".a.png.webp.123.partial").touch()  # what a kill leaves
     again = thumbnails.make_thumbnails([b"deep/../a.png", b"./a.png", b"wide.jpg"], images, tmp_path)
     assert again.rejects.rows == [("deep/../a.png", "", "points outside the folder of images")]
-    assert {p.name for p in (tmp_path / "thumbnails").rglob("*.*")} == {"a.png.webp", "wide.jpg.webp"}
+    assert {p.name for p in (tmp_path / "thumbnails").rglob("*.*")} - {MARKER} == {"a.png.webp", "wide.jpg.webp"}
 
 
 def test_unusable_images_are_named(tmp_path: Path, images: Path) -> None:
@@ -222,7 +223,7 @@ def test_a_folder_of_others_is_left_alone(tmp_path: Path, file: Path, images: Pa
     out.mkdir()
     (out / "thesis.txt").write_text("mine")
     for overwrite in (False, True):
-        with pytest.raises(BuildError, match=r"holds thesis.txt and is no site of maker preview; choose a new or empty folder"):
+        with pytest.raises(BuildError, match=r"holds thesis.txt, which this program did not write; choose a new or empty folder"):
             preview(file, images, out, overwrite=overwrite)
     with pytest.raises(BuildError, match="is a file, expected a folder"):
         preview(file, images, out / "thesis.txt")
@@ -346,3 +347,12 @@ def test_the_command(
     assert main(["preview", str(file), "--images", str(images), "--overwrite", "--serve", "--port", "0"]) == 0
     assert served == [Path("site"), "127.0.0.1", 0]
     assert "site: 4 items, 3 thumbnails (0 made now, 0 images rejected)" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("mine", ["site.json", "thumbnails/holiday.webp", "notes.txt"])
+def test_a_folder_that_preview_did_not_make_is_left_alone(tmp_path: Path, file: Path, images: Path, litert: Path, mine: str) -> None:
+    (tmp_path / "out" / mine).parent.mkdir(parents=True)
+    (tmp_path / "out" / mine).write_text('{"title": "somebody else\'s"}')
+    with pytest.raises(BuildError, match=r"which this program did not write; choose a new or empty folder"):
+        preview(file, images, tmp_path / "out", overwrite=True)
+    assert [p for p in (tmp_path / "out").rglob("*") if p.is_file()] == [tmp_path / "out" / mine]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from functools import lru_cache
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 import numpy as np
 
@@ -29,6 +29,7 @@ DOCUMENTS = {
     ".emf",
     ".wmf",
 }  # Pillow opens some
+OUTSIDE = "points outside the folder of images"
 SIGNATURES = (b"\xff\xd8\xff", b"\x89PNG\r\n", b"GIF87a", b"GIF89a", b"BM", b"II*\0", b"MM\0*", b"\0\0\0\x0cjP  ")
 
 
@@ -126,6 +127,12 @@ def _is_text(name: str) -> bool:
     except UnicodeEncodeError:
         return False
     return True
+
+
+def lies_within(name: str) -> bool:
+    """Whether a relative path, as items' metadata have it, stays within its folder, on Windows too."""
+    path = PurePosixPath(name)
+    return bool(path.parts) and not path.is_absolute() and ".." not in path.parts and ":" not in path.parts[0]
 
 
 def load_image(path: Path, at_least: int | None = None) -> np.ndarray:

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from maker.data.duplicates import difference_hash
-from maker.data.images import load_image
+from maker.data.images import OUTSIDE, lies_within, load_image
 from maker.embedding.blocks import Job, embedded_blocks
 from maker.errors import DataError
 from maker.workspace import Workspace, atomic, content_digest, digest, file_state
@@ -69,7 +69,8 @@ def image_features(folder: Path, images: Sequence[str], encoder: Path, work: Wor
 
 def _compute(folder: Path, images: Sequence[str], encoder: Path, done: Path) -> None:
     """Fills `done` block by block; blocks that an earlier run finished are kept."""
-    paths = [str(folder / image) for image in images]
+    # An empty path stands for one that a worker must not read.
+    paths = [str(folder / image) if lies_within(image) else "" for image in images]
     values: list[np.ndarray] = []
     reasons: list[str] = []
     hashes: list[int] = []
@@ -105,9 +106,12 @@ def _embed_block(job: Job) -> None:
     values, hashes, reasons = [np.zeros((0, dimension), np.float32)], [], []
     for path in paths:
         try:
-            image = load_image(Path(path))
+            image = load_image(Path(path)) if path else None
         except DataError as error:
             reasons.append(str(error))
+            continue
+        if image is None:
+            reasons.append(OUTSIDE)
             continue
         features = _runners.run(SIGNATURE, resize(image, height, width)[None])["embedding"]
         if not np.isfinite(features).all():

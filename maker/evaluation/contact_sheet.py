@@ -7,7 +7,7 @@ from pathlib import Path
 
 from PIL import Image, ImageDraw, ImageFont, ImageOps
 
-from maker.data.images import load_image
+from maker.data.images import OUTSIDE, lies_within, load_image
 from maker.errors import DataError
 from maker.workspace import atomic
 from task.processor import SearchResult
@@ -36,7 +36,9 @@ def write_contact_sheet(path: Path, images: Path, answers: Sequence[tuple[str, S
         for column, neighbor in enumerate(result.nearest_neighbors):
             left, name = MARGIN + column * (THUMBNAIL + MARGIN), neighbor.metadata.decode("utf-8", "replace")
             try:
-                picture = ImageOps.contain(Image.fromarray(load_image(images / name)), (THUMBNAIL, THUMBNAIL))
+                if not lies_within(name):
+                    raise DataError(OUTSIDE)
+                picture = ImageOps.contain(Image.fromarray(load_image(images / name, 2 * THUMBNAIL)), (THUMBNAIL, THUMBNAIL))
                 offset = (THUMBNAIL - picture.width) // 2, (THUMBNAIL - picture.height) // 2
                 sheet.paste(picture, (left + offset[0], top + TITLE + offset[1]))
             except DataError:

@@ -12,7 +12,7 @@ from maker.errors import BuildError
 from maker.pipeline.corpus_stage import OpenedCorpus, Photos, open_corpus
 from maker.pipeline.dimension import check_trained
 from maker.pipeline.encoder import Encoder, FrozenImages
-from maker.pipeline.index import FileContent, IndexedItems, write_index
+from maker.pipeline.index import FileContent, IndexedItems, curve_picture, write_index
 from maker.pipeline.measure_stage import HeldOut, fit_relevance, measure_retrieval, spread, tuning_captions, tuning_queries
 from maker.pipeline.options import BuildOptions, Corpus
 from maker.pipeline.report import BuildReport, file_lines, line, training_lines
@@ -68,7 +68,8 @@ def build(corpus: Corpus, output: Path, options: BuildOptions | None = None) -> 
     """
     begin = time.perf_counter()
     options = options or BuildOptions()
-    prepare_output(output, options.overwrite)
+    for path in (output, *_documents(output, options.report), curve_picture(output)):
+        prepare_output(path, options.overwrite)
     training = options.training_options()
     check_trained(options.index.dimension, training.dimension, training.matryoshka, "this run")
     probe(output.parent)
@@ -142,13 +143,17 @@ def _write_searcher(embedded: Embedded, output: Path, options: BuildOptions, wor
 
 def _write_documents(searcher: Path, corpus: OpenedCorpus, report: bool) -> list[Path]:
     """The model card that the file holds, and the report, beside the file."""
-    card, page = searcher.with_suffix(".card.md"), searcher.with_suffix(".report.html")
+    card, *pages = _documents(searcher, report)
     with atomic(card) as temporary:
         temporary.write_text(read_card(searcher), encoding="utf-8")
-    if not report:
-        return [card]
-    write_report(searcher, page, images=corpus.searched.folder, captions=corpus.splits.validation, overwrite=True)
-    return [card, page]
+    for page in pages:
+        write_report(searcher, page, images=corpus.searched.folder, captions=corpus.splits.validation, overwrite=True)
+    return [card, *pages]
+
+
+def _documents(searcher: Path, report: bool) -> list[Path]:
+    """Where the model card and, if wanted, the report lie."""
+    return [searcher.with_suffix(suffix) for suffix in (".card.md", *([".report.html"] if report else []))]
 
 
 def _report(

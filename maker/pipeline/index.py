@@ -61,7 +61,8 @@ def index_embeddings(
         MakerError: An input cannot be used; nothing is written at `output`.
     """
     begin = time.perf_counter()
-    prepare_output(output, overwrite)
+    for path in (output, curve_picture(output)):
+        prepare_output(path, overwrite)
     if embedder is None and text_model is not None and text_model.tokenizer is not None:
         raise BuildError(f"--tokenizer {text_model.tokenizer}: there is no text model that it is for; name it with --embedder")
     check_embeddings(embeddings, names[0])

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from maker.errors import BuildError, DataError
-from maker.pipeline.index import FileContent, IndexedItems, check_queries, split_queries, write_index
+from maker.pipeline.index import FileContent, IndexedItems, check_queries, curve_picture, split_queries, write_index
 from maker.pipeline.report import BuildReport, file_lines, line
 from maker.pipeline.tuning import IndexSettings
 from maker.progress import say
@@ -56,7 +56,8 @@ def update_index(
         TaskError: The base or the overlay cannot be used, or they do not belong together.
     """
     begin = time.perf_counter()
-    prepare_output(output, overwrite)
+    for path in (output, curve_picture(output)):
+        prepare_output(path, overwrite)
     described, built, ids, embeddings, metadata = _contents(base, overlay)
     if distance not in (None, described.distance):
         raise BuildError(f"--distance {distance}: {base} has {described.distance}, which --update keeps; index the embeddings anew")

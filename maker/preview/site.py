@@ -13,7 +13,7 @@ from typing import Any
 from maker.errors import BuildError, DataError
 from maker.preview import thumbnails, vendor
 from maker.progress import say
-from maker.workspace import Rejects, atomic
+from maker.workspace import Rejects, atomic, claim_folder
 from task.core import BaseOptions
 from task.core.model_file import ModelFile
 from task.format import item_table, manifest
@@ -101,17 +101,21 @@ def _read_items(searcher: Path) -> list[bytes]:
 
 
 def _claim(output: Path, overwrite: bool) -> None:
-    """Takes a folder that is new, empty, a site of ours to renew, or what a killed run left."""
-    if output.exists() and not output.is_dir():
-        raise BuildError(f"{output}: is a file, expected a folder for the site")
-    held = sorted(p.name for p in output.iterdir()) if output.is_dir() else []
-    ours = not held or (output / SITE).is_file()
-    if not ours:
-        raise BuildError(f"{output}: holds {held[0]} and is no site of maker preview; choose a new or empty folder")
-    if (output / START).exists() and not overwrite:
+    """Takes a folder that is new, empty, a site of ours to renew, or what an interrupted run left."""
+    ours = _is_site(output / SITE)
+    if ours and (output / START).exists() and not overwrite:
         raise BuildError(f"{output}: a site is there already; pass --overwrite to renew it, its thumbnails are kept")
-    if not (output / SITE).exists():
-        _write(output / SITE, "{}\n")
+    claim_folder(output, made_before=ours)
+    claim_folder(output / thumbnails.FOLDER, made_before=ours)
+
+
+def _is_site(description: Path) -> bool:
+    """Whether a `site.json` is one that this module wrote."""
+    try:
+        content = json.loads(description.read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError):
+        return False
+    return isinstance(content, dict) and content.get("format") == FORMAT
 
 
 def _write_files(searcher: Path, output: Path, made: thumbnails.Thumbnails) -> None:

@@ -12,11 +12,12 @@ from pathlib import Path, PurePosixPath
 
 from PIL import Image
 
-from maker.data.images import load_image
+from maker.data.images import OUTSIDE, lies_within, load_image
 from maker.data.items import image_of
 from maker.errors import DataError
 from maker.progress import progress
-from maker.workspace import Rejects, atomic
+from maker.workspace import Rejects, atomic, claim_folder
+from maker.workspace.own import MARKER
 
 FOLDER, SUFFIX = "thumbnails", ".webp"
 PIXELS = 320  # of the shorter side: what a grid cell shows on a dense display
@@ -54,9 +55,11 @@ def make_thumbnails(metadata: Sequence[bytes], images: Path, site: Path) -> Thum
 
     Raises:
         DataError: The folder is missing, or none of the items' images is in it.
+        BuildError: `thumbnails` holds files that this program did not write.
     """
     if not images.is_dir():
         raise DataError(f"{images}: no such folder of images")
+    claim_folder(site / FOLDER)
     result = Thumbnails()
     named = [image_of(entry) for entry in metadata]
     result.missing = named.count(None)
@@ -86,7 +89,7 @@ def make_thumbnails(metadata: Sequence[bytes], images: Path, site: Path) -> Thum
             "pass the folder that their paths are relative to"
         )
     for path in (site / FOLDER).rglob("*"):
-        if path.is_file() and path not in good:
+        if path.is_file() and path not in good and path.name != MARKER:
             path.unlink()
     result.stamp = stamp.hexdigest()
     return result
@@ -96,8 +99,8 @@ def _make(task: tuple[str, Path, Path]) -> tuple[int, bool, str]:
     """Age of the image in nanoseconds, whether a thumbnail was made, and why there is none."""
     name, images, site = task
     path = PurePosixPath(name)
-    if path.is_absolute() or ".." in path.parts or ":" in path.parts[0]:
-        return 0, False, "points outside the folder of images"
+    if not lies_within(name):
+        return 0, False, OUTSIDE
     source = images / path
     target = site / FOLDER / f"{path}{SUFFIX}"
     try:

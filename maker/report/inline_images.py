@@ -8,7 +8,7 @@ from pathlib import Path
 
 from PIL import Image, ImageOps
 
-from maker.data.images import load_image
+from maker.data.images import lies_within, load_image
 from maker.data.items import image_of
 from maker.errors import DataError
 
@@ -31,7 +31,10 @@ class InlineImages:
         """A square WebP as a data URI; empty where the item names no picture that can be read."""
         if metadata not in self._made:
             name = image_of(metadata)
-            self._made[metadata] = "" if self._images is None or name is None else self._make(self._images / name, name)
+            if self._images is None or name is None or not lies_within(name):
+                self._made[metadata] = ""
+            else:
+                self._made[metadata] = self._make(self._images / name, name)
         return self._made[metadata]
 
     def _make(self, path: Path, name: str) -> str:
