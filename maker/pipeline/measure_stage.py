@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 
 import numpy as np
 
-from maker.data.duplicates import across_splits
+from maker.data.duplicates import near_duplicates
 from maker.data.splits import Splits
 from maker.embedding.features import Features
 from maker.evaluation.relevance import calibrate, choose_queries
@@ -38,7 +38,7 @@ class HeldOut:
     @classmethod
     def of(cls, splits: Splits, photos: Features) -> HeldOut:
         """Finds the twins by the photos' perceptual hashes."""
-        return cls(splits, photos, across_splits(splits, dict(zip(photos.images, photos.hashes, strict=True))))
+        return cls(splits, photos, near_duplicates(splits, dict(zip(photos.images, photos.hashes, strict=True))))
 
 
 def measure_retrieval(encoder: Encoder, held_out: HeldOut, work: Workspace) -> dict[str, Any]:
