@@ -60,7 +60,7 @@ def test_a_size_is_met_with_fewer_bits_or_refused(capsys):
     size = index_bytes(row_coder(eight.index)) + 1000
     assert choose_index(ITEMS, IndexSettings(max_size=size), queries, 1000).index.scorer == "int8"
     assert choose_index(ITEMS, IndexSettings(max_size=size - 1), queries, 1000).index.scorer == "int4"
-    assert "4-bit rows it is" in capsys.readouterr().err
+    assert "using 4-bit rows" in capsys.readouterr().err
     with pytest.raises(BuildError, match="the smallest file of these items, with 4-bit rows, has 0.04 MB, more than the 0.02 MB"):
         choose_index(ITEMS, IndexSettings(max_size=20_000), queries, 1000)
 

@@ -1,4 +1,4 @@
-"""From a searcher and what was added to it and removed from it to one new searcher."""
+"""Merges a searcher and its overlay of added and removed items into a new searcher."""
 
 from __future__ import annotations
 
@@ -21,22 +21,25 @@ from task.search import GraphEngine
 def update_index(
     base: Path, overlay: Path, output: Path, *, overwrite: bool = False, user_info: str = "", settings: IndexSettings | None = None
 ) -> BuildReport:
-    """Folds an overlay into its base.
+    """Merges an overlay into its base.
 
-    The base's rows are taken as they are stored and rounded again, by less than a step where the steps' unit changes; indexing the
-    embeddings themselves loses nothing. Leaves are trained and the scanned share is chosen anew. So are ids given: to the base's items that
-    are left, in their order, then to those added.
+    The stored rows of the base are quantised again; if the scale changes, a value moves by less than one code. Indexing the original
+    embeddings avoids this loss. Leaves, scanned share and ids are new: ids number the remaining items of the base, in their order, then
+    the added items.
 
     Args:
         base: The searcher.
-        overlay: What `save_overlay` wrote beside it.
-        output: The searcher to write; it may be the base itself where `overwrite` is set.
+        overlay: The file that `save_overlay` wrote.
+        output: The searcher to write. It may be the base itself if `overwrite` is set.
         overwrite: Replace an existing output.
-        user_info: Text that `get_user_info` returns; the base's where empty.
-        settings: What the index is asked for; distance, k, and 4 bits where it has them, are the base's.
+        user_info: Text that `get_user_info` returns; that of the base if empty.
+        settings: Settings of the index. Distance and k are those of the base, and 4-bit rows stay 4-bit rows.
+
+    Returns:
+        A summary with figures.
 
     Raises:
-        MakerError: The output exists, or there are no items left.
+        MakerError: The output exists, the settings ask for another dimension, or no items are left.
         TaskError: The base or the overlay cannot be used, or they do not belong together.
     """
     begin = time.perf_counter()
@@ -47,13 +50,13 @@ def update_index(
         described, built = engine.manifest, engine.built_items
         ids, embeddings = engine.contents()
         if not len(ids):
-            raise DataError(f"{overlay}: it removes every item of {base}; a searcher needs at least one")
+            raise DataError(f"{overlay}: removes every item of {base}; a searcher needs at least one item")
         metadata = [engine.item(int(item)) for item in ids]
     finally:
         engine.close()
     kind = described.index.get("rows")
     if kind not in ("int8", "int4"):
-        say(f"{base}: its {kind} rows become int8 rows")
+        say(f"{base}: replacing {kind} rows by int8 rows")
     settings = settings or IndexSettings()
     if settings.dimension not in (None, described.dimension):
         raise BuildError(f"--index-dimension {settings.dimension}: {base} has {described.dimension} dimensions, which --update keeps")
@@ -62,15 +65,15 @@ def update_index(
     items = IndexedItems(
         embeddings=embeddings,
         metadata=metadata,
-        embedder=base if described.query else None,  # one that is asked with embeddings only has no towers to take over
+        embedder=base if described.query else None,  # without queries there are no towers to keep
         normalized=described.normalized,
     )
-    # The relevance curve stays: most items are those that it was fitted on.
+    # The relevance curve stays valid: it was fitted on most of these items.
     content = FileContent(user_info=user_info or described.user_info, relevance=described.relevance)
     manifest = write_index(items, output, settings, content)
     kept = int(np.searchsorted(ids, built))
     changes = {"added": len(ids) - kept, "removed": built - kept}
     seconds = round(time.perf_counter() - begin, 1)
     figures = {"items": manifest.items, **changes, "seconds": seconds, **manifest.report}
-    told = line("changes", f"{changes['added']} items added, {changes['removed']} removed")
-    return BuildReport(figures, [*file_lines(manifest, output), told, line("time", f"{seconds} s")])
+    changed = line("changes", f"{changes['added']} items added, {changes['removed']} removed")
+    return BuildReport(figures, [*file_lines(manifest, output), changed, line("time", f"{seconds} s")])
