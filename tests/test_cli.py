@@ -166,8 +166,11 @@ def test_the_training_folder_as_corpus_has_its_relevance_curve(built, tmp_path, 
     assert main([*command, *options, *work]) == 0
     printed = capsys.readouterr().out
     assert "a relevance curve needs captions" not in printed
-    assert "at least 0.20 if the first result has at least 0.30 (--min-relevance auto): keeps 100 % of relevant and 0 % of other results" in printed
-    assert "of queries with a relevant result 100 % keep one" in printed
+    assert (
+        "at least 0.20 if the first result has at least 0.30 (--min-relevance auto): keeps 100 % of relevant and 0 % of other results"
+        in printed
+    )
+    assert "100 % of the queries with a relevant result keep one" in printed
     assert None not in {
         n.relevance for n in text.TextSearcher.create_from_file(str(tmp_path / "c.tflite")).search("green").nearest_neighbors
     }
