@@ -1,6 +1,6 @@
-"""The command line: one verb, one function of the same arguments.
+"""The command line; each verb is a module of `maker.commands`.
 
-Results go to stdout, progress and logs to stderr; the exit status is 0, 1 (failed), 2 (usage) or 130 (interrupted).
+Results go to stdout, progress and logs to stderr. The exit status is 0, 1 (failed), 2 (usage) or 130 (interrupted).
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         sys.stderr.write(f"maker: error: {' '.join(str(error).split())}\n")
         return 1
     except KeyboardInterrupt:
-        sys.stderr.write("maker: interrupted; the same command goes on where this one stopped\n")
+        sys.stderr.write("maker: interrupted; the same command resumes\n")
         return 130
     return 0
 
@@ -59,7 +59,7 @@ def _parser() -> argparse.ArgumentParser:
 
 
 class _Version(argparse.Action):
-    """Looks the version up when it is asked for: importlib.metadata takes longer to import than the rest of the parser."""
+    """Prints the version. It imports importlib.metadata only then, because that takes longer than the rest of the parser."""
 
     def __call__(self, parser: argparse.ArgumentParser, *_: Any) -> None:
         from importlib.metadata import PackageNotFoundError, version

@@ -1,30 +1,30 @@
-"""Errors that a builder's user can act on.
+"""Errors that the user can act on.
 
     MakerError (ValueError)
-    ├── DataError     captions, images, embeddings or metadata that cannot be used as they are
-    ├── EncoderError  an encoder spec or an embedder file that cannot be used
-    ├── TrainingError a training run that cannot go on
-    └── BuildError    an index or a file that cannot be built or written
+    ├── DataError     captions, images, embeddings or metadata cannot be used
+    ├── EncoderError  an encoder spec or an embedder file cannot be used
+    ├── TrainingError a training run cannot start or continue
+    └── BuildError    an index or a file cannot be built or written
 
-They derive from ValueError because Model Maker raises that. An `OSError` passes unwrapped.
+They derive from ValueError because Model Maker raises ValueError. `OSError` passes unchanged.
 """
 
 
 class MakerError(ValueError):
-    """Base of the builder's errors; its text is one line that names file, place, finding and remedy."""
+    """Base class. The text is one line: the file and place, what was found, what was expected, and what to do."""
 
 
 class DataError(MakerError):
-    """Captions, images, embeddings or metadata that cannot be used as they are."""
+    """Captions, images, embeddings or metadata cannot be used."""
 
 
 class EncoderError(MakerError):
-    """An encoder spec or an embedder file that cannot be used."""
+    """An encoder spec or an embedder file cannot be used."""
 
 
 class TrainingError(MakerError):
-    """A training run that cannot go on."""
+    """A training run cannot start or continue."""
 
 
 class BuildError(MakerError):
-    """An index or a file that cannot be built or written."""
+    """An index or a file cannot be built or written."""

@@ -1,1 +1,1 @@
-"""Answers queries from a searcher file: `task.text.TextSearcher`, `task.vision.ImageSearcher`."""
+"""Searches a searcher file: `task.text.TextSearcher`, `task.vision.ImageSearcher`."""

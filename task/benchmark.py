@@ -1,7 +1,7 @@
-"""Measures a searcher on the machine that it runs on: `python -m task.benchmark searcher.tflite`.
+"""Measures a searcher on the current machine: `python -m task.benchmark searcher.tflite`.
 
-Prints JSON, so that machines can be compared. Needs what `task` needs, NumPy and LiteRT, and runs wherever they do: a server, a Raspberry
-Pi, Termux on Android.
+It prints JSON, to compare machines. Like `task`, it only needs NumPy and LiteRT and runs wherever they run: on a server, on a Raspberry Pi,
+in Termux on Android.
 """
 
 from __future__ import annotations
@@ -31,21 +31,21 @@ RUNTIMES = {"ai_edge_litert": "ai-edge-litert", "tflite_runtime": "tflite-runtim
 TEXT = "a photo of a man riding a bike"
 RESULTS = 10
 WARM_UP = 5
-DISTINCT = 16  # queries that are asked in turn
+DISTINCT = 16  # different queries, used in turn
 PERCENTILES = (50, 90, 99)
 PROC = Path("/proc")
-BOARD = Path("/sys/firmware/devicetree/base/model")  # a Raspberry Pi's name
+BOARD = Path("/sys/firmware/devicetree/base/model")  # name of a Raspberry Pi
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Measures the file that the arguments name, prints the figures and returns the exit status."""
     parser = argparse.ArgumentParser(prog="python -m task.benchmark", description="Measures a searcher on this machine; prints JSON.")
     parser.add_argument("searcher", type=Path)
-    parser.add_argument("--threads", type=int, default=1, metavar="N", help="of the interpreter (default %(default)s)")
-    parser.add_argument("--queries", type=int, default=200, metavar="N", help="of each kind (default %(default)s)")
-    parser.add_argument("--opens", type=int, default=10, metavar="N", help="times that the file is opened (default %(default)s)")
+    parser.add_argument("--threads", type=int, default=1, metavar="N", help="threads of the interpreter (default %(default)s)")
+    parser.add_argument("--queries", type=int, default=200, metavar="N", help="queries of each kind (default %(default)s)")
+    parser.add_argument("--opens", type=int, default=10, metavar="N", help="how many times to open the file (default %(default)s)")
     parser.add_argument(
-        "--text", action="append", metavar="QUERY", help="a sentence to ask; may be repeated (default: the file's examples)"
+        "--text", action="append", metavar="QUERY", help="a query sentence; may be repeated (default: the examples in the file)"
     )
     parser.add_argument("--index", type=Path, metavar="FILE", help="an index beside a Task Library model")
     given = parser.parse_args(arguments)
@@ -69,15 +69,16 @@ def measure(
 
     Args:
         path: The file.
-        threads: Of the interpreter.
-        queries: How many of each kind.
-        opens: How often it is opened.
-        texts: Sentences to ask; the file's golden ones, or one of this program's, where None.
+        threads: Threads of the interpreter.
+        queries: Number of queries of each kind.
+        opens: How many times to open the file.
+        texts: Query sentences; None takes the golden queries of the file, or a default sentence.
         index: An index beside a Task Library model.
 
     Returns:
-        What was measured where. Times are in milliseconds, by percentile: `open`; `first_query`, the first of a kind after opening; and
-        `embed` and `search`, warm. Memory is what is resident, in MB of 10^6 bytes; None where the system does not say.
+        The figures, with the file, the runtime and the machine. Times are in milliseconds, by percentile: `open_ms`; `first_query_ms`, the
+        first query of each kind after opening; `embed_ms` and `search_ms`, after a warm-up. `resident_mb` is the resident memory in MB of
+        10^6 bytes; None if the system does not report it.
 
     Raises:
         TaskError: The file cannot be searched.
@@ -113,10 +114,10 @@ def measure(
 
 
 def _queries(engine: Engine, texts: Sequence[str] | None) -> dict[str, Sequence[Any]]:
-    """What the file can be asked, by the engine's method: sentences, images, vectors."""
+    """Queries of each kind that the file takes, by method of the engine: sentences, images, vectors."""
     rng = np.random.default_rng(0)
     vectors = rng.standard_normal((DISTINCT, engine.dimension)).astype(np.float32)
-    found: dict[str, Sequence[Any]] = {"search_embedding": list(vectors / np.linalg.norm(vectors, axis=1, keepdims=True))}
+    queries: dict[str, Sequence[Any]] = {"search_embedding": list(vectors / np.linalg.norm(vectors, axis=1, keepdims=True))}
     sentences = list(texts or _examples(engine) or [TEXT])
     try:
         engine.embed_text(sentences[0])
@@ -124,13 +125,13 @@ def _queries(engine: Engine, texts: Sequence[str] | None) -> dict[str, Sequence[
         if texts:
             raise
     else:
-        found["embed_text"] = found["search_text"] = sentences
+        queries["embed_text"] = queries["search_text"] = sentences
     try:
         height, width = engine.image_size()
     except InvalidArgumentError:
-        return found
-    found["embed_image"] = found["search_image"] = list(rng.integers(0, 256, (DISTINCT, height, width, 3), dtype=np.uint8))
-    return found
+        return queries
+    queries["embed_image"] = queries["search_image"] = list(rng.integers(0, 256, (DISTINCT, height, width, 3), dtype=np.uint8))
+    return queries
 
 
 def _examples(engine: Engine) -> list[str]:
@@ -142,19 +143,19 @@ def _examples(engine: Engine) -> list[str]:
 
 
 def _times(engine: Engine, method: str, queries: Sequence[Any], count: int) -> list[float]:
-    """Seconds of `count` calls, the queries in turn."""
-    ask, more = getattr(engine, method), (SearchRequest(max_results=RESULTS),) if method.startswith("search_") else ()
+    """Seconds of each of `count` calls, with the queries in turn."""
+    call, more = getattr(engine, method), (SearchRequest(max_results=RESULTS),) if method.startswith("search_") else ()
     times = []
     for number in range(count):
         query = queries[number % len(queries)]
         begin = time.perf_counter()
-        ask(query, *more)
+        call(query, *more)
         times.append(time.perf_counter() - begin)
     return times
 
 
 def _opening(opened: Callable[[], Engine], asked: dict[str, Sequence[Any]], opens: int) -> tuple[list[float], dict[str, list[float]]]:
-    """Seconds that opening takes, and then the first query of each kind of search; the file is opened anew for each."""
+    """Seconds to open the file, and to answer the first query of each kind. The file is opened again for each query."""
     opening: list[float] = []
     first: dict[str, list[float]] = {}
     for method in (name for name in asked if name.startswith("search_")):
@@ -195,7 +196,7 @@ def _machine() -> dict[str, Any]:
 
 
 def _processor() -> str:
-    """The board's name or the processor's, as far as the system tells."""
+    """The name of the board or the processor, as far as the system reports it."""
     if name := _read(BOARD).strip("\0\n "):
         return name
     for line in _read(PROC / "cpuinfo").splitlines():
@@ -213,7 +214,7 @@ def _resident() -> float | None:
 
 
 def _read(path: Path) -> str:
-    """A file of the system; nothing where there is none or it may not be read, as on some Androids."""
+    """The text of a system file; empty if it is missing or not readable, as on some Android devices."""
     try:
         return path.read_text(encoding="utf-8", errors="replace")
     except OSError:

@@ -1,4 +1,4 @@
-"""What text and image embedders have in common: options, life cycle and post-processing."""
+"""The base of text and image embedders: options, life cycle and post-processing."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ class EmbedderOptions:
     """Options of an embedder.
 
     Attributes:
-        base_options: Where the file is and how it is run.
-        embedding_options: How embeddings are post-processed.
+        base_options: The file and how to run it.
+        embedding_options: How to post-process embeddings.
     """
 
     base_options: BaseOptions
@@ -31,7 +31,7 @@ class EmbedderOptions:
 
 
 class Embedder(EngineOwner[engines.Embedder]):
-    """Base of `TextEmbedder` and `ImageEmbedder`; safe to use from several threads, each with an interpreter of its own."""
+    """Base of `TextEmbedder` and `ImageEmbedder`; thread-safe, with one interpreter per thread."""
 
     options_type: ClassVar[type[EmbedderOptions]] = EmbedderOptions
     _noun = "embedder"
@@ -41,23 +41,23 @@ class Embedder(EngineOwner[engines.Embedder]):
         """Opens an embedder with default options.
 
         Raises:
-            InvalidArgumentError: It is no TFLite model, or none that embeds.
-            MissingFileError: There is no such file.
+            InvalidArgumentError: The file is not a TFLite model, or not an embedder.
+            MissingFileError: The file does not exist.
             SearcherError: The file is damaged or of a newer format.
         """
         return cls(cls.options_type(BaseOptions(file_path)))
 
     @classmethod
     def create_from_options(cls, options: EmbedderOptions) -> Self:
-        """Opens an embedder; raises as `create_from_file` does."""
+        """Opens an embedder. It raises the errors of `create_from_file`."""
         return cls(options)
 
     def __init__(self, options: EmbedderOptions) -> None:
-        """Opens the file that the options name.
+        """Opens the file in the options.
 
         Raises:
             InvalidArgumentError: An option or the model cannot be used.
-            MissingFileError: There is no such file.
+            MissingFileError: The file does not exist.
             SearcherError: The file is damaged or of a newer format.
         """
         super().__init__(open_embedder(options.base_options, options.embedding_options))
@@ -65,23 +65,23 @@ class Embedder(EngineOwner[engines.Embedder]):
 
     @property
     def options(self) -> EmbedderOptions:
-        """The options that the embedder was made with."""
+        """The options of the embedder."""
         return self._options
 
     @property
     def number_of_output_layers(self) -> int:
-        """How many embeddings a query gives."""
+        """The number of embeddings per query: 1."""
         return 1
 
     def get_embedding_dimension(self, output_index: int) -> int:
-        """Length of the embedding of an output; -1 where there is no such output."""
+        """Dimension of the embedding of an output; -1 if there is no such output."""
         return self.engine.dimension if output_index == 0 else -1
 
     def cosine_similarity(self, u: FeatureVector, v: FeatureVector) -> float:
-        """The cosine of the angle between two embeddings, in `[-1, 1]`; larger is more alike.
+        """The cosine of the angle between two embeddings, in `[-1, 1]`; larger is more similar.
 
         Raises:
-            InvalidArgumentError: One is quantised and the other is not, their lengths differ, or one has no direction.
+            InvalidArgumentError: Only one of them is quantised, their dimensions differ, or one has norm 0.
         """
         return embeddings.cosine_similarity(u, v)
 

@@ -1,4 +1,4 @@
-"""The life cycle that searchers and embedders share: an engine, until they are closed."""
+"""The life cycle of searchers and embedders: they own an engine until they are closed."""
 
 from __future__ import annotations
 
@@ -14,20 +14,20 @@ EngineT = TypeVar("EngineT", bound=Embedder)
 
 
 class EngineOwner(Generic[EngineT]):
-    """Holds an engine and closes it; a context manager."""
+    """Owns an engine and closes it; a context manager."""
 
-    _noun: ClassVar[str]  # what error messages call it
+    _noun: ClassVar[str]  # its name in errors
 
     def __init__(self, engine: EngineT) -> None:
-        """Takes the engine over."""
+        """Takes ownership of the engine."""
         self._engine: EngineT | None = engine
 
     @property
     def engine(self) -> EngineT:
-        """What answers the queries.
+        """The engine.
 
         Raises:
-            InvalidArgumentError: The file was closed.
+            InvalidArgumentError: The searcher or embedder is closed.
         """
         if self._engine is None:
             raise InvalidArgumentError(f"the {self._noun} is closed.")

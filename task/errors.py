@@ -1,40 +1,40 @@
 """Errors of the runtime.
 
     TaskError
-    ├── InvalidArgumentError (ValueError)       an option, a query or a model that cannot be used as given
-    │   └── ArgumentTypeError (TypeError)       a query of the wrong type
-    └── SearcherError (RuntimeError)            a file that cannot be searched
+    ├── InvalidArgumentError (ValueError)       an option, a query or a model cannot be used
+    │   └── ArgumentTypeError (TypeError)       a query has the wrong type
+    └── SearcherError (RuntimeError)            a file cannot be searched
         ├── MissingFileError (FileNotFoundError)
         ├── DamagedFileError
         └── NewerFormatError
 
-The builtin bases are those that the Task Library raises in the same cases. Other `OSError`s pass unwrapped.
+The Task Library raises the builtin base classes in the same cases. Other errors of type `OSError` pass unchanged.
 """
 
 
 class TaskError(Exception):
-    """Base of the runtime's errors; its text is one line."""
+    """Base class. The text is one line."""
 
 
 class InvalidArgumentError(TaskError, ValueError):
-    """An option, a query or a model that cannot be used as given."""
+    """An option, a query or a model cannot be used."""
 
 
 class ArgumentTypeError(InvalidArgumentError, TypeError):
-    """A query of the wrong type."""
+    """A query has the wrong type."""
 
 
 class SearcherError(TaskError, RuntimeError):
-    """A file that cannot be searched."""
+    """A file cannot be searched."""
 
 
 class MissingFileError(SearcherError, FileNotFoundError):
-    """There is no file at the path given."""
+    """A file does not exist."""
 
 
 class DamagedFileError(SearcherError):
-    """The file's content contradicts itself."""
+    """The content of a file is damaged or inconsistent."""
 
 
 class NewerFormatError(SearcherError):
-    """The file was written by a newer release in a format that this one does not know."""
+    """A file was written by a newer release, in a format that this release does not know."""

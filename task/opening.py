@@ -1,4 +1,4 @@
-"""Opens a file with the engine that it is for."""
+"""Opens a file with the engine for its format."""
 
 from __future__ import annotations
 
@@ -21,18 +21,18 @@ TASK_LIBRARY = f"{__package__}.task_library"
 
 
 def open_engine(base_options: BaseOptions, embedding_options: EmbeddingOptions, search_options: SearchOptions) -> Engine:
-    """Opens a searcher: a graph file is one that holds `searcher.json`, anything else is a Task Library model.
+    """Opens a searcher. A file that contains `searcher.json` is a graph searcher; any other is a Task Library model.
 
-    An index that the options name is searched in the place of the file's own.
+    An index in the options is searched instead of the index in the file.
 
     Args:
-        base_options: Where the model is and how it is run.
-        embedding_options: How queries' embeddings are post-processed.
-        search_options: Where the index is, if not in the model's file, and the overlay.
+        base_options: The model and how to run it.
+        embedding_options: How to post-process the embeddings of queries.
+        search_options: The index, if it is not in the model file, and the overlay.
 
     Raises:
         InvalidArgumentError: An option or the model cannot be used, or there is no index.
-        MissingFileError: There is no such file.
+        MissingFileError: A file does not exist.
         SearcherError: A file is damaged or of a newer format.
     """
     file = ModelFile(base_options)
@@ -59,13 +59,13 @@ def open_engine(base_options: BaseOptions, embedding_options: EmbeddingOptions, 
 def open_shards(
     base_options: BaseOptions, shards: Sequence[str], embedding_options: EmbeddingOptions, search_options: SearchOptions
 ) -> ShardedEngine:
-    """Opens several searchers as one; arguments and errors are those of `open_engine`.
+    """Opens several searchers as one. It raises the errors of `open_engine`.
 
     Args:
-        base_options: Where the first is, and how all are run.
-        shards: Where the others are.
-        embedding_options: How queries' embeddings are post-processed.
-        search_options: How neighbours are reported.
+        base_options: The first searcher, and how to run all of them.
+        shards: Paths of the other searchers.
+        embedding_options: How to post-process the embeddings of queries.
+        search_options: How to report neighbours.
     """
     if _index_beside(search_options) or search_options.overlay_file_name is not None:
         raise InvalidArgumentError("SearchOptions: shards take neither an index nor an overlay beside them.")
@@ -82,12 +82,12 @@ def open_shards(
 
 
 def open_embedder(base_options: BaseOptions, embedding_options: EmbeddingOptions, file: ModelFile | None = None) -> Embedder:
-    """Opens what embeds queries; the arguments and errors are those of `open_engine`.
+    """Opens an embedder. It raises the errors of `open_engine`.
 
     Args:
-        base_options: Where the model is and how it is run.
-        embedding_options: How embeddings are post-processed.
-        file: The model where it is open already; it is closed with the embedder.
+        base_options: The model and how to run it.
+        embedding_options: How to post-process embeddings.
+        file: The model, if it is already open. It is closed with the embedder.
     """
     file = ModelFile(base_options) if file is None else file
     if manifest.FILE in file.entries:
@@ -101,7 +101,7 @@ def open_embedder(base_options: BaseOptions, embedding_options: EmbeddingOptions
 
 @contextmanager
 def _task_library_needed(file: ModelFile) -> Iterator[None]:
-    """Imports what Task Library files need; an app that has graph searchers only may leave that folder out."""
+    """For imports from `task.task_library`, a folder that apps with graph searchers only may leave out."""
     try:
         yield
     except ModuleNotFoundError as error:
@@ -115,12 +115,12 @@ def _task_library_needed(file: ModelFile) -> Iterator[None]:
 
 
 def _index_beside(options: SearchOptions) -> bool:
-    """Whether the options name an index beside the model."""
+    """Whether the options contain an index."""
     return options.index_file_content is not None or options.index_file_name is not None
 
 
 def _check_whole(file: ModelFile) -> None:
-    """A graph file that was cut off has lost its manifest, which lies at the end, and would pass for a Task Library model."""
+    """Detects truncated graph files: without the manifest at their end they would look like Task Library models."""
     try:
         content = tflite_model.metadata(file.content, tflite_metadata.NAME)
         version = tflite_metadata.decode(content).get("version", "") if content else ""

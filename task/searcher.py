@@ -1,4 +1,4 @@
-"""What text and image searchers have in common: options, life cycle and search by vector."""
+"""The base of text and image searchers: options, life cycle, added and removed items, search by embedding."""
 
 from __future__ import annotations
 
@@ -29,10 +29,10 @@ class SearcherOptions:
     """Options of a searcher.
 
     Attributes:
-        base_options: Where the file is and how it is run.
-        embedding_options: How queries' embeddings are post-processed.
-        search_options: How neighbours are reported.
-        shards: Paths of further searchers, made with the same towers, that are searched beside the first.
+        base_options: The file and how to run it.
+        embedding_options: How to post-process the embeddings of queries.
+        search_options: How to report neighbours.
+        shards: Paths of further searchers to search together with the first. They need the same towers.
     """
 
     base_options: BaseOptions
@@ -43,14 +43,14 @@ class SearcherOptions:
 
 @runtime_checkable
 class Picture(Protocol):
-    """What can be an image item: `TensorImage`."""
+    """An image that can be added as an item: `TensorImage`."""
 
     def resized(self, height: int, width: int, resampling: str) -> np.ndarray:
-        """Its pixels, `(height, width, 3)` uint8 RGB."""
+        """The pixels, `(height, width, 3)` uint8 RGB."""
 
 
 class Searcher(EngineOwner[Engine]):
-    """Base of `TextSearcher` and `ImageSearcher`; safe to use from several threads, each with an interpreter of its own."""
+    """Base of `TextSearcher` and `ImageSearcher`; thread-safe, with one interpreter per thread."""
 
     options_type: ClassVar[type[SearcherOptions]] = SearcherOptions
     _noun = "searcher"
@@ -61,12 +61,12 @@ class Searcher(EngineOwner[Engine]):
 
         Args:
             model_file_path: The searcher.
-            index_file_path: An index beside it, for Task Library models that do not hold theirs.
-            overlay: What `save_overlay` wrote beside this searcher.
+            index_file_path: The index, for a Task Library model without an index in it.
+            overlay: A file that `save_overlay` wrote for this searcher.
 
         Raises:
-            InvalidArgumentError: It is no TFLite model, it has no index, or the overlay belongs to another searcher.
-            MissingFileError: There is no such file.
+            InvalidArgumentError: The file is not a TFLite model, it has no index, or the overlay belongs to another searcher.
+            MissingFileError: A file does not exist.
             SearcherError: The file is damaged or of a newer format.
         """
         search_options = SearchOptions(index_file_name=index_file_path, overlay_file_name=None if overlay is None else os.fspath(overlay))
@@ -74,15 +74,15 @@ class Searcher(EngineOwner[Engine]):
 
     @classmethod
     def create_from_files(cls, model_file_paths: Iterable[str]) -> Self:
-        """Opens several searchers as one, with default options; `SearcherOptions.shards` is the way with others.
+        """Opens several searchers as one, with default options. For other options, use `SearcherOptions.shards`.
 
-        A query is embedded once, every file is searched with it, and the results are merged by distance. Ids go on from file to file.
+        A query is embedded once and searched in every file; the results are merged by distance. Ids continue from file to file.
 
         Args:
-            model_file_paths: At least one; made with the same towers, distance and options.
+            model_file_paths: At least one file. All need the same towers, distance and options.
 
         Raises:
-            InvalidArgumentError: There is none, or they do not belong together; otherwise as `create_from_file`.
+            InvalidArgumentError: There are no files, or they do not belong together. Other errors are those of `create_from_file`.
         """
         paths = [model_file_paths] if isinstance(model_file_paths, (str, os.PathLike)) else list(model_file_paths)
         if not paths:
@@ -91,15 +91,15 @@ class Searcher(EngineOwner[Engine]):
 
     @classmethod
     def create_from_options(cls, options: SearcherOptions) -> Self:
-        """Opens a searcher; raises as `create_from_file` does."""
+        """Opens a searcher. It raises the errors of `create_from_file`."""
         return cls(options)
 
     def __init__(self, options: SearcherOptions) -> None:
-        """Opens the file that the options name.
+        """Opens the file in the options.
 
         Raises:
             InvalidArgumentError: An option or the model cannot be used.
-            MissingFileError: There is no such file.
+            MissingFileError: A file does not exist.
             SearcherError: The file is damaged or of a newer format.
         """
         options.search_options.check()
@@ -114,26 +114,26 @@ class Searcher(EngineOwner[Engine]):
 
     @property
     def options(self) -> SearcherOptions:
-        """The options that the searcher was made with."""
+        """The options of the searcher."""
         return self._options
 
     def get_user_info(self) -> str:
-        """The text that the builder stored in the file; empty where there is none.
+        """The text that the builder stored in the file; empty if there is none.
 
-        Bytes that are no UTF-8 are surrogates: `text.encode("utf-8", "surrogateescape")` gives them back.
+        Bytes that are not UTF-8 become surrogates: `text.encode("utf-8", "surrogateescape")` restores them.
         """
         return self.engine.user_info
 
     @property
     def items(self) -> int:
-        """How many ids there are: they go from 0 to this; items that were added count, those removed still do."""
+        """The number of ids, which are the numbers below it. Added items count, and removed items still count."""
         return self.engine.items
 
     def get_metadata(self, item_id: int) -> bytes:
-        """What was stored with an item.
+        """The metadata of an item.
 
         Raises:
-            InvalidArgumentError: There is no such item, or it was removed.
+            InvalidArgumentError: The item does not exist or was removed.
         """
         number = operator.index(item_id)
         if not self.engine.has(number):
@@ -141,18 +141,18 @@ class Searcher(EngineOwner[Engine]):
         return self.engine.item(number)
 
     def add(self, item: str | np.ndarray | Picture, metadata: bytes | str) -> int:
-        """Adds an item beside the file, which stays as it is; searches find it at once, in every thread.
+        """Adds an item in memory; the file does not change. Searches in all threads find it at once.
 
         Args:
-            item: A sentence or a `TensorImage`, embedded by the file's towers, or an embedding, `(d,)` float32, of the kind they make.
-            metadata: What is stored with it; text is stored as UTF-8.
+            item: A sentence or a `TensorImage`, which the towers of the file embed, or an embedding of these towers, `(d,)` float32.
+            metadata: The metadata of the item; text is stored as UTF-8.
 
         Returns:
-            Its id. Ids go on from the file's own and are not used twice.
+            The id of the item. Ids continue after those of the file and are never reused.
 
         Raises:
-            InvalidArgumentError: The file has no tower for it, the embedding is of another length or norm, or the file takes no changes: a
-                Task Library index, or shards.
+            InvalidArgumentError: The file has no tower for the item, the embedding has another dimension or norm, or the searcher cannot
+                be changed, because it is a Task Library index or has shards.
         """
         engine = self.engine
         if not isinstance(metadata, (str, bytes, bytearray)):
@@ -169,23 +169,23 @@ class Searcher(EngineOwner[Engine]):
         return engine.add(vector, content)
 
     def remove(self, item_id: int) -> None:
-        """Hides an item, the file's own or one that was added; the others fill its place.
+        """Hides an item of the file, or one that was added. Searches return the next nearest items instead.
 
         Args:
-            item_id: What `add` returned or `NearestNeighbor.id` says.
+            item_id: The id that `add` returned, or `NearestNeighbor.id`.
 
         Raises:
-            InvalidArgumentError: There is no such item, or the file takes no changes.
+            InvalidArgumentError: The item does not exist, or the searcher cannot be changed.
         """
         self.engine.remove(operator.index(item_id))
 
     def save_overlay(self, path: str) -> None:
-        """Writes what was added and removed, whole or not at all; `create_from_file(…, overlay=path)` opens it with the same searcher.
+        """Writes the added and removed items to a file, atomically. `create_from_file(…, overlay=path)` opens it with the same searcher.
 
-        `maker index --update` makes one file of the two.
+        `maker index --update` merges searcher and overlay into one file.
 
         Raises:
-            InvalidArgumentError: The file takes no changes.
+            InvalidArgumentError: The searcher cannot be changed.
         """
         self.engine.save_overlay(Path(path))
 
@@ -195,22 +195,22 @@ class Searcher(EngineOwner[Engine]):
         """Finds the items nearest to an embedding.
 
         Args:
-            vector: `(d,)` float32, of the kind that the file's embedder makes; it is not normalised here.
-            num_leaves_to_search: For on-device ScaNN indexes, how many leaves to look into; as built where None.
+            vector: An embedding of the same towers, `(d,)` float32. It is not normalised.
+            num_leaves_to_search: Number of leaves to search, for on-device ScaNN indexes only; None takes the number in the file.
             allowed: As in `search`.
 
         Raises:
-            InvalidArgumentError: Its length is not d, a value is not finite, or the file's leaves are fixed.
+            InvalidArgumentError: The dimension is not d, a value is not finite, or the number of leaves of the file is fixed.
             DamagedFileError: A part of the index that the query needs is damaged.
         """
         request = self._request(num_leaves_to_search, allowed)
         return self._relevant("embedding", self.engine.search_embedding(vector, request))
 
     def _request(self, num_leaves: int | None, allowed: Allowed | None) -> SearchRequest:
-        """What the engine is asked for, by the options as they are now.
+        """The request to the engine, by the current options.
 
         Raises:
-            InvalidArgumentError: `allowed` names no item or comes with `num_leaves`, or an option cannot be used.
+            InvalidArgumentError: `allowed` contains an unknown id or is combined with `num_leaves`, or an option cannot be used.
         """
         chosen = self._allowed(allowed, num_leaves)
         self._options.search_options.check()
@@ -227,5 +227,5 @@ class Searcher(EngineOwner[Engine]):
         return allowed_items(allowed, engine.items, engine.built_items)
 
     def _relevant(self, kind: str, result: SearchResult) -> SearchResult:
-        """What of a result of this kind of query the options let through."""
+        """Applies `min_relevance` to the result of a query of this kind."""
         return relevant_only(result, self._options.search_options.min_relevance, self.engine.relevance_curve(kind))

@@ -154,7 +154,7 @@ def test_another_folder_can_be_the_corpus(built, tmp_path, capsys, enough_to_fit
     found = text.TextSearcher.create_from_file(str(tmp_path / "c.tflite")).search("green").nearest_neighbors
     assert [n.metadata for n in found] == [b"deep/1.png", b"deep/2.png"]
     assert {n.relevance for n in found} == {None}  # the captions are of other pictures
-    assert f"none: a curve takes captions of what is searched, and those given are not of {tmp_path / 'corpus'}" in capsys.readouterr().out
+    assert f"none: a relevance curve needs captions of the indexed photos, and {tmp_path / 'corpus'} has none" in capsys.readouterr().out
 
 
 def test_the_training_folder_as_corpus_has_its_relevance_curve(built, tmp_path, capsys, enough_to_fit):
@@ -165,9 +165,12 @@ def test_the_training_folder_as_corpus_has_its_relevance_curve(built, tmp_path, 
     (photos.parent / "nowhere").mkdir()
     assert main([*command, *options, *work]) == 0
     printed = capsys.readouterr().out
-    assert "a curve takes captions" not in printed
-    assert "from 0.20 on where the first has 0.30 (--min-relevance auto): keeps 100 % of relevant and 0 % of other results" in printed
-    assert "of queries with a relevant result 100 % keep one" in printed
+    assert "a relevance curve needs captions" not in printed
+    assert (
+        "at least 0.20 if the first result has at least 0.30 (--min-relevance auto): keeps 100 % of relevant and 0 % of other results"
+        in printed
+    )
+    assert "100 % of the queries with a relevant result keep one" in printed
     assert None not in {
         n.relevance for n in text.TextSearcher.create_from_file(str(tmp_path / "c.tflite")).search("green").nearest_neighbors
     }
@@ -183,7 +186,7 @@ def test_the_trained_encoder_holds_its_words_for_the_task_library(built, tmp_pat
     assert "absent" not in words
     exported = tmp_path / "s.tflite"
     assert main(["export", str(output), "--embedder", str(encoder), "--output", str(exported)]) == 0
-    assert "40, all looked into" in capsys.readouterr().out
+    assert "40, all scanned" in capsys.readouterr().out
     with text.TextSearcher.create_from_file(str(exported)) as searcher:
         found = searcher.search("a plain blue picture").nearest_neighbors
     assert [int(n.metadata.decode().removesuffix(".png")) % 4 for n in found] == [2] * 5

@@ -131,7 +131,7 @@ def test_a_cut_image_is_asked_for_again(server, tmp_path):
 def test_a_missing_image_stops_with_its_address_and_a_second_call_goes_on(server, tmp_path):
     path = f"/val2014/{image_name('val2014', NUMBERS[3])}"
     server.gone.add(path)
-    with pytest.raises(DataError, match=rf"{path}: cannot be fetched \(HTTP 404 .*run it again"):
+    with pytest.raises(DataError, match=rf"{path}: cannot be downloaded \(HTTP 404 .*run it again"):
         download_coco(tmp_path, "val2014", host=server.host)
     assert server.asked[path] == 1
     server.gone.clear()
@@ -140,7 +140,9 @@ def test_a_missing_image_stops_with_its_address_and_a_second_call_goes_on(server
 
 
 def test_without_a_network_it_is_one_line(tmp_path):
-    with pytest.raises(DataError, match=r"^http://127.0.0.1:9/annotations/.*cannot be fetched \(.*refused\).*check the network") as error:
+    with pytest.raises(
+        DataError, match=r"^http://127.0.0.1:9/annotations/.*cannot be downloaded \(.*refused\).*check the network"
+    ) as error:
         download_coco(tmp_path, "val2014", host="http://127.0.0.1:9")
     assert "\n" not in str(error.value)
 

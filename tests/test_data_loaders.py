@@ -60,7 +60,7 @@ def test_other_delimiters_quotes_and_short_lines(encoder, tmp_path, capsys):
 
 def test_csv_files_that_cannot_be_used(encoder, tmp_path):
     loader = searcher.TextDataLoader.create(str(encoder))
-    cases = {"": "no column 'text'; there are none", "a,b\n": "no column 'text'", "text,m\n": "nothing in it could be embedded"}
+    cases = {"": "no column 'text'; there are none", "a,b\n": "no column 'text'", "text,m\n": "no item could be embedded"}
     for content, message in cases.items():
         (tmp_path / "x.csv").write_text(content)
         with pytest.raises(DataError, match=message):
@@ -107,7 +107,7 @@ def test_metadata_of_dat_files(encoder, folder):
     assert loader.metadata == ["a red one é\n".encode()]
     with pytest.raises(DataError, match="mode must be"):
         loader.load_from_folder(str(folder), mode="w")
-    with pytest.raises(DataError, match="is no folder"):
+    with pytest.raises(DataError, match="not a folder"):
         loader.load_from_folder(str(folder / "red.png"))
 
 

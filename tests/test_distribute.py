@@ -23,7 +23,7 @@ from maker.encoders.tokenize import tokenize
 from maker.encoders.tokenizer import TokenizerSize
 from maker.training import head, train
 from maker.training.image_side import FrozenFeatures, embed
-from maker.training.loop import Run, Side, fit
+from maker.training.loop import Run, EncodedSplit, fit
 from maker.training.options import TrainingOptions
 from maker.training.replicas import Replicas
 from maker.training.text_side import TextSide
@@ -41,7 +41,7 @@ images = np.r_[0, 0, np.arange(80)]  # an image with three captions among those 
 size = TokenizerSize(max_bytes=64, max_characters=48, max_units=12, max_grams=12, gram_rows=64)
 tokens = tokenize([f"a {['red', 'green', 'blue', 'white'][topics[i]]} thing" for i in images], size)
 captions = CaptionRows(tokens, build_vocabulary(tokens, 2, 0, size))
-side = Side(captions, images)
+side = EncodedSplit(captions, images)
 options = TrainingOptions(epochs=4, batch_size=16, captions_per_image=3, learning_rate=1e-2, dimension=8, seed=3, patience=9)
 ends = []
 for _ in range(2):  # the second run takes the first one's checkpoint, which only the chief has
@@ -121,7 +121,7 @@ def test_a_build_on_two_hosts_is_written_by_the_chief(photos, tmp_path):
     ("config", "message"),
     [
         (None, "TF_CONFIG is not set"),
-        ("{", "cannot be understood"),
+        ("{", "cannot be read"),
         ('{"cluster": {"worker": ["a:1"]}, "task": {"type": "worker", "index": 1}}', "task worker 1 of worker"),
     ],
 )

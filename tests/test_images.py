@@ -8,7 +8,7 @@ from conftest import SIDE, PooledColours
 from PIL import Image
 
 from maker.data.caption import Caption
-from maker.data.duplicates import across_splits, difference_hash
+from maker.data.duplicates import difference_hash, near_duplicates
 from maker.data.images import list_images, load_image
 from maker.data.splits import Splits
 from maker.embedding.features import image_features
@@ -184,5 +184,5 @@ def test_a_recompressed_picture_on_both_sides_of_a_split_is_found(tmp_path):
     again = resize(load_image(tmp_path / "a.jpg"), 60, 50)
     hashes = {"val": int(difference_hash(again)), "same": int(difference_hash(smooth)), "other": int(difference_hash(other)), "flat": 0}
     train = [Caption(name, "x", "train", "", 1) for name in ("other", "same", "flat")]
-    assert across_splits(Splits(train, [Caption("val", "y", "val", "", 1)], "official"), hashes) == [("val", "same")]
+    assert near_duplicates(Splits(train, [Caption("val", "y", "val", "", 1)], "official"), hashes) == [("val", "same")]
     assert difference_hash(np.full((9, 9, 3), 77, np.uint8)) == 0

@@ -366,7 +366,7 @@ def test_a_curve_that_cannot_be_is_damage(with_curve, tmp_path, curves):
 def test_a_curve_stays_with_the_items_that_it_was_fitted_on(with_curve, embeddings, tmp_path):
     again = tmp_path / "again.tflite"
     report = index_embeddings(embeddings[:50], [b"x"] * 50, again, embedder=with_curve)
-    assert f"none: the curve of {with_curve} was fitted on the items that it holds, and does not hold on others" in "\n".join(report.lines)
+    assert f"none: the curve of {with_curve} was fitted on its own items and does not apply to others" in "\n".join(report.lines)
     with open_text(again) as searcher:
         assert {n.relevance for n in searcher.search(TEXTS[0]).nearest_neighbors} == {None}
     report = index_embeddings(embeddings[:50], [b"x"] * 50, tmp_path / "without.tflite", embedder=again)

@@ -333,19 +333,20 @@ def test_a_curve_without_a_gate_is_told_without_one(tmp_path, encoder, embedded,
     assert ">gate<" not in text
     assert "keep one" not in text + read_card(path)
     assert "leaves out results below 0.200: 85 % of the relevant" in read_card(path)
-    told = "\n".join(file_lines(manifest, path))
-    assert "from 0.20 on (--min-relevance auto): keeps 85 % of relevant and 31 % of other results" in told
-    assert "of queries about absent things 22 % find something" in told
+    printed = "\n".join(file_lines(manifest, path))
+    assert "at least 0.20 (--min-relevance auto): keeps 85 % of relevant and 31 % of other results" in printed
+    assert "22 % of the queries about absent things still have results" in printed
     assert "slope 8.0, intercept 4.0, cut 0.2" in describe(inspect(path))
 
 
 def test_a_gate_is_told_wherever_the_cut_is(searcher, page):
     assert "slope 8.0, intercept 4.0, gate 0.789, cut 0.2" in describe(inspect(searcher))
     engine = GraphEngine(BaseOptions(str(searcher)))
-    told = "\n".join(file_lines(engine.manifest, searcher))
+    printed = "\n".join(file_lines(engine.manifest, searcher))
     engine.close()
-    assert "from 0.20 on where the first has 0.79 (--min-relevance auto): keeps 85 % of relevant and 31 % of other results" in told
-    assert "of queries with a relevant result 88 % keep one, of those about absent things 22 % find something" in told
+    assert "at least 0.20 if the first result has at least 0.79 (--min-relevance auto): keeps 85 % of relevant and 31 % of other" in printed
+    assert "88 % of the queries with a relevant result keep one" in printed
+    assert "22 % of the queries about absent things still have results" in printed
     assert ">gate</text>" in page.read_text()  # the chart's legend
 
 

@@ -138,13 +138,13 @@ def test_training_and_the_exported_graph_see_the_same_rows():
         assert by_graph == by_training, text
 
 
-def test_a_forgotten_word_is_replaced_by_its_trigrams():
+def test_a_dropped_word_is_replaced_by_its_trigrams():
     tokens = tokenize(["a red kite"], SIZE)
     vocabulary = build_vocabulary(tokenize(["a red kite"] * 2, SIZE), 2, 0, SIZE)
     captions = CaptionRows(tokens, vocabulary)
-    forget = np.zeros(tokens.present.shape, bool)
-    forget[0, 2] = True
-    rows = captions.rows(forget)
+    dropped = np.zeros(tokens.present.shape, bool)
+    dropped[0, 2] = True
+    rows = captions.rows(dropped)
     assert (rows.weights[0] == 1).sum() == 2
     assert np.isclose(rows.weights[0][rows.rows[0] > len(vocabulary.hashes)].sum(), 1.0)
 

@@ -77,7 +77,7 @@ def test_words_seen_too_seldom_are_not_in_the_vocabulary():
     known = build_vocabulary(tokens, 2, 0, SIZE)
     assert len(known.hashes) == 5  # a, red, 一, 只 and 一只
     assert len(build_vocabulary(tokens, 2, 2, SIZE).hashes) == 6  # and "a red"
-    with pytest.raises(TrainingError, match="no word is seen 9 times"):
+    with pytest.raises(TrainingError, match="no word occurs 9 times"):
         build_vocabulary(tokens, 9, 0, SIZE)
 
 
@@ -94,7 +94,7 @@ def test_the_command_line_says_what_every_option_is(capsys):
     with pytest.raises(SystemExit):
         main(["build", "--help"])
     printed = " ".join(capsys.readouterr().out.split())
-    assert "--unfreeze-from N The epoch from which on the image tower is trained too; 0 for never (default 0)" in printed
+    assert "--unfreeze-from N The first epoch that also trains the image tower; 0 for never (default 0)" in printed
     assert set(descriptions()) == {option.name for option in fields(TrainingOptions)}
 
 
@@ -159,7 +159,7 @@ def small_run(checkpoint=None, epochs=5, events=None, precision="float32", **mor
     """A training run on 80 features of four colours: its history and what it learnt."""
     from maker.training.head import Head
     from maker.training.image_side import FrozenFeatures, embed
-    from maker.training.loop import Run, Side, fit
+    from maker.training.loop import EncodedSplit, Run, fit
     from maker.training.text_side import TextSide
     from maker.training.train import _seed
 
@@ -169,7 +169,7 @@ def small_run(checkpoint=None, epochs=5, events=None, precision="float32", **mor
     tokens = tokenize([f"a {['red', 'green', 'blue', 'white'][t]} thing" for t in topics], SIZE)
     captions = CaptionRows(tokens, build_vocabulary(tokens, 2, 0, SIZE))
     text, image = TextSide(captions._vocabulary, 8, 0.1, 3), FrozenFeatures(features, Head(12, 8, 0.1, 3, None, precision))
-    side = Side(captions, np.arange(80))
+    side = EncodedSplit(captions, np.arange(80))
     options = TrainingOptions(epochs=epochs, batch_size=16, learning_rate=1e-2, dimension=8, seed=3, patience=9, **more)
     history = fit(text, image, side, side, options, Run(checkpoint, events))
     return history, text.embed(captions.rows()), embed(image, np.arange(80))
@@ -178,7 +178,7 @@ def small_run(checkpoint=None, epochs=5, events=None, precision="float32", **mor
 def test_training_is_repeatable_and_keeps_the_best_epoch():
     from maker.training.head import Head
     from maker.training.image_side import FrozenFeatures
-    from maker.training.loop import Side, fit, measure
+    from maker.training.loop import EncodedSplit, fit, measure_recall
     from maker.training.text_side import TextSide
     from maker.training.train import _seed
 
@@ -191,10 +191,10 @@ def test_training_is_repeatable_and_keeps_the_best_epoch():
     for _ in range(2):
         _seed(3)
         text, image = TextSide(vocabulary, 8, 0.1, 3), FrozenFeatures(features, Head(12, 8, 0.1, 3, None))
-        side = Side(CaptionRows(tokens, vocabulary), np.arange(80))
+        side = EncodedSplit(CaptionRows(tokens, vocabulary), np.arange(80))
         histories.append(fit(text, image, side, side, TrainingOptions(epochs=4, batch_size=16, learning_rate=1e-2, dimension=8, seed=3)))
     assert histories[0] == histories[1]
-    assert measure(text, image, side)["R@10"] == max(entry["R@10"] for entry in histories[1])
+    assert measure_recall(text, image, side)["R@10"] == max(entry["R@10"] for entry in histories[1])
     assert histories[0][-1]["loss"] < histories[0][0]["loss"]
 
 

@@ -60,8 +60,10 @@ def test_a_size_is_met_with_fewer_bits_or_refused(capsys):
     size = index_bytes(row_coder(eight.index)) + 1000
     assert choose_index(ITEMS, IndexSettings(max_size=size), queries, 1000).index.scorer == "int8"
     assert choose_index(ITEMS, IndexSettings(max_size=size - 1), queries, 1000).index.scorer == "int4"
-    assert "4-bit rows it is" in capsys.readouterr().err
-    with pytest.raises(BuildError, match="the smallest file of these items, with 4-bit rows, has 0.04 MB, more than the 0.02 MB"):
+    assert "using 4-bit rows" in capsys.readouterr().err
+    with pytest.raises(
+        BuildError, match="the smallest file of these items, with 4-bit rows, has 0.04 MB, more than the maximum of 0.02 MB"
+    ):
         choose_index(ITEMS, IndexSettings(max_size=20_000), queries, 1000)
 
 
@@ -111,7 +113,7 @@ def test_the_command_tunes_by_given_queries_and_keeps_curve_and_picture(tmp_path
         assert opened.search_embedding(ITEMS[7]).nearest_neighbors[0].metadata == b"7"
     np.save(tmp_path / "q.npy", ASKED[:, :5])
     assert main([*command, "--overwrite", "--queries", str(tmp_path / "q.npy")]) == 1
-    assert "queries: 5 dimensions, expected 16" in capsys.readouterr().err
+    assert "queries: found 5 dimensions, expected 16" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("wrong", [{"max_ms": 0.0}, {"max_size": 0}, {"bits": 3}, {"recall": 1.1}, {"leaves": -1}, {"k": 0}, {"seed": -1}])

@@ -57,7 +57,7 @@ def test_a_write_takes_its_name_only_when_it_is_whole(tmp_path):
 
 
 def test_a_second_process_does_not_work_in_the_same_folder(living, tmp_path):
-    with pytest.raises(BuildError, match=r"work: another maker works in this folder; wait until it is done, or pass another --work-dir"):
+    with pytest.raises(BuildError, match=r"work: another maker uses this work folder; wait until it ends, or pass another --work-dir"):
         Workspace.open(tmp_path / "work").__enter__()
 
 

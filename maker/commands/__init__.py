@@ -1,4 +1,4 @@
-"""The verbs of the command line, a module each: `HELP`, `add_arguments(parser)` and `run(given)`.
+"""The verbs of the command line, one module each with `HELP`, `add_arguments(parser)` and `run(given)`.
 
-A verb imports what it needs when it runs, so that `maker --help` answers at once.
+A verb imports most modules only when it runs, so that `maker --help` is fast.
 """

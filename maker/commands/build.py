@@ -17,14 +17,13 @@ SPECS = (
     "or scratch (a small CNN, trained here)"
 )
 TEXT_SPECS = (
-    "words (learnt here), or a frozen model that takes a tokenizer's ids: tflite:PATH[#OUTPUT], keras_file:PATH, saved_model:FOLDER, "
-    "hub:HANDLE"
+    "words (trained here), or a frozen model that takes token ids: tflite:PATH[#OUTPUT], keras_file:PATH, saved_model:FOLDER, hub:HANDLE"
 )
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Adds the verb's arguments."""
-    parser.add_argument("--images", type=Path, metavar="DIR", help="training photos; not needed where the captions file holds them")
+    parser.add_argument("--images", type=Path, metavar="DIR", help="training photos; not needed if the captions file contains them")
     parser.add_argument("--captions", type=Path, required=True, metavar="FILE", help="see --captions-format")
     kinds = "; ".join(f"{name}: {what}" for name, what in CAPTION_FORMATS.items())
     parser.add_argument(
@@ -34,35 +33,35 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help=f"default %(default)s, by content. {kinds}",
         metavar="NAME",
     )
-    parser.add_argument("--validation-captions", type=Path, metavar="FILE", help="captions that are only measured on")
-    parser.add_argument("--corpus", type=Path, metavar="DIR", help="photos to be searched (default: the training photos)")
-    parser.add_argument("--language", metavar="NAME", help="only captions whose lang is this")
+    parser.add_argument("--validation-captions", type=Path, metavar="FILE", help="captions of the validation split")
+    parser.add_argument("--corpus", type=Path, metavar="DIR", help="photos to index (default: the training photos)")
+    parser.add_argument("--language", metavar="NAME", help="only captions of this language")
     parser.add_argument("--image-encoder", default="scratch", metavar="SPEC", help=SPECS + "; default %(default)s")
     parser.add_argument(
-        "--image-weights", default="imagenet", metavar="W", help="of a keras: model: imagenet, none or a file (default %(default)s)"
+        "--image-weights", default="imagenet", metavar="W", help="weights of a keras: model: imagenet, none or a file (default %(default)s)"
     )
     parser.add_argument("--image-size", type=int, metavar="N", help="input height and width of a converted model (default: its own)")
-    parser.add_argument("--pool", choices=("avg", "max", "gem"), default="avg", help="of a feature map (default %(default)s)")
+    parser.add_argument("--pool", choices=("avg", "max", "gem"), default="avg", help="pooling of a feature map (default %(default)s)")
     parser.add_argument("--text-encoder", default="words", metavar="SPEC", help=TEXT_SPECS + "; default %(default)s")
-    parser.add_argument("--work-dir", type=Path, metavar="DIR", help="where stages keep their results (default: OUTPUT with suffix .work)")
+    parser.add_argument("--work-dir", type=Path, metavar="DIR", help="folder for intermediate results (default: OUTPUT with suffix .work)")
     parser.add_argument("--no-report", action="store_true", help="write no report beside the searcher")
     card = parser.add_argument_group("model card")
-    card.add_argument("--author", default="", metavar="TEXT", help="who makes the searcher")
-    card.add_argument("--license", default="", metavar="TEXT", help="terms of the file")
-    card.add_argument("--data", default="", metavar="TEXT", help="where pictures and captions are from, and their terms")
+    card.add_argument("--author", default="", metavar="TEXT", help="author of the searcher")
+    card.add_argument("--license", default="", metavar="TEXT", help="license of the file")
+    card.add_argument("--data", default="", metavar="TEXT", help="origin and license of pictures and captions")
     card.add_argument("--intended-use", default="", metavar="TEXT")
     add_text_model_options(parser)
     add_output_options(parser)
     add_index_options(parser)
     training = parser.add_argument_group("training")
     training.add_argument(
-        "--recipe", choices=tuple(RECIPES), default="default", help="where the defaults below are from (default %(default)s)"
+        "--recipe", choices=tuple(RECIPES), default="default", help="set of defaults for the options below (default %(default)s)"
     )
-    said = descriptions()
+    texts = descriptions()
     for option in fields(TrainingOptions):
         flag = "--" + option.name.replace("_", "-")
         scratch = f", {SCRATCH[option.name]} from scratch" if option.name in SCRATCH else ""
-        what = said.get(option.name, "").replace("%", "%%")  # none where Python was told to leave out docstrings
+        what = texts.get(option.name, "").replace("%", "%%")  # empty under python -OO, which removes docstrings
         if isinstance(option.default, bool):
             training.add_argument(flag, action="store_true", default=None, help=what)
         else:

@@ -6,16 +6,18 @@ import argparse
 import json
 from pathlib import Path
 
-HELP = "zero-shot classification of a folder's images: top-1 and top-5"
+HELP = "measure zero-shot classification of a folder of images: top-1 and top-5"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Adds the verb's arguments."""
-    parser.add_argument("embedder", type=Path, help="a searcher, or an encoder of a work folder, that embeds text and images")
-    parser.add_argument("--images", type=Path, required=True, metavar="DIR", help="a folder a label, unless --truth says the labels")
+    parser.add_argument("embedder", type=Path, help="a searcher, or the encoder of a work folder, that embeds text and images")
+    parser.add_argument("--images", type=Path, required=True, metavar="DIR", help="one folder per label, unless --truth gives the labels")
     parser.add_argument("--truth", type=Path, metavar="FILE", help="tab-separated: image, label")
     parser.add_argument(
-        "--labels", metavar="FILE|A,B,C", help="a label a line, behind a tab what it is called in a sentence (default: those of the images)"
+        "--labels",
+        metavar="FILE|A,B,C",
+        help="one label per line, optionally a tab and its name in a sentence (default: those of the images)",
     )
     parser.add_argument(
         "--template",
@@ -23,7 +25,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="TEXT",
         help='sentence with {} for the label; several are averaged (default "a photo of a {}")',
     )
-    parser.add_argument("--work-dir", type=Path, metavar="DIR", help="keeps image embeddings (default: the embedder with suffix .work)")
+    parser.add_argument(
+        "--work-dir", type=Path, metavar="DIR", help="folder for image embeddings (default: the embedder with suffix .work)"
+    )
     parser.add_argument("--json", action="store_true")
 
 

@@ -6,7 +6,7 @@ import argparse
 import json
 from pathlib import Path
 
-HELP = "retrieval in both directions over a searcher's items, by its answers and by its towers"
+HELP = "measure the retrieval of a searcher in both directions: its results, and exact search with its towers"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -15,9 +15,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--images", type=Path, required=True, metavar="DIR")
     parser.add_argument("--captions", type=Path, required=True, metavar="FILE")
     parser.add_argument("--split", metavar="NAME", help="only captions of this split")
-    parser.add_argument("--language", metavar="NAME", help="only captions whose lang is this")
-    parser.add_argument("--no-towers", action="store_true", help="leave out the float towers, which embed all items' images again")
-    parser.add_argument("--work-dir", type=Path, metavar="DIR", help="keeps those embeddings (default: the searcher with suffix .work)")
+    parser.add_argument("--language", metavar="NAME", help="only captions of this language")
+    parser.add_argument("--no-towers", action="store_true", help="leave out the float towers, which embed the images of all items again")
+    parser.add_argument("--work-dir", type=Path, metavar="DIR", help="folder for embeddings (default: the searcher with suffix .work)")
     parser.add_argument("--json", action="store_true")
 
 

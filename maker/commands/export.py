@@ -8,7 +8,7 @@ from pathlib import Path
 from maker.commands.searcher_options import LEAVES_HELP
 from maker.export.formats import EXPORT_FORMATS
 
-HELP = "write a searcher's items for apps that use the Task Library"
+HELP = "export the items of a searcher for apps that use the Task Library"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -22,14 +22,19 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help=", or ".join(EXPORT_FORMATS.values()) + " (default %(default)s)",
     )
     parser.add_argument(
-        "--embedder", type=Path, metavar="E.tflite", help="embeds queries; for text the work folder's encoder (default: the searcher)"
+        "--embedder",
+        type=Path,
+        metavar="E.tflite",
+        help="embeds queries; for text pass the encoder of the work folder (default: the searcher)",
     )
-    parser.add_argument("--query", choices=("text", "image"), help="where the embedder takes both (default: text)")
+    parser.add_argument("--query", choices=("text", "image"), help="for an embedder with both (default: text)")
     parser.add_argument("--leaves", type=int, metavar="N", help=LEAVES_HELP)
-    parser.add_argument("--leaves-searched", type=int, metavar="N", help="leaves that a query looks into (default: a tenth)")
-    parser.add_argument("--no-compression", action="store_true", help="write the index without Snappy: larger, opened without unpacking")
+    parser.add_argument("--leaves-searched", type=int, metavar="N", help="leaves that a query searches (default: a tenth)")
+    parser.add_argument(
+        "--no-compression", action="store_true", help="do not compress the index with Snappy: a larger file that opens faster"
+    )
     parser.add_argument("--overwrite", action="store_true", help="replace an existing output")
-    parser.add_argument("--user-info", default="", metavar="TEXT", help="for get_user_info() (default: the searcher's)")
+    parser.add_argument("--user-info", default="", metavar="TEXT", help="for get_user_info() (default: that of the searcher)")
     parser.add_argument("--seed", type=int, default=0)
 
 

@@ -7,14 +7,14 @@ from pathlib import Path
 
 from maker.commands.thumbnail_figures import print_thumbnail_figures
 
-HELP = "put a searcher and its thumbnails into the Android demo's assets"
+HELP = "copy a searcher and thumbnails into the assets of the Android demo"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Adds the verb's arguments."""
     parser.add_argument("searcher", type=Path)
     parser.add_argument("project", type=Path, help="the Gradle project: android_demo")
-    parser.add_argument("--images", type=Path, required=True, metavar="DIR", help="the folder that the items' paths are relative to")
+    parser.add_argument("--images", type=Path, required=True, metavar="DIR", help="the folder that the paths of the items are relative to")
     parser.add_argument("--json", action="store_true", help="print the figures as JSON")
 
 

@@ -10,37 +10,37 @@ from maker.commands.text_model_options import add_text_model_options, text_model
 from maker.errors import MakerError
 from maker.index.options import DISTANCES
 
-HELP = "index embeddings from anywhere"
+HELP = "index embeddings of any origin"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Adds the verb's arguments."""
     parser.add_argument("--embeddings", type=Path, metavar="E.npy", help="(n, d) float32")
-    parser.add_argument("--metadata", type=Path, metavar="FILE", help=".txt or .jsonl, a line an item")
-    parser.add_argument("--embedder", type=Path, metavar="E.tflite", help="embeds queries; without it the file is asked with embeddings")
-    parser.add_argument("--queries", type=Path, metavar="Q.npy", help="(q, d) float32 of the kind that will be asked; tunes and measures")
-    parser.add_argument("--distance", choices=DISTANCES, help=f"default {DISTANCES[0]}, with --update the searcher's")
+    parser.add_argument("--metadata", type=Path, metavar="FILE", help=".txt or .jsonl, one line per item")
+    parser.add_argument("--embedder", type=Path, metavar="E.tflite", help="embeds queries; without it, queries have to be embeddings")
+    parser.add_argument("--queries", type=Path, metavar="Q.npy", help="(q, d) float32, typical queries to tune and measure the index")
+    parser.add_argument("--distance", choices=DISTANCES, help=f"default {DISTANCES[0]}; with --update that of the searcher")
     parser.add_argument("--seed", type=int, default=0)
-    update = parser.add_argument_group("in the place of --embeddings and --metadata")
-    update.add_argument("--update", type=Path, metavar="searcher.tflite", help="a searcher whose items are taken as they are stored")
-    update.add_argument("--overlay", type=Path, metavar="FILE", help="what was added to it and removed from it (Searcher.save_overlay)")
+    update = parser.add_argument_group("instead of --embeddings and --metadata")
+    update.add_argument("--update", type=Path, metavar="searcher.tflite", help="a searcher whose items are indexed again")
+    update.add_argument("--overlay", type=Path, metavar="FILE", help="the items added to and removed from it (Searcher.save_overlay)")
     add_text_model_options(parser)
     add_output_options(parser)
     add_index_options(parser)
 
 
 def run(given: argparse.Namespace) -> None:
-    """Indexes embeddings, or a searcher with its overlay, and prints the report."""
+    """Indexes embeddings, or a searcher with its overlay, and prints the summary."""
     from maker.data.items import read_embeddings, read_metadata
     from maker.pipeline import index_embeddings, update_index
 
-    wanted = ("update", "overlay") if given.update or given.overlay else ("embeddings", "metadata")
-    foreign = [
-        f"--{name}" for name in ("embeddings", "metadata", "embedder", "tokenizer") if wanted[0] == "update" and getattr(given, name)
+    needed = ("update", "overlay") if given.update or given.overlay else ("embeddings", "metadata")
+    surplus = [
+        f"--{name}" for name in ("embeddings", "metadata", "embedder", "tokenizer") if needed[0] == "update" and getattr(given, name)
     ]
-    missing = [f"--{name}" for name in wanted if getattr(given, name) is None]
-    if missing or foreign:
-        problem = f"{missing[0]} is missing" if missing else f"{foreign[0]} comes from the searcher"
+    missing = [f"--{name}" for name in needed if getattr(given, name) is None]
+    if missing or surplus:
+        problem = f"{missing[0]} is missing" if missing else f"{surplus[0]} comes from the searcher"
         raise MakerError(f"maker index takes --embeddings and --metadata, or --update and --overlay; {problem}")
     if given.update:
         report = update_index(

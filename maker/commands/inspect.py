@@ -6,7 +6,7 @@ import argparse
 import json
 from pathlib import Path
 
-HELP = "show a searcher's signatures, sizes by part and manifest"
+HELP = "show the signatures, the size of each part and the manifest of a searcher"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -17,7 +17,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(given: argparse.Namespace) -> None:
-    """Prints what the file holds, or its model card."""
+    """Prints a description of the file, or its model card."""
     from maker.evaluation.inspection import describe, inspect
 
     if given.card:
@@ -25,5 +25,5 @@ def run(given: argparse.Namespace) -> None:
 
         print(read_card(given.searcher), end="")
         return
-    found = inspect(given.searcher)
-    print(json.dumps(found, ensure_ascii=False, indent=2) if given.json else describe(found))
+    description = inspect(given.searcher)
+    print(json.dumps(description, ensure_ascii=False, indent=2) if given.json else describe(description))

@@ -8,23 +8,23 @@ from pathlib import Path
 from maker.commands.thumbnail_figures import print_thumbnail_figures
 from maker.preview import HOST, PORT
 
-HELP = "write a web page that asks a searcher in the browser"
+HELP = "write a web page that runs a searcher in the browser"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Adds the verb's arguments."""
     parser.add_argument("searcher", type=Path)
-    parser.add_argument("--images", type=Path, required=True, metavar="DIR", help="where the items' images are")
-    parser.add_argument("--output", type=Path, default=Path("site"), metavar="DIR", help="the site's folder (default %(default)s)")
-    parser.add_argument("--overwrite", action="store_true", help="renew an existing site; its thumbnails are kept")
+    parser.add_argument("--images", type=Path, required=True, metavar="DIR", help="the folder that the paths of the items are relative to")
+    parser.add_argument("--output", type=Path, default=Path("site"), metavar="DIR", help="folder of the site (default %(default)s)")
+    parser.add_argument("--overwrite", action="store_true", help="replace an existing site, but keep its thumbnails")
     parser.add_argument("--json", action="store_true", help="print the figures as JSON")
-    parser.add_argument("--serve", action="store_true", help="then serve the site to this machine's browser")
+    parser.add_argument("--serve", action="store_true", help="then serve the site to the browser of this machine")
     parser.add_argument("--host", default=HOST, metavar="ADDRESS", help="with --serve (default %(default)s)")
     parser.add_argument("--port", type=int, default=PORT, metavar="N", help="with --serve; 0 for a free one (default %(default)s)")
 
 
 def run(given: argparse.Namespace) -> None:
-    """Writes the site, and serves it where that is asked."""
+    """Writes the site and, with `--serve`, serves it."""
     from maker.preview.server import serve
     from maker.preview.site import preview
 

@@ -5,17 +5,17 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-HELP = "write what a searcher holds and how good it is as one HTML file"
+HELP = "write a report about the content and the quality of a searcher, as one HTML file"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Adds the verb's arguments."""
     parser.add_argument("searcher", type=Path)
     parser.add_argument("-o", "--output", type=Path, metavar="FILE.html", help="default: the searcher with suffix .report.html")
-    parser.add_argument("--images", type=Path, metavar="DIR", help="the folder that the items' paths are relative to, for thumbnails")
-    parser.add_argument("--captions", type=Path, metavar="FILE", help="captions to ask, for examples, failures and slices")
+    parser.add_argument("--images", type=Path, metavar="DIR", help="the folder that the paths of the items are relative to, for thumbnails")
+    parser.add_argument("--captions", type=Path, metavar="FILE", help="captions to search with, for examples, failures and slices")
     parser.add_argument("--split", default="val", metavar="NAME", help="only captions of this split (default %(default)s)")
-    parser.add_argument("--language", metavar="NAME", help="only captions whose lang is this")
+    parser.add_argument("--language", metavar="NAME", help="only captions of this language")
     parser.add_argument("--overwrite", action="store_true", help="replace an existing output")
 
 

@@ -10,60 +10,65 @@ from typing import Any
 
 from maker.errors import MakerError
 
-HELP = "ask a searcher"
+HELP = "search with sentences or images"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Adds the verb's arguments."""
     parser.add_argument("searcher", type=Path)
     parser.add_argument("query", nargs="+", help="sentences; with --by-image, image files")
-    parser.add_argument("-k", type=int, default=5, help="neighbours (default %(default)s)")
+    parser.add_argument("-k", type=int, default=5, help="results per query (default %(default)s)")
     parser.add_argument("--by-image", action="store_true", help="the queries are image files")
     parser.add_argument(
-        "--min-relevance", type=_relevance, metavar="P", help="leave out what is less relevant, from 0 to 1; auto: the file's gate and cut"
+        "--min-relevance",
+        type=_relevance,
+        metavar="P",
+        help="leave out results with a lower relevance, from 0 to 1; auto: the gate and cut of the file",
     )
-    parser.add_argument("--json", action="store_true", help="print a JSON object a query")
-    parser.add_argument("--contact-sheet", type=Path, metavar="OUT.png", help="draw queries and what they found")
-    parser.add_argument("--images", type=Path, metavar="DIR", help="where the items' images are, for --contact-sheet")
+    parser.add_argument("--json", action="store_true", help="print one JSON object per query")
+    parser.add_argument("--contact-sheet", type=Path, metavar="OUT.png", help="draw the queries with their results")
+    parser.add_argument(
+        "--images", type=Path, metavar="DIR", help="for --contact-sheet, the folder that the paths of the items are relative to"
+    )
 
 
 def run(given: argparse.Namespace) -> None:
-    """Asks, prints the neighbours and draws the contact sheet."""
+    """Searches, prints the results and draws the contact sheet."""
     from task.core import BaseOptions
     from task.processor import SearchOptions
     from task.text import TextSearcher, TextSearcherOptions
     from task.vision import ImageSearcher, ImageSearcherOptions, TensorImage
 
     if given.contact_sheet and (given.images is None or not given.images.is_dir()):
-        given_folder = "none given" if given.images is None else f"no such folder: {given.images}"
-        raise MakerError(f"--contact-sheet needs --images DIR, the folder that the items' paths are relative to; {given_folder}")
+        problem = "none given" if given.images is None else f"no such folder: {given.images}"
+        raise MakerError(f"--contact-sheet needs --images DIR, the folder that the paths of the items are relative to; {problem}")
     base, options = BaseOptions(str(given.searcher)), SearchOptions(max_results=given.k, min_relevance=given.min_relevance)
-    answers = []
+    results = []
     if given.by_image:
         with ImageSearcher.create_from_options(ImageSearcherOptions(base, search_options=options)) as by_image:
-            answers = [(query, by_image.search(TensorImage.create_from_file(query))) for query in given.query]
+            results = [(query, by_image.search(TensorImage.create_from_file(query))) for query in given.query]
     else:
         with TextSearcher.create_from_options(TextSearcherOptions(base, search_options=options)) as by_text:
-            answers = [(query, by_text.search(query)) for query in given.query]
-    for query, result in answers:
-        found = [
+            results = [(query, by_text.search(query)) for query in given.query]
+    for query, result in results:
+        neighbors = [
             {"metadata": n.metadata.decode("utf-8", "backslashreplace"), "distance": n.distance, "relevance": n.relevance}
             for n in result.nearest_neighbors
         ]
         if given.json:
-            print(json.dumps({"query": query, "neighbors": found}, ensure_ascii=False))
+            print(json.dumps({"query": query, "neighbors": neighbors}, ensure_ascii=False))
         else:
-            print("\n".join([query, *map(_neighbor_line, found)] if found else [query, "  nothing relevant"]))
+            print("\n".join([query, *map(_neighbor_line, neighbors)] if neighbors else [query, "  nothing relevant"]))
     if given.contact_sheet:
         from maker.evaluation.contact_sheet import write_contact_sheet
 
-        write_contact_sheet(given.contact_sheet, given.images, answers)
+        write_contact_sheet(given.contact_sheet, given.images, results)
         sys.stderr.write(f"wrote {given.contact_sheet}\n")
 
 
-def _neighbor_line(found: dict[str, Any]) -> str:
-    relevance = "" if found["relevance"] is None else f"{100 * found['relevance']:5.1f} %  "
-    return f"  {found['distance']:9.4f}  {relevance}{found['metadata']}"
+def _neighbor_line(neighbor: dict[str, Any]) -> str:
+    relevance = "" if neighbor["relevance"] is None else f"{100 * neighbor['relevance']:5.1f} %  "
+    return f"  {neighbor['distance']:9.4f}  {relevance}{neighbor['metadata']}"
 
 
 def _relevance(text: str) -> float | str:

@@ -1,4 +1,4 @@
-"""What `maker preview` and `maker export-android` print: both put a searcher and its items' thumbnails into a folder."""
+"""The figures that `maker preview` and `maker export-android` print: both copy a searcher and thumbnails to a folder."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ LINE = "{items} items, {thumbnails} thumbnails ({made} made now, {rejected} imag
 
 
 def print_thumbnail_figures(place: dict[str, str], report: PreviewReport | AndroidReport, as_json: bool) -> None:
-    """Prints the figures as JSON, or in a line.
+    """Prints the figures as JSON, or as one line.
 
     Args:
-        place: What says where the files are; the folder comes first.
+        place: The folder of the files, by its name in JSON, then other values for the JSON.
         report: What was written.
         as_json: Print JSON.
     """

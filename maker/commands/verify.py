@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-HELP = "check a searcher's digests and golden queries"
+HELP = "check the digests and the golden queries of a searcher"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -14,7 +14,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(given: argparse.Namespace) -> None:
-    """Verifies and prints a line a check."""
+    """Verifies and prints one line per check."""
     from maker.export.verify import verify
 
     print("\n".join(verify(given.searcher)))

@@ -1,1 +1,1 @@
-"""Captions and images as users have them, and what was rejected of them."""
+"""Reads captions, images, embeddings and metadata in the formats that users have."""

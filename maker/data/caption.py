@@ -1,4 +1,4 @@
-"""A sentence about an image, and how a row of any format becomes one."""
+"""A caption, and how a row of any format becomes one."""
 
 from __future__ import annotations
 
@@ -25,12 +25,12 @@ class Caption:
     """A sentence about an image.
 
     Attributes:
-        image: Path relative to the images' folder, with forward slashes.
+        image: Path of the image relative to the folder of images, with forward slashes.
         text: The sentence.
-        split: `train`, `val`, or another name of the file's own; empty where the file has none.
-        language: The file's name of it; empty where the file has none.
+        split: `train`, `val`, or another name from the file; empty if the file has no splits.
+        language: The language as the file names it, in lower case; empty if the file has no languages.
         line: Line or row in the file, from 1.
-        cell: The image's name to the letter, for files whose names begin or end with spaces or hold backslashes.
+        cell: The image name exactly as in the file, for files whose names have spaces at an end or contain backslashes.
     """
 
     image: str
@@ -42,7 +42,7 @@ class Caption:
 
 
 def make_caption(cells: Mapping[str, Any], line: int) -> Caption | str:
-    """The caption in a row's cells (`image`, `caption`, and maybe `split`, `lang`), or why there is none."""
+    """The caption in the cells of a row (`image`, `caption`, optionally `split` and `lang`), or the reason why there is none."""
     values = {}
     for name in NAMES:
         value = cells.get(name, "")
@@ -61,24 +61,24 @@ def make_caption(cells: Mapping[str, Any], line: int) -> Caption | str:
 
 
 def cells_of(values: Mapping[str, Any]) -> dict[str, Any]:
-    """The cells of an object's fields, whose names may be in any case; a list of captions stays one."""
+    """The cells in the fields of an object. Field names may be in any case; a list of captions stays a list."""
     lowered = {str(name).strip().lower(): value for name, value in values.items()}
     return {wanted: next((lowered[n] for n in names if lowered.get(n) is not None), "") for wanted, names in NAMES.items()}
 
 
 def make_captions(values: Mapping[str, Any], line: int) -> list[Caption | str]:
-    """The captions of an object with `image` and `caption`, which is a sentence or a list of them."""
+    """The captions of an object with `image` and `caption`, which is a sentence or a list of sentences."""
     cells = cells_of(values)
     texts = cells["caption"] if isinstance(cells["caption"], list) else [cells["caption"]]
     return [make_caption({**cells, "caption": text}, line) for text in texts] or ["empty caption"]
 
 
 def accepted(captions: Iterable[tuple[Caption | str, str]], name: str, rejects: Rejects) -> list[Caption]:
-    """The captions among `(caption or why there is none, place)`; the others are rejected.
+    """Separates captions from rows without one, which are rejected.
 
     Args:
-        captions: What a reader made of each row, and the row's place.
-        name: The file's.
+        captions: The caption of each row, or the reason why there is none, and the place of the row.
+        name: Name of the file.
         rejects: Gets the rows without a caption.
     """
     kept = []
@@ -91,6 +91,6 @@ def accepted(captions: Iterable[tuple[Caption | str, str]], name: str, rejects: 
 
 
 def split_name(name: str) -> str:
-    """`train`, `val`, or another split's own name in lower case."""
+    """`train`, `val`, or the name of another split in lower case."""
     lowered = name.strip().lower()
     return SPLIT_NAMES.get(lowered, lowered)

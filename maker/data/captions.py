@@ -1,4 +1,4 @@
-"""Captions, whatever file they come in."""
+"""Reads captions files of all formats."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ __all__ = ["TRAIN", "VALIDATION", "Caption", "CaptionFile", "open_captions", "re
 
 @dataclass(frozen=True)
 class CaptionFile:
-    """Captions and where their images are.
+    """The content of a captions file.
 
     Attributes:
-        captions: At least one.
-        images: The folder that the images' paths are relative to.
-        format: Which format the file has.
+        captions: The captions, at least one.
+        images: The folder that image paths are relative to.
+        format: The format of the file.
     """
 
     captions: list[Caption]
@@ -32,24 +32,24 @@ class CaptionFile:
 
 
 def open_captions(path: Path, images: Path | None, unpack_to: Path, rejects: Rejects, format: str = "auto") -> CaptionFile:
-    """Reads a captions file; images that it holds itself are unpacked, once.
+    """Reads a captions file. If it contains the images, they are unpacked, once.
 
     Args:
         path: The file, or one of several numbered WebDataset shards.
         images: Folder of the images, for formats that name them.
-        unpack_to: Folder for the images of formats that hold them.
+        unpack_to: Folder for the images of formats that contain them.
         rejects: Gets the rows that are left out.
         format: A name of `formats.CAPTION_FORMATS`, or `auto` to recognise it by content.
 
     Raises:
-        DataError: The file cannot be read, or names images and no folder is given.
+        DataError: The file cannot be read, or it names images and `images` is None.
     """
     chosen = recognise(path) if format == "auto" else format
     if chosen in PACKED:
         captions = packed.unpack(path, chosen, unpack_to, rejects)
         return CaptionFile(captions, unpack_to, chosen)
     if images is None:
-        raise DataError(f"{path}: a {chosen} file names its images; pass --images DIR, the folder that they are in")
+        raise DataError(f"{path}: a {chosen} file only names its images; pass --images DIR, the folder with the images")
     return CaptionFile(read_captions(path, rejects, chosen), images, chosen)
 
 
@@ -76,42 +76,42 @@ def read_captions(path: Path, rejects: Rejects, format: str = "auto") -> list[Ca
     elif chosen == "coco":
         captions = read_coco(path, rejects)
     else:
-        raise DataError(f"{path}: a {chosen} file holds its images itself; it can be built from, not evaluated with")
+        raise DataError(f"{path}: a {chosen} file contains its images; `maker build` takes it, `maker evaluate` does not")
     if not captions:
         raise DataError(f"{path}: no captions in it")
     return captions
 
 
 def as_split(captions: Sequence[Caption], split: str) -> list[Caption]:
-    """The captions, all of one split."""
+    """The captions, all assigned to one split."""
     return [replace(caption, split=split) for caption in captions]
 
 
 def select_language(captions: list[Caption], language: str | None, path: Path) -> list[Caption]:
-    """The captions of one language, or all of them where None.
+    """The captions of one language; all captions if `language` is None.
 
     Raises:
-        DataError: There are none; the message lists the languages that there are.
+        DataError: There are none; the message lists the languages in the file.
     """
     if language is None:
         return captions
     chosen = [c for c in captions if c.language == language.lower()]
     if not chosen:
-        held = ", ".join(sorted({c.language for c in captions} - {""})) or "no lang column"
-        raise DataError(f"{path}: no captions of language {language!r}; the file has {held}")
+        present = ", ".join(sorted({c.language for c in captions} - {""})) or "no lang column"
+        raise DataError(f"{path}: no captions of language {language!r}; the file has {present}")
     return chosen
 
 
 def select_split(captions: list[Caption], split: str | None, path: Path) -> list[Caption]:
-    """The captions of one split, or all of them where None.
+    """The captions of one split; all captions if `split` is None.
 
     Raises:
-        DataError: There are none; the message lists the splits that there are.
+        DataError: There are none; the message lists the splits in the file.
     """
     if split is None:
         return captions
     chosen = [c for c in captions if c.split == split_name(split)]
     if not chosen:
-        held = ", ".join(sorted({c.split for c in captions} - {""})) or "no split column"
-        raise DataError(f"{path}: no captions of split {split!r}; the file has {held}")
+        present = ", ".join(sorted({c.split for c in captions} - {""})) or "no split column"
+        raise DataError(f"{path}: no captions of split {split!r}; the file has {present}")
     return chosen

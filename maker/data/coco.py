@@ -26,41 +26,40 @@ CONNECTIONS, ATTEMPTS, TIMEOUT_S, CHUNK = 16, 4, 60, 1 << 20
 
 @dataclass(frozen=True)
 class Coco:
-    """A split on disk: the folder of its images, in which the other split's may lie too, and its captions file."""
+    """A split on disk: its captions file and the folder of its images, which may also contain images of the other split."""
 
     images: Path
     captions: Path
 
 
 def download_coco(folder: Path, split: str, limit: int | None = None, *, host: str = HOST) -> Coco:
-    """Downloads a split, or goes on where an earlier call stopped; what lies in the folder already is not asked for again.
+    """Downloads a split. An interrupted download resumes: files that are already in the folder are not downloaded again.
 
     Args:
         folder: Gets `images/`, `annotations/` and the archive of the annotations.
         split: `train2014` or `val2014`.
-        limit: Only the split's first images; all where None. A larger one later adds to them.
-        host: Where the files are.
+        limit: Number of images to download, from the start of the split; None for all. A later call with a larger limit adds images.
+        host: URL of the server.
 
     Returns:
-        Images, and COCO's captions file of exactly these images.
+        The images, and the captions of exactly these images in COCO's format.
 
     Raises:
-        DataError: The split or the limit is none, a file cannot be fetched, or the archive is damaged.
+        DataError: The split is unknown, the limit is below 1, a file cannot be downloaded, or the archive is damaged.
     """
     if split not in SPLITS:
-        raise DataError(f"{split}: no split of COCO 2014; expected {' or '.join(SPLITS)}")
+        raise DataError(f"{split}: not a split of COCO 2014; expected {' or '.join(SPLITS)}")
     if limit is not None and limit < 1:
         raise DataError(f"limit: found {limit}, expected at least 1 image, or None for all")
-    everything = _captions(folder, split, host)
-    captions, names = _first_images(everything, limit)
+    captions, names = _first_images(_captions(folder, split, host), limit)
     images = folder / "images"
     images.mkdir(parents=True, exist_ok=True)
-    wanted = [name for name in names if not (images / name).exists()]
-    say(f"COCO {split}: {len(names)} images, {len(names) - len(wanted)} of them here already")
+    missing = [name for name in names if not (images / name).exists()]
+    say(f"COCO {split}: {len(names)} images, {len(names) - len(missing)} of them already downloaded")
     pool = ThreadPoolExecutor(CONNECTIONS)
     try:
-        fetched = pool.map(lambda name: _fetch_whole(f"{host}/{split}/{name}", images / name), wanted)
-        for _ in progress(fetched, f"download {split}", total=len(wanted), quiet=not wanted):
+        downloads = pool.map(lambda name: _fetch_whole(f"{host}/{split}/{name}", images / name), missing)
+        for _ in progress(downloads, f"download {split}", total=len(missing), quiet=not missing):
             pass
     finally:
         pool.shutdown(cancel_futures=True)
@@ -68,7 +67,7 @@ def download_coco(folder: Path, split: str, limit: int | None = None, *, host: s
 
 
 def _captions(folder: Path, split: str, host: str) -> Path:
-    """The captions file of a whole split, out of the archive of both."""
+    """The captions file of a whole split, extracted from the archive of both splits."""
     captions = folder / "annotations" / f"captions_{split}.json"
     if captions.exists():
         return captions
@@ -79,7 +78,7 @@ def _captions(folder: Path, split: str, host: str) -> Path:
         with zipfile.ZipFile(archive) as opened, atomic(captions) as temporary:
             temporary.write_bytes(opened.read(f"annotations/{captions.name}"))
     except (zipfile.BadZipFile, KeyError) as error:
-        raise DataError(f"{archive}: not COCO's archive of annotations ({error}); delete it, so that it is downloaded again") from error
+        raise DataError(f"{archive}: not COCO's archive of annotations ({error}); delete it to download it again") from error
     return captions
 
 
@@ -95,7 +94,7 @@ def _first_images(captions: Path, limit: int | None) -> tuple[Path, list[str]]:
             "annotations": [a for a in content["annotations"] if a["image_id"] in names],
         }
     except (ValueError, KeyError, TypeError) as error:
-        raise DataError(f"{captions}: not COCO's captions ({error}); delete it, so that it is unpacked again") from error
+        raise DataError(f"{captions}: not COCO's captions ({error}); delete it to extract it again") from error
     first = captions.with_name(f"{captions.stem}.first-{limit}.json")
     with atomic(first) as temporary:
         temporary.write_text(json.dumps(kept), encoding="utf-8")
@@ -103,34 +102,34 @@ def _first_images(captions: Path, limit: int | None) -> tuple[Path, list[str]]:
 
 
 def _fetch_whole(url: str, target: Path) -> None:
-    """Fetches a small file in one piece."""
+    """Downloads a small file in one request."""
 
     def attempt() -> None:
         with urlopen(url, timeout=TIMEOUT_S) as answer, atomic(target) as temporary:
-            temporary.write_bytes(answer.read())  # raises where it is shorter than was said
+            temporary.write_bytes(answer.read())  # raises if fewer bytes arrive than announced
 
-    _persist(url, attempt)
+    _retry(url, attempt)
 
 
 def _fetch_in_parts(url: str, target: Path) -> None:
-    """Fetches a large file; a part of it that an earlier call left is kept."""
+    """Downloads a large file; continues after the part that an earlier call left."""
     target.parent.mkdir(parents=True, exist_ok=True)
     part = target.with_name(f"{target.name}.part")
 
     def attempt() -> None:
-        here = part.stat().st_size if part.exists() else 0
-        with urlopen(Request(url, headers={"Range": f"bytes={here}-"}), timeout=TIMEOUT_S) as answer:
-            here = here if answer.status == 206 else 0  # else the server sends all of it
-            size = here + int(answer.headers["Content-Length"])
-            with part.open("r+b" if here else "wb") as file:
-                file.seek(here)
-                for chunk in progress(_chunks(answer), f"download {target.name}, MB", total=(size - here) // CHUNK + 1):
+        start = part.stat().st_size if part.exists() else 0
+        with urlopen(Request(url, headers={"Range": f"bytes={start}-"}), timeout=TIMEOUT_S) as answer:
+            start = start if answer.status == 206 else 0  # else the server ignores the range and sends the whole file
+            size = start + int(answer.headers["Content-Length"])
+            with part.open("r+b" if start else "wb") as file:
+                file.seek(start)
+                for chunk in progress(_chunks(answer), f"download {target.name}, MB", total=(size - start) // CHUNK + 1):
                     file.write(chunk)
-        found = part.stat().st_size
-        if found != size:
-            raise EOFError(f"{found} of {size} bytes came")
+        received = part.stat().st_size
+        if received != size:
+            raise EOFError(f"{received} of {size} bytes received")
 
-    _persist(url, attempt)
+    _retry(url, attempt)
     os.replace(part, target)
 
 
@@ -138,16 +137,16 @@ def _chunks(answer: Any) -> Iterable[bytes]:
     return iter(lambda: answer.read(CHUNK), b"")
 
 
-def _persist(url: str, attempt: Callable[[], None]) -> None:
-    """Makes a few attempts, for a network that drops one of a hundred thousand requests."""
+def _retry(url: str, attempt: Callable[[], None]) -> None:
+    """Tries a few times: among 100,000 requests, networks drop some."""
     for left in reversed(range(ATTEMPTS)):
         try:
             attempt()
             return
         except HTTPError as error:
             problem = f"HTTP {error.code} {error.reason}"
-            left = left if error.code >= 500 else 0  # what is not there now will not be there in a second either
+            left = left if error.code >= 500 else 0  # a file that does not exist will not exist a second later
         except (OSError, EOFError, HTTPException) as error:
             problem = str(getattr(error, "reason", error)) or type(error).__name__
         if not left:
-            raise DataError(f"{url}: cannot be fetched ({problem}); check the network, and run it again: what is here already is kept")
+            raise DataError(f"{url}: cannot be downloaded ({problem}); check the network and run it again: the download resumes")

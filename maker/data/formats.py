@@ -1,4 +1,4 @@
-"""Recognises a captions file by what is in it."""
+"""Recognises the format of a captions file by its content."""
 
 from __future__ import annotations
 
@@ -20,24 +20,24 @@ CAPTION_FORMATS = {
     "tsv": "tab-separated values with a header",
     "csv": "comma-separated values with a header",
     "flickr": "Flickr8k's and Flickr30k's token.txt",
-    "jsonl": "a JSON object a line",
+    "jsonl": "one JSON object per line",
     "json": "a JSON list of objects",
     "coco": "COCO's captions_*.json",
     "easynlp": "EasyNLP's text<TAB>base64 image",
     "parquet": "Parquet with image bytes and captions",
     "webdataset": "WebDataset tar shards",
 }
-PACKED = ("easynlp", "parquet", "webdataset")  # hold their images themselves
-HEAD = 1 << 16  # bytes that tell tables and packed images
-LONGEST_LINE = 1 << 28  # of JSON, in characters
+PACKED = ("easynlp", "parquet", "webdataset")  # formats that contain their images
+HEAD = 1 << 16  # bytes by which tables and packed images are recognised
+MAX_LINE = 1 << 28  # characters of a line of JSON
 IMAGE_STARTS = (b"\xff\xd8\xff", b"\x89PNG", b"GIF8", b"RIFF", b"BM", b"II*\0", b"MM\0*")
 
 
 def recognise(path: Path) -> str:
-    """The name of a captions file's format, by its content.
+    """Recognises the format of a captions file; returns a name in `FORMATS`.
 
     Raises:
-        DataError: The file is missing, empty, not UTF-8, or of none of the formats.
+        DataError: The file is missing, empty, not UTF-8, or in none of the formats.
     """
     with open_bytes(path) as file:
         start = file.read(4)
@@ -52,7 +52,7 @@ def recognise(path: Path) -> str:
         if line.startswith("["):
             return "json"
         if line.startswith("{"):
-            whole = line if line.endswith("\n") else line + text.readline(LONGEST_LINE)
+            whole = line if line.endswith("\n") else line + text.readline(MAX_LINE)
             return "jsonl" if _is_object_with_caption(whole) else "coco"
     return _recognise_lines(line.rstrip("\r\n"), path)
 
@@ -73,7 +73,7 @@ def _recognise_lines(line: str, path: Path) -> str:
 
 
 def _first_line(lines: Iterator[str]) -> str:
-    """The first line that holds anything, without leading space."""
+    """The first line that is not blank, without leading space."""
     for line in lines:
         if line.strip() or not line:
             return line.lstrip()

@@ -14,7 +14,7 @@ from maker.workspace import Rejects
 from maker.workspace.own import is_own_file, is_own_folder
 from task.vision.decode import UnreadableImageError, decode
 
-# Photos that Pillow does not read without help: they are listed, so that they are rejected with a reason and not passed over.
+# Photos that Pillow cannot read without a plugin. They are listed, so that they are rejected with a reason instead of ignored.
 PHOTOS = {".heic", ".heif", ".hif", ".avif", ".jxl", ".dng", ".cr2", ".cr3", ".nef", ".arw", ".orf", ".rw2", ".raf"}
 DOCUMENTS = {
     ".pdf",
@@ -35,7 +35,7 @@ SIGNATURES = (b"\xff\xd8\xff", b"\x89PNG\r\n", b"GIF87a", b"GIF89a", b"BM", b"II
 
 @lru_cache
 def suffixes() -> frozenset[str]:
-    """The suffixes of image files, in lower case: those that the installed Pillow reads, and photos that it may need help with."""
+    """The suffixes of image files, in lower case: those that the installed Pillow reads, and those of photos that need a plugin."""
     from PIL import Image
 
     Image.init()
@@ -44,17 +44,17 @@ def suffixes() -> frozenset[str]:
 
 
 def list_images(folder: Path, rejects: Rejects | None = None) -> list[str]:
-    """The image files below a folder as sorted relative paths with forward slashes.
+    """The image files below a folder, as sorted relative paths with forward slashes.
 
-    They are recognised by suffix, files without a known suffix by their first bytes. Linked folders are followed, each folder once. Hidden
-    files and what this program wrote (work folders, pages, drawn curves) are left out.
+    Images are recognised by suffix, or by their first bytes if the suffix is unknown. Linked folders are followed, each folder once.
+    Hidden files and files that this program wrote (work folders, pages, plots) are left out.
 
     Args:
         folder: Where to look.
-        rejects: Gets what cannot be read: folders without permission, broken links, names that are not UTF-8.
+        rejects: Gets the paths that cannot be read: folders without permission, broken links, names that are not UTF-8.
 
     Raises:
-        DataError: The folder is missing or holds no image files.
+        DataError: The folder is missing or contains no image files.
     """
     if not folder.is_dir():
         raise DataError(f"{folder}: no such folder of images")
@@ -75,12 +75,15 @@ def list_images(folder: Path, rejects: Rejects | None = None) -> list[str]:
 
 
 def is_image_name(path: Path) -> bool:
-    """Whether a file's suffix is that of an image."""
+    """Whether the suffix is that of an image file."""
     return path.suffix.lower() in suffixes()
 
 
 def _files(folder: Path) -> Iterator[tuple[Path, str]]:
-    """Every file below a folder, or what cannot be read there with the reason; links to folders come last, and each folder once."""
+    """Every file below a folder with an empty reason, and every path that cannot be read with the reason.
+
+    Linked folders come last, so that a folder is found by its own path first; each folder is visited once.
+    """
     seen: set[tuple[int, int]] = set()
     waiting, linked = [folder], list[Path]()
     while waiting or linked:
@@ -110,7 +113,7 @@ def _files(folder: Path) -> Iterator[tuple[Path, str]]:
 
 
 def _looks_like_an_image(path: Path) -> bool:
-    """Whether a file whose suffix says nothing begins as image files do; an unknown suffix is not opened where it is a document's."""
+    """Whether a file with an unknown suffix starts like an image file. Documents that Pillow could open are no images."""
     if path.suffix.lower() in DOCUMENTS:
         return False
     try:
@@ -136,17 +139,17 @@ def lies_within(name: str) -> bool:
 
 
 def load_image(path: Path, at_least: int | None = None) -> np.ndarray:
-    """Decodes an image, upright, over white where transparent.
+    """Decodes an image, rotated upright; transparent parts become white.
 
     Args:
         path: The file.
-        at_least: Height and width in pixels that are enough: a larger JPEG is decoded at a fraction of its size, which is faster.
+        at_least: Height and width in pixels that the caller needs. A larger JPEG is decoded at a fraction of its size, which is faster.
 
     Returns:
         `(height, width, 3)` uint8 RGB.
 
     Raises:
-        DataError: It is missing, empty or cannot be decoded; the text is the reason without the path.
+        DataError: The file is missing, empty or cannot be decoded; the text is the reason without the path.
     """
     try:
         return decode(path, at_least)

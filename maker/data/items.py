@@ -1,4 +1,4 @@
-"""Embeddings and metadata as users bring them, and what metadata say of an item."""
+"""Reads embeddings and metadata from files of users, and the image that the metadata of an item name."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ IMAGE_KEYS = ("image", "path", "file")  # of an item whose metadata are a JSON o
 
 
 def read_embeddings(path: Path) -> np.ndarray:
-    """Maps a `.npy` of `(n, d)` floats.
+    """Opens a `.npy` file of `(n, d)` floats, memory-mapped.
 
     Raises:
-        DataError: It is missing, no `.npy`, or not two-dimensional floats.
+        DataError: The file is missing, not a `.npy` file, or not a two-dimensional array of floats.
     """
     if not path.is_file():
         raise DataError(f"{path}: no such file of embeddings")
@@ -28,16 +28,16 @@ def read_embeddings(path: Path) -> np.ndarray:
     except (ValueError, EOFError, OSError) as error:
         raise DataError(f"{path}: not a .npy file of floats ({error})") from error
     if not isinstance(embeddings, np.ndarray):
-        raise DataError(f"{path}: an archive of several arrays, expected one array; save it with numpy.save")
+        raise DataError(f"{path}: found an archive of several arrays, expected one array; save it with numpy.save")
     if embeddings.ndim != 2 or embeddings.dtype.kind != "f":
-        raise DataError(f"{path}: {embeddings.dtype} of shape {embeddings.shape}, expected (items, dimensions) of float32")
+        raise DataError(f"{path}: found {embeddings.dtype} of shape {embeddings.shape}, expected (items, dimensions) of float32")
     return embeddings
 
 
 def read_metadata(path: Path) -> list[bytes]:
-    """Reads a line an item.
+    """Reads the metadata of items, one line per item.
 
-    A `.jsonl` line is checked to be JSON; a JSON string stands for its text, anything else is kept as the line is.
+    Lines of a `.jsonl` file have to be JSON: a string gives its text, any other value the line as it is.
 
     Raises:
         DataError: The file is missing, or a line of a `.jsonl` is not JSON.
@@ -60,7 +60,10 @@ def read_metadata(path: Path) -> list[bytes]:
 
 
 def image_of(metadata: bytes) -> str | None:
-    """The image that an item's metadata name, by suffix: the text itself, or the `image`, `path` or `file` of a JSON object."""
+    """The image path in the metadata of an item: the whole text, or the `image`, `path` or `file` of a JSON object.
+
+    None if there is none with the suffix of an image.
+    """
     try:
         text = metadata.decode("utf-8")
     except UnicodeDecodeError:
@@ -75,6 +78,6 @@ def image_of(metadata: bytes) -> str | None:
 
 
 def name_of(metadata: bytes) -> str:
-    """What an item is called: its picture's name, or the first of its metadata."""
+    """A name to show for an item: the file name of its image, or the first 120 bytes of its metadata."""
     image = image_of(metadata)
     return PurePosixPath(image).name if image else metadata[:120].decode("utf-8", "replace")

@@ -1,4 +1,4 @@
-"""Captions in JSON: a line an object, a list of objects, or COCO's `captions_*.json`."""
+"""Captions in JSON: one object per line, a list of objects, or COCO's `captions_*.json`."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from maker.workspace import Rejects
 
 
 def read_jsonl(path: Path, rejects: Rejects) -> list[Caption]:
-    """Reads objects with `image` and `caption` (a sentence, or a list of them), and maybe `split` and `lang`.
+    """Reads one object per line, with `image`, `caption` (a sentence or a list of sentences) and optionally `split` and `lang`.
 
     Raises:
         DataError: The file is missing or not UTF-8.
@@ -24,10 +24,10 @@ def read_jsonl(path: Path, rejects: Rejects) -> list[Caption]:
 
 
 def read_json_list(path: Path, rejects: Rejects) -> list[Caption]:
-    """Reads a list of the same objects.
+    """Reads a list of objects like those of `read_jsonl`.
 
     Raises:
-        DataError: The file is missing, not UTF-8, or no JSON list.
+        DataError: The file is missing, not UTF-8, or not a JSON list.
     """
     content = _load(path)
     if not isinstance(content, list):
@@ -40,7 +40,7 @@ def read_coco(path: Path, rejects: Rejects) -> list[Caption]:
     """Reads COCO's `images` and `annotations` (cocodataset.org, "Data format", image captioning).
 
     Raises:
-        DataError: The file is missing, no JSON, or not of this form.
+        DataError: The file is missing, not JSON, or in another form.
     """
     content = _load(path)
     try:

@@ -1,4 +1,4 @@
-"""Captions files that hold their images: the images become files once, and everything after works on files."""
+"""Captions files that contain their images. The images are unpacked to files once; all later stages read those files."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ from maker.progress import progress
 from maker.workspace import Rejects, atomic, file_state
 
 DONE, STAMP = "captions.tsv", "unpacked.json"
-VERSION = 2  # of what is unpacked
+VERSION = 2  # changes whenever the unpacked files would
 SUFFIXES = {b"\xff\xd8": ".jpg", b"\x89P": ".png", b"GI": ".gif", b"RI": ".webp", b"BM": ".bmp", b"II": ".tif", b"MM": ".tif"}
-MOST_BYTES = 200  # of a file name; file systems take 255
+MAX_NAME = 200  # bytes of a file name; file systems allow 255
 
 
 @dataclass(frozen=True)
@@ -30,9 +30,9 @@ class PackedRow:
     """A row of a packed file.
 
     Attributes:
-        name: What the image is called, without suffix; folders are parted by slashes.
-        image: The image file's bytes.
-        captions: The captions, or why there is none.
+        name: Name of the image without suffix; slashes separate folders.
+        image: Bytes of the image file.
+        captions: The captions; for each that is missing, the reason.
     """
 
     name: str
@@ -41,18 +41,18 @@ class PackedRow:
 
 
 def unpack(path: Path, format: str, folder: Path, rejects: Rejects) -> list[Caption]:
-    """Writes the images below `folder` and its captions to `folder/captions.tsv`, which is written last.
+    """Unpacks the images to files below `folder`, and returns the captions.
 
-    A second call only reads that, as long as the file is the same.
+    The captions are written to `folder/captions.tsv`, after all images. A second call only reads that file, unless `path` has changed.
 
     Args:
-        path: The file; of numbered WebDataset shards (`train-000.tar`, `000.tar`) any one stands for all.
+        path: The file. Any one of numbered WebDataset shards (`train-000.tar`, `000.tar`) stands for all of them.
         format: `easynlp`, `parquet` or `webdataset`.
-        folder: Where the images go.
+        folder: Where to unpack.
         rejects: Gets the rows that are left out.
 
     Raises:
-        DataError: The file is damaged, or a library that it needs is not installed.
+        DataError: The file is damaged, has no captions, or needs a library that is not installed.
     """
     done, stamp = folder / DONE, folder / STAMP
     source = _source(path, format)
@@ -81,7 +81,7 @@ def unpack(path: Path, format: str, folder: Path, rejects: Rejects) -> list[Capt
 
 
 def _write_image(row: PackedRow | str, folder: Path, names: _Names) -> tuple[list[str], list[str]]:
-    """Why captions were left out, and the lines of the others, whose image is then a file."""
+    """Writes the image of a row. Returns the reasons for captions that are left out, and the lines of the others."""
     if isinstance(row, str):
         return [row], []
     problems = [caption for caption in row.captions if isinstance(caption, str)]
@@ -101,16 +101,16 @@ def _write_image(row: PackedRow | str, folder: Path, names: _Names) -> tuple[lis
 
 
 class _Names:
-    """File names for images: each key gets one of its own, also on file systems that take no notice of case."""
+    """Unique file names for images, also on file systems that ignore case."""
 
     def __init__(self) -> None:
         self._taken: set[str] = set()
 
     def free(self, key: str, suffix: str) -> str | None:
-        """A path below `images` that no other key has; None where the key is too long for one."""
+        """A path below `images` that no other key has; None if the key is too long."""
         parts = ["".join(c if c.isalnum() or c in "_.-" else "_" for c in part) or "_" for part in key.split("/")]
         parts = [f"_{part}" if set(part) == {"."} else part for part in parts]
-        if max(len(part.encode()) for part in parts) > MOST_BYTES or len("/".join(parts).encode()) > 5 * MOST_BYTES:
+        if max(len(part.encode()) for part in parts) > MAX_NAME or len("/".join(parts).encode()) > 5 * MAX_NAME:
             return None
         stem, number = "/".join(["images", *parts]), 1
         name = f"{stem}{suffix}"
@@ -122,7 +122,7 @@ class _Names:
 
 
 def _source(path: Path, format: str) -> list[Any]:
-    """By what a change of the file is noticed."""
+    """The state of the files, by which a change is noticed."""
     files = shards_of(path) if format == "webdataset" else [path]
     return [VERSION, format, [[f.name, file_state(f)] for f in files]]
 
@@ -153,7 +153,7 @@ def _parquet_rows(path: Path) -> Iterator[PackedRow | str]:
                 number += 1
                 yield _parquet_row(values, number)
     except (pyarrow.ArrowException, OSError, ValueError) as error:
-        raise DataError(f"{path}: not a Parquet file, or damaged behind row {number} ({error})") from error
+        raise DataError(f"{path}: not a Parquet file, or damaged after row {number} ({error})") from error
 
 
 def _parquet_row(values: dict[str, Any], number: int) -> PackedRow | str:

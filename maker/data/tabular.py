@@ -1,4 +1,4 @@
-"""Captions in lines: TSV and CSV with a header, and the Flickr8k and Flickr30k `token.txt`."""
+"""Captions in tables: TSV and CSV with a header, and the `token.txt` of Flickr8k and Flickr30k."""
 
 from __future__ import annotations
 
@@ -14,19 +14,19 @@ from maker.workspace import Rejects
 
 csv.field_size_limit(1 << 30)
 DELIMITERS = {"tsv": "\t", "csv": ",;|"}  # Excel writes semicolons where the decimal mark is a comma
-MOST_LINES = 200  # of one quoted cell: beyond, a quote that is never closed is likelier
+MAX_CELL_LINES = 200  # a longer quoted cell is more likely a quote that is never closed
 
 
 @dataclass(frozen=True)
 class Table:
-    """How a table is written.
+    """The layout of a table.
 
     Attributes:
         format: `tsv` or `csv`.
-        delimiter: Between cells.
-        quoted: Whether quotes around a cell belong to the format; in a TSV only where the header is quoted.
+        delimiter: The character between cells.
+        quoted: Whether quotes around a cell are part of the format. In a TSV they are only if the header is quoted.
         header: The names of all columns.
-        columns: Where image, caption, split and lang are; what the header does not name is left out.
+        columns: The positions of image, caption, split and lang, as far as the header names them.
     """
 
     format: str
@@ -42,7 +42,7 @@ class Table:
 
 
 def read_header(line: str, formats: Iterable[str] = ("tsv", "csv")) -> Table:
-    """How a table with this header is written: the first way that finds images and captions, else the one that finds most columns."""
+    """Recognises the layout by the header: the first one with image and caption columns, else the one with most known columns."""
     tables = []
     for format in formats:
         for delimiter in DELIMITERS[format]:
@@ -53,9 +53,9 @@ def read_header(line: str, formats: Iterable[str] = ("tsv", "csv")) -> Table:
 
 
 def read_table(path: Path, format: str, rejects: Rejects) -> list[Caption]:
-    """Reads a table whose header names `image` and `caption`, and maybe `split` and `lang`.
+    """Reads a table whose header names `image`, `caption` and optionally `split` and `lang`.
 
-    Comma-separated values are read with quoting, tab-separated ones without, unless their header is quoted.
+    CSV is read with quoting; TSV is read without, unless its header is quoted.
 
     Raises:
         DataError: The file is missing, not UTF-8, or has no column for images or captions.
@@ -71,7 +71,10 @@ def read_table(path: Path, format: str, rejects: Rejects) -> list[Caption]:
 
 
 def _rows(lines: Iterable[str], table: Table) -> Iterator[tuple[int, list[str] | str]]:
-    """Line number and cells of each row, or why it has none. A cell in quotes may hold line ends; a quote that is never closed is text."""
+    """Line number and cells of each row, or the reason why it has none.
+
+    A quoted cell may contain line ends. A quote that is never closed is an ordinary character if the number of cells fits.
+    """
     waiting: list[tuple[int, str]] = list(enumerate(lines, start=2))[::-1]
     while waiting:
         number, line = waiting.pop()
@@ -81,7 +84,7 @@ def _rows(lines: Iterable[str], table: Table) -> Iterator[tuple[int, list[str] |
             yield number, line.rstrip("\r\n").split(table.delimiter)
             continue
         taken, cells = [(number, line)], _cells(line, table.delimiter, quoted=True)
-        while cells is None and waiting and len(taken) < MOST_LINES:
+        while cells is None and waiting and len(taken) < MAX_CELL_LINES:
             taken.append(waiting.pop())
             cells = _cells("".join(text for _, text in taken), table.delimiter, quoted=True)
         if cells is None or (len(taken) > 1 and len(cells) != len(table.header)):
@@ -93,7 +96,7 @@ def _rows(lines: Iterable[str], table: Table) -> Iterator[tuple[int, list[str] |
 
 
 def _cells(text: str, delimiter: str, quoted: bool) -> list[str] | None:
-    """The cells of one row; None where its quotes do not fit."""
+    """The cells of one row; None if its quotes do not match."""
     try:
         rows = list(csv.reader([text], delimiter=delimiter, quoting=csv.QUOTE_MINIMAL if quoted else csv.QUOTE_NONE, strict=True))
     except csv.Error:
@@ -108,14 +111,14 @@ def _row_caption(row: list[str] | str, table: Table, line: int) -> Caption | str
     if len(row) > expected and not any(cell.strip() for cell in row[expected:]):
         row = row[:expected]  # Excel pads rows with empty cells
     if len(row) > expected and caption == expected - 1:
-        row = [*row[:caption], table.delimiter.join(row[caption:])]  # a sentence with commas that nobody quoted
+        row = [*row[:caption], table.delimiter.join(row[caption:])]  # an unquoted sentence with commas
     if len(row) != expected:
         return f"too {'few' if len(row) < expected else 'many'} columns: {len(row)}, expected {expected}"
     return make_caption({name: row[at] for name, at in table.columns.items()}, line)
 
 
 def find_columns(header: Sequence[str]) -> dict[str, int]:
-    """Where the header names image, caption, split and lang; what it does not name is left out."""
+    """The positions of image, caption, split and lang in a header, as far as it names them."""
     names = [name.strip().lower() for name in header]
     found = {}
     for wanted, synonyms in NAMES.items():
@@ -126,7 +129,7 @@ def find_columns(header: Sequence[str]) -> dict[str, int]:
 
 
 def read_flickr_tokens(path: Path, rejects: Rejects) -> list[Caption]:
-    """Reads `image.jpg#0<TAB>caption` lines, as Flickr8k and Flickr30k have them.
+    """Reads lines `image.jpg#0<TAB>caption`, the format of Flickr8k and Flickr30k.
 
     Raises:
         DataError: The file is missing or not UTF-8.

@@ -1,4 +1,4 @@
-"""Text files as people have them: UTF-8 with or without a byte order mark, UTF-16, gzipped."""
+"""Opens text files: UTF-8 with or without a byte order mark, UTF-16, also gzipped."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ DAMAGED_GZIP = (EOFError, zlib.error, gzip.BadGzipFile)
 
 @contextmanager
 def open_text(path: Path, what: str = "captions file") -> Iterator[TextIO]:
-    """A text file, unpacked where it is gzipped; line ends are kept.
+    """Opens a text file, decompressed if it is gzipped. Line ends are kept.
 
     Args:
         path: The file.
-        what: What an error calls a file that is missing.
+        what: The name of the file in the error if it is missing.
 
     Raises:
-        DataError: It is missing, of another encoding, or damaged; also where that shows while it is read.
+        DataError: The file is missing, damaged or in another encoding. Reading from it can raise this, too.
     """
     with open_bytes(path, what) as raw:
         head = raw.read(4)
@@ -46,10 +46,10 @@ def open_text(path: Path, what: str = "captions file") -> Iterator[TextIO]:
 
 @contextmanager
 def open_bytes(path: Path, what: str = "captions file") -> Iterator[BinaryIO]:
-    """A file's bytes, unpacked where it is gzipped.
+    """Opens a file as bytes, decompressed if it is gzipped.
 
     Raises:
-        DataError: It is missing, or damaged; also where that shows while it is read.
+        DataError: The file is missing or damaged. Reading from it can raise this, too.
     """
     if not path.is_file():
         raise DataError(f"{path}: no such {what}")
@@ -67,17 +67,17 @@ def open_bytes(path: Path, what: str = "captions file") -> Iterator[BinaryIO]:
 
 
 def read_lines(path: Path, what: str) -> list[str]:
-    """The lines of a text file without their line ends.
+    """The lines of a text file, without line ends.
 
     Raises:
-        DataError: It is missing, of another encoding, or damaged.
+        DataError: The file is missing, damaged or in another encoding.
     """
     with open_text(path, what) as file:
         return [line.removesuffix("\n").removesuffix("\r") for line in file]
 
 
 def without_surrogates(text: str) -> str:
-    """The text with U+FFFD for every half of a surrogate pair, which no file and no graph takes; whole pairs become their character."""
+    """Replaces each unpaired surrogate, which UTF-8 cannot encode, by U+FFFD, and each surrogate pair by its character."""
     return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
 
 
@@ -89,4 +89,4 @@ def _kind_of_archive(path: Path) -> str:
         names = []
     if any(name.startswith("xl/") for name in names):
         return "an Excel workbook; save it as CSV (UTF-8) and pass that file"
-    return "a ZIP archive; unpack it and pass the file that is in it"
+    return "a ZIP archive; unpack it and pass the file inside"

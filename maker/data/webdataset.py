@@ -25,8 +25,8 @@ class Sample:
 
     Attributes:
         name: Shard number and key.
-        image: The image file's bytes.
-        cells: What else it says: `caption`, and fields of its JSON.
+        image: Bytes of the image file.
+        cells: Its other values: `caption`, and the fields of its JSON.
     """
 
     name: str
@@ -35,7 +35,7 @@ class Sample:
 
 
 def webdataset_rows(path: Path) -> Iterator[Sample | str]:
-    """The samples of all shards, or why one has none.
+    """The samples of all shards; the reason for each one that cannot be used.
 
     Raises:
         DataError: A shard is damaged.
@@ -50,7 +50,7 @@ def webdataset_rows(path: Path) -> Iterator[Sample | str]:
 
 
 def _samples(archive: tarfile.TarFile) -> Iterator[tuple[str, dict[str, bytes] | str]]:
-    """Key and members, by extension, of each sample; or why a member is none of any."""
+    """The key of each sample with its members by extension; for a member that cannot be part of one, its name and the reason."""
     key: str | None = None
     members: dict[str, bytes] = {}
     for member in archive:
@@ -91,7 +91,10 @@ def _sample(name: str, members: dict[str, bytes]) -> Sample | str:
 
 
 def shards_of(path: Path) -> list[Path]:
-    """All shards whose names differ from that of `path` only in a zero-padded number at the start or behind - or _, counted from 0."""
+    """All shards of the set that `path` belongs to.
+
+    Their names differ only in a zero-padded number, counted from 0, at the start of the name or after - or _.
+    """
     match = re.fullmatch(r"(|.*[-_])(\d{2,})(\D*)", path.name)
     if match is None:
         return [path]

@@ -1,1 +1,1 @@
-"""Runs image towers over folders, resumably."""
+"""Embeds images and sentences, and keeps the results on disk, so that an interrupted run resumes."""

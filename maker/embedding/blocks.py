@@ -1,4 +1,4 @@
-"""Long embedding work in blocks and worker processes; finished blocks lie on disk, so that a killed run goes on."""
+"""Long embedding work in blocks and worker processes. Finished blocks are on disk, so that an interrupted run resumes."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from typing import TypeAlias
 
 from maker.progress import progress
 
-BLOCK = 64  # items a task; also what a killed run loses at most, times the workers
+BLOCK = 64  # items per task; an interrupted run loses at most this many per worker
 THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 Job: TypeAlias = tuple[list[str], Path]  # items, and the .npz to write
 
@@ -21,14 +21,14 @@ Job: TypeAlias = tuple[list[str], Path]  # items, and the .npz to write
 def embedded_blocks(
     items: Sequence[str], encoder: Path, done: Path, title: str, open_encoder: Callable[[str], None], embed_block: Callable[[Job], None]
 ) -> Iterator[list[Path]]:
-    """Embeds items; as a context it gives a file a block, in order, and deletes them behind it.
+    """Embeds items. The context gives one file per block, in order, and deletes the files when it ends.
 
     Args:
-        items: What is embedded, as strings.
+        items: The items to embed, as strings.
         encoder: The model.
-        done: Folder in which blocks are kept.
-        title: Of the progress bar.
-        open_encoder: Called once a worker process, with the encoder's path.
+        done: Folder in which finished blocks are kept.
+        title: Title of the progress bar.
+        open_encoder: Called once per worker process, with the path of the encoder.
         embed_block: Writes the `.npz` of a block, atomically.
     """
     folder = done / "blocks"
@@ -40,7 +40,7 @@ def embedded_blocks(
     for _ in range(len(files) - len(jobs)):
         next(ticks)
     if workers > 1:
-        context = multiprocessing.get_context("spawn")  # forking a process that runs TensorFlow's threads deadlocks
+        context = multiprocessing.get_context("spawn")  # a forked process with the threads of TensorFlow deadlocks
         with _one_thread_each(), ProcessPoolExecutor(workers, context, open_encoder, (str(encoder),)) as pool:
             for _ in pool.map(embed_block, jobs):
                 next(ticks)
@@ -58,7 +58,7 @@ def embedded_blocks(
 
 @contextmanager
 def _one_thread_each() -> Iterator[None]:
-    """Keeps NumPy in worker processes to one thread: theirs would fight each other for the cores."""
+    """Limits NumPy in worker processes to one thread each: more threads than cores only slow each other down."""
     kept = {name: os.environ.get(name) for name in THREAD_VARIABLES}
     os.environ.update(dict.fromkeys(THREAD_VARIABLES, "1"))
     try:

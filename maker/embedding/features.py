@@ -1,4 +1,4 @@
-"""Image features on disk: computed once a folder and tower, block by block, in worker processes."""
+"""Image features on disk: computed once per folder and tower, in blocks, by worker processes."""
 
 from __future__ import annotations
 
@@ -20,17 +20,17 @@ from task.core.model_file import ModelFile
 from task.vision.resize import resize
 
 SIGNATURE = "embed_image"
-CACHE_VERSION = 3  # of what is kept a folder
+CACHE_VERSION = 3  # changes whenever the cached files would
 
 
 @dataclass(frozen=True)
 class Features:
-    """What a tower made of a folder's images.
+    """The features of the images of a folder.
 
     Attributes:
-        images: Relative paths of those that could be read, in order.
-        values: `(len(images), d)` float32, memory-mapped.
-        hashes: Perceptual hash of each image, as `maker.data.duplicates` makes it.
+        images: Relative paths of the images that could be read, in order.
+        values: `(len(images), d)` float32; may be memory-mapped.
+        hashes: Perceptual hash of each image, by `maker.data.duplicates.difference_hash`.
     """
 
     images: list[str]
@@ -38,18 +38,18 @@ class Features:
     hashes: list[int]
 
     def rows(self) -> dict[str, int]:
-        """Row of each image."""
+        """The row in `values` of each image."""
         return {image: row for row, image in enumerate(self.images)}
 
 
 def image_features(folder: Path, images: Sequence[str], encoder: Path, work: Workspace) -> Features:
-    """Features of images, from the cache where folder, files and tower are unchanged.
+    """The features of images, from the cache unless the files or the tower have changed.
 
     Args:
-        folder: What the paths are relative to.
-        images: The images wanted.
-        encoder: A `.tflite` with signature `embed_image`; its digest is part of the cache's key.
-        work: Keeps the features, and gets the images that cannot be read.
+        folder: The folder that paths are relative to.
+        images: Paths of the images.
+        encoder: A `.tflite` with signature `embed_image`. Its digest is part of the cache key.
+        work: Keeps the features and gets the images that cannot be read.
 
     Raises:
         DataError: None of the images can be read.
@@ -68,7 +68,7 @@ def image_features(folder: Path, images: Sequence[str], encoder: Path, work: Wor
 
 
 def _compute(folder: Path, images: Sequence[str], encoder: Path, done: Path) -> None:
-    """Fills `done` block by block; blocks that an earlier run finished are kept."""
+    """Computes features and writes them to the folder `done`. Blocks of an interrupted run are reused."""
     # An empty path stands for one that a worker must not read.
     paths = [str(folder / image) if lies_within(image) else "" for image in images]
     values: list[np.ndarray] = []
@@ -98,7 +98,10 @@ def _open_encoder(encoder: str) -> None:
 
 
 def _embed_block(job: Job) -> None:
-    """Embeds a block's images and saves `values` of those that could be read and `reasons`, empty for those."""
+    """Embeds a block of images and saves their `values`, `hashes` and `reasons`.
+
+    `reasons` has one entry per image, empty if it could be read; the other two leave out images that could not.
+    """
     assert _runners is not None
     paths, target = job
     _, height, width, _ = _runners.input_shape(SIGNATURE)

@@ -1,4 +1,4 @@
-"""Images at one size in memory, for training a network from scratch."""
+"""Images of one size in memory, to train a network from scratch."""
 
 from __future__ import annotations
 
@@ -16,7 +16,13 @@ from task.vision.resize import resize
 
 
 def image_pixels(folder: Path, images: Sequence[str], size: int, rejects: Rejects) -> tuple[list[str], np.ndarray]:
-    """Decodes and stretches images.
+    """Decodes images and resizes them to a square.
+
+    Args:
+        folder: The folder that paths are relative to.
+        images: Paths of the images.
+        size: Height and width of the result, in pixels.
+        rejects: Gets the images that cannot be read.
 
     Returns:
         The images that could be read, and `(n, size, size, 3)` uint8.

@@ -1,4 +1,4 @@
-"""Applies a trained head to cached features, with the operators that the exported graph has."""
+"""Applies a trained head to cached features, with the same operators as the exported graph."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ SIGNATURE = "project"
 
 
 def write_head(path: Path, head: Sequence[Layer], width: int) -> None:
-    """Writes a head as a `.tflite` of its own, from features `[1, width]` to an embedding of norm 1."""
+    """Writes a head as its own `.tflite`, from features `[1, width]` to a unit-norm embedding."""
     model = Model("pocket-searcher head")
     g = model.subgraph(SIGNATURE)
     query = g.tensor("query", (1, width), np.float32)
@@ -29,14 +29,14 @@ def write_head(path: Path, head: Sequence[Layer], width: int) -> None:
 
 
 def project(features: np.ndarray, head: Path) -> np.ndarray:
-    """Embeddings of features.
+    """Embeds features.
 
     Args:
         features: `(n, f)` float32; may be memory-mapped.
-        head: What `write_head` wrote.
+        head: A file of `write_head`.
 
     Returns:
-        `(n, d)` float32 of norm 1.
+        Unit-norm embeddings, `(n, d)` float32.
     """
     options = BaseOptions(str(head), num_threads=1)
     with ModelFile(options) as file:

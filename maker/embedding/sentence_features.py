@@ -1,4 +1,4 @@
-"""A frozen text tower's features on disk: computed once a sentence and tower, block by block, in worker processes."""
+"""Features of a frozen text tower on disk: computed once per sentence and tower, in blocks, by worker processes."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ FEATURES, SENTENCES = "features.npy", "sentences.json"
 
 @dataclass(frozen=True)
 class SentenceFeatures:
-    """What a tower made of sentences.
+    """The features of sentences.
 
     Attributes:
-        rows: Row of each sentence.
+        rows: The row in `values` of each sentence.
         values: `(sentences, d)` float32.
     """
 
@@ -31,10 +31,10 @@ class SentenceFeatures:
 
 
 def sentence_features(texts: Iterable[str], encoder: Path, work: Workspace) -> SentenceFeatures:
-    """Features of sentences; those that the work folder has of the same tower are taken from there.
+    """The features of sentences. Those that the work folder already has from the same tower are not computed again.
 
     Args:
-        texts: The sentences; one that comes again is embedded once.
+        texts: The sentences; repeated ones are embedded once.
         encoder: A file with `embed_tokens`, or `embed_text`.
         work: Keeps the features.
     """
@@ -56,7 +56,7 @@ def _read(folder: Path) -> dict[str, np.ndarray]:
 
 
 def _compute(texts: Sequence[str], encoder: Path, folder: Path) -> None:
-    """Fills a folder block by block; blocks that an earlier run finished are kept."""
+    """Computes features and writes them to a folder. Blocks of an interrupted run are reused."""
     with embedded_blocks(texts, encoder, folder, "embed captions", _open_encoder, _embed_block) as files:
         values = []
         for file in files:

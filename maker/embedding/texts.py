@@ -1,4 +1,4 @@
-"""Embeds sentences with an encoder file."""
+"""Embeds sentences with an encoder file, in this process."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from task.search import GraphEmbedder
 
 
 def embed_texts(texts: Sequence[str], encoder: Path) -> np.ndarray:
-    """`(n, d)` float32 embeddings of sentences, by the encoder's `embed_text` or `embed_tokens`."""
+    """Embeds sentences by the signature `embed_text` or `embed_tokens` of an encoder; returns `(n, d)` float32."""
     embedder = GraphEmbedder(BaseOptions(str(encoder), num_threads=1))
     embeddings = [embedder.embed_text(text) for text in progress(texts, "embed captions", quiet=len(texts) < 10_000)]
     embedder.close()

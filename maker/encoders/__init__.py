@@ -1,1 +1,1 @@
-"""Text and image towers, and how each is written into a graph."""
+"""Text and image towers, which write themselves into a graph."""

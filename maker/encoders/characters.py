@@ -1,7 +1,7 @@
-"""Character classes and folding: the one definition of what a letter is, as tables that the graph gathers from.
+"""Character classes and folding, as tables from which the graph gathers.
 
-Folding lower-cases, maps full-width forms to their plain ones (Unicode NFKC) and strips the accents of Latin and Greek letters, so that
-"Café", "café" and "ＣＡＦＥ" are one word.
+Folding converts to lower case, maps full-width forms to plain ones (Unicode NFKC) and removes the accents of Latin and Greek letters, so
+that "Café", "café" and "ＣＡＦＥ" are the same word.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import numpy as np
 SEPARATOR, WORD, CJK, IGNORED = range(4)
 PAGE = 256  # code points on one page of the two-level table
 LAST_CODE_POINT = 0x10FFFF
-# Scripts written without spaces, whose characters and pairs of characters are tokens; Hangul too, whose particles stick to the words.
+# Scripts without spaces: their characters and pairs of characters are tokens. Hangul too, because it attaches particles to words.
 UNSPACED = (
     (0x0E00, 0x0EFF),  # Thai, Lao
     (0x1000, 0x109F),  # Myanmar
@@ -31,13 +31,13 @@ UNSPACED = (
     (0x20000, 0x323AF),
 )
 LATIN_AND_GREEK = 0x400  # code points below it
-WRITTEN_MARKS = (0, 9)  # combining classes of marks that are letters of their own: vowel signs of Indic scripts, viramas
-FOLDED_BELOW = 0x10000  # beyond the basic plane nothing is folded, which keeps the table small
+WRITTEN_MARKS = (0, 9)  # combining classes of marks that count as letters: vowel signs of Indic scripts, viramas
+FOLDED_BELOW = 0x10000  # only the basic plane is folded, which keeps the table small
 
 
 def classify(code_point: int) -> tuple[int, int]:
-    """A character's folded code point and its class."""
-    if 0xD800 <= code_point <= 0xDFFF:  # surrogates are no characters
+    """The folded code point and the class of a character."""
+    if 0xD800 <= code_point <= 0xDFFF:  # surrogates are not characters
         return code_point, SEPARATOR
     if code_point >= FOLDED_BELOW:
         return code_point, CJK if _unspaced(code_point) else WORD
@@ -53,8 +53,8 @@ def classify(code_point: int) -> tuple[int, int]:
 
 
 def _fold(character: str) -> int:
-    """Lower case, plain width, and for Latin and Greek letters without accents; a letter of another script stays itself."""
-    if 0x3040 <= ord(character) <= 0x30FF or 0xAC00 <= ord(character) <= 0xD7AF:  # kana and Hangul: a mark makes another sound
+    """Lower case, plain width and, for Latin and Greek letters, no accents. Letters of other scripts keep their marks."""
+    if 0x3040 <= ord(character) <= 0x30FF or 0xAC00 <= ord(character) <= 0xD7AF:  # kana and Hangul, where a mark changes the sound
         return ord(character)
     plain = unicodedata.normalize("NFKC", character).lower()
     base, *marks = list(unicodedata.normalize("NFD", plain))
@@ -71,8 +71,8 @@ def tables() -> tuple[np.ndarray, np.ndarray]:
     """The two-level table of all characters.
 
     Returns:
-        `(pages,)` int32: the row of the second table at which a page starts, and `(rows,)` int32: four times what to add to a code point
-        to fold it, plus its class.
+        `(pages,)` int32: the row of the second table at which each page starts. `(rows,)` int32: four times the difference that folds the
+        code point, plus its class.
     """
     starts: list[int] = []
     rows: list[int] = []
@@ -88,11 +88,11 @@ def tables() -> tuple[np.ndarray, np.ndarray]:
 
 
 def lead_bytes() -> np.ndarray:
-    """How each UTF-8 byte starts a character (RFC 3629, section 3).
+    """How to decode a UTF-8 character by its first byte (RFC 3629, section 3).
 
     Returns:
-        `(256, 5)` int32: constant, factors of the next three bytes, whether the byte starts a character. The sum of constant and
-        factors times bytes is the code point.
+        `(256, 5)` int32 by first byte: a constant, the factors of the next three bytes, and whether the byte starts a character. The code
+        point is the constant plus the sum of the factors times the bytes.
     """
     table = np.zeros((256, 5), np.int32)
     for byte in range(256):

@@ -1,4 +1,4 @@
-"""Keras, SavedModel and TensorFlow Hub models as `.tflite` image towers; imports TensorFlow when it is asked to convert."""
+"""Converts Keras, SavedModel and TensorFlow Hub models to `.tflite` image towers. It imports TensorFlow only to convert."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ from maker.workspace import atomic
 POOLS = ("avg", "max", "gem")
 GEM_POWER = 3.0  # Radenović, Tolias, Chum, TPAMI 2019, section 3.2
 DEFAULT_SIZE = 224
-KERAS_STD = 1.0  # pixels from 0 to 255, as Keras applications and models with a Rescaling layer take them
-HUB_STD = 255.0  # TensorFlow Hub's convention for images: [0, 1] (tensorflow.org/hub/common_signatures/images)
-# Keras applications that normalise within: they take pixels from 0 to 255.
+KERAS_STD = 1.0  # Keras applications and models with a Rescaling layer take pixels from 0 to 255
+HUB_STD = 255.0  # TensorFlow Hub models take pixels from 0 to 1 (tensorflow.org/hub/common_signatures/images)
+# Keras applications that contain their normalisation: they take pixels from 0 to 255. With the size of their input.
 KERAS = {
     "EfficientNetV2B0": 224,
     "EfficientNetV2B1": 240,
@@ -35,12 +35,12 @@ KERAS = {
 
 @dataclass(frozen=True, kw_only=True)
 class ImageModelOptions:
-    """How a model becomes an image tower.
+    """How to convert a model to an image tower.
 
     Attributes:
-        weights: For `keras:`: `imagenet`, `none`, or a weights file.
-        size: Height and width of the input; None for the model's own, else 224.
-        pool: How a feature map becomes a vector: `avg`, `max` or `gem`.
+        weights: For `keras:`, `imagenet`, `none` or a weights file.
+        size: Height and width of the input in pixels; None for that of the model, or 224 if it has none.
+        pool: Pooling of a feature map: `avg`, `max` or `gem`.
     """
 
     weights: str = "imagenet"
@@ -61,7 +61,7 @@ class ImageModelOptions:
 
 @dataclass(frozen=True)
 class Converted:
-    """A converted model and what its pixels are normalised with: `(pixel - mean) / std`."""
+    """A converted model and the normalisation of its pixels: `(pixel - mean) / std`."""
 
     path: Path
     mean: float
@@ -75,10 +75,10 @@ def convert(kind: str, rest: str, options: ImageModelOptions, target: Path) -> C
         kind: `keras`, `keras_file`, `saved_model` or `hub`.
         rest: Name, path or handle.
         options: Weights, size and pooling.
-        target: The `.tflite` to write; an existing one is taken as it is.
+        target: The `.tflite` to write; an existing one is reused.
 
     Raises:
-        EncoderError: The model is unknown, cannot be loaded or is no image model.
+        EncoderError: The model is unknown, cannot be loaded or is not an image model.
     """
     if kind in ("keras", "keras_file"):
         if not target.exists():
@@ -98,7 +98,7 @@ def _keras_model(kind: str, rest: str, options: ImageModelOptions) -> Any:
         raise EncoderError(f"keras:{rest}: unknown; expected one of {', '.join(KERAS)}")
     weights = None if options.weights == "none" else options.weights
     if weights is None:
-        tf.keras.utils.set_random_seed(0)  # the same weights whenever it is opened
+        tf.keras.utils.set_random_seed(0)  # the same weights each time
     size = options.size or KERAS[rest]
     try:
         return getattr(tf.keras.applications, rest)(include_top=False, weights=weights, input_shape=(size, size, 3))
@@ -112,10 +112,10 @@ def _keras_model(kind: str, rest: str, options: ImageModelOptions) -> Any:
 
 
 def load_keras_file(path: str) -> Any:
-    """A Keras model from its file.
+    """Loads a Keras model from its file.
 
     Raises:
-        EncoderError: There is none, or it cannot be loaded.
+        EncoderError: The file does not exist or cannot be loaded.
     """
     import tensorflow as tf
 
@@ -128,10 +128,10 @@ def load_keras_file(path: str) -> Any:
 
 
 def saved_model_folder(kind: str, rest: str) -> str:
-    """The folder of a SavedModel, fetched where it is a TensorFlow Hub handle.
+    """The folder of a SavedModel; a TensorFlow Hub model is downloaded.
 
     Raises:
-        EncoderError: There is none, or it cannot be fetched.
+        EncoderError: The folder does not exist, or the model cannot be downloaded.
     """
     if kind == "saved_model":
         if not Path(rest, "saved_model.pb").exists():
@@ -143,9 +143,9 @@ def saved_model_folder(kind: str, rest: str) -> str:
         raise EncoderError(f"hub:{rest}: needs tensorflow-hub: pip install 'pocket-searcher[hub]'") from error
     try:
         return str(tensorflow_hub.resolve(rest))
-    except Exception as error:  # whatever urllib, tarfile and the resolvers raise
+    except Exception as error:  # errors of urllib, tarfile and the resolvers
         raise EncoderError(
-            f"hub:{rest}: cannot be fetched ({first_line(error)}); without a network download the model elsewhere and "
+            f"hub:{rest}: cannot be downloaded ({first_line(error)}); without a network download the model elsewhere and "
             "pass saved_model:FOLDER"
         ) from error
 
@@ -155,10 +155,10 @@ class KerasTower:
     """A Keras image model that can be trained.
 
     Attributes:
-        model: It takes pixels from 0 to 255, as all that `keras:` and `keras_file:` name.
-        height, width: Of its input.
-        pool: How a feature map becomes a vector.
-        name: Its spec, for errors.
+        model: The Keras model; it takes pixels from 0 to 255.
+        height, width: Size of the input in pixels.
+        pool: Pooling of a feature map.
+        name: The spec, for errors.
     """
 
     model: Any
@@ -168,11 +168,11 @@ class KerasTower:
     name: str
 
     def features(self, pixels: Any) -> Any:
-        """`[n, f]` of `[n, height, width, 3]` float32, with batch normalisation and dropout as in inference."""
+        """Features `[n, f]` of pixels `[n, height, width, 3]` float32. Batch normalisation and dropout are in inference mode."""
         return _pooled(self.model(pixels, training=False), self.pool, self.name)
 
     def write(self, target: Path) -> Converted:
-        """Converts it to TFLite with its weights of now."""
+        """Converts the model to TFLite, with its current weights."""
         import tensorflow as tf
 
         archive = tf.keras.export.ExportArchive()
@@ -186,10 +186,10 @@ class KerasTower:
 
 
 def open_keras(kind: str, rest: str, options: ImageModelOptions) -> KerasTower:
-    """The Keras model of a `keras:` or `keras_file:` spec.
+    """Opens the Keras model of a `keras:` or `keras_file:` spec.
 
     Raises:
-        EncoderError: It is unknown, cannot be loaded or is no image model.
+        EncoderError: The model is unknown, cannot be loaded or is not an image model.
     """
     return _keras_tower(_keras_model(kind, rest, options), options.size or KERAS.get(rest), options.pool, f"{kind}:{rest}")
 
@@ -221,7 +221,7 @@ def _export_saved_model(source: str, options: ImageModelOptions, target: Path, n
 
 
 def _call_of(loaded: Any, name: str) -> tuple[Callable[[Any], Any], int | None]:
-    """How a SavedModel is called with images, and the height that it declares."""
+    """The function of a SavedModel that takes images, and the image height that it declares."""
     if "serving_default" in loaded.signatures:
         serve: Any = loaded.signatures["serving_default"]
         inputs = serve.structured_input_signature[1]
@@ -235,7 +235,7 @@ def _call_of(loaded: Any, name: str) -> tuple[Callable[[Any], Any], int | None]:
 
 
 def _pooled(output: Any, pool: str, name: str) -> Any:
-    """A vector of a model's output: itself, or the pooled feature map."""
+    """The output of a model as vectors; a feature map is pooled."""
     import tensorflow as tf
 
     if isinstance(output, dict):
@@ -254,7 +254,7 @@ def _pooled(output: Any, pool: str, name: str) -> Any:
 
 
 def on_disk(rest: str) -> list[tuple[str, int, int]]:
-    """Name, size and time of a model's files, by which a cached conversion knows its source; nothing for a name or a handle."""
+    """Name, size and modification time of the files of a model, for the cache key; empty for a name or a handle."""
     path = Path(rest)
     files = [path] if path.is_file() else sorted(p for p in path.rglob("*") if p.is_file()) if path.is_dir() else []
     return [(file.name, status.st_size, status.st_mtime_ns) for file in files for status in [file.stat()]]
@@ -264,7 +264,7 @@ def write_tflite(folder: str, target: Path, name: str) -> None:
     """Converts a SavedModel to float32 TFLite.
 
     Raises:
-        EncoderError: An operator has no place in TFLite.
+        EncoderError: TFLite lacks an operator of the model.
     """
     import tensorflow as tf
 
@@ -278,13 +278,13 @@ def write_tflite(folder: str, target: Path, name: str) -> None:
 
 
 def convert_keras(model: Any, target: Path) -> None:
-    """Converts a Keras model of a fixed input shape that makes vectors."""
+    """Converts a Keras image model with a fixed input shape to TFLite."""
     _keras_tower(model, None, "avg", "model").write(target)
 
 
 @contextmanager
 def _quiet_native_log() -> Iterator[None]:
-    """The converter's C++ logs to file descriptor 2 whatever Python says; errors come as exceptions all the same."""
+    """Silences the C++ log of the converter, which writes to file descriptor 2. Errors are still raised as exceptions."""
     kept = os.dup(2)
     try:
         with open(os.devnull, "wb") as nowhere:
@@ -296,10 +296,10 @@ def _quiet_native_log() -> Iterator[None]:
 
 
 def first_line(error: BaseException) -> str:
-    """What an error says, cut to a line."""
+    """The first line of the text of an error, at most 200 characters."""
     return (str(error).strip().splitlines() or [type(error).__name__])[0][:200]
 
 
 def normalization(converted: Converted) -> tuple[np.ndarray, np.ndarray]:
-    """Mean and standard deviation as a tower takes them."""
+    """Mean and standard deviation as arrays, for a tower."""
     return np.array([converted.mean], np.float32), np.array([converted.std], np.float32)

@@ -1,4 +1,4 @@
-"""Embedders that exist as `.tflite`: any image model, a text model with its tokenizer, or a file that `maker build` wrote."""
+"""Opens `.tflite` embedders: an image model, a text model with its tokenizer, or an encoder or searcher of this project."""
 
 from __future__ import annotations
 
@@ -16,21 +16,21 @@ from maker.graph.subgraph import Subgraph
 from task.format import archive, manifest, tflite_metadata, utf8
 from task.vision import resize
 
-MOBILENET_MEAN = MOBILENET_STD = 127.5  # what float image models take where their metadata say nothing: [-1, 1]
+MOBILENET_MEAN = MOBILENET_STD = 127.5  # of float image models without TFLite Metadata: pixels become [-1, 1]
 
 
 @dataclass(frozen=True)
 class Tower:
-    """One way into the embedding space.
+    """A tower: a part of a model that embeds text or images.
 
     Attributes:
         kind: `text` or `image`.
-        source: The model that holds it.
-        signature: Its signature there; None for the first subgraph.
-        query: Its input.
-        output: The tensor that is the embedding; it may lie inside the model.
-        mean, std: What a float image input is normalised with, a value or three; None where it takes uint8.
-        prefix: How many of the output's dimensions are taken, as they are; None for all.
+        source: The model.
+        signature: The signature of the tower in the model; None for the first subgraph.
+        query: The input.
+        output: The tensor with the embedding; it may be an inner tensor of the model.
+        mean, std: Normalisation of a float image input, one value or three; None for uint8 inputs.
+        prefix: Number of leading dimensions of the output to take, not normalised again; None for all.
     """
 
     kind: str
@@ -45,7 +45,7 @@ class Tower:
 
     @property
     def dimension(self) -> int:
-        """Length of the embedding."""
+        """Dimension of the embedding."""
         return self.prefix or int(np.prod(self.output.shape, dtype=np.int64))
 
     @property
@@ -54,14 +54,14 @@ class Tower:
         return self.query.shape
 
     def describe_query(self) -> dict[str, Any]:
-        """What the manifest says of the query's preprocessing."""
+        """The preprocessing of the query, for the manifest."""
         if self.kind == "text":
             return {"max_bytes": self.query.shape[1], "encoding": "utf-8"}
         _, height, width, _ = self.query.shape
         return {"height": height, "width": width, "color": "rgb", "resize": resize.NAME, "crop": "none", "in_graph_after_resize": True}
 
     def prepare(self, text: str) -> dict[str, np.ndarray]:
-        """A text tower's input of a sentence, by name."""
+        """The inputs of a text tower for a sentence, by name."""
         return {"query": utf8.encode(text, self.query.shape[1])}
 
     def write(self, g: Subgraph, query: int) -> int:
@@ -80,7 +80,7 @@ class Tower:
             assert self.std is not None
             x = g.mul(g.sub(g.cast(query, np.float32), self.mean), (1.0 / self.std).astype(np.float32))
         elif self.query.scale is not None:
-            # The graph's own input carries no quantisation at the boundary; inside, the model's operators look at it.
+            # The input of the graph has no quantisation, but the operators of the model read it from this tensor.
             tensor = self.source.subgraph(self.signature).tensors[self.query.index]
             g.table.tensors[query].quantization = tensor.quantization
         (output,) = g.inline(self.source, {self.query.index: x}, [self.output.index], self.signature)
@@ -91,24 +91,25 @@ class Tower:
 
 
 AnyTower: TypeAlias = "Tower | TokenTower"
-SENTENCES = ("text", "tokens")  # the kinds that a sentence is for; a file has one of them
+SENTENCES = ("text", "tokens")  # the kinds of towers for sentences; a file has one of them
 
 
 def open_embedder(path: str | Path, text_model: TextModelOptions | None = None) -> dict[str, AnyTower]:
-    """The towers of a `.tflite` embedder, by kind.
+    """Opens the towers of a `.tflite` embedder, by kind.
 
     Args:
         path: The file.
-        text_model: The tokenizer of a model that takes ids; None for files of this project and image models.
+        text_model: The tokenizer of a model that takes token ids; None for files of this project and image models.
 
     Raises:
-        EncoderError: It is no TFLite model, none of its inputs is an image, ids or UTF-8 bytes, or the tokenizer cannot be used.
+        EncoderError: The file is not a TFLite model, none of its inputs takes an image, token ids or UTF-8 bytes, or the tokenizer cannot
+            be used.
     """
     source = Source(path)
     own = [key for key in source.signatures if key in ("embed_text", "embed_tokens", "embed_image")]
     if text_model is not None and text_model.tokenizer is not None:
         if own:
-            raise EncoderError(f"{path}: has {', '.join(own)} already, whose tokenizer is in the file; leave out --tokenizer")
+            raise EncoderError(f"{path}: already contains the tokenizer of {', '.join(own)}; leave out --tokenizer")
         return {"tokens": token_tower(source, text_model)}
     if own:
         return {key.removeprefix("embed_"): _own_tower(source, key) for key in own}
@@ -116,14 +117,14 @@ def open_embedder(path: str | Path, text_model: TextModelOptions | None = None) 
 
 
 def embedder_manifest(path: str | Path) -> manifest.Manifest | None:
-    """The manifest of an encoder that `maker build` wrote; None for other models."""
+    """The manifest of an encoder or searcher of this project; None for other models."""
     content = Path(path).read_bytes()
     place = archive.locate(content).get(manifest.FILE)
     return None if place is None else manifest.decode(content[place[0] : sum(place)])
 
 
 def example_texts(trained: manifest.Manifest | None) -> list[str]:
-    """The sentences that an encoder or searcher keeps as golden queries."""
+    """The sentences of the golden queries in an encoder or searcher."""
     golden = trained.golden if trained else []
     signatures = [f"{verb}_{kind}" for verb in ("embed", "search") for kind in SENTENCES]
     return [g["query"] for g in golden if g["signature"] in signatures]
@@ -133,12 +134,12 @@ def image_tower(source: Source, tensor: str | None = None, normalization: tuple[
     """An image model as a tower.
 
     Args:
-        source: The model; its first subgraph is taken.
-        tensor: The tensor that is the embedding; the model's first output where None.
-        normalization: Mean and standard deviation of a float input; from its TFLite Metadata where None.
+        source: The model; its first subgraph is used.
+        tensor: Name of the tensor with the embedding; the first output if None.
+        normalization: Mean and standard deviation of a float input; None takes those in its TFLite Metadata.
 
     Raises:
-        EncoderError: It does not take one RGB image of a fixed size, or the tensor is neither float32 nor 8-bit with one scale.
+        EncoderError: The model does not take one RGB image of a fixed size, or the tensor is neither float32 nor 8 bits with one scale.
     """
     query = _image_input(source)
     outputs = [source.tensor(tensor)] if tensor else source.outputs()
@@ -186,7 +187,7 @@ def _own_tower(source: Source, key: str) -> AnyTower:
 
 
 def _normalization(source: Source) -> tuple[np.ndarray, np.ndarray]:
-    """Mean and standard deviation from the model's TFLite Metadata, else those that bring pixels to [-1, 1]."""
+    """Mean and standard deviation in the TFLite Metadata of the model; without metadata, those that map pixels to [-1, 1]."""
     found = tflite_metadata.TensorMetadata()
     for entry in source.model.metadata or []:
         name = entry.name.decode() if isinstance(entry.name, bytes) else entry.name

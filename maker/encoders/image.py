@@ -1,4 +1,4 @@
-"""Image towers by their spec."""
+"""Opens image towers by their spec."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ FORMS = {
 
 @dataclass(frozen=True)
 class ImageEncoder:
-    """A backbone and what was trained behind it."""
+    """A backbone with its trained head."""
 
     backbone: Tower
     head: Sequence[Layer]
@@ -40,10 +40,10 @@ class ImageEncoder:
 
 
 def parse_spec(spec: str) -> tuple[str, str]:
-    """Splits `kind:rest`; the rest is empty for `scratch`.
+    """Splits a spec `kind:rest`; the rest is empty for `scratch`.
 
     Raises:
-        EncoderError: The kind is unknown, or what belongs behind it is missing.
+        EncoderError: The kind is unknown, or the rest is missing.
     """
     kind, _, rest = spec.partition(":")
     if kind not in FORMS:
@@ -54,10 +54,10 @@ def parse_spec(spec: str) -> tuple[str, str]:
 
 
 def backbone(spec: str, options: ImageModelOptions, work: Path) -> Tower:
-    """The frozen tower of a spec other than `scratch`; converted models are kept in `work`.
+    """Opens the frozen tower of a spec other than `scratch`. Converted models are kept in the folder `work`.
 
     Raises:
-        EncoderError: The model is missing, no image model, or cannot be converted.
+        EncoderError: The model is missing, is not an image model, or cannot be converted.
     """
     kind, rest = parse_spec(spec)
     if kind != "tflite":
@@ -73,7 +73,7 @@ def backbone(spec: str, options: ImageModelOptions, work: Path) -> Tower:
 
 @dataclass(frozen=True)
 class Mirrored:
-    """A tower that sees every image's mirror image."""
+    """A tower that mirrors its input image."""
 
     tower: Tower
 

@@ -1,4 +1,4 @@
-"""Layers of the projection heads as graph operators, with their trained weights."""
+"""Layers of projection heads as graph operators, with their trained weights."""
 
 from __future__ import annotations
 
@@ -48,13 +48,13 @@ class Dense:
 
     @cached_property
     def _rows(self) -> np.ndarray:
-        # One array object however often the layer is written, so that the model stores it once.
+        # Always the same array object, so that the model stores it once if the layer is written several times.
         return np.ascontiguousarray(self.weights.T, np.float32)
 
 
 @dataclass(frozen=True)
 class Gelu:
-    """x * sigmoid(1.702 x), the sigmoid approximation of GELU (Hendrycks, Gimpel, 2016, section 2): operators old runtimes know."""
+    """x * sigmoid(1.702 x), the sigmoid approximation of GELU (Hendrycks, Gimpel, 2016, section 2). Old runtimes have its operators."""
 
     def write(self, g: Subgraph, x: int) -> int:
         """Adds the layer."""
@@ -63,7 +63,7 @@ class Gelu:
 
 @dataclass(frozen=True)
 class Sum:
-    """The sum of branches that all see x; an empty branch is x itself."""
+    """The sum of branches, each applied to x. An empty branch is x itself."""
 
     branches: Sequence[Sequence[Layer]]
 

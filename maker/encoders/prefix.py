@@ -1,4 +1,4 @@
-"""The first dimensions of embeddings as embeddings of their own (Kusupati et al., "Matryoshka Representation Learning", NeurIPS 2022)."""
+"""Prefixes of embeddings, which are embeddings too (Kusupati et al., "Matryoshka Representation Learning", NeurIPS 2022)."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ TINY = np.float32(1e-12)
 
 
 def prefix(embeddings: np.ndarray, dimension: int, normalize: bool = True) -> np.ndarray:
-    """`(n, dimension)` float32 of `(n, d)`: each row's first dimensions, divided by their Euclidean norm where `normalize`."""
-    cut = np.array(embeddings[:, :dimension], np.float32)
+    """The first dimensions of each row of `(n, d)` embeddings, `(n, dimension)` float32, optionally divided by their Euclidean norm."""
+    rows = np.array(embeddings[:, :dimension], np.float32)
     if normalize:
-        cut /= np.maximum(np.linalg.norm(cut, axis=1, keepdims=True), TINY)
-    return cut
+        rows /= np.maximum(np.linalg.norm(rows, axis=1, keepdims=True), TINY)
+    return rows
 
 
 def trained_prefixes(described: Manifest | None) -> list[int]:
-    """Lengths that the embeddings of an encoder or searcher were trained to be cut to, ascending; none where nothing says so."""
+    """The smaller dimensions that an encoder or searcher was trained for, ascending; empty if its manifest has none."""
     if described is None:
         return []
     lengths = described.training.get("options", {}).get("matryoshka", ())
@@ -29,7 +29,7 @@ def trained_prefixes(described: Manifest | None) -> list[int]:
 
 
 def prefixes_in_words(training: Mapping[str, Any]) -> str:
-    """What a manifest's `training` says of the lengths that embeddings were trained to be cut to, in one line; empty where nothing."""
-    found = training.get("prefixes", ())
-    told = [f"{entry['dimension']}: {' / '.join(format(entry[name], '.1f') for name in ('R@1', 'R@5', 'R@10'))} %" for entry in found]
-    return f"R@1 / R@5 / R@10 with {', '.join(told)} (text to image on the held-out split, float towers)" if told else ""
+    """The retrieval figures by dimension in the `training` of a manifest, as one line; empty if there are none."""
+    prefixes = training.get("prefixes", ())
+    parts = [f"{entry['dimension']}: {' / '.join(format(entry[name], '.1f') for name in ('R@1', 'R@5', 'R@10'))} %" for entry in prefixes]
+    return f"R@1 / R@5 / R@10 with {', '.join(parts)} (text to image on the held-out split, float towers)" if parts else ""

@@ -1,8 +1,8 @@
-"""The `words` text tower: the sum of rows of one embedding table, whose direction is the sentence's embedding.
+"""The `words` text tower: it sums rows of an embedding table; the direction of the sum is the embedding of the sentence.
 
-With attention a row counts by how it answers to the sentence as a whole: the direction of the plain sum, times a learnt matrix, is the
-query of one attention head whose keys and values are the rows (cf. Bahdanau, Cho, Bengio, ICLR 2015). What a row counts whatever stands
-beside it is its length already. A matrix of zeros is the plain sum.
+With attention, the weight of a row also depends on the whole sentence: the direction of the plain sum, times a learnt matrix, is the query
+of one attention head whose keys and values are the rows (cf. Bahdanau, Cho, Bengio, ICLR 2015). The length of a row is its weight
+independent of the sentence. A matrix of zeros gives the plain sum.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from maker.encoders.tokenizer import HashTable, TokenizerSize, rows, units
 from maker.graph.int8 import int8_rows
 from maker.graph.subgraph import Subgraph
 
-MANY = 1e6  # over every weight's inverse, and what keeps unused places out of the softmax
+MANY = 1e6  # larger than the inverse of any weight; as a penalty it excludes unused places from the softmax
 
 
 @dataclass(frozen=True)
@@ -25,9 +25,9 @@ class WordsTower:
 
     Attributes:
         hashes: `(v,)` int32 hashes of the vocabulary, in the order of the table's rows 1 to v.
-        table: `(1 + v + gram_rows, d)` float32; row 0 is unused. It is stored as int8 with a scale a row. A longer row counts more.
-        size: How much of a query is read.
-        attention: `(d, d)` float32, from the sentence's direction to the query; None for the plain sum.
+        table: `(1 + v + gram_rows, d)` float32; row 0 is unused. It is stored as int8 with one scale per row. Longer rows weigh more.
+        size: Size of the tokenizer, which limits how much of a query is read.
+        attention: `(d, d)` float32, from the direction of the sentence to the attention query; None for the plain sum.
     """
 
     hashes: np.ndarray
@@ -36,13 +36,13 @@ class WordsTower:
     attention: np.ndarray | None = None
 
     def write(self, g: Subgraph, query: int) -> int:
-        """Adds the tower, from UTF-8 bytes `[1, max_bytes]` uint8 to `[1, d]` float32: a sum, whose norm is left to the caller."""
+        """Adds the tower, from UTF-8 bytes `[1, max_bytes]` uint8 to `[1, d]` float32, not normalised."""
         row, weight = rows(g, units(g, query, self.size), self._lookup, self.size)
         (count,) = g.shape(row)
         codes, scales = self._quantised
         picked = g.dequantize(g.gather(g.constant(codes, "embedding", 1.0), row))
         scale = g.gather(scales, row)
-        # MUL and SUM rather than a matrix product, whose kernels differ in their order of summation between runtimes.
+        # MUL and SUM instead of a matrix product, because the order of its additions differs between runtimes.
         if self.attention is None:
             return _sum(g, picked, g.mul(weight, scale))
         vectors = g.mul(picked, g.reshape(scale, (count, 1)))

@@ -1,4 +1,7 @@
-"""The only code that knows every stage. Each stage reads and writes files in a work folder, so that an interrupted build resumes."""
+"""The stages of building, updating and exporting a searcher.
+
+Stages keep their results in a work folder, so that an interrupted build resumes.
+"""
 
 from maker.pipeline.build import build
 from maker.pipeline.embed import embed

@@ -1,4 +1,4 @@
-"""Puts a searcher and its items' thumbnails into the Android demo, where its build finds them."""
+"""Copies a searcher and thumbnails of its items into the assets of the Android demo."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ from task.format import manifest
 from task.opening import open_engine
 from task.processor import EmbeddingOptions, SearchOptions
 
-APP = Path("app/src/main/AndroidManifest.xml")  # what tells the project from another folder
-ASSETS = {"graph": Path("app/src/main/assets"), "taskLibrary": Path("app/src/taskLibrary/assets")}  # by the app's flavour
+APP = Path("app/src/main/AndroidManifest.xml")  # by this file the project is recognised
+ASSETS = {"graph": Path("app/src/main/assets"), "taskLibrary": Path("app/src/taskLibrary/assets")}  # by build flavour of the app
 SEARCHER, REJECTS = "searcher.tflite", "rejects.tsv"
-LARGEST = (1 << 31) - 1  # bytes that Java maps at once
+MAX_BYTES = (1 << 31) - 1  # Java cannot map a larger file
 
 
 @dataclass(frozen=True)
@@ -27,12 +27,12 @@ class AndroidReport:
     """What was written.
 
     Attributes:
-        assets: The folder of the app's assets.
-        flavor: The app's flavour that asks this kind of file: `graph`, or `taskLibrary` for a Task Library export.
-        items: Items that can be found.
-        made, kept: Thumbnails made, and those of an earlier run that were kept.
-        rejects: Images without a thumbnail, with the reason; they are in the project's `rejects.tsv`, too.
-        bytes: Size of the searcher and the thumbnails.
+        assets: The assets folder of the app.
+        flavor: The build flavour of the app that searches this kind of file: `graph`, or `taskLibrary` for a Task Library export.
+        items: Number of items in the searcher.
+        made, kept: Number of new thumbnails, and of thumbnails of an earlier run that were kept.
+        rejects: Images without a thumbnail, with the reason. They are also in `rejects.tsv` of the project.
+        bytes: Size of searcher and thumbnails.
     """
 
     assets: Path
@@ -45,18 +45,18 @@ class AndroidReport:
 
 
 def export_android(searcher: Path, images: Path, project: Path) -> AndroidReport:
-    """Writes `searcher.tflite` and `thumbnails/` into the assets of the Android demo, in the place of what was there.
+    """Writes `searcher.tflite` and `thumbnails/` into the assets of the Android demo. Existing ones are replaced.
 
     Args:
-        searcher: A graph searcher, or a Task Library searcher, for the app's flavour of that name.
-        images: The folder that the items' paths are relative to.
+        searcher: A graph searcher or a Task Library searcher.
+        images: The folder that the paths of the items are relative to.
         project: The folder of the Gradle project, `android_demo`.
 
     Raises:
-        BuildError: The project is not one, or the file is too large for an app.
-        DataError: The images are not there.
+        BuildError: `project` is another folder, or the file is too large for an app.
+        DataError: The folder of images is missing.
         SearcherError: The searcher cannot be opened.
-        InvalidArgumentError: It is no searcher, or a Task Library searcher that takes no text.
+        InvalidArgumentError: The file is not a searcher, or it is a Task Library searcher without a text embedder.
     """
     if not (project / APP).is_file():
         raise BuildError(f"{project}: has no {APP}; expected the folder android_demo of this project")
@@ -81,18 +81,18 @@ def export_android(searcher: Path, images: Path, project: Path) -> AndroidReport
 
 
 def _read(searcher: Path) -> tuple[str, list[bytes]]:
-    """The flavour that asks the file, and the items' metadata."""
+    """The build flavour for the file, and the metadata of its items."""
     options = BaseOptions(str(searcher), num_threads=1)
     with ModelFile(options) as file:
         flavor = "graph" if manifest.FILE in file.entries else "taskLibrary"
         size = len(file.content)
-    if size > LARGEST:
-        raise BuildError(f"{searcher}: has {size} bytes, an Android app maps at most {LARGEST}; index fewer items")
+    if size > MAX_BYTES:
+        raise BuildError(f"{searcher}: has {size} bytes, an Android app maps at most {MAX_BYTES}; index fewer items")
     engine = open_engine(options, EmbeddingOptions(), SearchOptions())
     try:
         metadata = [engine.item(number) for number in range(engine.items)]
         if flavor == "taskLibrary":
-            engine.embed_text("a photo")  # the app asks it with TextSearcher
+            engine.embed_text("a photo")  # the app uses TextSearcher
     finally:
         engine.close()
     return flavor, metadata

@@ -1,4 +1,4 @@
-"""From photos and captions to a searcher file."""
+"""Builds a searcher from photos and captions."""
 
 from __future__ import annotations
 
@@ -30,13 +30,13 @@ EXAMPLES = 5  # golden text queries
 
 @dataclass(frozen=True)
 class Embedded:
-    """A trained encoder and what it made of the photos.
+    """A trained encoder and the embeddings of the photos.
 
     Attributes:
-        corpus: What was trained on and what is searched.
-        encoder: The encoder.
-        items: Embeddings of the photos that are searched.
-        held_out: What retrieval is measured by; None where nothing is held out and another folder is searched.
+        corpus: The photos and captions.
+        encoder: The trained encoder.
+        items: Embeddings of the photos to index.
+        held_out: The captions and photos to measure retrieval with; None if another folder is searched and nothing is held out.
     """
 
     corpus: OpenedCorpus
@@ -46,7 +46,7 @@ class Embedded:
 
 
 def build(corpus: Corpus, output: Path, options: BuildOptions | None = None) -> BuildReport:
-    """Trains on images and captions, embeds a folder, indexes it and writes the searcher.
+    """Trains on images and captions, embeds and indexes a folder, and writes the searcher.
 
     >>> from pathlib import Path
     >>> from maker.pipeline import BuildOptions, Corpus, build
@@ -56,15 +56,15 @@ def build(corpus: Corpus, output: Path, options: BuildOptions | None = None) -> 
     24
 
     Args:
-        corpus: What is trained on and what is searched.
+        corpus: The photos and captions to train on, and the photos to index.
         output: The searcher to write.
         options: Towers, training, index and file.
 
     Returns:
-        What was done, with the figures.
+        A summary with figures.
 
     Raises:
-        MakerError: An input or option cannot be used; nothing is written at `output`.
+        MakerError: An input or option cannot be used. Then `output` is not written.
     """
     begin = time.perf_counter()
     options = options or BuildOptions()
@@ -86,7 +86,7 @@ def build(corpus: Corpus, output: Path, options: BuildOptions | None = None) -> 
 
 
 def _work_folder(output: Path, options: BuildOptions, training: TrainingOptions) -> Path:
-    """Where stages keep their results; each host of a distributed training has a folder of its own, also where hosts share a disk."""
+    """The work folder. In distributed training each host has its own, because hosts may share a disk."""
     work = options.work_dir or output.with_suffix(".work")
     if training.distribute == "multi_worker":
         from maker.training.replicas import task
@@ -99,7 +99,7 @@ def _work_folder(output: Path, options: BuildOptions, training: TrainingOptions)
 
 
 def _train_and_embed(corpus: Corpus, options: BuildOptions, training: TrainingOptions, work: Workspace) -> Embedded | None:
-    """The trained encoder and the photos' embeddings; None on a host that is not the chief."""
+    """Trains an encoder and embeds the photos; None on a host that is not the chief."""
     opened = open_corpus(corpus, training.seed, work)
     encoder = train_encoder(opened, options.towers, training, work)
     if encoder is None:
@@ -110,19 +110,19 @@ def _train_and_embed(corpus: Corpus, options: BuildOptions, training: TrainingOp
 
 
 def _held_out(encoder: Encoder, corpus: OpenedCorpus, items: Features, work: Workspace) -> HeldOut | None:
-    """The held-out captions with their photos' embeddings; None where another folder is searched and nothing is held out."""
+    """The held-out captions and embeddings of their photos; None if another folder is searched and nothing is held out."""
     if not corpus.searches_another_folder:
         return HeldOut.of(corpus.splits, items)
     images = sorted({c.image for c in corpus.splits.validation})
     if not images:
         return None
     if isinstance(encoder.images, FrozenImages):
-        images = corpus.training.images  # their features are cached under all of these names
+        images = corpus.training.images  # the cached features belong to this list of names
     return HeldOut.of(corpus.splits, encoder.embed_images(Photos(corpus.training.folder, images), work))
 
 
 def _write_searcher(embedded: Embedded, output: Path, options: BuildOptions, work: Workspace) -> Manifest:
-    """Tunes and writes the index with everything else that the file holds."""
+    """Tunes the index and writes the searcher."""
     corpus, encoder, held_out = embedded.corpus, embedded.encoder, embedded.held_out
     calibrated = held_out and not corpus.searches_another_folder and options.index.distance == "dot_product"
     items = IndexedItems(
@@ -142,7 +142,7 @@ def _write_searcher(embedded: Embedded, output: Path, options: BuildOptions, wor
 
 
 def _write_documents(searcher: Path, corpus: OpenedCorpus, report: bool) -> list[Path]:
-    """The model card that the file holds, and the report, beside the file."""
+    """Writes the model card, which the file also contains, and the report beside the file."""
     card, *pages = _documents(searcher, report)
     with atomic(card) as temporary:
         temporary.write_text(read_card(searcher), encoding="utf-8")
@@ -159,17 +159,18 @@ def _documents(searcher: Path, report: bool) -> list[Path]:
 def _report(
     embedded: Embedded, manifest: Manifest, output: Path, documents: Sequence[Path], work: Workspace, seconds: float
 ) -> BuildReport:
-    """What was done, as figures and as lines to print."""
+    """The summary, as figures and as lines to print."""
     photos, rejected = len(embedded.items.images), len(work.rejects.rows)
     figures = {"photos": photos, "rejected": rejected, "bytes": output.stat().st_size, "seconds": round(seconds, 1), **manifest.report}
-    where = f": {work.rejects.summary()}; see {work.rejects_file}" if rejected else ""
-    lines = [line("photos", f"{photos} read and indexed, {rejected} inputs rejected{where}")]
-    twins = embedded.held_out.twins if embedded.held_out else []
-    if twins:
-        lines.append(line("", f"{len(twins)} held-out images look like a training image, the first {twins[0][0]} like {twins[0][1]}"))
+    reasons = f": {work.rejects.summary()}; see {work.rejects_file}" if rejected else ""
+    lines = [line("photos", f"{photos} read and indexed, {rejected} inputs rejected{reasons}")]
+    similar = embedded.held_out.near_duplicates if embedded.held_out else []
+    if similar:
+        first = f"the first: {similar[0][0]} is like {similar[0][1]}"
+        lines.append(line("", f"{len(similar)} held-out images are near-duplicates of a training image; {first}"))
     lines += [*training_lines(manifest, embedded.encoder.curves, work.file(EVENTS)), *file_lines(manifest, output)]
     if embedded.corpus.searches_another_folder:
         folder = embedded.corpus.searched.folder
-        lines.append(line("relevance", f"none: a curve takes captions of what is searched, and those given are not of {folder}"))
+        lines.append(line("relevance", f"none: a relevance curve needs captions of the indexed photos, and {folder} has none"))
     lines += [line("documents", ", ".join(map(str, documents))), line("time", f"{figures['seconds']} s")]
     return BuildReport(figures, lines)

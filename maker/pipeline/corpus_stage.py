@@ -1,4 +1,4 @@
-"""Opens a corpus: captions, the photos that they name, and the photos to be searched."""
+"""Opens a corpus: the captions, their photos, and the photos to index."""
 
 from __future__ import annotations
 
@@ -26,12 +26,12 @@ class Photos:
 
 @dataclass(frozen=True)
 class OpenedCorpus:
-    """What the stages work on.
+    """The opened corpus.
 
     Attributes:
-        training: The photos that captions name, and any others in their folder.
-        searched: The photos that are indexed; the same where no other folder was given.
-        splits: Captions, each of a photo in `training`.
+        training: All photos in the folder of the captioned photos.
+        searched: The photos to index; the same object as `training` unless another folder is searched.
+        splits: The captions, each of a photo in `training`.
     """
 
     training: Photos
@@ -40,7 +40,7 @@ class OpenedCorpus:
 
     @property
     def searches_another_folder(self) -> bool:
-        """Whether other photos are indexed than those of the training folder."""
+        """Whether the photos to index are in another folder than the training photos."""
         return self.searched is not self.training
 
     def captioned(self) -> list[str]:
@@ -53,9 +53,9 @@ def open_corpus(corpus: Corpus, seed: int, work: Workspace) -> OpenedCorpus:
     """Reads the captions and lists the photos.
 
     Args:
-        corpus: Where they are.
-        seed: Chooses the photos that are held out, where the captions have no splits.
-        work: Gets what is rejected, and images that the captions file holds.
+        corpus: The files and folders.
+        seed: Seed for choosing held-out photos if the captions have no splits.
+        work: Gets the rejected inputs, and the images that a captions file contains.
 
     Raises:
         DataError: The captions or the folders cannot be used.
@@ -71,7 +71,7 @@ def open_corpus(corpus: Corpus, seed: int, work: Workspace) -> OpenedCorpus:
 
 
 def _open_captions(corpus: Corpus, work: Workspace) -> CaptionFile:
-    """The captions, with those of the validation file behind them."""
+    """Reads the captions, and appends those of the validation file."""
     folder = work.file("unpacked")
     source = open_captions(corpus.captions, corpus.images, folder / "captions", work.rejects, corpus.captions_format)
     say(f"{corpus.captions}: {len(source.captions)} captions, {CAPTION_FORMATS[source.format]}")
@@ -80,7 +80,7 @@ def _open_captions(corpus: Corpus, work: Workspace) -> CaptionFile:
     held_out = open_captions(corpus.validation_captions, corpus.images, folder / "validation", work.rejects, corpus.captions_format)
     if held_out.images == source.images:
         joined, parent = [*as_split(source.captions, TRAIN), *as_split(held_out.captions, VALIDATION)], source.images
-    else:  # both hold their images, unpacked side by side
+    else:  # both files contain their images, which are unpacked to two folders
         sides = ((source, TRAIN), (held_out, VALIDATION))
         joined = [replace(c, image=f"{s.images.name}/{c.image}") for s, split in sides for c in as_split(s.captions, split)]
         parent = folder
@@ -88,7 +88,7 @@ def _open_captions(corpus: Corpus, work: Workspace) -> CaptionFile:
 
 
 def _of_known_images(captions: list[Caption], known: ImageNames, path: Path, work: Workspace) -> list[Caption]:
-    """The captions whose image is in the folder, under its name there; the others are rejected by line."""
+    """The captions whose image is in the folder, with its name there; the others are rejected with their line."""
     kept = []
     for caption in captions:
         image = known.of(caption)

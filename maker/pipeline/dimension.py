@@ -1,4 +1,4 @@
-"""An index over the first dimensions of embeddings: which lengths may be asked for, and the cut."""
+"""Truncates embeddings to their first dimensions, after checking that the towers were trained for it."""
 
 from __future__ import annotations
 
@@ -16,21 +16,21 @@ from task.format.manifest import Manifest
 
 
 def check_trained(dimension: int | None, whole: int, lengths: Sequence[int], name: str) -> None:
-    """Looks at whether towers were trained for a length.
+    """Checks that towers were trained for a dimension.
 
     Args:
-        dimension: The length that is asked for; None for the whole.
-        whole: Of the towers' embeddings.
-        lengths: Those below it that they were trained for.
-        name: What errors call the towers.
+        dimension: The requested dimension; None for the whole embedding.
+        whole: Dimension of the whole embedding.
+        lengths: Smaller dimensions that the towers were trained for.
+        name: Name of the towers in errors.
 
     Raises:
-        BuildError: They were not.
+        BuildError: The towers were not trained for the dimension.
     """
     if dimension not in (None, whole, *lengths):
         trained = " or ".join(str(length) for length in (*lengths, whole))
         raise BuildError(
-            f"--index-dimension {dimension}: {name} is trained for {trained} dimensions; expected one of these, or a training with "
+            f"--index-dimension {dimension}: {name} is trained for {trained} dimensions; pass one of these, or train with "
             f"--matryoshka {dimension}"
         )
 
@@ -43,33 +43,35 @@ def cut_embeddings(
     trained: Manifest | None,
     names: tuple[str, str] = ("embeddings", "embedder"),
 ) -> tuple[np.ndarray, np.ndarray | None]:
-    """The first dimensions of embeddings and of queries, of norm 1 where the embeddings have that; says so where nobody trained for it.
+    """Truncates embeddings and queries to their first dimensions. If the embeddings have norm 1, the results have it, too.
+
+    Logs a warning if it is unknown whether the towers were trained for the dimension.
 
     Args:
         embeddings: `(n, d)` float32.
         queries: `(q, d)` float32, or None.
-        dimension: How many.
-        towers: What embeds queries, by kind.
-        trained: Their manifest; None where they have none. One without a training knows as little.
-        names: What errors call embeddings and towers.
+        dimension: Number of dimensions to keep.
+        towers: The towers that embed queries, by kind.
+        trained: The manifest of the towers; None if they have none.
+        names: Names of the embeddings and the towers in errors.
 
     Raises:
-        BuildError: There are not as many dimensions, or the towers were not trained for it.
-        DataError: The towers have other dimensions than the embeddings, or a row has nothing but zeros where it is to have norm 1.
+        BuildError: There are fewer dimensions, or the towers were not trained for this number.
+        DataError: The towers have other dimensions than the embeddings, or a row has only zeros and cannot be normalised.
     """
     whole = embeddings.shape[1]
     if dimension > whole:
-        raise BuildError(f"--index-dimension {dimension}: {names[0]} has {whole} dimensions; expected at most those")
+        raise BuildError(f"--index-dimension {dimension}: {names[0]} has {whole} dimensions; expected at most {whole}")
     check_dimensions(towers, whole)
     if trained is not None and trained.training:
         check_trained(dimension, whole, trained_prefixes(trained), names[1])
     if dimension == whole:
         return embeddings, queries
     if trained is None or not trained.training:
-        say(f"{names[0]}: nothing says that it was trained to be cut to {dimension} of {whole} dimensions (--matryoshka); compare figures")
+        say(f"warning: {names[0]} may not be trained for {dimension} of {whole} dimensions (--matryoshka); compare the figures of both")
     unit = are_normalized(embeddings)
     for name, rows in ((names[0], embeddings), ("queries", queries)):
         empty = ~rows[:, :dimension].any(1) if unit and rows is not None else np.zeros(0, np.bool_)
         if empty.any():
-            raise DataError(f"{name}: row {int(empty.argmax())} has only zeros in its first {dimension} dimensions; ask for more of them")
+            raise DataError(f"{name}: row {int(empty.argmax())} has only zeros in its first {dimension} dimensions; keep more dimensions")
     return prefix(embeddings, dimension, unit), None if queries is None else prefix(queries, dimension, unit)

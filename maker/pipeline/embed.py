@@ -1,4 +1,4 @@
-"""Feature extraction: a folder of images or a file of sentences as embeddings on disk."""
+"""Embeds a folder of images or a file of sentences, and writes the embeddings to disk."""
 
 from __future__ import annotations
 
@@ -23,21 +23,21 @@ def embed(embedder: Path, kind: str, source: Path, output: Path, *, work_dir: Pa
     """Embeds images or sentences.
 
     Args:
-        embedder: An encoder or searcher file that this project wrote.
+        embedder: An encoder or searcher file of this project.
         kind: `image` or `text`.
-        source: A folder of images, or a file of a sentence a line.
-        output: `.npy` (with the names beside it in `.txt`, as `maker index` takes them), `.tsv` or `.parquet`.
-        work_dir: Where image embeddings are kept until they are complete; the output's name with suffix `.work` where None.
+        source: A folder of images, or a file with one sentence per line.
+        output: `.npy` (the names go beside it in `.txt`, as `maker index` takes them), `.tsv` or `.parquet`.
+        work_dir: The folder for unfinished image embeddings; the output with suffix `.work` if None.
         overwrite: Replace existing outputs.
 
     Returns:
-        Lines that say what was done.
+        Summary lines to print.
 
     Raises:
-        MakerError: An input cannot be used; nothing is written at `output`.
+        MakerError: An input cannot be used. Then `output` is not written.
     """
     if output.suffix not in EMBEDDING_SUFFIXES:
-        raise DataError(f"{output}: unknown kind of file; expected a name that ends in {', '.join(EMBEDDING_SUFFIXES)}")
+        raise DataError(f"{output}: unknown file type; expected a name that ends in {', '.join(EMBEDDING_SUFFIXES)}")
     names = [output.with_suffix(suffix) for suffix in (".txt", ".jsonl")] if output.suffix == ".npy" else []
     for path in (output, *names):
         prepare_output(path, overwrite)

@@ -1,4 +1,4 @@
-"""A trained encoder as files in the work folder, and how a build embeds with it."""
+"""A trained encoder in the work folder, and how a build embeds with it."""
 
 from __future__ import annotations
 
@@ -19,53 +19,53 @@ from maker.workspace import Workspace
 
 @dataclass(frozen=True)
 class WholeImages:
-    """An image tower that was trained whole: photos go through the encoder file."""
+    """An image tower whose weights were all trained. Photos are embedded by the encoder file."""
 
     file: Path
 
     def embed(self, photos: Photos, work: Workspace) -> Features:
-        """Embeddings of photos, computed once."""
+        """Embeds photos; the embeddings are cached."""
         return image_features(photos.folder, photos.images, self.file, work)
 
 
 @dataclass(frozen=True)
 class FrozenImages:
-    """A frozen image tower: its features are cached, and only the head behind them was trained.
+    """A frozen image tower with a trained head. The features of the tower are cached.
 
     Attributes:
-        backbone: `embed_image` up to the features.
-        head: From features to embeddings.
+        backbone: File with a signature `embed_image` that returns the features.
+        head: File that turns features into embeddings.
     """
 
     backbone: Path
     head: Path
 
     def embed(self, photos: Photos, work: Workspace) -> Features:
-        """Embeddings of photos; the tower's features are computed once."""
+        """Embeds photos; the features of the tower are cached."""
         features = image_features(photos.folder, photos.images, self.backbone, work)
         return replace(features, values=project(features.values, self.head))
 
 
 @dataclass(frozen=True)
 class LearntWords:
-    """The words tower: sentences go through the encoder file."""
+    """The `words` tower. Sentences are embedded by the encoder file."""
 
     file: Path
 
     def embed(self, texts: Sequence[str], work: Workspace) -> np.ndarray:
-        """`(n, d)` float32 embeddings of sentences."""
+        """Embeds sentences; returns `(n, d)` float32."""
         return embed_texts(texts, self.file)
 
 
 @dataclass(frozen=True)
 class FrozenText:
-    """A frozen text tower: its features are cached, and only the head behind them was trained."""
+    """A frozen text tower with a trained head. The features of the tower are cached."""
 
     tower: FrozenTextTower
     head: Path
 
     def embed(self, texts: Sequence[str], work: Workspace) -> np.ndarray:
-        """`(n, d)` float32 embeddings of sentences; the tower's features are computed once."""
+        """Embeds sentences; returns `(n, d)` float32. The features of the tower are cached."""
         features = self.tower.features(texts, work)
         return project(features.values, self.head)[[features.rows[text] for text in texts]]
 
@@ -75,10 +75,10 @@ class Encoder:
     """A trained encoder.
 
     Attributes:
-        file: `embed_text` or `embed_tokens`, and `embed_image`.
+        file: The encoder file, with `embed_image` and `embed_text` or `embed_tokens`.
         images: How photos are embedded.
         texts: How sentences are embedded.
-        dimension: How many of the embeddings' first dimensions are taken, of norm 1 again; None for all.
+        dimension: Number of leading dimensions to keep, normalised again; None for all.
     """
 
     file: Path
@@ -94,16 +94,16 @@ class Encoder:
 
     @property
     def curves(self) -> Path:
-        """The picture of its training."""
+        """The plot of its training."""
         return self.file.with_suffix(".png")
 
     def embed_images(self, photos: Photos, work: Workspace) -> Features:
-        """Embeddings of photos; those that cannot be read are rejected."""
+        """Embeds photos; those that cannot be read are rejected."""
         features = self.images.embed(photos, work)
         return replace(features, values=self._cut(features.values))
 
     def embed_texts(self, texts: Sequence[str], work: Workspace) -> np.ndarray:
-        """`(n, d)` float32 embeddings of sentences."""
+        """Embeds sentences; returns `(n, d)` float32."""
         return self._cut(self.texts.embed(texts, work))
 
     def _cut(self, embeddings: np.ndarray) -> np.ndarray:

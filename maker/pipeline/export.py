@@ -1,4 +1,4 @@
-"""From a searcher to files for apps that use the Task Library."""
+"""Exports the items of a searcher as files for apps that use the Task Library."""
 
 from __future__ import annotations
 
@@ -32,24 +32,25 @@ def export(
     trainer: str = "auto",
     seed: int = 0,
 ) -> list[str]:
-    """Writes a searcher's items for the Task Library, partitioned anew.
+    """Exports the items of a searcher for the Task Library. They are partitioned again.
 
     Args:
-        searcher: The searcher; its items are taken as they are stored.
-        output: The file.
+        searcher: The searcher. Its embeddings are taken as they are stored, quantised.
+        output: The file to write.
         export_format: `task_library`, an embedder with the index in it, or `scann_index_file`, the index alone.
-        embedder: What embeds queries; for text the encoder file of the work folder, which holds the words. The searcher itself where None.
-        query: `text` or `image`, where the embedder takes both; text where None.
-        leaves: Partitions; 0 for none. None for none under `EXACT_BELOW` items, and the root of their number above.
-        leaves_searched: How many of them a query looks into; a tenth where None.
-        compression: Snappy, of the index.
+        embedder: The model that embeds queries. For text it is the encoder file of the work folder, which contains the words. None takes
+            the searcher itself.
+        query: `text` or `image`, for an embedder with both; text if None.
+        leaves: Number of partitions; 0 for none. None takes none below `EXACT_BELOW` items, else the square root of the number of items.
+        leaves_searched: Number of leaves that a query searches; a tenth of them if None.
+        compression: Compress the index with Snappy.
         overwrite: Replace an existing output.
-        user_info: Text that `get_user_info` returns; the searcher's where empty.
-        trainer: Of the k-means.
-        seed: Of the k-means.
+        user_info: Text that `get_user_info` returns; that of the searcher if empty.
+        trainer: Implementation of k-means: `scann`, `own` or `auto`.
+        seed: Seed of k-means.
 
     Returns:
-        Lines that say what was written.
+        Summary lines to print.
 
     Raises:
         MakerError: The format is unknown, the output exists, or the embedder cannot be used.
@@ -76,5 +77,5 @@ def export(
         write_task_library(output, open_any_embedder(str(embedder or searcher)), content, metadata, info, compression, query)
     else:
         write_index(output, content, metadata, info, compression)
-    looked_into = f"{searched} of {leaves} leaves looked into" if tree else "all looked into"
-    return [line("wrote", f"{output}, {output.stat().st_size / 1e6:.1f} MB"), line("items", f"{len(metadata)}, {looked_into}")]
+    scanned = f"{searched} of {leaves} leaves searched" if tree else "all scanned"
+    return [line("wrote", f"{output}, {output.stat().st_size / 1e6:.1f} MB"), line("items", f"{len(metadata)}, {scanned}")]

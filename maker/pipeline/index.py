@@ -1,4 +1,4 @@
-"""From embeddings to a searcher file."""
+"""Indexes embeddings and writes the searcher."""
 
 from __future__ import annotations
 
@@ -25,8 +25,8 @@ from maker.pipeline.tuning import IndexSettings, Queries, choose_index, routing_
 from maker.workspace import prepare_output
 from task.format.manifest import Manifest
 
-ITEM_OFFSET = 4  # bytes an item in the table of metadata
-OTHER_PARTS = 100_000  # bytes, about, of manifest, card and graph
+ITEM_OFFSET = 4  # bytes per item in the table of metadata
+OTHER_PARTS = 100_000  # approximate bytes of manifest, model card and graph
 
 
 def index_embeddings(
@@ -42,59 +42,62 @@ def index_embeddings(
     settings: IndexSettings | None = None,
     names: tuple[str, str] = ("embeddings", "metadata"),
 ) -> BuildReport:
-    """Indexes embeddings from anywhere.
+    """Indexes embeddings of any origin and writes a searcher.
 
     Args:
         embeddings: `(n, d)` float32; may be memory-mapped.
-        metadata: One entry an embedding.
+        metadata: One entry per embedding.
         output: The searcher to write.
-        embedder: A `.tflite` that embeds queries; without it the file is asked with embeddings.
-        text_model: The tokenizer of an embedder that takes ids.
-        queries: `(q, d)` float32 of the kind that will be asked: up to 1,000 judge the index, the others teach it which leaves to look
-            into; perturbed items where None.
+        embedder: A `.tflite` that embeds queries. Without it, the searcher only takes embeddings as queries.
+        text_model: The tokenizer of an embedder that takes token ids.
+        queries: `(q, d)` float32, typical queries. Up to 1,000 measure the index; the others train the choice of leaves. None takes
+            perturbed items.
         overwrite: Replace an existing output.
         user_info: Text that `get_user_info` returns.
-        settings: What the index is asked for.
-        names: What errors call the embeddings and the metadata.
+        settings: Settings of the index.
+        names: Names of the embeddings and the metadata in errors.
+
+    Returns:
+        A summary with figures.
 
     Raises:
-        MakerError: An input cannot be used; nothing is written at `output`.
+        MakerError: An input cannot be used. Then `output` is not written.
     """
     begin = time.perf_counter()
     for path in (output, curve_picture(output)):
         prepare_output(path, overwrite)
     if embedder is None and text_model is not None and text_model.tokenizer is not None:
-        raise BuildError(f"--tokenizer {text_model.tokenizer}: there is no text model that it is for; name it with --embedder")
+        raise BuildError(f"--tokenizer {text_model.tokenizer}: found no text model to use it with; pass the model with --embedder")
     check_embeddings(embeddings, names[0])
     if len(metadata) != len(embeddings):
-        raise DataError(f"{names[1]}: {len(metadata)} metadata for {len(embeddings)} embeddings in {names[0]}; there has to be one an item")
+        raise DataError(f"{names[1]}: {len(metadata)} metadata for {len(embeddings)} embeddings in {names[0]}; expected one per embedding")
     settings, trained = settings or IndexSettings(), embedder_manifest(embedder) if embedder else None
     if queries is not None:
         check_queries(queries, embeddings)
     if settings.dimension is not None:
         towers = open_embedder(embedder, text_model) if embedder else {}
         embeddings, queries = cut_embeddings(embeddings, queries, settings.dimension, towers, trained, (names[0], str(embedder)))
-    asked = None if queries is None else split_queries(queries, embeddings)
-    items = IndexedItems(embeddings=embeddings, metadata=metadata, embedder=embedder, text_model=text_model, queries=asked)
+    split = None if queries is None else split_queries(queries, embeddings)
+    items = IndexedItems(embeddings=embeddings, metadata=metadata, embedder=embedder, text_model=text_model, queries=split)
     manifest = write_index(items, output, settings, FileContent(user_info=user_info))
-    told = []
+    lines = file_lines(manifest, output)
     if trained and trained.relevance:
-        told = [line("relevance", f"none: the curve of {embedder} was fitted on the items that it holds, and does not hold on others")]
+        lines.append(line("relevance", f"none: the curve of {embedder} was fitted on its own items and does not apply to others"))
     seconds = round(time.perf_counter() - begin, 1)
     figures = {"items": manifest.items, "seconds": seconds, **manifest.report}
-    return BuildReport(figures, [*file_lines(manifest, output), *told, line("time", f"{seconds} s")])
+    return BuildReport(figures, [*lines, line("time", f"{seconds} s")])
 
 
 @dataclass(frozen=True, kw_only=True)
 class IndexedItems:
-    """What is indexed.
+    """The items to index.
 
     Attributes:
-        embeddings: `(n, d)` float32 with the dimension that the settings ask for; may be memory-mapped.
-        metadata: One entry an item.
-        embedder: A `.tflite` whose towers embed queries, cut to that dimension; None for a file that is asked with embeddings.
-        text_model: The tokenizer of an embedder that takes ids.
-        queries: Queries of that dimension, of the kind that will be asked; perturbed items where None.
+        embeddings: `(n, d)` float32, already truncated to the dimension of the settings; may be memory-mapped.
+        metadata: One entry per item.
+        embedder: A `.tflite` whose towers embed queries; they are truncated to `d`. None for a searcher that only takes embeddings.
+        text_model: The tokenizer of an embedder that takes token ids.
+        queries: Typical queries of dimension `d`; perturbed items if None.
         normalized: That of `SearcherContent`: embeddings out of a searcher stand for vectors of norm 1, although rounding changed theirs.
     """
 
@@ -108,13 +111,13 @@ class IndexedItems:
 
 @dataclass(frozen=True, kw_only=True)
 class FileContent:
-    """What a searcher file holds besides its items.
+    """The content of a searcher besides its items.
 
     Attributes:
         user_info: Text that `get_user_info` returns.
         report: Figures for the manifest.
-        relevance: Curves for the manifest. An embedder's own were fitted on other items, among which distances are others.
-        examples: Texts of which golden queries are made; those of the embedder where there are none.
+        relevance: Relevance curves for the manifest. Those of an embedder do not apply: they were fitted on other items.
+        examples: Texts of the golden queries; those of the embedder if there are none.
         card: Makes the model card from the manifest.
     """
 
@@ -126,7 +129,7 @@ class FileContent:
 
 
 def write_index(items: IndexedItems, output: Path, settings: IndexSettings, content: FileContent | None = None) -> Manifest:
-    """Tunes an index by what the settings ask for, and writes the searcher."""
+    """Builds and tunes an index according to the settings, and writes the searcher. Returns its manifest."""
     content = content or FileContent()
     embeddings, embedder = items.embeddings, items.embedder
     towers = open_embedder(embedder, items.text_model) if embedder else {}
@@ -134,16 +137,16 @@ def write_index(items: IndexedItems, output: Path, settings: IndexSettings, cont
     measured = trained.report if trained else {}
     if settings.dimension is not None and any(tower.dimension > settings.dimension for tower in towers.values()):
         towers = {kind: replace(tower, prefix=settings.dimension) for kind, tower in towers.items()}
-        measured = {name: figures for name, figures in measured.items() if name != "retrieval"}  # that was with all dimensions
+        measured = {name: figures for name, figures in measured.items() if name != "retrieval"}  # it was measured with all dimensions
     queries = items.queries or _perturbed_queries(items)
     texts = list(content.examples) or example_texts(trained)
 
     def measure(path: Path) -> dict[str, Any]:
-        found: dict[str, Any] = {"index_curve": chosen.curve, "index_rows": chosen.rows}
-        found["index"] = measure_index(path, embeddings, queries.embeddings, settings.distance, queries.how, settings.k)
+        figures: dict[str, Any] = {"index_curve": chosen.curve, "index_rows": chosen.rows}
+        figures["index"] = measure_index(path, embeddings, queries.embeddings, settings.distance, queries.how, settings.k)
         for kind in [kind for kind in SENTENCES if kind in towers and texts]:
-            found[f"search_{kind}"] = measure_text_latency(path, kind, [towers[kind].prepare(text) for text in texts])
-        return found
+            figures[f"search_{kind}"] = measure_text_latency(path, kind, [towers[kind].prepare(text) for text in texts])
+        return figures
 
     rest = sum(len(entry) + ITEM_OFFSET for entry in items.metadata) + (tower_bytes(embedder) if embedder else 0) + OTHER_PARTS
     lengths = [length for length in trained_prefixes(trained) if length < embeddings.shape[1]]
@@ -170,14 +173,14 @@ def write_index(items: IndexedItems, output: Path, settings: IndexSettings, cont
 
 
 def _perturbed_queries(items: IndexedItems) -> Queries:
-    """Queries where none are given: items with some noise."""
+    """Queries for items that come without: the items with some noise."""
     unit = are_normalized(items.embeddings) if items.normalized is None else items.normalized
-    learning = perturbed_items(items.embeddings, unit, routing_queries(items.embeddings), seed=1)
-    return Queries(perturbed_items(items.embeddings, unit), "perturbed items", learning, "perturbed items")
+    for_routing = perturbed_items(items.embeddings, unit, routing_queries(items.embeddings), seed=1)
+    return Queries(perturbed_items(items.embeddings, unit), "perturbed items", for_routing, "perturbed items")
 
 
 def curve_picture(output: Path) -> Path:
-    """Where the picture of a searcher's recall and latency lies."""
+    """The file of the plot of recall and latency, beside a searcher."""
     return output.with_name(f"{output.stem}.index.png")
 
 
@@ -189,12 +192,12 @@ def check_queries(queries: np.ndarray, embeddings: np.ndarray) -> None:
     """
     check_embeddings(queries, "queries")
     if queries.shape[1] != embeddings.shape[1]:
-        raise DataError(f"queries: {queries.shape[1]} dimensions, expected {embeddings.shape[1]} as the embeddings have")
+        raise DataError(f"queries: found {queries.shape[1]} dimensions, expected {embeddings.shape[1]}, those of the embeddings")
 
 
 def split_queries(queries: np.ndarray, embeddings: np.ndarray) -> Queries:
-    """Up to 1,000 queries to judge by, evenly spread, and of the others as many as can be learned from in seconds."""
-    judging = np.zeros(len(queries), np.bool_)
-    judging[np.linspace(0, len(queries) - 1, min(QUERIES, len(queries))).astype(int)] = True
-    others = np.asarray(queries[~judging], np.float32)
-    return Queries(np.asarray(queries[judging], np.float32), "given queries", others[: routing_queries(embeddings)], "given queries")
+    """Takes up to 1,000 evenly spread queries to measure the index, and trains routing with as many of the others as seconds allow."""
+    measuring = np.zeros(len(queries), np.bool_)
+    measuring[np.linspace(0, len(queries) - 1, min(QUERIES, len(queries))).astype(int)] = True
+    others = np.asarray(queries[~measuring], np.float32)
+    return Queries(np.asarray(queries[measuring], np.float32), "given queries", others[: routing_queries(embeddings)], "given queries")

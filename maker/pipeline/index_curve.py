@@ -1,4 +1,4 @@
-"""What recall costs: an index's recall and latency at several budgets, measured and drawn."""
+"""Measures and draws recall and latency of an index for several numbers of scanned leaves."""
 
 from __future__ import annotations
 
@@ -25,18 +25,20 @@ INCHES, DPI = (10.0, 4.0), 100
 
 
 def measure_curve(index: Index, budgets: Sequence[int], queries: np.ndarray, truth: np.ndarray, k: int) -> list[dict[str, Any]]:
-    """Asks one file that has a signature a budget, all over the same rows, in turns, so that noise meets all alike.
+    """Measures recall and latency for several budgets.
+
+    It writes one file with a signature per budget over the same rows, and calls the signatures in turn, so that noise affects all alike.
 
     Args:
         index: A partitioned index.
-        budgets: Leaves to scan.
-        queries: `(q, d)` float32; at most 300 are asked.
-        truth: `(q, t)` the items nearest to each by exact search.
+        budgets: Numbers of leaves to scan.
+        queries: `(q, d)` float32; at most 300 are used.
+        truth: `(q, t)` the nearest items of each query by exact search.
         k: Neighbours that a signature returns.
 
     Returns:
-        A point a budget, ascending: `leaves_scanned`, `share_scanned`, `recall` of the true neighbours, `p50_ms` and `p99_ms` of the bare
-        signature on one thread, called from Python.
+        One point per budget, ascending: `leaves_scanned`, `share_scanned`, `recall` of the true neighbours, `p50_ms` and `p99_ms` of the
+        bare signature on one thread, called from Python.
     """
     budgets = sorted(set(budgets))
     chosen = np.linspace(0, len(queries) - 1, min(QUERIES, len(queries))).astype(int)
@@ -47,23 +49,23 @@ def measure_curve(index: Index, budgets: Sequence[int], queries: np.ndarray, tru
         options = BaseOptions(str(path), num_threads=1)
         with ModelFile(options) as file:
             runners = SignatureRunners(file, options)
-            for turn, query in enumerate([*chosen[:WARM_UP], *chosen]):
+            for number, query in enumerate([*chosen[:WARM_UP], *chosen]):
                 for point, budget in enumerate(budgets):
                     begin = time.perf_counter()
-                    found = runners.run(str(budget), queries[query][None])["ids"][0]
-                    if turn >= WARM_UP:
-                        times[point, turn - WARM_UP] = time.perf_counter() - begin
-                        hits[point] += np.isin(truth[query], found[: truth.shape[1]]).mean()
+                    ids = runners.run(str(budget), queries[query][None])["ids"][0]
+                    if number >= WARM_UP:
+                        times[point, number - WARM_UP] = time.perf_counter() - begin
+                        hits[point] += np.isin(truth[query], ids[: truth.shape[1]]).mean()
             runners.close()
     return [
         {
             "leaves_scanned": budget,
             "share_scanned": round(budget / index.blocks, 6),
-            "recall": round(float(found / len(chosen)), 4),
-            "p50_ms": round(1e3 * float(np.median(taken)), 4),
-            "p99_ms": round(1e3 * float(np.percentile(taken, 99)), 4),
+            "recall": round(float(sum_of_recalls / len(chosen)), 4),
+            "p50_ms": round(1e3 * float(np.median(seconds)), 4),
+            "p99_ms": round(1e3 * float(np.percentile(seconds, 99)), 4),
         }
-        for budget, found, taken in zip(budgets, hits, times, strict=True)
+        for budget, sum_of_recalls, seconds in zip(budgets, hits, times, strict=True)
     ]
 
 
@@ -78,15 +80,15 @@ def _write(index: Index, budgets: Sequence[int], k: int, path: Path) -> None:
 
 
 def draw_curve(path: Path, points: Sequence[dict[str, Any]], chosen: int, rows: Sequence[dict[str, Any]]) -> None:
-    """Draws recall against latency, with the chosen point, and what each kind of rows allows against its bytes.
+    """Draws two plots: recall against latency, with the chosen point, and recall against bytes for each type of rows.
 
     Args:
         path: The PNG.
-        points: As `measure_curve` returns them.
-        chosen: The `leaves_scanned` of the file.
-        rows: An entry a kind of rows: `rows`, `bytes_per_item`, `recall` when all are scanned.
+        points: Points of `measure_curve`.
+        chosen: The `leaves_scanned` of the searcher.
+        rows: One entry per type of rows: `rows`, `bytes_per_item`, `recall` when all rows are scanned.
     """
-    from matplotlib.figure import Figure  # draws with Agg, without pyplot's state and windows
+    from matplotlib.figure import Figure  # draws without the global state and windows of pyplot
 
     figure = Figure(figsize=INCHES, dpi=DPI, layout="constrained")
     left, right = figure.subplots(1, 2)
@@ -97,16 +99,16 @@ def draw_curve(path: Path, points: Sequence[dict[str, Any]], chosen: int, rows: 
             left.plot([point["p50_ms"]], [point["recall"]], color=MARK, marker="o")
             left.annotate(f"{point['recall']:.3f}", (point["p50_ms"], point["recall"]), (8, -12), textcoords="offset points", color=MARK)
     left.set_xscale("log")
-    left.set_xlabel("ms a query, one thread", color=GREY)
-    left.set_title("recall of the true nearest, by latency", color=INK, fontsize=11)
+    left.set_xlabel("ms per query, one thread", color=GREY)
+    left.set_title("recall of the true neighbours, by latency", color=INK, fontsize=11)
     left.legend(frameon=False)
     for entry in rows:
         right.plot([entry["bytes_per_item"]], [entry["recall"]], color=LINE, marker="o")
         place = (entry["bytes_per_item"], entry["recall"])
         right.annotate(f"{entry['rows']}, {entry['bytes_per_item']:.0f} B", place, (0, -14), textcoords="offset points", ha="center")
     right.margins(x=0.3, y=0.25)
-    right.set_xlabel("bytes an item", color=GREY)
-    right.set_title("recall that the rows allow, by size", color=INK, fontsize=11)
+    right.set_xlabel("bytes per item", color=GREY)
+    right.set_title("recall by type of rows, all scanned", color=INK, fontsize=11)
     for axes in (left, right):
         axes.set_ylabel("recall", color=GREY)
         axes.tick_params(colors=GREY)

@@ -1,4 +1,4 @@
-"""Measures what was trained: retrieval among held-out photos, and what counts as relevant."""
+"""Measures a trained encoder: retrieval among held-out photos, and the relevance curve."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 
 import numpy as np
 
-from maker.data.duplicates import across_splits
+from maker.data.duplicates import near_duplicates
 from maker.data.splits import Splits
 from maker.embedding.features import Features
 from maker.evaluation.relevance import calibrate, choose_queries
@@ -23,29 +23,29 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class HeldOut:
-    """Held-out captions and the photos that were embedded to measure them.
+    """The captions and photos to measure retrieval with.
 
     Attributes:
-        splits: Captions of both sides.
-        photos: Embeddings of at least the held-out photos that could be read.
-        twins: Held-out photos that look like a training photo, each with that photo.
+        splits: The captions of both splits.
+        photos: Embeddings of all held-out photos that could be read, and maybe of others.
+        near_duplicates: `(held-out photo, training photo)` that look alike.
     """
 
     splits: Splits
     photos: Features
-    twins: list[tuple[str, str]]
+    near_duplicates: list[tuple[str, str]]
 
     @classmethod
     def of(cls, splits: Splits, photos: Features) -> HeldOut:
-        """Finds the twins by the photos' perceptual hashes."""
-        return cls(splits, photos, across_splits(splits, dict(zip(photos.images, photos.hashes, strict=True))))
+        """Finds near-duplicates by the perceptual hashes of the photos."""
+        return cls(splits, photos, near_duplicates(splits, dict(zip(photos.images, photos.hashes, strict=True))))
 
 
 def measure_retrieval(encoder: Encoder, held_out: HeldOut, work: Workspace) -> dict[str, Any]:
-    """Retrieval among the held-out photos, by the exported towers and exact search; empty where nothing is held out.
+    """Measures retrieval among the held-out photos, by the exported towers and exact search.
 
     Returns:
-        `retrieval`, for the manifest's report.
+        `retrieval`, for the report in the manifest; empty if nothing is held out.
     """
     rows, splits = held_out.photos.rows(), held_out.splits
     captions = [c for c in splits.validation if c.image in rows]
@@ -58,7 +58,7 @@ def measure_retrieval(encoder: Encoder, held_out: HeldOut, work: Workspace) -> d
     targets = np.array([places[c.image] for c in captions])
     languages = np.array([c.language for c in captions])
     figures: dict[str, Any] = by_language(ranks(queries, items, targets), targets, languages)
-    figures |= {"queries": len(captions), "images": len(images), "images_like_a_training_image": len(held_out.twins)}
+    figures |= {"queries": len(captions), "images": len(images), "images_like_a_training_image": len(held_out.near_duplicates)}
     figures["image_to_text"] = image_to_text(items, queries, targets, languages)
     cut = f", the first {encoder.dimension} dimensions" if encoder.dimension else ""
     figures["how"] = f"text to image among the images of the {splits.how} validation split, exported towers{cut}, exact search"
@@ -66,7 +66,11 @@ def measure_retrieval(encoder: Encoder, held_out: HeldOut, work: Workspace) -> d
 
 
 def fit_relevance(encoder: Encoder, held_out: HeldOut, work: Workspace) -> dict[str, Any]:
-    """The curve from a distance to the probability that a result is relevant, for the manifest; empty where there is too little to fit."""
+    """Fits the curve from a distance to the probability that a result is relevant.
+
+    Returns:
+        `search_text`, for the manifest; empty if there are too few captions.
+    """
     rows, splits = held_out.photos.rows(), held_out.splits
     captions = choose_queries(splits.validation, rows)
     if not captions:
@@ -77,17 +81,17 @@ def fit_relevance(encoder: Encoder, held_out: HeldOut, work: Workspace) -> dict[
 
 
 def tuning_captions(splits: Splits) -> list[str]:
-    """Captions that stand for what will be asked: held-out ones where there are any."""
+    """Captions as typical queries: held-out ones if there are any, else training captions."""
     return spread([c.text for c in splits.validation or splits.train], TUNING_QUERIES)
 
 
 def tuning_queries(encoder: Encoder, splits: Splits, items: np.ndarray, work: Workspace) -> Queries:
-    """Embedded captions by which an index of `items`, `(n, d)` float32, is judged, and others from which it learns routing."""
-    learning = spread([c.text for c in splits.train], routing_queries(items)) if splits.validation else []
+    """Embeds captions to measure an index of `items`, `(n, d)` float32, and others to train its routing."""
+    for_routing = spread([c.text for c in splits.train], routing_queries(items)) if splits.validation else []
     return Queries(
         encoder.embed_texts(tuning_captions(splits), work),
         "held-out captions" if splits.validation else "training captions",
-        encoder.embed_texts(learning, work) if learning else np.zeros((0, 0), np.float32),
+        encoder.embed_texts(for_routing, work) if for_routing else np.zeros((0, 0), np.float32),
         "training captions",
     )
 

@@ -1,4 +1,4 @@
-"""What a build is asked for."""
+"""Options of a build."""
 
 from __future__ import annotations
 
@@ -18,15 +18,15 @@ from maker.training.options import TrainingOptions, options_for
 
 @dataclass(frozen=True, kw_only=True)
 class Corpus:
-    """What is trained on, and what is searched.
+    """The captions and photos to train on, and the photos to index.
 
     Attributes:
         captions: The captions file.
-        images: Folder of the training photos; the captions name them relative to it. None where the captions file holds its images.
-        captions_format: A name of `maker.data.formats.CAPTION_FORMATS`, or `auto` to recognise it by content.
-        validation_captions: A file whose captions are all of the validation split.
-        searched: Folder whose photos are searched; `images` where None. Without captions of another folder its file has no relevance curve.
-        language: Only captions of this language; all where None.
+        images: Folder of the training photos; captions name photos relative to it. None if the captions file contains the images.
+        captions_format: A name in `maker.data.formats.CAPTION_FORMATS`, or `auto` to recognise it by content.
+        validation_captions: A file whose captions all belong to the validation split.
+        searched: Folder of the photos to index; `images` if None. The searcher of another folder has no relevance curve.
+        language: Take only captions of this language; None takes all.
     """
 
     captions: Path
@@ -42,9 +42,9 @@ class TowerOptions:
     """Which towers embed images and text.
 
     Attributes:
-        image_encoder: Spec of the image tower.
-        image_model: Weights, size and pooling of a converted image model.
-        text_encoder: Spec of the text tower.
+        image_encoder: Spec of the image tower, as for --image-encoder.
+        image_model: Weights, input size and pooling of an image model that is converted.
+        text_encoder: Spec of the text tower, as for --text-encoder.
         text_model: Tokenizer, length and pooling of a pretrained text model.
     """
 
@@ -57,14 +57,14 @@ class TowerOptions:
         """Checks the specs.
 
         Raises:
-            EncoderError: One is of an unknown kind or incomplete, or a tokenizer is given for `words`.
+            EncoderError: A spec is of an unknown kind or incomplete, or a tokenizer is given for `words`.
         """
         parse_spec(self.image_encoder)
         parse_text_spec(self.text_encoder, self.text_model)
 
     @property
     def from_scratch(self) -> bool:
-        """Whether the image tower is trained."""
+        """Whether the image tower is trained from scratch."""
         return self.image_encoder == SCRATCH
 
 
@@ -75,12 +75,12 @@ class BuildOptions:
     Attributes:
         towers: The towers.
         recipe: A name in `maker.training.options.RECIPES`.
-        training: Fields of `TrainingOptions` that differ from the defaults of the recipe and the kind of image tower.
-        index: What the index is asked for.
-        card: What the model card cannot know by itself; it goes into the file, and beside it with suffix `.card.md`.
+        training: Fields of `TrainingOptions` that differ from the defaults, which depend on the recipe and the image tower.
+        index: Settings of the index.
+        card: Fields of the model card, which is written into the file and beside it with suffix `.card.md`.
         user_info: Text that `get_user_info` returns.
         report: Write a report beside the file, with suffix `.report.html`.
-        work_dir: Where stages keep their results; the output's name with suffix `.work` where None.
+        work_dir: The work folder; the output with suffix `.work` if None.
         overwrite: Replace an existing output.
     """
 
@@ -95,7 +95,7 @@ class BuildOptions:
     overwrite: bool = False
 
     def training_options(self) -> TrainingOptions:
-        """All options of the training.
+        """The complete training options.
 
         Raises:
             TrainingError: A value is out of its range.

@@ -1,4 +1,4 @@
-"""What a build says when it is done."""
+"""The summary that a build prints at its end."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ LABEL = 19  # columns
 
 @dataclass(frozen=True)
 class BuildReport:
-    """The figures of a build and the same as lines to print."""
+    """The figures of a build, and lines to print."""
 
     figures: dict[str, Any]
     lines: list[str]
 
 
 def line(label: str, text: str) -> str:
-    """A line of the report."""
+    """A line of the summary."""
     return f"{label:{LABEL}}{text}"
 
 
@@ -32,11 +32,11 @@ def _recalls(figures: dict[str, Any]) -> str:
 
 
 def training_lines(manifest: Manifest, curves: Path, events: Path) -> list[str]:
-    """What is said of the training of a searcher's encoder."""
+    """Lines about the training of the encoder of a searcher."""
     history = manifest.training["history"]
     best = max(history, key=lambda entry: entry.get("R@10", 0.0))
-    found = f", R@10 {best['R@10']:.1f} % at its best, epoch {best['epoch']}" if "R@10" in best else ""
-    lines = [line("training", f"{len(history)} epochs{found}; curves {curves}, tensorboard --logdir {events}")]
+    score = f", best R@10 {best['R@10']:.1f} % in epoch {best['epoch']}" if "R@10" in best else ""
+    lines = [line("training", f"{len(history)} epochs{score}; curves {curves}, tensorboard --logdir {events}")]
     if "safety_net" in manifest.training:
         lines.append(line("safety net", described(manifest.training["safety_net"])))
     prefixes = prefixes_in_words(manifest.training)
@@ -46,20 +46,24 @@ def training_lines(manifest: Manifest, curves: Path, events: Path) -> list[str]:
 
 
 def file_lines(manifest: Manifest, output: Path) -> list[str]:
-    """What is said of any searcher that was written."""
+    """Lines about a searcher that was written."""
     lines = []
     retrieval = manifest.report.get("retrieval")
     if retrieval:
-        asked = f"{retrieval['queries']} held-out captions, {retrieval['images']} held-out images"
+        sizes = f"{retrieval['queries']} held-out captions, {retrieval['images']} held-out images"
         low, high = retrieval["R@10_interval"]
-        lines.append(line("retrieval", f"{_recalls(retrieval)}, 95 % interval {low:.1f} to {high:.1f}  ({asked})"))
+        lines.append(line("retrieval", f"{_recalls(retrieval)}, 95 % interval {low:.1f} to {high:.1f}  ({sizes})"))
         for language, figures in retrieval.get("languages", {}).items():
             lines.append(line("", f"{_recalls(figures)}  ({language or 'no language'})"))
         lines.append(line("", f"{_recalls(retrieval['image_to_text'])}  (image to text)"))
     quality = manifest.report["index"]
     (name,) = [key for key in quality if key.startswith("index_recall")]
     index = manifest.index
-    scanned = "all of them" if index["kind"] == "exact" else f"{100 * index['share_scanned']:.1f} % of them, in {index['leaves']} leaves"
+    scanned = (
+        "all items"
+        if index["kind"] == "exact"
+        else f"{100 * index['share_scanned']:.1f} % of the items, which are in {index['leaves']} leaves"
+    )
     lines.append(line("index", f"{name} {quality[name]:.3f} against exact float search ({quality['how']}); a query scans {scanned}"))
     if "search_text" in manifest.relevance:
         lines += _relevance_lines(manifest.relevance["search_text"]["measured"]["at_cut"])
@@ -68,15 +72,17 @@ def file_lines(manifest: Manifest, output: Path) -> list[str]:
     for signature in [name for name in ("search_text", "search_tokens") if name in manifest.report]:
         text = manifest.report[signature]
         lines.append(line("", f"{signature} p50 {text['p50_ms']} ms, p99 {text['p99_ms']} ms (bare signature, 1 thread)"))
-    lines.append(line("golden queries", f"{len(manifest.golden)} asked again through task, all answers as written"))
+    lines.append(line("golden queries", f"{len(manifest.golden)} searched with task, all with the expected results"))
     return lines
 
 
 def _relevance_lines(at: Mapping[str, float]) -> list[str]:
-    """What gate and cut do; older files have no gate, and do not say what queries keep."""
-    gate = f" where the first has {at['gate']:.2f}" if "gate" in at else ""
+    """Lines about the cut of `--min-relevance auto`. Files of older versions have no gate and no shares of queries."""
+    gate = f" if the first result has at least {at['gate']:.2f}" if "gate" in at else ""
     kept = f"keeps {100 * at['recall_kept']:.0f} % of relevant and {100 * at['wrong_kept']:.0f} % of other results"
-    lines = [line("relevance", f"from {at['cut']:.2f} on{gate} (--min-relevance auto): {kept}")]
-    shares = {"queries_kept": "with a relevant result {} keep one", "absent_answered": "about absent things {} find something"}
-    told = [text.format(f"{100 * at[name]:.0f} %") for name, text in shares.items() if name in at]
-    return [*lines, line("", f"of queries {', of those '.join(told)}")] if told else lines
+    lines = [line("relevance", f"at least {at['cut']:.2f}{gate} (--min-relevance auto): {kept}")]
+    if "queries_kept" in at:
+        lines.append(line("", f"{100 * at['queries_kept']:.0f} % of the queries with a relevant result keep one"))
+    if "absent_answered" in at:
+        lines.append(line("", f"{100 * at['absent_answered']:.0f} % of the queries about absent things still have results"))
+    return lines

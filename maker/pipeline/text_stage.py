@@ -1,4 +1,4 @@
-"""A pretrained text tower in a build: frozen, its features of captions kept in the work folder."""
+"""A pretrained, frozen text tower in a build. Its features of captions are kept in the work folder."""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ class FrozenTextTower:
     """A text tower that is not trained.
 
     Attributes:
-        spec: What it was opened with.
+        spec: The spec of the tower.
         tower: The tower.
-        file: The same as a file with `embed_tokens`, up to the features.
+        file: The tower as a file, with a signature `embed_tokens` that returns the features.
     """
 
     spec: str
@@ -34,23 +34,23 @@ class FrozenTextTower:
 
     @property
     def digest(self) -> str:
-        """Of the tower and its tokenizer."""
+        """Digest of the tower and its tokenizer."""
         return content_digest(self.file)
 
     def features(self, texts: Iterable[str], work: Workspace) -> SentenceFeatures:
-        """Features of sentences, computed once."""
+        """The features of sentences; they are cached."""
         return sentence_features(texts, self.file, work)
 
     def to_train_on(self, texts: Iterable[str], work: Workspace) -> TextFeatures:
-        """The same as training takes them."""
+        """The features of sentences, for training."""
         from maker.training.frozen_text import TextFeatures
 
-        found = self.features(texts, work)
-        return TextFeatures(self.tower, found.rows, found.values)
+        features = self.features(texts, work)
+        return TextFeatures(self.tower, features.rows, features.values)
 
 
 def open_text_tower(spec: str, options: TextModelOptions, work: Workspace) -> FrozenTextTower | None:
-    """The tower of a spec; None for `words`, which is learnt.
+    """Opens the tower of a spec; None for `words`, which is trained.
 
     Raises:
         EncoderError: The model or its tokenizer cannot be used, or a tokenizer is given for `words`.

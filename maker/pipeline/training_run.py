@@ -1,4 +1,4 @@
-"""A training run in the work folder: the names of its files, and which host writes them."""
+"""A training run in the work folder: names of its files, and which host writes them."""
 
 from __future__ import annotations
 
@@ -18,19 +18,19 @@ if TYPE_CHECKING:
     from maker.training.loop import Run
     from maker.training.replicas import Replicas
 
-EVENTS = "tensorboard"  # folder of its logs
+EVENTS = "tensorboard"  # folder of the logs
 TRAINABLE = ("keras", "keras_file")
 
 
 @dataclass(frozen=True)
 class TrainingRun:
-    """What tells a run from others.
+    """The identity of a training run.
 
     Attributes:
         work: The work folder.
-        key: Digest of all that it is made of.
-        checkpoint_key: The same but for `allow_worse`, with which a finished run is taken as it is.
-        replicas: The devices that share its batches; None for this host's own device.
+        key: Digest of all inputs and options.
+        checkpoint_key: Digest of the same without `allow_worse`: that option accepts a finished run, and does not train again.
+        replicas: The devices that share a batch; None for the default device.
     """
 
     work: Workspace
@@ -40,38 +40,38 @@ class TrainingRun:
 
     @classmethod
     def of(cls, work: Workspace, inputs: Sequence[Any], options: TrainingOptions, replicas: Replicas | None) -> TrainingRun:
-        """The run of inputs that JSON can write."""
-        kept = replace(options, allow_worse=False)
-        return cls(work, digest(*inputs, asdict(options)), digest(*inputs, asdict(kept)), replicas)
+        """The run with these inputs, which can be written as JSON."""
+        without = replace(options, allow_worse=False)
+        return cls(work, digest(*inputs, asdict(options)), digest(*inputs, asdict(without)), replicas)
 
     def file(self, name: str, suffix: str = ".tflite") -> Path:
-        """Where a result of this run lies."""
+        """The path of a result of this run."""
         return self.work.file(f"{name}-{self.key}{suffix}")
 
     @property
     def is_chief(self) -> bool:
-        """Whether this host writes what is trained."""
+        """Whether this host writes the results."""
         return self.replicas is None or self.replicas.is_chief
 
     def is_due(self, files: Sequence[Path]) -> bool:
-        """Whether a file of it is missing at the chief's: all hosts train or none does."""
+        """Whether a file is missing on the chief, so that all hosts have to train."""
         due = not all(file.exists() for file in files)
         return due if self.replicas is None else bool(self.replicas.from_chief([np.array(due, np.int32)])[0])
 
     def start(self) -> Run:
-        """What the training loop is told of it."""
+        """The run, as the training loop takes it."""
         from maker.training.loop import Run
 
         return Run(self.work.file(f"training-{self.checkpoint_key}.npz"), self.work.file(EVENTS) / self.checkpoint_key, self.replicas)
 
-    def forget(self) -> None:
-        """Removes its checkpoints."""
+    def remove_checkpoints(self) -> None:
+        """Removes the checkpoints of this run."""
         for path in self.work.folder.glob(f"training-{self.checkpoint_key}*.npz"):
             path.unlink()
 
 
 def open_replicas(options: TrainingOptions) -> Replicas | None:
-    """The devices that share a batch; None where that is this host's own device."""
+    """Opens the devices that share a batch; None for the default device."""
     if options.distribute == "none":
         return None
     from maker.training.replicas import Replicas
@@ -80,15 +80,15 @@ def open_replicas(options: TrainingOptions) -> Replicas | None:
 
 
 def check_unfreezing(kind: str, spec: str, options: TrainingOptions) -> None:
-    """Stops before any work where an image tower is to be unfrozen that cannot be.
+    """Checks before any work that the image tower can be unfrozen, if the options ask for it.
 
     Raises:
-        TrainingError: It cannot.
+        TrainingError: It cannot be unfrozen.
     """
     if not options.unfreeze_from or kind in TRAINABLE:
         return
     if kind == SCRATCH:
-        raise TrainingError("--unfreeze-from: scratch is trained from the first epoch, there is nothing frozen in it; leave the option out")
+        raise TrainingError("--unfreeze-from: a tower from scratch is never frozen; leave the option out")
     raise TrainingError(
-        f"--unfreeze-from: {spec} cannot be trained, its weights are constants; expected keras:NAME or keras_file:PATH as --image-encoder"
+        f"--unfreeze-from: {spec} cannot be trained: its weights are constants; expected keras:NAME or keras_file:PATH as --image-encoder"
     )

@@ -1,4 +1,4 @@
-"""Trains an encoder, or takes the one that an earlier run with the same inputs left."""
+"""Trains an encoder, or reuses that of an earlier run with the same inputs."""
 
 from __future__ import annotations
 
@@ -33,20 +33,20 @@ if TYPE_CHECKING:
     from maker.training.replicas import Replicas
     from maker.training.train import Trained
 
-CACHE_VERSION = 4  # of what training makes of the same inputs
+CACHE_VERSION = 4  # changes whenever training gives another result for the same inputs
 
 
 def train_encoder(corpus: OpenedCorpus, towers: TowerOptions, options: TrainingOptions, work: Workspace) -> Encoder | None:
     """Trains both towers.
 
     Args:
-        corpus: Captions and the photos that they name.
-        towers: Which towers.
-        options: Rates and sizes.
-        work: Where results are kept; gets the photos that cannot be read.
+        corpus: Captions and their photos.
+        towers: Which towers to train.
+        options: Hyperparameters.
+        work: Keeps the results and gets the photos that cannot be read.
 
     Returns:
-        What was trained; None on a host that is not the chief, which is done when training is.
+        The trained encoder; None on a host that is not the chief, which has nothing more to do.
 
     Raises:
         MakerError: An input cannot be used.
@@ -65,12 +65,12 @@ def train_encoder(corpus: OpenedCorpus, towers: TowerOptions, options: TrainingO
 
 @dataclass(frozen=True)
 class _Inputs:
-    """What both ways to train start from.
+    """The inputs that both kinds of training share.
 
     Attributes:
-        key: What the run's key is made of.
-        text: The frozen text tower; None where words are learnt.
-        replicas: The devices that share a batch; None for this host's own device.
+        key: The inputs that the key of the run is made of.
+        text: The frozen text tower; None trains the `words` tower.
+        replicas: The devices that share a batch; None for the default device.
     """
 
     key: list[Any]
@@ -78,7 +78,7 @@ class _Inputs:
     replicas: Replicas | None
 
     def texts(self, run: TrainingRun) -> LearntWords | FrozenText:
-        """How the run's encoder embeds sentences."""
+        """How the encoder of the run embeds sentences."""
         return FrozenText(self.text, run.file("text-head")) if self.text else LearntWords(run.file("encoder"))
 
 
@@ -93,15 +93,15 @@ def _train_from_scratch(
     if run.is_due(encoder.trained):
         from maker.training.train import train_scratch
 
-        found = Rejects()
-        readable, pixels = image_pixels(corpus.training.folder, corpus.captioned(), CNN_SIZE, found)
+        rejects = Rejects()
+        readable, pixels = image_pixels(corpus.training.folder, corpus.captioned(), CNN_SIZE, rejects)
         splits = _readable(corpus.splits, readable)
         rows = {image: row for row, image in enumerate(readable)}
         trained = train_scratch(splits, rows, pixels, options, run.start(), texts)
         if run.is_chief:
-            found.write(unreadable)
+            rejects.write(unreadable)
             _write(trained, encoder, towers, splits)
-            run.forget()
+            run.remove_checkpoints()
     if not run.is_chief:
         return None
     work.rejects.read(unreadable)
@@ -134,27 +134,27 @@ def _train_on_frozen_features(
             if isinstance(images, FrozenImages):
                 write_head(images.head, trained.image.head, tower.dimension)
             _write(trained, encoder, towers, splits)
-            run.forget()
+            run.remove_checkpoints()
     return encoder if run.is_chief else None
 
 
 def _to_train_on(splits: Splits, text: FrozenTextTower | None, work: Workspace) -> Any:
-    """A frozen text tower's features of all captions; None where words are learnt."""
+    """The features of all captions by a frozen text tower; None for the `words` tower."""
     return text.to_train_on((c.text for c in (*splits.train, *splits.validation)), work) if text else None
 
 
 def _mirrored(folder: Path, features: Features, splits: Splits, tower: Tower, work: Workspace) -> np.ndarray:
-    """Features of the training images' mirror images, in the places of theirs."""
+    """The features of all images, with those of mirrored images in the rows of training images."""
     encoder = work.file("backbone-mirrored.tflite")
     write_encoder(encoder, {"image": Mirrored(tower)}, {"image": tower.input_shape}, normalize=False, dimension=tower.dimension)
-    found = image_features(folder, sorted({c.image for c in splits.train}), encoder, work)
+    mirrored = image_features(folder, sorted({c.image for c in splits.train}), encoder, work)
     values, rows = np.array(features.values, np.float32), features.rows()
-    values[[rows[image] for image in found.images]] = found.values
+    values[[rows[image] for image in mirrored.images]] = mirrored.values
     return values
 
 
 def _write(trained: Trained, encoder: Encoder, towers: TowerOptions, splits: Splits) -> None:
-    """Writes the encoder file, the text tower's head and the picture of the training."""
+    """Writes the encoder file, the head of the text tower and the plot of the training."""
     tower, text = trained.image.backbone, trained.text
     tokenizer = None
     if isinstance(text, TokenEncoder):
@@ -179,7 +179,7 @@ def _write(trained: Trained, encoder: Encoder, towers: TowerOptions, splits: Spl
 
 
 def _portable(spec: str) -> str:
-    """A spec without the folders of the machine that it was built on."""
+    """A spec without folders, which belong to the machine of the build."""
     kind, _, rest = spec.partition(":")
     path, mark, tensor = rest.partition("#")
     return f"{kind}:{Path(path).name}{mark}{tensor}" if rest else spec
@@ -187,8 +187,8 @@ def _portable(spec: str) -> str:
 
 def _readable(splits: Splits, images: Iterable[str]) -> Splits:
     """The captions whose image could be read."""
-    held = set(images)
-    train, validation = ([c for c in side if c.image in held] for side in (splits.train, splits.validation))
+    readable = set(images)
+    train, validation = ([c for c in captions if c.image in readable] for captions in (splits.train, splits.validation))
     if not train:
         raise DataError("none of the training captions' images can be read")
     return Splits(train, validation, splits.how)

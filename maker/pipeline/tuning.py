@@ -1,4 +1,4 @@
-"""Chooses an index: as much as a recall needs, or as much as a time or a size allows."""
+"""Chooses the rows and the budget of an index: for a recall, within a latency or within a file size."""
 
 from __future__ import annotations
 
@@ -20,28 +20,30 @@ from maker.index.tune import rows_recall, tuned
 from maker.pipeline.index_curve import measure_curve
 from maker.progress import say
 
-MOST_PRODUCTS = 1.6e11  # multiplications and additions for routing queries' true neighbours
-LEAST_ROUTING = 5000  # fewer queries than that teach little
-MOST_COMPARED = 200_000  # items up to which other kinds of rows are tried for the report
-SPREAD = (1 / 8, 1 / 4, 1 / 2, 1, 2, 4)  # budgets of the curve, in chosen ones
-TIMED, TIMED_SHARE = 8, 0.25  # budgets tried for a time, and the largest of them
+MAX_PRODUCTS = 1.6e11  # multiply-adds to find the true neighbours of the routing queries
+MIN_ROUTING_QUERIES = 5000  # routing learns little from fewer
+MAX_COMPARED = 200_000  # more items are not measured with other types of rows for the report
+CURVE_BUDGETS = (1 / 8, 1 / 4, 1 / 2, 1, 2, 4)  # points of the curve, as multiples of the chosen budget
+TIMED_BUDGETS, MAX_TIMED_SHARE = 8, 0.25  # number of budgets measured for `max_ms`; the largest, as a share of the leaves
 
 
 @dataclass(frozen=True, kw_only=True)
 class IndexSettings:
-    """What an index is asked for.
+    """Settings of an index.
 
     Attributes:
         distance: `dot_product` or `squared_l2`.
-        leaves: Partitions; 0 for none, None to choose by the number of items.
-        recall: Share of the true ten nearest to find, which decides how many of the partitions a query scans.
-        max_ms: Milliseconds a query may take at the median, bare and on one thread of this machine, in the place of a recall.
-        max_size: Bytes that the file may have; 4-bit rows are taken where 8-bit ones do not fit.
-        bits: 8 or 4 a dimension.
-        rescore: `float32`, or `int8` for 4-bit rows: finer rows are kept too, and the best hundred scored again by them; None for none.
-        dimension: Only the embeddings' first so many dimensions, of norm 1 again where the whole ones have that; None for all.
-        k: Neighbours that a query returns at most.
-        seed: Of the partitioning.
+        leaves: Number of partitions; 0 for none, None to choose it by the number of items.
+        recall: Share of the true ten nearest neighbours to find. It decides how many leaves a query scans.
+        max_ms: Maximum median latency of a query in milliseconds, for the bare signature on one thread of this machine. It replaces
+            `recall`.
+        max_size: Maximum size of the file in bytes. If 8-bit rows do not fit, 4-bit rows are used.
+        bits: Bits per dimension, 8 or 4.
+        rescore: `float32`, or `int8` for 4-bit rows: rows of this type are stored too, and the best hundred results are scored again by
+            them. None for no rescoring.
+        dimension: Index only this many leading dimensions, normalised again if the embeddings have norm 1; None for all.
+        k: Maximum number of neighbours that a query returns.
+        seed: Seed of the partitioning.
     """
 
     distance: str = "dot_product"
@@ -83,13 +85,13 @@ class IndexSettings:
 
 @dataclass(frozen=True)
 class Queries:
-    """Queries of the kind that will be asked.
+    """Typical queries.
 
     Attributes:
-        embeddings: `(q, d)` float32: the index is tuned and measured by them.
-        how: What they are.
-        routing: `(r, d)` float32, others than those: which leaves to look into is learned from them; none where there are none.
-        routing_how: What they are.
+        embeddings: `(q, d)` float32, to tune and measure the index.
+        how: Their origin, for the report.
+        routing: `(r, d)` float32 other queries, to train the choice of leaves; may be empty.
+        routing_how: Their origin.
     """
 
     embeddings: np.ndarray
@@ -100,12 +102,12 @@ class Queries:
 
 @dataclass(frozen=True)
 class Chosen:
-    """An index and why.
+    """The chosen index, with the measurements behind the choice.
 
     Attributes:
         index: The index.
-        curve: As `measure_curve` returns it; empty where everything is scanned.
-        rows: What kinds of rows cost and allow: `rows`, `bytes_per_item`, `recall`.
+        curve: Points of `measure_curve`; empty for an index without leaves.
+        rows: One entry per type of rows: `rows`, `bytes_per_item`, and `recall` when all rows are scanned.
     """
 
     index: Index
@@ -114,107 +116,108 @@ class Chosen:
 
 
 def routing_queries(embeddings: np.ndarray) -> int:
-    """How many queries to learn routing from: as many as have their exact neighbours found in seconds; 0 where that is too few."""
-    affordable = min(20_000, int(MOST_PRODUCTS / embeddings.size))
-    return affordable if is_partitioned(len(embeddings)) and affordable >= LEAST_ROUTING else 0
+    """How many queries to train routing with: as many as exact search can answer in seconds; 0 if these are too few."""
+    affordable = min(20_000, int(MAX_PRODUCTS / embeddings.size))
+    return affordable if is_partitioned(len(embeddings)) and affordable >= MIN_ROUTING_QUERIES else 0
 
 
 def is_partitioned(items: int) -> bool:
-    """Whether so many items are partitioned when nothing else is asked."""
+    """Whether this number of items is partitioned by default."""
     return default_options(items).tree is not None
 
 
 def choose_index(embeddings: np.ndarray, settings: IndexSettings, queries: Queries, rest: int, lengths: Sequence[int] = ()) -> Chosen:
-    """Builds the index that the settings ask for.
+    """Builds and tunes an index according to the settings.
 
     Args:
         embeddings: `(n, d)` float32; may be memory-mapped.
-        settings: What is asked for.
-        queries: What it is judged by.
+        settings: The settings.
+        queries: Typical queries.
         rest: Bytes of everything else in the file.
-        lengths: Of embeddings, below theirs, for which their towers were trained.
+        lengths: Smaller dimensions that the towers were trained for, for the error.
 
     Raises:
-        BuildError: A size is asked for that no kind of rows meets.
+        BuildError: Even the smallest rows do not fit into `max_size`.
     """
     options = default_options(len(embeddings), settings.distance)
     if settings.leaves is not None:
         tree = Tree(settings.leaves, settings.leaves) if settings.leaves else None
         options = ScaNNOptions(settings.distance, tree=tree, score_ah=options.score_ah)
-    asked = queries.embeddings
-    # Not those that judge: leaves that are cut by them would flatter the recall.
+    measuring = queries.embeddings
+    # Leaves must not be formed by the measuring queries: that would overestimate the recall.
     index = replace(build_index(embeddings, options, settings.seed, settings.bits, queries.routing), rescorer=settings.rescore)
     index = _fitting(index, settings, rest, lengths)
-    truth = exact_neighbours(embeddings, asked, settings.distance)
+    truth = exact_neighbours(embeddings, measuring, settings.distance)
     coder = row_coder(index)
-    possible = rows_recall(coder, asked, truth, max(settings.k, rescored(index)))
-    rows = _kinds_of_rows(coder, asked, truth, possible)
+    max_recall = rows_recall(coder, measuring, truth, max(settings.k, rescored(index)))
+    rows = _types_of_rows(coder, measuring, truth, max_recall)
     if index.leaves is None:
         return Chosen(index, [], rows)
-    if len(queries.routing) >= LEAST_ROUTING:
-        say(f"learning which leaves to look into from {len(queries.routing)} {queries.routing_how}")
+    if len(queries.routing) >= MIN_ROUTING_QUERIES:
+        say(f"training the choice of leaves on {len(queries.routing)} {queries.routing_how}")
         index = with_routing(index, queries.routing, exact_neighbours(embeddings, queries.routing, settings.distance), settings.seed)
     if settings.max_ms is not None:
-        return _by_time(index, settings.max_ms, asked, truth, settings.k, rows)
-    # A neighbour is found when its leaf is scanned and quantisation has not moved it out of the first ten.
-    if possible < settings.recall:
+        return _by_time(index, settings.max_ms, measuring, truth, settings.k, rows)
+    # A neighbour is found if its leaf is scanned and quantisation keeps it among the first ten.
+    if max_recall < settings.recall:
         say(
-            f"the {index.scorer} rows alone give a recall of {possible:.3f}, less than {settings.recall}: everything is scanned; "
-            "a lower recall, or 8 bits where 4 were asked for, makes it faster"
+            f"warning: {index.scorer} rows reach a recall of {max_recall:.3f} at most, less than {settings.recall}: a query scans all "
+            "items; pass a lower --recall, or --bits 8 instead of 4, for faster queries"
         )
         index = index.with_share(1.0)
     else:
-        index = tuned(index, asked, truth, settings.recall / possible)
+        index = tuned(index, measuring, truth, settings.recall / max_recall)
     index = index.with_room_for(settings.k)
-    budgets = {min(index.blocks, max(1, round(index.budget * multiple))) for multiple in SPREAD}
-    return Chosen(index, measure_curve(index, sorted(budgets), asked, truth, settings.k), rows)
+    budgets = {min(index.blocks, max(1, round(index.budget * multiple))) for multiple in CURVE_BUDGETS}
+    return Chosen(index, measure_curve(index, sorted(budgets), measuring, truth, settings.k), rows)
 
 
 def _fitting(index: Index, settings: IndexSettings, rest: int, lengths: Sequence[int]) -> Index:
+    """The index with rows small enough for `max_size`."""
     if settings.max_size is None:
         return index
     size = index_bytes(row_coder(index)) + rest
     if size > settings.max_size and index.scorer == "int8":
-        say(f"8-bit rows make a file of {size / 1e6:.2f} MB, more than the {settings.max_size / 1e6:.2f} MB asked for: 4-bit rows it is")
+        say(f"8-bit rows need {size / 1e6:.2f} MB, more than the maximum of {settings.max_size / 1e6:.2f} MB: using 4-bit rows")
         index = replace(index, scorer="int4")
         size = index_bytes(row_coder(index)) + rest
     if size > settings.max_size:
         trained = f"--index-dimension {' or '.join(map(str, lengths))}, for which the towers were trained"
         raise BuildError(
-            f"the smallest file of these items, with 4-bit rows, has {size / 1e6:.2f} MB, more than the {settings.max_size / 1e6:.2f} MB "
-            f"asked for; use {trained if lengths else 'fewer dimensions'}, shorter metadata or fewer items"
+            f"the smallest file of these items, with 4-bit rows, has {size / 1e6:.2f} MB, more than the maximum of "
+            f"{settings.max_size / 1e6:.2f} MB; use {trained if lengths else 'fewer dimensions'}, shorter metadata or fewer items"
         )
     return index
 
 
-def _by_time(index: Index, most: float, queries: np.ndarray, truth: np.ndarray, k: int, rows: list[dict[str, Any]]) -> Chosen:
-    """The largest budget whose median is not above `most` milliseconds, between measured ones by straight lines."""
+def _by_time(index: Index, max_ms: float, queries: np.ndarray, truth: np.ndarray, k: int, rows: list[dict[str, Any]]) -> Chosen:
+    """The largest budget with a median latency of at most `max_ms`, by linear interpolation between measured budgets."""
     least = -(-k // index.block)
-    largest = max(least, math.ceil(TIMED_SHARE * index.blocks))
-    budgets = sorted({int(b) for b in np.geomspace(least, largest, TIMED).round()})
+    largest = max(least, math.ceil(MAX_TIMED_SHARE * index.blocks))
+    budgets = sorted({int(b) for b in np.geomspace(least, largest, TIMED_BUDGETS).round()})
     points = measure_curve(index, budgets, queries, truth, k)
     times = np.maximum.accumulate([point["p50_ms"] for point in points])
-    if times[0] > most:
-        say(f"a query takes {times[0]} ms even where it scans only {least} leaves, more than the {most} ms asked for")
-    budget = int(np.interp(most, times, [point["leaves_scanned"] for point in points]))
+    if times[0] > max_ms:
+        say(f"warning: a query that scans only {least} leaves takes {times[0]} ms, more than the maximum of {max_ms} ms")
+    budget = int(np.interp(max_ms, times, [point["leaves_scanned"] for point in points]))
     index = index.with_budget(budget)
     again = measure_curve(index, [budget], queries, truth, k)
     return Chosen(index, sorted([p for p in points if p["leaves_scanned"] != budget] + again, key=lambda p: p["leaves_scanned"]), rows)
 
 
-def _kinds_of_rows(coder: RowCoder, queries: np.ndarray, truth: np.ndarray, possible: float) -> list[dict[str, Any]]:
-    """What the chosen kind of rows and others cost and allow; `possible` is the recall of the chosen one."""
-    index, kinds = coder.index, []
+def _types_of_rows(coder: RowCoder, queries: np.ndarray, truth: np.ndarray, max_recall: float) -> list[dict[str, Any]]:
+    """Size and recall of each type of rows; `max_recall` is that of the chosen type."""
+    index, types = coder.index, []
     for scorer in ("int4", "int8", "float32"):
         name = scorer
         if scorer == index.scorer:
-            other, recall = coder, possible
+            other, recall = coder, max_recall
             name += f" rescored by {index.rescorer}" if index.rescorer else ""
-        elif index.codebooks is not None or len(index.embeddings) > MOST_COMPARED:
+        elif index.codebooks is not None or len(index.embeddings) > MAX_COMPARED:
             continue
         else:
             other = row_coder(replace(index, scorer=scorer, rescorer=None))
             recall = rows_recall(other, queries, truth)
         bytes_per_item = round(index_bytes(other) / len(index.embeddings), 2)
-        kinds.append({"rows": name, "bytes_per_item": bytes_per_item, "recall": round(recall, 4)})
-    return kinds
+        types.append({"rows": name, "bytes_per_item": bytes_per_item, "recall": round(recall, 4)})
+    return types

@@ -1,4 +1,4 @@
-"""From a searcher and what was added to it and removed from it to one new searcher."""
+"""Merges a searcher and its overlay of added and removed items into a new searcher."""
 
 from __future__ import annotations
 
@@ -34,22 +34,25 @@ def update_index(
     distance: str | None = None,
     queries: np.ndarray | None = None,
 ) -> BuildReport:
-    """Folds an overlay into its base.
+    """Merges an overlay into its base.
 
-    The base's rows are taken as they are stored and rounded again, by less than one int8 code where the scale changes; indexing the
-    embeddings themselves loses nothing. Leaves are trained and the scanned share is chosen anew. So are ids given: to the base's items that
-    are left, in their order, then to those added. The model card is written anew with the base's author, terms and use.
+    The stored rows of the base are quantised again; if the scale changes, a value moves by less than one code. Indexing the original
+    embeddings avoids this loss. Leaves, scanned share and ids are new: ids number the remaining items of the base, in their order, then
+    the added items. The model card keeps the author, terms and intended use of the base.
 
     Args:
         base: The searcher.
-        overlay: What `save_overlay` wrote beside it.
-        output: The searcher to write; it may be the base itself where `overwrite` is set.
+        overlay: The file that `save_overlay` wrote.
+        output: The searcher to write. It may be the base itself if `overwrite` is set.
         overwrite: Replace an existing output.
-        user_info: Text that `get_user_info` returns; the base's where empty.
-        settings: What the index is asked for; distance, and 4 bits where it has them, are the base's, as is k unless it is given.
-        k: Neighbours that a query returns at most; the base's where None.
-        distance: The base's, or None.
-        queries: `(q, d)` float32 of the kind that will be asked, as in `index_embeddings`; perturbed items where None.
+        user_info: Text that `get_user_info` returns; that of the base if empty.
+        settings: Settings of the index. The distance is that of the base, and 4-bit rows stay 4-bit rows.
+        k: Maximum number of results of a query; that of the base if None.
+        distance: None, or that of the base.
+        queries: `(q, d)` float32, typical queries, as in `index_embeddings`; None takes perturbed items.
+
+    Returns:
+        A summary with figures.
 
     Raises:
         MakerError: The output exists, an option contradicts the base, or there are no items left.
@@ -69,11 +72,11 @@ def update_index(
     items = IndexedItems(
         embeddings=embeddings,
         metadata=metadata,
-        embedder=base if described.query else None,  # one that is asked with embeddings only has no towers to take over
+        embedder=base if described.query else None,  # without queries there are no towers to keep
         queries=None if queries is None else split_queries(queries, embeddings),
         normalized=described.normalized,
     )
-    # A curve holds on the items that it was fitted on.
+    # The relevance curve only applies to the items that it was fitted on.
     keeps_curve = added + removed <= MOST_CHANGED * built
     card = _card(base)
     content = FileContent(
@@ -86,18 +89,18 @@ def update_index(
     figures = {"items": manifest.items, "added": added, "removed": removed, "seconds": seconds, **manifest.report}
     lines = [*file_lines(manifest, output), line("changes", f"{added} items added, {removed} removed")]
     if described.relevance and not keeps_curve:
-        lines.append(line("relevance", "none: more than a tenth of the items changed, and the curve was fitted on those before"))
+        lines.append(line("relevance", "none: more than a tenth of the items changed since the curve was fitted"))
     return BuildReport(figures, [*lines, line("time", f"{seconds} s")])
 
 
 def _contents(base: Path, overlay: Path) -> tuple[Manifest, int, np.ndarray, np.ndarray, list[bytes]]:
-    """The base's manifest and number of items; ids, `(n, d)` float32 rows and metadata of all items that are left."""
+    """Reads the base's manifest and number of items, and the ids, `(n, d)` float32 rows and metadata of all remaining items."""
     engine = GraphEngine(BaseOptions(str(base), num_threads=1))
     try:
         engine.load_overlay(overlay)
         ids, embeddings = engine.contents()
         if not len(ids):
-            raise DataError(f"{overlay}: it removes every item of {base}; a searcher needs at least one")
+            raise DataError(f"{overlay}: removes every item of {base}; a searcher needs at least one item")
         return engine.manifest, engine.built_items, ids, embeddings, [engine.item(int(item)) for item in ids]
     finally:
         engine.close()
@@ -107,7 +110,7 @@ def _settings(settings: IndexSettings, base: Path, described: Manifest, k: int |
     """The settings with what is the base's."""
     kind = described.index.get("rows")
     if kind not in ("int8", "int4"):
-        say(f"{base}: its {kind} rows become int8 rows")
+        say(f"{base}: replacing {kind} rows by int8 rows")
     if settings.dimension not in (None, described.dimension):
         raise BuildError(f"--index-dimension {settings.dimension}: {base} has {described.dimension} dimensions, which --update keeps")
     bits = 4 if kind == "int4" else settings.bits

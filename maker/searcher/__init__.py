@@ -1,4 +1,4 @@
-"""Model Maker's searcher API: embeddings and a `.tflite` embedder in, a searcher file out. Imports no TensorFlow.
+"""The searcher API of Model Maker: it takes embeddings and a `.tflite` embedder and writes a searcher. It does not import TensorFlow.
 
 ```python
 from maker import searcher

@@ -1,4 +1,4 @@
-"""Embeddings with their metadata, as a searcher is made of."""
+"""Embeddings with their metadata, the input of a searcher."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ class DataLoader:
         """Keeps the arguments.
 
         Args:
-            embedder_path: The `.tflite` that embeds queries; without it the file is searched with embeddings only.
+            embedder_path: The `.tflite` that embeds queries. Without it, the searcher only takes embeddings as queries.
             dataset: `(n, d)` float32; may be memory-mapped.
-            metadata: One entry an embedding; text is stored as UTF-8.
+            metadata: One entry per embedding; text is stored as UTF-8.
 
         Raises:
-            DataError: The embeddings have a wrong shape or a value that is not finite, or metadata and embeddings differ in number.
+            DataError: The embeddings have another shape or a value that is not finite, or metadata and embeddings differ in number.
         """
         self._embedder_path = embedder_path
         self._parts: list[np.ndarray] = []
@@ -35,13 +35,13 @@ class DataLoader:
             self._parts.append(embeddings)
             self._metadata = [m.encode() if isinstance(m, str) else bytes(m) for m in metadata or ()]
             if len(self._metadata) != len(embeddings):
-                raise DataError(f"{len(self._metadata)} metadata for {len(embeddings)} embeddings; there has to be one an item")
+                raise DataError(f"{len(self._metadata)} metadata for {len(embeddings)} embeddings; expected one per embedding")
         elif metadata:
             raise DataError(f"{len(metadata)} metadata without embeddings; pass both")
 
     @property
     def embedder_path(self) -> str | None:
-        """The embedder's path."""
+        """The path of the embedder."""
         return self._embedder_path
 
     @property
@@ -49,7 +49,7 @@ class DataLoader:
         """All embeddings, `(n, d)` float32.
 
         Raises:
-            DataError: There are none.
+            DataError: There are no embeddings.
         """
         if not self._parts:
             raise DataError("the loader has no embeddings yet")
@@ -59,7 +59,7 @@ class DataLoader:
 
     @property
     def metadata(self) -> list[bytes]:
-        """One entry an embedding."""
+        """One entry per embedding."""
         return self._metadata
 
     def __len__(self) -> int:
@@ -67,10 +67,10 @@ class DataLoader:
         return len(self._metadata)
 
     def append(self, other: DataLoader) -> None:
-        """Adds another loader's items.
+        """Adds the items of another loader.
 
         Raises:
-            DataError: The embeddings' dimensions differ.
+            DataError: The dimensions of the embeddings differ.
         """
         if self._parts and other._parts and self._parts[0].shape[1] != other._parts[0].shape[1]:
             raise DataError("The embedding dimension must be the same.")

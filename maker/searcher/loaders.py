@@ -1,4 +1,4 @@
-"""Loaders that embed a CSV's texts or a folder's images with a `.tflite` embedder."""
+"""Loaders that embed the texts of a CSV or the images of a folder with a `.tflite` embedder."""
 
 from __future__ import annotations
 
@@ -21,22 +21,22 @@ from task.errors import TaskError
 from task.text import TextEmbedder, TextEmbedderOptions
 from task.vision import ImageEmbedder, ImageEmbedderOptions, TensorImage
 
-LOG_EVERY = 1000  # items a line of log, as in Model Maker
+LOG_EVERY = 1000  # items per log line, as in Model Maker
 DATA_FILE = ".dat"
 
 
 class MetadataType(enum.Enum):
-    """Where `ImageDataLoader` takes an image's metadata from."""
+    """Where `ImageDataLoader` takes the metadata of an image from."""
 
     FROM_FILE_NAME = 1
     FROM_DAT_FILE = 2
 
 
 class _EmbeddingLoader(DataLoader):
-    """A loader that embeds.
+    """A loader that embeds its items.
 
     Attributes:
-        rejects: What was left out, with its place and reason; each is logged too.
+        rejects: Items that were left out, with place and reason. Each one is also logged.
     """
 
     def __init__(self, embedder_path: str, l2_normalize: bool) -> None:
@@ -46,10 +46,10 @@ class _EmbeddingLoader(DataLoader):
 
     @abstractmethod
     def _embed(self, item: Any) -> np.ndarray:
-        """The `(d,)` embedding of an item; raises TaskError."""
+        """The `(d,)` embedding of an item. Raises TaskError."""
 
     def _load(self, source: str, items: Iterable[tuple[Any, bytes, str, str]]) -> None:
-        """Adds what can be embedded of `(item, metadata, name, place)`."""
+        """Embeds and adds items, `(item, metadata, name, place)`; rejects those that cannot be embedded."""
         vectors, metadata = [], []
         for item, entry, name, place in items:
             try:
@@ -67,7 +67,7 @@ class _EmbeddingLoader(DataLoader):
                 say(f"{source}: embedded {len(vectors)} items")
         if not vectors:
             first = f"; the first: {': '.join(filter(None, self.rejects.rows[0]))}" if self.rejects.rows else ""
-            raise DataError(f"{source}: nothing in it could be embedded{first}")
+            raise DataError(f"{source}: no item could be embedded{first}")
         self.append(DataLoader(self.embedder_path, np.stack(vectors), metadata))
 
     def _reject(self, name: str, reason: str, place: str = "") -> None:
@@ -100,17 +100,17 @@ class TextDataLoader(_EmbeddingLoader):
         return cls(text_embedder_path, l2_normalize)
 
     def load_from_csv(self, path: str, text_column: str, metadata_column: str, delimiter: str = ",", quotechar: str = '"') -> None:
-        """Adds the rows of a UTF-8 CSV file whose first line names the columns; rows that cannot be read are left out.
+        """Adds the rows of a UTF-8 CSV file whose first line names the columns. Rows that cannot be read are left out.
 
         Args:
             path: The file.
-            text_column: Name of the column that is embedded.
-            metadata_column: Name of the column that is kept as metadata.
-            delimiter: What lies between columns.
-            quotechar: What columns are quoted with.
+            text_column: Name of the column to embed.
+            metadata_column: Name of the column with the metadata.
+            delimiter: The character between columns.
+            quotechar: The character around quoted columns.
 
         Raises:
-            DataError: A column is missing, the file is no UTF-8, or no row can be read.
+            DataError: A column is missing, the file is not UTF-8, or no row can be read.
         """
 
         def rows(reader: csv.DictReader[str]) -> Iterable[tuple[str, bytes, str, str]]:
@@ -155,7 +155,7 @@ class ImageDataLoader(_EmbeddingLoader):
 
         Args:
             image_embedder_path: An encoder of `maker build`, or an image model for the Task Library.
-            metadata_type: Metadata are the file's name without folder and ending, or what a file beside it with the ending `.dat` holds.
+            metadata_type: The metadata are the file name without folder and suffix, or the content of a file with suffix `.dat` beside it.
             l2_normalize: Divide embeddings by their Euclidean norm.
 
         Raises:
@@ -164,19 +164,19 @@ class ImageDataLoader(_EmbeddingLoader):
         return cls(image_embedder_path, metadata_type, l2_normalize)
 
     def load_from_folder(self, path: str, mode: str = "r") -> None:
-        """Adds a folder's images and those of the folders in it, by name; files that cannot be read are left out.
+        """Adds the images of a folder and its subfolders, sorted by name. Files that cannot be read are left out.
 
         Args:
             path: The folder.
             mode: How `.dat` files are read: `r` for UTF-8 text, `rb` for bytes.
 
         Raises:
-            DataError: The mode is another one, it is no folder, or no image can be read.
+            DataError: The mode is unknown, `path` is not a folder, or no image can be read.
         """
         if mode not in ("r", "rb"):
             raise DataError(f"mode must be 'r' or 'rb', found {mode!r}")
         if not os.path.isdir(path):
-            raise DataError(f"{path}: is no folder")
+            raise DataError(f"{path}: not a folder")
         self._load(path, self._images(Path(path), mode))
 
     def _images(self, folder: Path, mode: str) -> Iterable[tuple[Path, bytes, str, str]]:

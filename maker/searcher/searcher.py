@@ -1,4 +1,4 @@
-"""`Searcher`: an index over a loader's items, ready to be exported."""
+"""`Searcher`: an index over the items of a loader, to export."""
 
 from __future__ import annotations
 
@@ -23,10 +23,11 @@ from maker.task_library.server_scann import read_server_scann
 
 
 class ExportFormat(enum.Enum):
-    """What `Searcher.export` writes.
+    """The formats of `Searcher.export`.
 
-    `TFLITE` is a graph that runs wherever LiteRT does; `TASK_LIBRARY` is what Model Maker calls TFLITE: an embedder and an on-device ScaNN
-    index for apps with the Task Library; `SCANN_INDEX_FILE` is that index alone.
+    - `TFLITE`: a graph that runs wherever LiteRT runs.
+    - `TASK_LIBRARY`: an embedder with an on-device ScaNN index, for apps with the Task Library. Model Maker calls this TFLITE.
+    - `SCANN_INDEX_FILE`: that index alone.
     """
 
     TFLITE = "TFLITE"
@@ -36,7 +37,7 @@ class ExportFormat(enum.Enum):
 
 @dataclass(frozen=True)
 class _Data:
-    """Embeddings and how they are to be indexed; a graph and the Task Library want different indexes."""
+    """Embeddings and how to index them. A graph and the Task Library need different indexes."""
 
     embeddings: np.ndarray
     options: ScaNNOptions
@@ -55,7 +56,7 @@ class _Data:
 
 
 class Searcher:
-    """An index over items, ready to be exported."""
+    """An index over items, to export."""
 
     def __init__(self, source: _Data | ScannContent, metadata: Sequence[bytes], embedder: Embedder | None) -> None:
         """Use `create_from_data` or `create_from_server_scann`."""
@@ -65,10 +66,10 @@ class Searcher:
 
     @property
     def index(self) -> Index:
-        """The index of a graph, built when it is first asked for.
+        """The index of a graph, built at the first access.
 
         Raises:
-            BuildError: It is a server's ScaNN index, which is kept as it is.
+            BuildError: The searcher holds an index of server-side ScaNN, which has no embeddings.
         """
         if isinstance(self._source, ScannContent):
             raise BuildError("a server's ScaNN index has no embeddings to build a graph of; export SCANN_INDEX_FILE or TASK_LIBRARY")
@@ -89,11 +90,11 @@ class Searcher:
             data: The items.
             scann_options: Distance, partitioning and scorer.
             cache_dir: Accepted as in Model Maker; nothing is cached, the index is built in memory.
-            seed: Of the partitioning.
-            trainer: Of the Task Library's indexes: `scann`, `own`, or `auto` for ScaNN's k-means where it is installed.
+            seed: Seed of the partitioning.
+            trainer: Implementation of k-means for Task Library indexes: `scann`, `own`, or `auto` for ScaNN if it is installed.
 
         Raises:
-            DataError: There are no embeddings, or the embedder's dimension is not theirs.
+            DataError: There are no embeddings, or the embedder has another dimension.
             EncoderError: The embedder cannot be used.
             BuildError: There are fewer embeddings than leaves.
         """
@@ -105,23 +106,21 @@ class Searcher:
     def create_from_server_scann(
         cls, serialized_scann_path: str | Path, metadata: Sequence[bytes | str], embedder_path: str | None = None
     ) -> Searcher:
-        """Takes an index that ScaNN's `searcher.serialize` wrote, to be exported as `SCANN_INDEX_FILE` or `TASK_LIBRARY`.
+        """Takes an index that `searcher.serialize` of server-side ScaNN wrote. It exports as `SCANN_INDEX_FILE` or `TASK_LIBRARY`.
 
         Args:
             serialized_scann_path: The folder.
-            metadata: One entry an item; text is stored as UTF-8.
+            metadata: One entry per item; text is stored as UTF-8.
             embedder_path: The `.tflite` that embeds queries.
 
         Raises:
-            DataError: Metadata and items differ in number, or the embedder's dimension is not theirs.
+            DataError: Metadata and items differ in number, or the embedder has another dimension.
             EncoderError: The embedder cannot be used.
             BuildError: The folder cannot be read, or its index cannot be searched on a device.
         """
         content = read_server_scann(Path(serialized_scann_path))
         if len(metadata) != len(content.order):
-            raise DataError(
-                f"{serialized_scann_path}: {len(metadata)} metadata for {len(content.order)} items; there has to be one an item"
-            )
+            raise DataError(f"{serialized_scann_path}: {len(metadata)} metadata for {len(content.order)} items; expected one per item")
         entries = [m.encode() if isinstance(m, str) else bytes(m) for m in metadata]
         return cls(content, entries, _opened(embedder_path, content.dimension))
 
@@ -136,24 +135,24 @@ class Searcher:
         query: str | None = None,
         measure: Callable[[Path], dict[str, Any]] | None = None,
     ) -> None:
-        """Writes the searcher; an existing file is replaced, as Model Maker does.
+        """Writes the searcher. An existing file is replaced, as in Model Maker.
 
-        A `TASK_LIBRARY` file cannot say that its items are normalised: where they are and the embedder does not normalise, apps set
-        `EmbeddingOptions.l2_normalize`.
+        A `TASK_LIBRARY` file does not record whether its items are normalised. If they are and the embedder does not normalise, apps
+        have to set `EmbeddingOptions.l2_normalize`.
 
         Args:
             export_format: `TFLITE`, `TASK_LIBRARY` or `SCANN_INDEX_FILE`.
             export_filename: The file.
             userinfo: Text that `get_user_info` returns.
-            compression: Snappy, of an on-device ScaNN index; a graph searcher is mapped, not unpacked.
-            k: Neighbours that a query of a `TFLITE` file returns at most.
-            query: For `TASK_LIBRARY` and an embedder that takes both: `text`, which is taken where None, or `image`. Of a `words` tower
-                only known words and their pairs are exported, not the trigrams of unknown words.
-            measure: Called with a `TFLITE` file before it is finished; what it returns goes into the manifest's report.
+            compression: Compress an on-device ScaNN index with Snappy. Graph searchers are memory-mapped and never compressed.
+            k: Maximum number of neighbours that a query of a `TFLITE` file returns.
+            query: For `TASK_LIBRARY` and an embedder with both: `text` (also if None) or `image`. Of a `words` tower only known words and
+                their pairs are exported, not the trigrams of unknown words.
+            measure: Called with a `TFLITE` file before it is finished. Its result goes into the report in the manifest.
 
         Raises:
-            BuildError: The format is not supported, there is no embedder where one is needed, or the file would pass 2 GB.
-            EncoderError: The embedder cannot be taken into such a file.
+            BuildError: The format is not supported, an embedder is missing, or the file would exceed 2 GB.
+            EncoderError: The embedder cannot be written to this format.
         """
         path = Path(export_filename)
         if export_format is ExportFormat.TFLITE:
@@ -199,7 +198,6 @@ def _opened(path: str | None, dimension: int) -> Embedder | None:
     embedder = open_any_embedder(path)
     if embedder.dimension != dimension:
         raise DataError(
-            f"{path}: the embedder makes {embedder.dimension} dimensions, the embeddings have {dimension}; "
-            "embed the items with this embedder"
+            f"{path}: the embedder has {embedder.dimension} dimensions, the embeddings have {dimension}; embed the items with this embedder"
         )
     return embedder

@@ -2,5 +2,5 @@
 
 import os
 
-# TensorFlow reads it once, when it is imported, and fills the terminal with its own log otherwise.
+# TensorFlow reads this once, at import. Without it, its own log fills the terminal.
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")

@@ -9,7 +9,7 @@ import tensorflow as tf
 
 
 class Average:
-    """Averaged weights, which are what is evaluated and exported; as a context it stands in for the variables."""
+    """The averaged weights, which are evaluated and exported. Used as a context, it puts the averages into the variables."""
 
     def __init__(self, variables: Sequence[tf.Variable], decay: float) -> None:
         self._averaged = list(variables)
@@ -19,23 +19,23 @@ class Average:
 
     @property
     def variables(self) -> list[tf.Variable]:
-        """Its state."""
+        """The state that a checkpoint has to hold."""
         return [self._step, *self._means]
 
     def update(self) -> None:
-        """Takes in the variables as they are now."""
-        # A younger average forgets faster, so that it does not remember the initial weights.
+        """Adds the current values of the variables."""
+        # A young average decays faster, so that the initial weights fade soon.
         self._step.assign_add(1.0)
         decay = tf.minimum(self._decay, self._step / (self._step + 9.0))
         for mean, variable in zip(self._means, self._averaged, strict=True):
             mean.assign(mean * decay + variable * (1.0 - decay))
 
     def values(self) -> list[np.ndarray]:
-        """The averages."""
+        """The averages, in the order of the variables."""
         return [mean.numpy() for mean in self._means]
 
     def assign(self, values: Sequence[np.ndarray]) -> None:
-        """Gives the variables values."""
+        """Sets the variables to values."""
         for variable, value in zip(self._averaged, values, strict=True):
             variable.assign(value)
 

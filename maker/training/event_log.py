@@ -10,18 +10,18 @@ import tensorflow as tf
 
 
 class EventLog:
-    """Scalars by step and by epoch in a folder that `tensorboard --logdir` shows; nothing where the folder is None."""
+    """Writes scalars per step and per epoch to a folder for `tensorboard --logdir`. Writes nothing if the folder is None."""
 
     def __init__(self, folder: Path | None) -> None:
         self._writer = tf.summary.create_file_writer(str(folder)) if folder else tf.summary.create_noop_writer()
 
     def epoch(self, entry: dict[str, Any], losses: Sequence[float], epochs_before: int) -> None:
-        """Adds an epoch.
+        """Adds the figures of an epoch.
 
         Args:
-            entry: Its figures, among them `epoch`, which is the step they are shown at.
-            losses: The loss of each of its steps.
-            epochs_before: How many epochs went before it.
+            entry: The figures by name; `epoch` is the step at which TensorBoard shows them.
+            losses: The loss of each step.
+            epochs_before: The number of epochs before this one.
         """
         with self._writer.as_default():
             for number, loss in enumerate(losses):
@@ -32,5 +32,5 @@ class EventLog:
         self._writer.flush()
 
     def close(self) -> None:
-        """Finishes the file."""
+        """Closes the file."""
         self._writer.close()

@@ -1,4 +1,4 @@
-"""Unfreezing an image backbone: it is trained on with the head and the text tower that were trained while it was frozen."""
+"""Fine-tuning of an image backbone, together with the head and the text tower that were trained while it was frozen."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ from maker.training.batches import captions_by_image, mean_captions
 from maker.training.frozen_text import AnyTextSide
 from maker.training.head import Head
 from maker.training.image_side import Unfrozen
-from maker.training.loop import Run, Side, fit, measure
+from maker.training.loop import EncodedSplit, Run, fit, measure_recall
 from maker.training.losses import Loss
 from maker.training.options import TrainingOptions
 from maker.training.precision import policy
 from maker.training.safety_net import AVERAGE, FROZEN, HOW, TUNED, choose, described
 
-SHARE = 0.5  # of the fine-tuned weights in the average (Wortsman et al., CVPR 2022, section 5)
-WARM_UP_SHARE = 0.25  # of the epochs at most
+AVERAGE_SHARE = 0.5  # of the fine-tuned weights in the average (Wortsman et al., CVPR 2022, section 5)
+MAX_WARM_UP_SHARE = 0.25  # of the epochs
 
 
 @dataclass(frozen=True)
@@ -33,8 +33,8 @@ class Backbone:
     """A backbone that can be trained.
 
     Attributes:
-        open: Loads it.
-        paths: The images' files, by number.
+        open: Loads the backbone.
+        paths: The image files, by image number.
     """
 
     open: Callable[[], KerasTower]
@@ -43,13 +43,13 @@ class Backbone:
 
 @dataclass(frozen=True)
 class FineTuned:
-    """What fine-tuning came to.
+    """The result of fine-tuning.
 
     Attributes:
         tower: The backbone to export.
-        image: The image tower with the weights that are exported.
-        history: An entry an epoch.
-        safety_net: Held-out figures of the frozen and the fine-tuned weights and of their average, and which of them is `exported`.
+        image: The image tower, with the weights that are exported.
+        history: One entry per epoch.
+        safety_net: Held-out figures of the frozen weights, the fine-tuned weights and their average, and which of them is `exported`.
     """
 
     tower: Tower
@@ -64,23 +64,32 @@ def frozen_phase(options: TrainingOptions) -> TrainingOptions:
 
 
 def fine_tune(
-    text: AnyTextSide, head: Head, loss: Loss, backbone: Backbone, train: Side, validation: Side | None, options: TrainingOptions, run: Run
+    text: AnyTextSide,
+    head: Head,
+    loss: Loss,
+    backbone: Backbone,
+    train: EncodedSplit,
+    validation: EncodedSplit | None,
+    options: TrainingOptions,
+    run: Run,
 ) -> FineTuned:
-    """Trains text tower, head and backbone together, and leaves the best of three sets of weights in them.
+    """Trains text tower, head and backbone together, and keeps the best of three sets of weights.
+
+    The candidates are the frozen weights, the fine-tuned weights and their average.
 
     Args:
-        text: The text tower, trained with the frozen backbone.
-        head: The image tower's head, trained likewise.
-        loss: With the temperature learnt likewise.
-        backbone: What is unfrozen.
-        train: What is trained on.
-        validation: What the weights are compared on; None compares nothing.
-        options: Rates and sizes of the whole run.
-        run: Where it is kept and what it runs on.
+        text: The text tower, already trained with the frozen backbone.
+        head: The head of the image tower, already trained with the frozen backbone.
+        loss: The loss, whose temperature is already learnt.
+        backbone: The backbone to unfreeze.
+        train: The training captions.
+        validation: The captions on which the candidates are compared; None compares nothing.
+        options: Hyperparameters of the whole run.
+        run: Where the run is saved and which devices it uses.
 
     Raises:
-        TrainingError: Both the fine-tuned weights and their average with the frozen ones are worse than those, and `allow_worse` is not
-            set; or the loss is not finite.
+        TrainingError: The loss is not finite; or both the fine-tuned weights and the average are worse than the frozen weights, and
+            `allow_worse` is not set.
     """
     replicas = run.replicas
     if replicas is None:
@@ -91,42 +100,42 @@ def fine_tune(
     image = Unfrozen(model, head, backbone.paths, options.augmentation, policy(options.mixed_precision))
     variables = [*text.variables, *image.variables]
     frozen = [v.numpy() for v in variables]
-    say(f"unfreezing {model.name}: {sum(v.size for v in frozen):,} weights are trained from epoch {options.unfreeze_from} on")
+    say(f"unfreezing {model.name}: training {sum(v.size for v in frozen):,} weights from epoch {options.unfreeze_from} on")
     history = fit(text, image, train, validation, _phase(options, train), run, loss=loss, epochs_before=options.unfreeze_from - 1)
     tuned = [v.numpy() for v in variables]
     candidates = {
         FROZEN: frozen,
-        AVERAGE: [(1 - SHARE) * a + SHARE * b for a, b in zip(frozen, tuned, strict=True)],
+        AVERAGE: [(1 - AVERAGE_SHARE) * a + AVERAGE_SHARE * b for a, b in zip(frozen, tuned, strict=True)],
         TUNED: tuned,
     }
 
-    def take(name: str) -> None:
+    def assign(name: str) -> None:
         for variable, value in zip(variables, candidates[name], strict=True):
             variable.assign(value)
 
     figures: dict[str, Any] = {}
     if validation is not None:
         for name in candidates:
-            take(name)
-            figures[name] = measure(text, image, validation)
+            assign(name)
+            figures[name] = measure_recall(text, image, validation)
     exported = choose(figures, options.allow_worse)
-    take(exported)
-    figures |= {"exported": exported, "average_share": SHARE, "how": HOW}
+    assign(exported)
+    figures |= {"exported": exported, "average_share": AVERAGE_SHARE, "how": HOW}
     say("  " + described(figures))
     with tempfile.TemporaryDirectory() as folder:
         converted = image.write(Path(folder, "unfrozen.tflite"))
         return FineTuned(image_tower(Source(converted.path), None, normalization(converted)), image, history, figures)
 
 
-def _phase(options: TrainingOptions, train: Side) -> TrainingOptions:
-    """The options of the epochs from unfreezing on: it is the images that cost, so each is seen once an epoch with all its captions."""
+def _phase(options: TrainingOptions, train: EncodedSplit) -> TrainingOptions:
+    """The options of the epochs after unfreezing. Images are the expensive part, so an epoch visits each once, with all its captions."""
     epochs = options.epochs - options.unfreeze_from + 1
     return replace(
         options,
         epochs=epochs,
         unfreeze_from=0,
         learning_rate=options.unfreeze_rate,
-        warm_up_epochs=min(options.warm_up_epochs, WARM_UP_SHARE * epochs),
+        warm_up_epochs=min(options.warm_up_epochs, MAX_WARM_UP_SHARE * epochs),
         batch_size=options.unfreeze_batch_size,
         captions_per_image=max(1, round(mean_captions(captions_by_image(np.asarray(train.images))))),
     )

@@ -1,4 +1,4 @@
-"""A head over features of a frozen text tower while it is trained."""
+"""The text side of training with a frozen text tower: a head over its features."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ BLOCK = 1024
 
 @dataclass(frozen=True)
 class TextFeatures:
-    """What a frozen text tower made of sentences.
+    """The features that a frozen text tower made of sentences.
 
     Attributes:
-        tower: The tower; the head is exported behind it.
+        tower: The tower; the trained head is exported behind it.
         rows: Row of each sentence.
         values: `(sentences, f)` float32; may be memory-mapped.
     """
@@ -33,34 +33,34 @@ class TextFeatures:
     values: np.ndarray
 
     def captions(self, captions: Sequence[Caption]) -> CaptionNumbers:
-        """Captions as rows of the values."""
+        """The captions as row numbers of `values`."""
         return CaptionNumbers(np.array([self.rows[c.text] for c in captions]))
 
 
 class FrozenText:
-    """A head over features of sentences; its layers are those behind an image backbone."""
+    """A head over features of sentences, with the same layers as the head of an image backbone."""
 
     def __init__(self, features: np.ndarray, head: Head) -> None:
-        """Takes `(n, f)` float32 features, which captions name by row."""
+        """Takes `(n, f)` float32 features; captions refer to them by row number."""
         self._features = tf.constant(np.asarray(features, np.float32))
         self.head = head
         self.variables, self.decayed = head.variables, head.decayed
 
     def forward(self, rows: tf.Tensor, weights: tf.Tensor, seed: tf.Tensor | None = None) -> tf.Tensor:
-        """`[n, d]` embeddings of norm 1 of `[n, 1]` rows; with a `[2]` int32 seed, with dropout as in training."""
+        """Unit-norm embeddings `[n, d]` of row numbers `[n, 1]`. With a `[2]` int32 seed it applies dropout, as in training."""
         return self.head.forward(tf.gather(self._features, rows[:, 0]), seed)
 
     def embed(self, rows: Rows) -> np.ndarray:
-        """`(n, d)` float32 embeddings."""
+        """Unit-norm embeddings, `(n, d)` float32, without dropout."""
         blocks = [tf.constant(rows.rows[start : start + BLOCK]) for start in range(0, len(rows.rows), BLOCK)]
         return np.concatenate([self.forward(block, block).numpy() for block in blocks])
 
 
 class CaptionNumbers:
-    """Captions as rows of a frozen tower's features."""
+    """Captions as row numbers of the features of a frozen tower."""
 
     def __init__(self, numbers: np.ndarray) -> None:
-        """Takes the row of each caption."""
+        """Takes the row number of each caption."""
         rows = np.asarray(numbers, np.int32)[:, None]
         self._rows = Rows(rows, np.ones(rows.shape, np.float32))
 
@@ -69,7 +69,7 @@ class CaptionNumbers:
         return self._rows
 
     def random_rows(self, share: float, rng: np.random.Generator) -> Rows:
-        """The same: words cannot be taken out of features."""
+        """The same as `rows`: word dropout is not possible on features."""
         return self._rows
 
 

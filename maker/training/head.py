@@ -17,15 +17,15 @@ RESIDUAL_START = 0.1
 
 
 class Head:
-    """From features to embeddings.
+    """A head that turns features into embeddings.
 
     Attributes:
-        variables: What is trained.
-        decayed: Those of them whose weights decay.
+        variables: The trained variables.
+        decayed: Those of them with weight decay.
     """
 
     def __init__(self, width: int, dimension: int, dropout: float, seed: int, start: Start | None, precision: str = "float32") -> None:
-        """Takes features of `width` values; `start` solves the linear branch."""
+        """Takes features of `width` values; `start` initialises the linear branch, at random if None."""
         rng = np.random.default_rng(seed + 1)
         self._dropout, self._precision = dropout, precision
         self._gain = tf.Variable(np.ones(width, np.float32), name="gain")
@@ -39,7 +39,7 @@ class Head:
         self.variables = [self._gain, self._shift, self._bias, self._hidden_bias, *self.decayed]
 
     def forward(self, features: tf.Tensor, seed: tf.Tensor | None = None) -> tf.Tensor:
-        """`[n, d]` embeddings of norm 1 of `[n, width]` float32 features; with a `[2]` int32 seed, with dropout as in training."""
+        """Unit-norm embeddings `[n, d]` of features `[n, width]` float32. With a `[2]` int32 seed it applies dropout, as in training."""
         precision = "float32" if seed is None else self._precision
         x = features - tf.reduce_mean(features, 1, keepdims=True)
         x *= tf.math.rsqrt(tf.reduce_mean(tf.square(x), 1, keepdims=True) + EPSILON)
@@ -53,14 +53,14 @@ class Head:
         return tf.math.l2_normalize(matmul(x, self._weights, precision) + self._bias + matmul(hidden, self._out, precision), 1)
 
     def layers(self) -> Sequence[Layer]:
-        """The trained head, to export behind the backbone."""
+        """The trained layers, to export behind the backbone."""
         hidden: list[Layer] = [Dense(self._hidden.numpy(), self._hidden_bias.numpy()), Gelu(), Dense(self._out.numpy())]
         linear: list[Layer] = [Dense(self._weights.numpy(), self._bias.numpy())]
         return [LayerNorm(self._gain.numpy(), self._shift.numpy()), Sum([linear, hidden])]
 
 
 def layer_normalise(features: np.ndarray) -> np.ndarray:
-    """Features of mean 0 and variance 1 a row, as the head's first layer makes them at the start."""
+    """Normalises each row to mean 0 and variance 1, as the first layer of the head does before training."""
     centred = features - features.mean(1, keepdims=True)
     return centred / np.sqrt((centred**2).mean(1, keepdims=True) + EPSILON)
 

@@ -1,4 +1,4 @@
-"""The image tower while it is trained: a head over frozen features, a backbone with its head, or a small CNN from scratch."""
+"""The image side of training: a head over frozen features, an unfrozen backbone with its head, or a small CNN from scratch."""
 
 from __future__ import annotations
 
@@ -26,22 +26,22 @@ PIXEL_BLOCK = 32
 
 
 class ImageSide(Protocol):
-    """What the training loop asks of an image tower."""
+    """What the training loop needs of an image tower."""
 
     variables: list[tf.Variable]
     decayed: list[tf.Variable]
-    untrained: list[tf.Variable]  # statistics that move with training but have no gradient
-    block: int  # images that are embedded at once
+    untrained: list[tf.Variable]  # statistics that change during training but have no gradient
+    block: int  # images that `embed` processes at once
 
     def load(self, images: np.ndarray) -> np.ndarray:
-        """What `forward` takes of images by number."""
+        """Loads images by number, as `forward` takes them."""
 
     def forward(self, images: tf.Tensor, seed: tf.Tensor | None = None) -> tf.Tensor:
-        """`[n, d]` embeddings of norm 1 of loaded images; with a `[2]` int32 seed, with the noise of training."""
+        """Unit-norm embeddings `[n, d]` of loaded images. With a `[2]` int32 seed it applies dropout and augmentation, as in training."""
 
 
 def embed(side: ImageSide, images: np.ndarray) -> np.ndarray:
-    """`(n, d)` float32 embeddings of images by number."""
+    """Unit-norm embeddings, `(n, d)` float32, of images by number."""
     blocks = [images[start : start + side.block] for start in range(0, len(images), side.block)]
     return np.concatenate([side.forward(tf.constant(side.load(block))).numpy() for block in blocks])
 
@@ -52,7 +52,7 @@ class FrozenFeatures:
     block = BLOCK
 
     def __init__(self, features: np.ndarray, head: Head, mirrored: np.ndarray | None = None) -> None:
-        """Takes `(n, f)` float32 features, and those of the mirrored images, which half of the training's draws take."""
+        """Takes `(n, f)` float32 features and, if given, those of the mirrored images, which training takes half of the time."""
         self._features = tf.constant(features)
         self._mirrored = None if mirrored is None else tf.constant(mirrored)
         self._head = head
@@ -60,11 +60,11 @@ class FrozenFeatures:
         self.untrained: list[tf.Variable] = []
 
     def load(self, images: np.ndarray) -> np.ndarray:
-        """Rows of the features."""
+        """Row numbers of the features."""
         return images.astype(np.int32)
 
     def forward(self, images: tf.Tensor, seed: tf.Tensor | None = None) -> tf.Tensor:
-        """`[n, d]` embeddings of norm 1 of images by row; with a `[2]` int32 seed, with dropout as in training."""
+        """Unit-norm embeddings `[n, d]` of images by row number. With a `[2]` int32 seed it applies dropout and mirroring."""
         features = tf.gather(self._features, images)
         if seed is not None and self._mirrored is not None:
             draws = tf.random.stateless_uniform([tf.shape(images)[0], 1], tf.random.experimental.stateless_fold_in(seed, 9))
@@ -75,20 +75,20 @@ class FrozenFeatures:
 class Unfrozen:
     """A Keras backbone and its head, trained together on decoded images.
 
-    Batch normalisation and dropout of the backbone stay as in inference: batches are small, and statistics that move would move the
-    features under the head.
+    Batch normalisation and dropout of the backbone stay in inference mode: batches are small, and changing statistics would shift the
+    features that the head was trained on.
     """
 
     block = PIXEL_BLOCK
 
     def __init__(self, backbone: KerasTower, head: Head, paths: Sequence[Path], augmentation: str, precision: str) -> None:
-        """Takes the images' files, by number."""
+        """Takes the image files, by image number."""
         self._backbone, self._head, self._paths = backbone, head, paths
         self._augmentation, self._precision = augmentation, precision
         self._threads = ThreadPoolExecutor()
         pretrained = [v.value for v in backbone.model.trainable_variables]
         self.variables = [*head.variables, *pretrained]
-        self.decayed = head.decayed  # a pretrained weight is not to shrink towards 0
+        self.decayed = head.decayed  # no decay for pretrained weights: they must not shrink towards 0
         self.untrained: list[tf.Variable] = []
         self._infer = tf.function(lambda pixels: head.forward(backbone.features(tf.cast(pixels, tf.float32))), reduce_retracing=True)
 
@@ -98,7 +98,7 @@ class Unfrozen:
         return np.stack(list(self._threads.map(lambda number: resize(load_image(self._paths[number]), *size), images)))
 
     def forward(self, images: tf.Tensor, seed: tf.Tensor | None = None) -> tf.Tensor:
-        """`[n, d]` embeddings of norm 1 of pixels; with a `[2]` int32 seed, with augmentation and dropout as in training."""
+        """Unit-norm embeddings `[n, d]` of pixels. With a `[2]` int32 seed it applies augmentation and dropout, as in training."""
         if seed is None:
             return self._infer(images)
         changed = augment(tf.cast(images, tf.float32), self._augmentation, seed)
@@ -107,12 +107,12 @@ class Unfrozen:
         return self._head.forward(features, tf.random.experimental.stateless_fold_in(seed, 7))
 
     def write(self, path: Path) -> Converted:
-        """Converts the backbone as it is trained to TFLite."""
+        """Converts the backbone to TFLite, with its current weights."""
         return self._backbone.write(path)
 
 
 class ScratchCnn:
-    """A small convolutional network learnt with the text tower, for pictures that no pretrained backbone knows."""
+    """A small convolutional network trained together with the text tower, for images unlike those of any pretrained backbone."""
 
     block = BLOCK
 
@@ -133,11 +133,11 @@ class ScratchCnn:
         self.untrained = [v.value for v in self._network.non_trainable_variables]
 
     def load(self, images: np.ndarray) -> np.ndarray:
-        """Rows of the pixels."""
+        """Row numbers of the pixels."""
         return images.astype(np.int32)
 
     def forward(self, images: tf.Tensor, seed: tf.Tensor | None = None) -> tf.Tensor:
-        """`[n, d]` embeddings of norm 1 of images by number; with a `[2]` int32 seed, with augmentation as in training."""
+        """Unit-norm embeddings `[n, d]` of images by number. With a `[2]` int32 seed it applies augmentation, as in training."""
         x = tf.cast(tf.gather(self._pixels, images), tf.float32)
         if seed is None:
             return self._embeddings(x, training=False)

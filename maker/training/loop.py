@@ -1,10 +1,10 @@
-"""The training loop: batches of images with some of their captions, AdamW, averaged weights, the best epoch kept."""
+"""The training loop: batches of images with some of their captions, AdamW, averaged weights; the best epoch wins."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from functools import partial
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +15,7 @@ from maker.encoders.prefix import prefix
 from maker.errors import TrainingError
 from maker.progress import progress, say
 from maker.training.average import Average
-from maker.training.batches import batches, captions_by_image, prepared, rounds
+from maker.training.batches import batches, captions_by_image, prefetch, rounds
 from maker.training.checkpoint import Progress, load, save, take_from_chief
 from maker.training.event_log import EventLog
 from maker.training.frozen_text import AnyCaptions, AnyTextSide
@@ -30,12 +30,12 @@ from maker.training.vocabulary import Rows
 
 
 @dataclass(frozen=True)
-class Side:
-    """Captions of one split.
+class EncodedSplit:
+    """The captions of one split.
 
     Attributes:
-        captions: The captions.
-        images: `(n,)` the image that each describes, by number.
+        captions: The captions, as the text tower reads them.
+        images: `(n,)` the number of the image that each caption describes.
     """
 
     captions: AnyCaptions
@@ -44,13 +44,13 @@ class Side:
 
 @dataclass(frozen=True)
 class Run:
-    """Where a run is kept and what it runs on.
+    """Where a run is saved and which devices it uses.
 
     Attributes:
-        checkpoint: Where it is kept after every epoch; a run that finds one goes on behind its last epoch and ends as an unbroken one
-            would. None for nowhere.
+        checkpoint: The file to save to after every epoch. If it exists, the run resumes after its last epoch and ends with the weights
+            of an uninterrupted run. None saves nothing.
         events: Folder of the TensorBoard log; None for none.
-        replicas: The devices that share a batch.
+        replicas: The devices that share a batch; None for the default device.
     """
 
     checkpoint: Path | None = None
@@ -58,43 +58,95 @@ class Run:
     replicas: Replicas | None = None
 
 
+@dataclass(frozen=True)
+class _Feed:
+    """The arguments of the training steps of an epoch."""
+
+    train: EncodedSplit
+    image: ImageSide
+    options: TrainingOptions
+    replicas: Replicas
+
+    @cached_property
+    def by_image(self) -> list[np.ndarray]:
+        return captions_by_image(self.train.images)
+
+    @property
+    def batch(self) -> int:
+        """Images per batch: the same number for each replica."""
+        count = self.replicas.count
+        return min(self.options.batch_size, len(self.by_image)) // count * count
+
+    @property
+    def steps(self) -> int:
+        """Steps per epoch."""
+        return rounds(self.by_image, self.options.captions_per_image) * (len(self.by_image) // self.batch)
+
+    def check(self) -> None:
+        """Raises TrainingError unless each replica can have two images."""
+        replicas = self.replicas.count
+        if len(self.by_image) < 2 * replicas:
+            needs = "a dual encoder needs at least two" + (f" on each of {replicas} replicas" if replicas > 1 else "")
+            raise TrainingError(f"{len(self.by_image)} images to train on; {needs}")
+
+    def arguments(self, epoch: int) -> Iterator[list[Any]]:
+        """Images, rows, weights and the pairs of the whole batch, for each step."""
+        rng = np.random.default_rng([self.options.seed, epoch])
+        rows = self.train.captions.random_rows(self.options.word_dropout, rng)
+        drawn = batches(self.by_image, self.batch, self.options.captions_per_image, rng)
+        for values in prefetch(drawn, partial(self._by_replica, rows)):
+            yield [self.replicas.distribute({i: v[part] for i, v in values.items()}) for part in range(4)]
+
+    def _by_replica(
+        self, rows: Rows, drawn: tuple[np.ndarray, np.ndarray]
+    ) -> dict[int, tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]]:
+        """The arguments of each local replica: its share of the images and of their captions, and the pairs of the whole batch."""
+        images, captions = drawn
+        pairs = (self.train.images[captions][:, None] == images[None]).astype(np.float32)
+        share = len(images) // self.replicas.count
+        values = {}
+        for number in self.replicas.local:
+            own = slice(number * share, (number + 1) * share)
+            described = captions[pairs[:, own].any(1)] if self.replicas.count > 1 else captions
+            values[number] = self.image.load(images[own]), rows.rows[described], rows.weights[described], pairs
+        return values
+
+
 def fit(
     text: AnyTextSide,
     image: ImageSide,
-    train: Side,
-    validation: Side | None,
+    train: EncodedSplit,
+    validation: EncodedSplit | None,
     options: TrainingOptions,
     run: Run | None = None,
     *,
     loss: Loss | None = None,
     epochs_before: int = 0,
 ) -> list[dict[str, Any]]:
-    """Trains both towers in place and leaves the best epoch's averaged weights in them.
+    """Trains both towers in place. They end with the averaged weights of the best epoch.
 
     Args:
         text: The text tower.
         image: The image tower.
-        train: What is trained on.
-        validation: What epochs are compared on, by text-to-image R@10; None keeps the last one.
-        options: Rates and sizes.
-        run: Where it is kept and what it runs on.
-        loss: A loss whose temperature is learnt already; a new one where None.
-        epochs_before: What the epochs are counted from.
+        train: The training captions.
+        validation: The captions on which epochs are compared, by text-to-image R@10; with None the last epoch counts as the best.
+        options: Hyperparameters.
+        run: Where the run is saved and which devices it uses.
+        loss: A loss whose temperature is already learnt; a new one if None.
+        epochs_before: The number of epochs before the first one.
 
     Returns:
-        An entry an epoch: `epoch`, `loss`, `temperature`, `learning_rate` at its end and, with a validation side, `R@1`, `R@5`, `R@10`.
+        One entry per epoch: `epoch`, `loss`, `temperature`, `learning_rate` at its end and, with a validation split, `R@1`, `R@5`,
+        `R@10` in percent.
 
     Raises:
-        TrainingError: There are fewer than two images or fewer than a replica needs, or the loss is not finite.
+        TrainingError: There are fewer than two images per replica, or the loss is not finite.
     """
     run = run or Run()
     replicas = run.replicas or Replicas()
-    by_image = captions_by_image(train.images)
-    if len(by_image) < 2 * replicas.count:
-        needs = "a dual encoder needs at least two" + (f" on each of {replicas.count} replicas" if replicas.count > 1 else "")
-        raise TrainingError(f"{len(by_image)} images to train on; {needs}")
-    batch = min(options.batch_size, len(by_image)) // replicas.count * replicas.count
-    steps = rounds(by_image, options.captions_per_image) * (len(by_image) // batch)
+    feed = _Feed(train, image, options, replicas)
+    feed.check()
+    steps = feed.steps
     rate = schedule(options, steps)
     with replicas.scope():
         loss = loss or Loss(options.loss, options.matryoshka)
@@ -105,27 +157,22 @@ def fit(
     state = [*trained, *image.untrained, *averaged.variables, *optimizer.variables, *scale.variables]
     step = _step(text, image, loss, trained, averaged, optimizer, scale, options, replicas)
 
-    kept = load(run.checkpoint, state) if run.checkpoint and replicas.is_chief else Progress()
-    at = take_from_chief(kept, state, [*trained, *image.untrained], replicas)
+    saved = load(run.checkpoint, state) if run.checkpoint and replicas.is_chief else Progress()
+    at = take_from_chief(saved, state, [*trained, *image.untrained], replicas)
     events = EventLog(run.events if replicas.is_chief else None)
     while at.epoch < options.epochs and (not at.epoch or at.epoch - at.best_epoch < options.patience):
         at.epoch += 1
         epoch = epochs_before + at.epoch
-        rng = np.random.default_rng([options.seed, epoch])
-        seen = train.captions.random_rows(options.word_dropout, rng)
-        losses = []
-        drawn = batches(by_image, batch, options.captions_per_image, rng)
-        arguments = prepared(drawn, partial(_local, train, seen, image, replicas))
-        for number, values in enumerate(progress(arguments, f"epoch {epoch}", total=steps), start=1 + (at.epoch - 1) * steps):
-            shared = [replicas.distribute({i: v[name] for i, v in values.items()}) for name in range(4)]
-            losses.append(float(step(tf.constant(number), *shared)))
+        arguments = progress(feed.arguments(epoch), f"epoch {epoch}", total=steps)
+        first = 1 + (at.epoch - 1) * steps
+        losses = [float(step(tf.constant(number), *values)) for number, values in enumerate(arguments, first)]
         if not np.isfinite(losses).all():
             raise TrainingError(f"epoch {epoch}: the loss is not finite; lower --learning-rate ({options.learning_rate})")
         entry: dict[str, Any] = {"epoch": epoch, "loss": round(float(np.mean(losses)), 4), "temperature": round(loss.temperature, 4)}
         entry["learning_rate"] = float(f"{float(rate(at.epoch * steps)):.4g}")
         with averaged:
             if validation is not None:
-                entry |= measure(text, image, validation)
+                entry |= measure_recall(text, image, validation)
         at.history.append(entry)
         (score,) = replicas.from_chief([np.array(entry.get("R@10", float(at.epoch)), np.float64)])
         if score > at.best_score:
@@ -150,29 +197,33 @@ def _step(
     options: TrainingOptions,
     replicas: Replicas,
 ) -> Callable[..., tf.Tensor]:
-    """A step over all replicas: of its number from 1 and each replica's images, rows, weights and the whole batch's pairs, the loss."""
+    """A training step over all replicas.
 
-    def gradients(number: tf.Tensor, images: tf.Tensor, rows: tf.Tensor, weights: tf.Tensor, same: tf.Tensor) -> Any:
-        # Stateless noise: it depends on seed and step only, so that a resumed run draws what an unbroken one would.
+    It takes the number of the step from 1, then for each replica its images, rows and weights and the pairs of the whole batch. It returns
+    the loss.
+    """
+
+    def gradients(number: tf.Tensor, images: tf.Tensor, rows: tf.Tensor, weights: tf.Tensor, pairs: tf.Tensor) -> Any:
+        # Stateless noise depends only on the seed and the step, so that a resumed run draws what an uninterrupted one would.
         seed = tf.stack([tf.constant(options.seed), number])
         if replicas.count > 1:
             seed = tf.random.experimental.stateless_fold_in(seed, 3 + replicas.number())
         with tf.GradientTape() as tape:
             image_seed = tf.random.experimental.stateless_fold_in(seed, 2)
             texts = replicas.gather(text.forward(rows, weights, seed))
-            value = loss(texts, replicas.gather(image.forward(images, image_seed)), same)
-            # Each replica has the loss of the whole batch, and their gradients are summed.
-            whole = scale.up(value / replicas.count if replicas.count > 1 else value)
-        found = tape.gradient(whole, trained)
-        after = replicas.sum([v / replicas.count for v in image.untrained]) if replicas.count > 1 else []
-        return value, replicas.sum([tf.convert_to_tensor(g) for g in found]), after
+            value = loss(texts, replicas.gather(image.forward(images, image_seed)), pairs)
+            # Each replica computes the loss of the whole batch, and the gradients are summed.
+            scaled = scale.up(value / replicas.count if replicas.count > 1 else value)
+        by_variable = tape.gradient(scaled, trained)
+        statistics = replicas.sum([v / replicas.count for v in image.untrained]) if replicas.count > 1 else []
+        return value, replicas.sum([tf.convert_to_tensor(g) for g in by_variable]), statistics
 
     @tf.function(reduce_retracing=True)
-    def step(number: tf.Tensor, images: Any, rows: Any, weights: Any, same: Any) -> tf.Tensor:
-        value, found, after = replicas.run(gradients, (number, images, rows, weights, same))
-        for variable, mean in zip(image.untrained, after, strict=False):
+    def step(number: tf.Tensor, images: Any, rows: Any, weights: Any, pairs: Any) -> tf.Tensor:
+        value, by_variable, statistics = replicas.run(gradients, (number, images, rows, weights, pairs))
+        for variable, mean in zip(image.untrained, statistics, strict=False):
             variable.assign(mean)
-        optimizer.apply_gradients(list(zip(scale.down(found), trained, strict=True)))
+        optimizer.apply_gradients(list(zip(scale.down(by_variable), trained, strict=True)))
         loss.keep_in_bounds()
         averaged.update()
         return value
@@ -180,33 +231,28 @@ def _step(
     return step
 
 
-def _local(
-    train: Side, seen: Rows, image: ImageSide, replicas: Replicas, drawn: tuple[np.ndarray, np.ndarray]
-) -> dict[int, tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]]:
-    """The step's arguments by local replica: its share of the images and of their captions, and the whole batch's pairs."""
-    images, captions = drawn
-    same = (train.images[captions][:, None] == images[None]).astype(np.float32)
-    share = len(images) // replicas.count
-    found = {}
-    for number in replicas.local:
-        own = slice(number * share, (number + 1) * share)
-        described = captions[same[:, own].any(1)] if replicas.count > 1 else captions
-        found[number] = image.load(images[own]), seen.rows[described], seen.weights[described], same
-    return found
-
-
-def measure(text: AnyTextSide, image: ImageSide, side: Side) -> dict[str, float]:
-    """Text-to-image R@1, R@5, R@10 in percent among the side's images."""
-    (whole,) = measure_prefixes(text, image, side, ())
+def measure_recall(text: AnyTextSide, image: ImageSide, split: EncodedSplit) -> dict[str, float]:
+    """Text-to-image R@1, R@5 and R@10 in percent, among the images of the split."""
+    (whole,) = measure_prefixes(text, image, split, ())
     return {name: value for name, value in whole.items() if name != "dimension"}
 
 
-def measure_prefixes(text: AnyTextSide, image: ImageSide, side: Side, lengths: Sequence[int]) -> list[dict[str, Any]]:
-    """The same with `dimension`: of the whole embeddings, then of their prefixes from the longest to the shortest."""
-    images, targets = np.unique(side.images, return_inverse=True)
-    queries, items = text.embed(side.captions.rows()), embed(image, images)
-    # Dividing a query by its norm moves none of its ranks; dividing items does.
-    found = [{"dimension": queries.shape[1], **recall(ranks(queries, items, targets))}]
+def measure_prefixes(text: AnyTextSide, image: ImageSide, split: EncodedSplit, lengths: Sequence[int]) -> list[dict[str, Any]]:
+    """Text-to-image R@1, R@5 and R@10 in percent, with their `dimension`.
+
+    Args:
+        text: The text tower.
+        image: The image tower.
+        split: The captions; their images are the items.
+        lengths: Dimensions of the prefixes to measure.
+
+    Returns:
+        One entry for the whole embeddings, then one for each prefix, the longest first.
+    """
+    images, targets = np.unique(split.images, return_inverse=True)
+    queries, items = text.embed(split.captions.rows()), embed(image, images)
+    # Dividing a query by its norm does not change its ranks; dividing items does.
+    figures = [{"dimension": queries.shape[1], **recall(ranks(queries, items, targets))}]
     for length in sorted(lengths, reverse=True):
-        found.append({"dimension": length, **recall(ranks(queries[:, :length], prefix(items, length), targets))})
-    return found
+        figures.append({"dimension": length, **recall(ranks(queries[:, :length], prefix(items, length), targets))})
+    return figures

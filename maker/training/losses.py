@@ -7,75 +7,75 @@ from collections.abc import Sequence
 import numpy as np
 import tensorflow as tf
 
-IMAGE_TO_TEXT = 0.2  # weight beside text to image, which is what a searcher is asked
+IMAGE_TO_TEXT = 0.2  # weight of image to text; text to image, what a searcher does, has weight 1
 SOFT_TEMPERATURE = 0.05
 START_TEMPERATURE = 0.07
 SIGMOID_START = 10.0, -10.0  # scale and bias (Zhai et al., ICCV 2023, section 3.2)
-HOTTEST, COLDEST = 1.0, 0.01  # bounds of the temperature (CLIP's; Radford et al., 2021, section 2.5)
+MAX_TEMPERATURE, MIN_TEMPERATURE = 1.0, 0.01  # as in CLIP (Radford et al., 2021, section 2.5)
 
 
 class Loss:
-    """A loss with its learnt temperature, and for `sigmoid` its bias.
+    """A loss with a learnt temperature and, for `sigmoid`, a learnt bias.
 
-    With prefixes it is the mean of the losses of the whole embeddings and of each prefix, of norm 1 again, at the same temperature
-    (Kusupati et al., NeurIPS 2022, section 3).
+    With prefixes, it is the mean of the losses of the whole embeddings and of each prefix, at the same temperature. Prefixes are
+    normalised again (Kusupati et al., NeurIPS 2022, section 3).
 
     Attributes:
-        variables: What is trained with the towers.
+        variables: The variables that are trained together with the towers.
     """
 
     def __init__(self, name: str, prefixes: Sequence[int] = ()) -> None:
-        """Takes `info_nce`, `soft_targets` or `sigmoid`, and lengths of prefixes."""
+        """Takes `info_nce`, `soft_targets` or `sigmoid`, and the dimensions of the prefixes."""
         self._name, self._prefixes = name, prefixes
         scale, bias = SIGMOID_START if name == "sigmoid" else (1 / START_TEMPERATURE, 0.0)
         self._log_scale = tf.Variable(np.float32(np.log(scale)), name="log_scale")
         self._bias = tf.Variable(np.float32(bias), name="bias")
         self.variables = {"info_nce": [self._log_scale], "soft_targets": [], "sigmoid": [self._log_scale, self._bias]}[name]
 
-    def __call__(self, texts: tf.Tensor, images: tf.Tensor, same: tf.Tensor) -> tf.Tensor:
+    def __call__(self, texts: tf.Tensor, images: tf.Tensor, pairs: tf.Tensor) -> tf.Tensor:
         """The loss of a batch.
 
         Args:
             texts: `[captions, d]` float32.
             images: `[images, d]` float32.
-            same: `[captions, images]` float32: 1 where the caption describes the image.
+            pairs: `[captions, images]` float32: 1 where the caption describes the image, else 0.
         """
-        value = self._of(texts, images, same)
+        value = self._loss(texts, images, pairs)
         for length in self._prefixes:
-            value += self._of(tf.math.l2_normalize(texts[:, :length], 1), tf.math.l2_normalize(images[:, :length], 1), same)
+            value += self._loss(tf.math.l2_normalize(texts[:, :length], 1), tf.math.l2_normalize(images[:, :length], 1), pairs)
         return value / (1 + len(self._prefixes)) if self._prefixes else value
 
-    def _of(self, texts: tf.Tensor, images: tf.Tensor, same: tf.Tensor) -> tf.Tensor:
+    def _loss(self, texts: tf.Tensor, images: tf.Tensor, pairs: tf.Tensor) -> tf.Tensor:
         similarities = tf.matmul(texts, images, transpose_b=True)
         if self._name == "soft_targets":
-            return _soft_targets(similarities, texts, images, same)
+            return _soft_targets(similarities, texts, images, pairs)
         if self._name == "sigmoid":
-            return _sigmoid(similarities * tf.exp(self._log_scale) + self._bias, same)
-        return _info_nce(similarities * tf.exp(self._log_scale), same)
+            return _sigmoid(similarities * tf.exp(self._log_scale) + self._bias, pairs)
+        return _info_nce(similarities * tf.exp(self._log_scale), pairs)
 
     def keep_in_bounds(self) -> None:
-        """Clips the temperature."""
-        self._log_scale.assign(tf.clip_by_value(self._log_scale, -np.log(HOTTEST), -np.log(COLDEST)))
+        """Clips the temperature to its bounds."""
+        self._log_scale.assign(tf.clip_by_value(self._log_scale, -np.log(MAX_TEMPERATURE), -np.log(MIN_TEMPERATURE)))
 
     @property
     def temperature(self) -> float:
-        """What similarities are divided by."""
+        """The number that similarities are divided by."""
         return SOFT_TEMPERATURE if self._name == "soft_targets" else float(np.exp(-self._log_scale.numpy()))
 
 
-def _info_nce(logits: tf.Tensor, same: tf.Tensor) -> tf.Tensor:
-    """InfoNCE in both directions (van den Oord et al., 2018) in which every caption of an image is a positive of it."""
-    to_image = tf.nn.softmax_cross_entropy_with_logits(same / tf.reduce_sum(same, 1, keepdims=True), logits)
-    to_text = tf.nn.softmax_cross_entropy_with_logits(tf.transpose(same / tf.reduce_sum(same, 0, keepdims=True)), tf.transpose(logits))
+def _info_nce(logits: tf.Tensor, pairs: tf.Tensor) -> tf.Tensor:
+    """InfoNCE in both directions (van den Oord et al., 2018); all captions of an image are its positives."""
+    to_image = tf.nn.softmax_cross_entropy_with_logits(pairs / tf.reduce_sum(pairs, 1, keepdims=True), logits)
+    to_text = tf.nn.softmax_cross_entropy_with_logits(tf.transpose(pairs / tf.reduce_sum(pairs, 0, keepdims=True)), tf.transpose(logits))
     return (tf.reduce_mean(to_image) + IMAGE_TO_TEXT * tf.reduce_mean(to_text)) / (1 + IMAGE_TO_TEXT)
 
 
-def _soft_targets(similarities: tf.Tensor, texts: tf.Tensor, images: tf.Tensor, same: tf.Tensor) -> tf.Tensor:
-    """Cross-entropy against the softmax of the mean of caption-caption and image-image similarities, as the Colab's notebook has it."""
-    # Of several captions of an image in the batch, each is compared with the mean caption of the other images.
-    captions = tf.matmul(same / tf.reduce_sum(same, 0, keepdims=True), texts, transpose_a=True)
+def _soft_targets(similarities: tf.Tensor, texts: tf.Tensor, images: tf.Tensor, pairs: tf.Tensor) -> tf.Tensor:
+    """Cross-entropy with soft targets: the softmax of the mean of caption-caption and image-image similarities, as in the notebook."""
+    # An image may have several captions in the batch, so captions are compared with the mean caption of each image.
+    captions = tf.matmul(pairs / tf.reduce_sum(pairs, 0, keepdims=True), texts, transpose_a=True)
     between_texts = tf.matmul(texts, captions, transpose_b=True)
-    between_images = tf.matmul(same, tf.matmul(images, images, transpose_b=True))
+    between_images = tf.matmul(pairs, tf.matmul(images, images, transpose_b=True))
     targets = tf.nn.softmax((between_texts + between_images) / (2 * SOFT_TEMPERATURE))
     logits = similarities / SOFT_TEMPERATURE
     to_image = tf.nn.softmax_cross_entropy_with_logits(targets, logits)
@@ -84,7 +84,7 @@ def _soft_targets(similarities: tf.Tensor, texts: tf.Tensor, images: tf.Tensor, 
     return 0.5 * (tf.reduce_mean(to_image) + tf.reduce_mean(to_text))
 
 
-def _sigmoid(logits: tf.Tensor, same: tf.Tensor) -> tf.Tensor:
-    """Every pair is a yes or no question (SigLIP; Zhai et al., ICCV 2023)."""
-    pairs = tf.nn.sigmoid_cross_entropy_with_logits(labels=same, logits=logits)
-    return tf.reduce_sum(pairs) / tf.cast(tf.shape(logits)[0], tf.float32)
+def _sigmoid(logits: tf.Tensor, pairs: tf.Tensor) -> tf.Tensor:
+    """Binary classification of every pair (SigLIP; Zhai et al., ICCV 2023)."""
+    losses = tf.nn.sigmoid_cross_entropy_with_logits(labels=pairs, logits=logits)
+    return tf.reduce_sum(losses) / tf.cast(tf.shape(logits)[0], tf.float32)

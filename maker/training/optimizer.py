@@ -14,7 +14,7 @@ CLIP_NORM = 5.0
 
 
 def schedule(options: TrainingOptions, steps: int) -> Any:
-    """The learning rate by step, for `steps` an epoch."""
+    """The learning rate by step, with `steps` per epoch."""
     total, warm_up = options.epochs * steps, max(1, int(options.warm_up_epochs * steps))
     return tf.keras.optimizers.schedules.CosineDecay(
         0.0, max(1, total - warm_up), alpha=FINAL_RATE, warmup_target=options.learning_rate, warmup_steps=warm_up
@@ -22,7 +22,7 @@ def schedule(options: TrainingOptions, steps: int) -> Any:
 
 
 def adamw(rate: Any, weight_decay: float, trained: Sequence[tf.Variable], decayed: Sequence[tf.Variable]) -> Any:
-    """The optimizer of variables, of which some decay."""
+    """AdamW over the variables `trained`, with weight decay for those in `decayed`."""
     optimizer = tf.keras.optimizers.AdamW(rate, weight_decay=weight_decay, global_clipnorm=CLIP_NORM)
     decays = {id(v) for v in decayed}
     optimizer.exclude_from_weight_decay(var_list=[v for v in trained if id(v) not in decays])

@@ -1,4 +1,4 @@
-"""What a training run is told."""
+"""Options of a training run, their defaults and recipes."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 
 from maker.errors import TrainingError
 
-CNN_SIZE = 64  # height and width of what an image tower from scratch sees
+CNN_SIZE = 64  # height and width of the input of an image tower from scratch
 LOSSES = ("info_nce", "soft_targets", "sigmoid")
 STARTS = ("linear", "random")
 POOLINGS = ("average", "attention")
@@ -24,35 +24,35 @@ class TrainingOptions:
 
     Attributes:
         epochs: Passes over the captions.
-        captions_per_image: Captions of an image that are in a batch together.
-        batch_size: Images a batch.
+        captions_per_image: Captions of the same image in one batch.
+        batch_size: Images per batch.
         learning_rate: Peak of the cosine schedule.
-        warm_up_epochs: Epochs over which the rate rises to its peak.
-        weight_decay: AdamW's, of matrices.
-        dimension: Length of an embedding.
-        matryoshka: Lengths below it, as in 64,32: an embedding's first so many dimensions, of norm 1 again, are trained to be one of their
-            own, for --index-dimension.
-        dropout: Of the averaged words' dimensions.
-        feature_dropout: Of frozen image features.
-        mirrored_features: Train a frozen tower's head on the mirrored images too, whose features are computed as well.
-        word_dropout: Share of known words that a step replaces by their trigrams.
-        min_count: How often a word has to be seen to be known.
-        word_pairs: How often a pair of neighbouring words has to be seen to be known; 0 knows only pairs of characters that are
-            written without spaces.
-        word_pooling: How a sentence's words become its embedding: `average`, or `attention` to the sentence as a whole.
-        ema: Decay of the averaged weights, which are what is evaluated and exported.
-        patience: Epochs without a better R@10 on the validation split after which training stops.
+        warm_up_epochs: Epochs over which the learning rate rises to its peak.
+        weight_decay: Weight decay of AdamW; it applies to matrices only.
+        dimension: Dimension of the embeddings.
+        matryoshka: Smaller dimensions, such as 64,32. The first dimensions of an embedding, normalised again, are trained as embeddings
+            of their own, for --index-dimension.
+        dropout: Dropout of the pooled word embeddings.
+        feature_dropout: Dropout of frozen image features.
+        mirrored_features: Train the head of a frozen image tower on mirrored images too. Their features have to be computed as well.
+        word_dropout: Share of known words that each epoch replaces by their trigrams.
+        min_count: A word is known if it occurs at least this often.
+        word_pairs: A pair of neighbouring words is known if it occurs at least this often. 0 knows no pairs of words, only pairs of
+            characters of scripts without spaces.
+        word_pooling: How the words of a sentence become its embedding: `average`, or `attention` to the whole sentence.
+        ema: Decay of the averaged weights, which are evaluated and exported.
+        patience: Stop after this many epochs without a better R@10 on the validation split.
         loss: `info_nce`, `soft_targets` or `sigmoid`.
-        start: Of a frozen tower's head and the words: `linear` for the closed-form solution, `random`.
-        unfreeze_from: The epoch from which on the image tower is trained too; 0 for never.
-        unfreeze_rate: Peak of the cosine schedule of the epochs after unfreezing.
-        unfreeze_batch_size: Images a batch after unfreezing; all their captions are in it.
-        augmentation: Of the images of a tower that is trained: `full` (crop, colour, mirrored or not), `crop` (the same, never mirrored),
+        start: Initial weights of the head of a frozen tower and of the words: `linear` for the closed-form solution, or `random`.
+        unfreeze_from: The first epoch that also trains the image tower; 0 for never.
+        unfreeze_rate: Peak of the cosine schedule after unfreezing.
+        unfreeze_batch_size: Images per batch after unfreezing, each with all its captions.
+        augmentation: How images are changed when the image tower is trained: `full` (crop, colour, mirror), `crop` (crop and colour),
             `shift` (by a few pixels) or `none`.
-        mixed_precision: Compute in 16 bits where that is faster: float16 on GPUs, bfloat16 without.
-        distribute: Share each batch: `mirrored` between the GPUs of this host, `multi_worker` between the hosts of TF_CONFIG, or `none`.
-        allow_worse: Export an unfrozen tower also where it is worse on the held-out split than the frozen one.
-        seed: Of initialisation, order and dropout.
+        mixed_precision: Compute in 16 bits, which is faster: float16 on GPUs, bfloat16 on CPUs.
+        distribute: Split each batch: `mirrored` over the GPUs of this host, `multi_worker` over the hosts in TF_CONFIG, or `none`.
+        allow_worse: Export a fine-tuned image tower even if it is worse on the held-out split than the frozen one.
+        seed: Seed of initialisation, order and dropout.
     """
 
     epochs: int = 5
@@ -92,7 +92,7 @@ class TrainingOptions:
         if self.unfreeze_from == 1 or self.unfreeze_from > self.epochs:
             raise TrainingError(
                 f"unfreeze_from must be within [2, {self.epochs}], the epochs of the run, or 0 for never, found {self.unfreeze_from}; "
-                "what comes before it trains the frozen tower that the unfrozen one is compared with"
+                "the epochs before it train the head of the frozen tower, with which the fine-tuned one is compared"
             )
         for name, low, high in (
             ("epochs", 1, 100_000),
@@ -114,11 +114,11 @@ class TrainingOptions:
             ("unfreeze_batch_size", 2, 1 << 20),
             ("seed", 0, (1 << 31) - 1),
         ):
-            if not low <= getattr(self, name) <= high:  # false for NaN too
+            if not low <= getattr(self, name) <= high:  # NaN is in no range
                 raise TrainingError(f"{name} must be within [{low}, {high}], found {getattr(self, name)}")
         for length in self.matryoshka:
             if not 2 <= length < self.dimension:
-                raise TrainingError(f"matryoshka: lengths must be within [2, {self.dimension}), the whole embedding, found {length}")
+                raise TrainingError(f"matryoshka: dimensions must be at least 2 and below {self.dimension}, the whole, found {length}")
         object.__setattr__(self, "matryoshka", tuple(sorted(set(self.matryoshka))))
         for name, choices in CHOICES.items():
             if getattr(self, name) not in choices:
@@ -138,8 +138,8 @@ SCRATCH = {
 }
 
 
-# What the Colab's notebook trains with, as far as it carries over: the towers are this project's. Ten passes over the images with one
-# caption each are two over the captions.
+# The hyperparameters of the Colab notebook that also apply to the towers of this project. Its ten passes over the images, with one of five
+# captions each, are two passes over the captions.
 COLAB = {
     "epochs": 2,
     "batch_size": 256,
@@ -157,19 +157,19 @@ RECIPES: dict[str, dict[str, Any]] = {"default": {}, "colab": COLAB}
 
 
 def descriptions() -> dict[str, str]:
-    """What each option is, as the docstring of `TrainingOptions` says it."""
+    """The description of each option, from the docstring of `TrainingOptions`."""
     _, _, attributes = (inspect.getdoc(TrainingOptions) or "").partition("Attributes:\n")
     found = re.finditer(r"^ {4}(\w+): (.*?)(?=^ {4}\w+: |\Z)", attributes, re.MULTILINE | re.DOTALL)
     return {entry[1]: " ".join(entry[2].split()).rstrip(".").replace("`", "") for entry in found}
 
 
 def options_for(from_scratch: bool, recipe: str = "default", **given: Any) -> TrainingOptions:
-    """Options with the defaults that suit a frozen tower, or an image tower that is trained from scratch.
+    """Options with the defaults for a frozen image tower, or for one that is trained from scratch.
 
     Args:
-        from_scratch: Whether the image tower is trained.
-        recipe: A name in `RECIPES`, whose values come before the defaults.
-        given: Options that were chosen; None stands for the default.
+        from_scratch: Whether the image tower is trained from scratch.
+        recipe: A name in `RECIPES`, whose values override the defaults.
+        given: Options that the caller chose; None means the default.
 
     Raises:
         TrainingError: A value is out of its range.

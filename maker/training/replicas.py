@@ -1,4 +1,7 @@
-"""One batch over several devices or hosts (`tf.distribute`): the steps of one device, but for the noise of dropout and for rounding."""
+"""Splits each batch over several devices or hosts (`tf.distribute`).
+
+A step has the same result as on one device, except for the noise of dropout and for rounding.
+"""
 
 from __future__ import annotations
 
@@ -18,24 +21,24 @@ class Replicas:
     """The devices that share a batch.
 
     Attributes:
-        count: How many there are, over all hosts.
-        local: Their numbers on this host.
-        host: This host's number; 0 is the chief.
-        hosts: How many there are.
+        count: Number of devices on all hosts.
+        local: Numbers of the devices on this host.
+        host: Number of this host; 0 is the chief.
+        hosts: Number of hosts.
     """
 
-    def __init__(self, how: str = "none") -> None:
+    def __init__(self, strategy: str = "none") -> None:
         """Takes `none`, `mirrored` (all GPUs of this host) or `multi_worker` (the hosts that TF_CONFIG lists).
 
-        With `multi_worker` it must be made before TensorFlow runs anything, and waits for the other hosts.
+        `multi_worker` waits for the other hosts. It must be created before TensorFlow runs anything.
 
         Raises:
-            TrainingError: TF_CONFIG is missing or is no cluster of workers.
+            TrainingError: TF_CONFIG is missing or does not describe a cluster of workers.
         """
-        self.host, self.hosts = task() if how == "multi_worker" else (0, 1)
-        if how == "none":
+        self.host, self.hosts = task() if strategy == "multi_worker" else (0, 1)
+        if strategy == "none":
             self._strategy = tf.distribute.get_strategy()
-        elif how == "mirrored":
+        elif strategy == "mirrored":
             devices = tf.config.list_logical_devices("GPU") or tf.config.list_logical_devices("CPU")
             self._strategy = tf.distribute.MirroredStrategy([device.name for device in devices])
         else:
@@ -53,56 +56,56 @@ class Replicas:
 
     @property
     def is_chief(self) -> bool:
-        """Whether this host writes what comes of it."""
+        """Whether this host writes the results."""
         return self.host == 0
 
     def scope(self) -> AbstractContextManager[Any]:
-        """Within it variables are made that all replicas hold."""
+        """A context in which variables are created on all replicas."""
         return self._strategy.scope()
 
     def distribute(self, values: dict[int, np.ndarray]) -> Any:
-        """An argument of `run`: for each local replica its value."""
+        """An argument of `run`, from the value of each local replica."""
         if self.count == 1:
             return tf.constant(values[0])
         return self._strategy.experimental_distribute_values_from_function(lambda c: tf.constant(values[c.replica_id_in_sync_group]))
 
     def run(self, function: Callable[..., Any], arguments: tuple[Any, ...]) -> Any:
-        """Calls a function on every replica, which must return the same tensors on each, and returns those."""
+        """Calls a function on every replica. It must return the same tensors on each; these are returned."""
         if self.count == 1:
             return function(*arguments)
         results = self._strategy.run(function, arguments)
         return tf.nest.map_structure(lambda value: self._strategy.experimental_local_results(value)[0], results)
 
     def number(self) -> tf.Tensor:
-        """Within `run`: the replica's number."""
+        """Within `run`: the number of the replica."""
         return tf.distribute.get_replica_context().replica_id_in_sync_group
 
     def gather(self, values: tf.Tensor) -> tf.Tensor:
-        """Within `run`: the rows of all replicas, in their order. Its gradient is the sum of all replicas'."""
+        """Within `run`: the rows of all replicas, in their order. Its gradient is the sum over all replicas."""
         return values if self.count == 1 else tf.distribute.get_replica_context().all_gather(values, 0)
 
     def sum(self, values: Sequence[tf.Tensor]) -> list[tf.Tensor]:
-        """Within `run`: the sums over all replicas."""
+        """Within `run`: the sum of each value over all replicas."""
         if self.count == 1:
             return list(values)
         context = tf.distribute.get_replica_context()
         return [context.all_reduce(tf.distribute.ReduceOp.SUM, tf.convert_to_tensor(v)) for v in values]
 
     def from_chief(self, values: Sequence[np.ndarray]) -> list[np.ndarray]:
-        """The chief's values on every host, which must all give arrays of the same shapes and types."""
+        """The values of the chief, on every host. All hosts must pass arrays of the same shapes and types."""
         if self.hosts == 1:
             return list(values)
         parts = [self.distribute({i: value if i == 0 else np.zeros_like(value) for i in self.local}) for value in values]
 
         @tf.function
         def totals(*given: Any) -> Any:
-            # Inputs of a graph lie on no device yet, which the sum asks for.
+            # The sum needs inputs that are on a device, which inputs of a graph are not yet.
             return self.run(lambda *own: self.sum([tf.identity(part) for part in own]), given)
 
         return [total.numpy() for total in totals(*parts)]
 
     def text_from_chief(self, text: str) -> str:
-        """The chief's text on every host."""
+        """The text of the chief, on every host."""
         if self.hosts == 1:
             return text
         content = np.frombuffer(text.encode(), np.uint8).astype(np.int32)
@@ -112,10 +115,10 @@ class Replicas:
 
 
 def task() -> tuple[int, int]:
-    """This host's number and how many there are, of the variable TF_CONFIG.
+    """The number of this host and the number of hosts, from the environment variable TF_CONFIG.
 
     Raises:
-        TrainingError: It is missing or is no cluster of workers.
+        TrainingError: TF_CONFIG is missing or does not describe a cluster of workers.
     """
     expected = 'expected {"cluster": {"worker": ["host:port", …]}, "task": {"type": "worker", "index": 0}}'
     given = os.environ.get("TF_CONFIG")
@@ -125,7 +128,7 @@ def task() -> tuple[int, int]:
         config = json.loads(given)
         workers, kind, index = config["cluster"]["worker"], config["task"]["type"], int(config["task"]["index"])
     except (ValueError, KeyError, TypeError) as error:
-        raise TrainingError(f"TF_CONFIG: cannot be understood ({error}); {expected}") from error
+        raise TrainingError(f"TF_CONFIG: cannot be read ({error}); {expected}") from error
     if kind != "worker" or set(config["cluster"]) != {"worker"} or not 0 <= index < len(workers):
-        raise TrainingError(f"TF_CONFIG: task {kind} {index} of {', '.join(config['cluster'])}; {expected}")
+        raise TrainingError(f"TF_CONFIG: found task {kind} {index} of {', '.join(config['cluster'])}; {expected}")
     return index, len(workers)

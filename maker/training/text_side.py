@@ -1,4 +1,4 @@
-"""The text tower while it is trained."""
+"""The text side of training: the `words` tower."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import numpy as np
 import tensorflow as tf
 
 from maker.encoders.words import MANY, WordsTower
-from maker.training.initialise import SPREAD
+from maker.training.initialise import TABLE_DEVIATION
 from maker.training.vocabulary import Rows, Vocabulary
 
 TINY = 1e-6
@@ -14,7 +14,7 @@ BLOCK = 1024
 
 
 class TextSide:
-    """Averaged rows of an embedding table, each row with a learnt positive weight; with attention, in the light of the sentence."""
+    """The weighted mean of rows of an embedding table. Rows have learnt positive weights, with attention times a share."""
 
     def __init__(
         self, vocabulary: Vocabulary, dimension: int, dropout: float, seed: int, table: np.ndarray | None = None, pooling: str = "average"
@@ -23,7 +23,7 @@ class TextSide:
         self._dropout = dropout
         if table is None:
             rng = np.random.default_rng(seed)
-            table = rng.normal(0, SPREAD, (vocabulary.table_rows, dimension)).astype(np.float32)
+            table = rng.normal(0, TABLE_DEVIATION, (vocabulary.table_rows, dimension)).astype(np.float32)
         self.table = tf.Variable(table, name="table")
         self.log_weights = tf.Variable(np.zeros(len(table), np.float32), name="log_weights")
         self.variables = [self.table, self.log_weights]
@@ -35,7 +35,7 @@ class TextSide:
             self.decayed.append(self._attention)
 
     def forward(self, rows: tf.Tensor, weights: tf.Tensor, seed: tf.Tensor | None = None) -> tf.Tensor:
-        """`[n, d]` embeddings of norm 1 of `[n, t]` rows and weights; with a `[2]` int32 seed, with dropout as in training."""
+        """Unit-norm embeddings `[n, d]` of `[n, t]` rows and weights. With a `[2]` int32 seed it applies dropout, as in training."""
         weighted = weights * tf.exp(tf.gather(self.log_weights, rows))
         weighted /= tf.maximum(tf.reduce_sum(weighted, 1, keepdims=True), TINY)
         vectors = tf.gather(self.table, rows)
@@ -51,7 +51,7 @@ class TextSide:
         return tf.math.l2_normalize(pooled, 1)
 
     def embed(self, rows: Rows) -> np.ndarray:
-        """`(n, d)` float32 embeddings."""
+        """Unit-norm embeddings, `(n, d)` float32, without dropout."""
         parts = []
         for start in range(0, len(rows.rows), BLOCK):
             block = slice(start, start + BLOCK)
@@ -59,7 +59,7 @@ class TextSide:
         return np.concatenate(parts)
 
     def tower(self) -> WordsTower:
-        """The tower to export."""
+        """The trained tower, to export."""
         vocabulary = self._vocabulary
         table = self.table.numpy() * np.exp(self.log_weights.numpy())[:, None]
         return WordsTower(vocabulary.hashes, table, vocabulary.size, None if self._attention is None else self._attention.numpy())

@@ -1,4 +1,4 @@
-"""From captions and images to trained towers."""
+"""Trains the towers of a searcher on captions and images."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from maker.training.frozen_text import AnyTextSide, FrozenText, TextFeatures
 from maker.training.head import Head, layer_normalise
 from maker.training.image_side import FrozenFeatures, ImageSide, ScratchCnn
 from maker.training.initialise import Start, linear_start, paired_starts
-from maker.training.loop import Run, Side, fit, measure_prefixes
+from maker.training.loop import EncodedSplit, Run, fit, measure_prefixes
 from maker.training.losses import Loss
 from maker.training.options import TrainingOptions
 from maker.training.precision import policy
@@ -36,14 +36,14 @@ from maker.training.vocabulary import CaptionRows, Vocabulary, build_vocabulary
 
 @dataclass(frozen=True)
 class Trained:
-    """The product of a training run.
+    """The result of a training run.
 
     Attributes:
         text: The text tower.
         image: The image tower.
-        history: An entry an epoch.
-        described: Options and vocabulary, for the manifest.
-        words: Row of the text tower's table by spelling; None where it has no such table.
+        history: One entry per epoch.
+        described: Options and sizes, for the manifest.
+        words: Row of the embedding table by spelling; None if the text tower has no such table.
     """
 
     text: WordsTower | TokenEncoder
@@ -64,32 +64,31 @@ def train_frozen(
     texts: TextFeatures | None = None,
     mirrored: np.ndarray | None = None,
 ) -> Trained:
-    """Trains a text tower and a head over frozen features, and from the epoch `unfreeze_from` on what made these too.
+    """Trains a text tower and a head over frozen image features, and from the epoch `unfreeze_from` on the image tower too.
 
     Args:
         splits: Captions whose images are all in `rows`.
-        rows: Row of each image's features.
+        rows: The row in `features` of each image.
         features: `(n, f)` float32.
-        tower: What made the features; the head is exported behind it.
-        options: Rates and sizes.
-        run: Where it is kept and what it runs on.
-        backbone: The same tower as one that can be trained; asked for where `unfreeze_from` is set.
-        texts: A frozen text tower's features of all captions; learnt words where None.
-        mirrored: `(n, f)` float32 features of the mirrored images; None where they are not trained on.
+        tower: The image tower that made the features; the head is exported behind it.
+        options: Hyperparameters.
+        run: Where the run is saved and which devices it uses.
+        backbone: The image tower as a trainable model; needed with `unfreeze_from`.
+        texts: Features of all captions by a frozen text tower; None trains the `words` tower.
+        mirrored: `(n, f)` float32 features of the mirrored images; None to train without them.
 
     Raises:
-        TrainingError: Nothing can be learnt, or fine-tuning made it worse.
+        TrainingError: The captions are too few to learn from, the loss is not finite, or fine-tuning made the searcher worse.
     """
     _seed(options.seed)
     run = run or Run()
     prepared = _prepare(splits, rows, options, texts)
     if options.unfreeze_from and prepared.validation is None and not options.allow_worse:
         raise TrainingError(
-            "--unfreeze-from: nothing is held out, so the unfrozen tower cannot be compared with the frozen one; give more captions, "
+            "--unfreeze-from: nothing is held out, so the fine-tuned tower cannot be compared with the frozen one; pass more captions, "
             "captions of a split 'val', or --allow-worse"
         )
-    used, within = np.unique(prepared.train.images, return_inverse=True)
-    start, text_start = _starts(prepared, used, within, features, options, texts)
+    start, text_start = _starts(prepared, features, options, texts)
     with _scope(run):
         text = _text_side(prepared, options, texts, text_start)
         precision = policy(options.mixed_precision)
@@ -100,8 +99,8 @@ def train_frozen(
     more: dict[str, Any] = {}
     if options.unfreeze_from:
         assert backbone is not None
-        second = replace(run, checkpoint=run.checkpoint and run.checkpoint.with_stem(f"{run.checkpoint.stem}-unfrozen"))
-        tuned = fine_tune(text, head, loss, backbone, prepared.train, prepared.validation, options, second)
+        unfrozen = replace(run, checkpoint=run.checkpoint and run.checkpoint.with_stem(f"{run.checkpoint.stem}-unfrozen"))
+        tuned = fine_tune(text, head, loss, backbone, prepared.train, prepared.validation, options, unfrozen)
         tower, image, history, more = tuned.tower, tuned.image, [*history, *tuned.history], {"safety_net": tuned.safety_net}
     described = _describe(prepared, options, text, image) | more
     return Trained(_exported(text, texts), ImageEncoder(tower, head.layers()), history, described, prepared.words)
@@ -112,11 +111,12 @@ def _scope(run: Run) -> AbstractContextManager[Any]:
 
 
 def _starts(
-    prepared: _Prepared, used: np.ndarray, within: np.ndarray, features: np.ndarray, options: TrainingOptions, texts: TextFeatures | None
+    prepared: _Prepared, features: np.ndarray, options: TrainingOptions, texts: TextFeatures | None
 ) -> tuple[Start | None, Start | None]:
-    """Of the image's head and of the text tower."""
+    """The initial weights of the image head and of the text tower; None to draw them at random."""
     if options.start != "linear":
         return None, None
+    used, within = np.unique(prepared.train.images, return_inverse=True)
     captions = prepared.train.captions
     images = layer_normalise(np.asarray(features[used], np.float32))
     if texts is not None:
@@ -164,11 +164,14 @@ def train_scratch(
 
     Args:
         splits: Captions whose images are all in `rows`.
-        rows: Row of each image's pixels.
+        rows: The row in `pixels` of each image.
         pixels: `(n, CNN_SIZE, CNN_SIZE, 3)` uint8.
-        options: Rates and sizes.
-        run: Where it is kept and what it runs on.
-        texts: A frozen text tower's features of all captions; learnt words where None.
+        options: Hyperparameters.
+        run: Where the run is saved and which devices it uses.
+        texts: Features of all captions by a frozen text tower; None trains the `words` tower.
+
+    Raises:
+        TrainingError: The captions are too few to learn from, or the loss is not finite.
     """
     _seed(options.seed)
     run = run or Run()
@@ -183,29 +186,31 @@ def train_scratch(
 
 @dataclass(frozen=True)
 class _Prepared:
+    """Captions as the text tower reads them; `captions` is the number of training captions."""
+
     vocabulary: Vocabulary | None
-    train: Side
-    validation: Side | None
+    train: EncodedSplit
+    validation: EncodedSplit | None
     captions: int
     words: dict[str, int] | None
 
 
 def _prepare(splits: Splits, rows: dict[str, int], options: TrainingOptions, texts: TextFeatures | None) -> _Prepared:
     if texts is not None:
-        train = Side(texts.captions(splits.train), _numbers(splits.train, rows))
-        validation = Side(texts.captions(splits.validation), _numbers(splits.validation, rows)) if splits.validation else None
+        train = EncodedSplit(texts.captions(splits.train), _numbers(splits.train, rows))
+        validation = EncodedSplit(texts.captions(splits.validation), _numbers(splits.validation, rows)) if splits.validation else None
         say(f"training on {len(splits.train)} captions of {len(np.unique(train.images))} images")
         return _Prepared(None, train, validation, len(splits.train), None)
     size = TokenizerSize()
     tokens = tokenize([c.text for c in splits.train], size)
     vocabulary = build_vocabulary(tokens, options.min_count, options.word_pairs, size)
-    train = Side(CaptionRows(tokens, vocabulary), _numbers(splits.train, rows))
+    train = EncodedSplit(CaptionRows(tokens, vocabulary), _numbers(splits.train, rows))
     validation = None
     if splits.validation:
         held_out = tokenize([c.text for c in splits.validation], size)
-        validation = Side(CaptionRows(held_out, vocabulary), _numbers(splits.validation, rows))
+        validation = EncodedSplit(CaptionRows(held_out, vocabulary), _numbers(splits.validation, rows))
     say(
-        f"training on {len(splits.train)} captions of {len(np.unique(train.images))} images, {len(vocabulary.hashes)} known words and pairs"
+        f"training on {len(splits.train)} captions of {len(np.unique(train.images))} images; {len(vocabulary.hashes)} known words and pairs"
     )
     words = spellings((c.text for c in splits.train), vocabulary.hashes)
     return _Prepared(vocabulary, train, validation, len(splits.train), words)

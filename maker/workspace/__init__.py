@@ -1,4 +1,4 @@
-"""The work folder and everything that is written to disk: whole or not at all, and findable by a later run."""
+"""The work folder, atomic writes, cache keys and rejected inputs."""
 
 from maker.workspace.atomic import atomic, prepare_output
 from maker.workspace.keys import content_digest, digest, file_state

@@ -14,7 +14,7 @@ from maker.errors import BuildError
 
 try:
     import fcntl
-except ImportError:  # Windows, where a file that is open cannot be deleted: the open handle is the lock
+except ImportError:  # Windows, where an open file cannot be deleted: the open handle is the lock
     fcntl = None  # type: ignore[assignment]
 
 PARTIAL = ".partial"
@@ -22,10 +22,10 @@ PARTIAL = ".partial"
 
 @contextmanager
 def atomic(path: Path) -> Iterator[Path]:
-    """Gives a temporary path beside `path`, which takes its name when the block ends without an error.
+    """Gives a temporary path beside `path`. It is renamed to `path` when the block ends without an error.
 
-    The temporary file is locked while it is written, so that `remove_leftovers` spares it in every other process. Its name holds a random
-    part: containers that share a volume may share process ids, too.
+    The temporary file is locked while it is written, so that `remove_leftovers` in other processes does not delete it. Its name has a
+    random part, not the process id: containers that share a volume may have equal process ids.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}{PARTIAL}")
@@ -44,10 +44,10 @@ def atomic(path: Path) -> Iterator[Path]:
 
 
 def prepare_output(path: Path, overwrite: bool) -> None:
-    """Looks at an output before any work, and removes what an interrupted run left of it.
+    """Checks an output before any work, and removes temporary files that an interrupted run left.
 
     Raises:
-        BuildError: It exists and `overwrite` is not set, it is a folder, or its folder cannot be written to.
+        BuildError: The output exists and `overwrite` is not set, or it is a folder.
     """
     if path.is_dir():
         raise BuildError(f"{path}: is a folder, expected a file name for the output")
@@ -58,7 +58,7 @@ def prepare_output(path: Path, overwrite: bool) -> None:
 
 
 def remove_leftovers(partials: Iterator[Path]) -> None:
-    """Removes temporary files whose writer is dead; those that a living process writes are locked, and stay."""
+    """Removes temporary files whose process has ended. Files of running processes are locked and stay."""
     for partial in partials:
         with contextlib.suppress(OSError), open(partial, "rb") as file:
             if _lock(file):
@@ -66,10 +66,10 @@ def remove_leftovers(partials: Iterator[Path]) -> None:
 
 
 def probe(folder: Path) -> None:
-    """Makes a folder and writes to it: whether that works is better known before hours of work than after.
+    """Creates a folder and checks that it is writable, before hours of work.
 
     Raises:
-        BuildError: It cannot be written to.
+        BuildError: The folder cannot be written to.
     """
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -81,20 +81,20 @@ def probe(folder: Path) -> None:
 
 
 def _lock(file: BinaryIO) -> bool:
-    """Whether this process now holds the file's lock."""
+    """Tries to lock a file; returns whether this process now holds the lock."""
     if fcntl is None:
         return True
     try:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:  # held by another process, or a file system without locks
+    except OSError:  # another process holds it, or the file system has no locks
         return False
     return True
 
 
 def _flush(path: Path) -> None:
-    """Waits until a file, or the names in a folder, are on the disk."""
+    """Waits until a file, or the entries of a folder, are on disk."""
     if path.is_dir() and os.name == "nt":
-        return  # Windows has no handles of folders
+        return  # Windows cannot open folders
     descriptor = os.open(path, os.O_RDONLY if path.is_dir() else os.O_RDWR)
     try:
         os.fsync(descriptor)

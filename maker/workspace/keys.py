@@ -1,4 +1,4 @@
-"""Keys of inputs: a stage's result is kept under a digest of all that it was made of."""
+"""Cache keys: the result of a stage is kept under a digest of all its inputs."""
 
 from __future__ import annotations
 
@@ -9,19 +9,19 @@ from typing import Any
 
 
 def digest(*inputs: Any) -> str:
-    """32 hexadecimal digits that stand for inputs which JSON can write."""
+    """A key of 32 hexadecimal digits for inputs that can be written as JSON."""
     return hashlib.sha256(json.dumps(inputs).encode()).hexdigest()[:32]
 
 
 def content_digest(path: Path) -> str:
-    """The SHA-256 of a file, in hexadecimal digits."""
+    """The SHA-256 of a file, as hexadecimal digits."""
     return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
 def file_state(path: Path) -> list[int] | None:
-    """Size, times of change and inode: what tells a file from another that took its name; None where there is no file.
+    """Size, modification time, inode change time and inode of a file; None if it does not exist.
 
-    The inode and the time of change of the inode catch a file that was replaced by one of the same size and modification time.
+    The inode and its change time detect a replacement by a file with the same size and modification time.
     """
     try:
         status = path.stat()

@@ -1,4 +1,4 @@
-"""What this program itself wrote, so that it is never taken for a user's input."""
+"""Recognises files and folders that this program wrote, so that it does not read them as inputs of a user."""
 
 from __future__ import annotations
 
@@ -6,12 +6,12 @@ from pathlib import Path
 
 from maker.errors import BuildError
 
-MARKER = ".pocket-searcher"  # a file in every folder that this program made and owns
-CURVE = ".index.png"  # suffix of the picture beside a partitioned searcher
+MARKER = ".pocket-searcher"  # a file in every folder that this program created
+CURVE = ".index.png"  # suffix of the plot beside a partitioned searcher
 
 
 def mark_own(folder: Path) -> None:
-    """Marks a folder as made by this program."""
+    """Marks a folder as created by this program."""
     (folder / MARKER).touch()
 
 
@@ -35,7 +35,7 @@ def claim_folder(folder: Path, made_before: bool = False) -> None:
 
 
 def is_own_folder(folder: Path) -> bool:
-    """Whether this program made the folder: a work folder or a page's; those of older releases are known by what they hold."""
+    """Whether the folder is a work folder or a web page of this program. Those of older releases are recognised by their content."""
     if (folder / MARKER).exists():
         return True
     work = folder.suffix == ".work" and (folder / "rejects.tsv").exists()
@@ -44,5 +44,5 @@ def is_own_folder(folder: Path) -> bool:
 
 
 def is_own_file(path: Path) -> bool:
-    """Whether this program drew the picture: the curve beside a searcher."""
+    """Whether the file is the plot that this program draws beside a searcher."""
     return path.name.endswith(CURVE) and path.with_name(f"{path.name.removesuffix(CURVE)}.tflite").exists()

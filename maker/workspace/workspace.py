@@ -1,4 +1,4 @@
-"""The work folder: where the stages of a run keep their results, so that an interrupted run resumes."""
+"""The work folder: stages keep their results in it, so that an interrupted run resumes."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ LOCK = ".lock"
 
 
 class Workspace:
-    """A work folder that one process owns, and the inputs that were rejected on the way.
+    """A work folder of one process, and the inputs that the process rejected.
 
-    Results lie in it under digests of their inputs (`maker.workspace.digest`): a file that is there is complete and up to date.
+    The names of results contain a digest of their inputs (`maker.workspace.digest`): a file that exists is complete and up to date.
 
     Attributes:
         folder: The folder.
-        rejects: Inputs that were left out.
+        rejects: The rejected inputs.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -31,19 +31,19 @@ class Workspace:
     @classmethod
     @contextmanager
     def open(cls, folder: Path) -> Iterator[Workspace]:
-        """Makes and locks the folder, and removes what interrupted runs left half-written in it.
+        """Creates and locks the folder, and removes temporary files of interrupted runs.
 
         Raises:
-            BuildError: It cannot be written to, or another process works in it.
+            BuildError: The folder cannot be written to, or another process uses it.
         """
-        from filelock import FileLock, Timeout  # of the builder's extra: `maker index` does without
+        from filelock import FileLock, Timeout  # part of the extra `maker`, which `maker index` does not need
 
         probe(folder)
         lock = FileLock(folder / LOCK, timeout=0)
         try:
             lock.acquire()
         except Timeout as error:
-            raise BuildError(f"{folder}: another maker works in this folder; wait until it is done, or pass another --work-dir") from error
+            raise BuildError(f"{folder}: another maker uses this work folder; wait until it ends, or pass another --work-dir") from error
         try:
             remove_leftovers(folder.rglob(f".*{PARTIAL}"))
             mark_own(folder)
@@ -62,9 +62,9 @@ class Workspace:
 
     @property
     def rejects_file(self) -> Path:
-        """Where `write_rejects` lists the inputs that were left out."""
+        """The file that `write_rejects` writes."""
         return self.folder / "rejects.tsv"
 
     def write_rejects(self) -> None:
-        """Lists the inputs that were left out, with place and reason."""
+        """Writes the rejected inputs, with place and reason."""
         self.rejects.write(self.rejects_file)

@@ -1,4 +1,4 @@
-"""What every task is configured with."""
+"""Files, interpreters and the options of every task."""
 
 from .base_options import BaseOptions
 

@@ -1,4 +1,4 @@
-"""Where the model is and how it is run."""
+"""The model and how to run it."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from ..errors import InvalidArgumentError
 
 @dataclass
 class BaseOptions:
-    """Options of every task, as the Task Library names them.
+    """Options of every task, with the names of the Task Library.
 
     Attributes:
-        file_name: Path of the model. It is memory-mapped.
-        file_content: The model's bytes; they win where both are given, as in the Task Library.
-        num_threads: Threads of the interpreter; -1 leaves it to the runtime.
-        use_coral: Accepted so that calls written for the Task Library run; there is no Edge TPU support, so True is an error.
+        file_name: Path of the model, which is memory-mapped.
+        file_content: The model as bytes. If both are given, these are used, as in the Task Library.
+        num_threads: Threads of the interpreter; -1 leaves the choice to the runtime.
+        use_coral: Exists for compatibility with the Task Library. Edge TPUs are not supported, so True is an error.
     """
 
     file_name: str | None = None
@@ -25,7 +25,7 @@ class BaseOptions:
     use_coral: bool | None = None
 
     def __post_init__(self) -> None:
-        """Normalises a path object.
+        """Converts a path object to a string and checks the values.
 
         Raises:
             InvalidArgumentError: `num_threads` is 0 or below -1, or `use_coral` is set.

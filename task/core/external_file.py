@@ -1,4 +1,4 @@
-"""A file opened for reading, mapped from disk where a path was given."""
+"""A file opened for reading: mapped from disk, or given as bytes."""
 
 from __future__ import annotations
 
@@ -14,24 +14,24 @@ DESCRIPTORS = ("/proc/self/fd", "/dev/fd")  # Linux and Android; macOS and the B
 
 
 class ExternalFile:
-    """Holds a file's bytes, and the file itself: whatever takes its name later, this stays what was opened.
+    """The bytes of an open file. It stays the same file, even if another file takes its name.
 
     Attributes:
-        name: What error messages call the file.
+        name: Name of the file in errors.
         content: The bytes.
     """
 
     def __init__(self, file_name: str | None, file_content: bytes | None, what: str = "file_content") -> None:
-        """Opens the file; content wins where both are given.
+        """Opens the file. If both a path and content are given, the content is used.
 
         Args:
             file_name: A path.
             file_content: The bytes.
-            what: What error messages call content.
+            what: Name of the content in errors.
 
         Raises:
             InvalidArgumentError: Neither a path nor content was given.
-            MissingFileError: There is no such file.
+            MissingFileError: The file does not exist.
         """
         self._map: mmap.mmap | None = None
         self._descriptor: int | None = None
@@ -39,27 +39,27 @@ class ExternalFile:
         if file_content is not None:
             self.name, self.content = what, bytes(file_content)
         elif file_name:
-            self.name = os.fsencode(file_name).decode("utf-8", "backslashreplace")  # names need not be UTF-8, messages do
+            self.name = os.fsencode(file_name).decode("utf-8", "backslashreplace")  # a file name may not be UTF-8, but a message has to be
             self.content = self._open(file_name)
         else:
             raise InvalidArgumentError("ExternalFile must specify at least one of 'file_content', 'file_name' or 'file_descriptor_meta'.")
 
     @property
     def path(self) -> str | None:
-        """A path by which the open file is opened again, even if another file has taken its name or it was deleted; None for content."""
+        """A path that opens this file again, even if it was deleted or another file has its name; None for content."""
         if self._descriptor is None:
             return None
         for folder in DESCRIPTORS:
             path = os.path.join(folder, str(self._descriptor))
             if os.path.exists(path):
                 return path
-        return self._path  # Windows does not let anyone replace or delete a file that is open
+        return self._path  # on Windows, open files cannot be replaced or deleted
 
     def check_unchanged(self) -> None:
-        """Stops where the file was overwritten in place: the map shows other bytes now, or none where it was cut.
+        """Checks that the file was not overwritten in place, because then the mapped bytes are others, or missing.
 
         Raises:
-            SearcherError: It was.
+            SearcherError: The file was overwritten.
         """
         if self._descriptor is not None and _state(self._descriptor) != self._opened:
             raise SearcherError(
@@ -68,7 +68,7 @@ class ExternalFile:
             )
 
     def close(self) -> None:
-        """Unmaps the file, if need be when the last array that lies in it goes; a second call does nothing."""
+        """Unmaps the file, or leaves that to the last array that uses its bytes. A second call does nothing."""
         if self._map is not None:
             with suppress(BufferError):
                 self._map.close()
@@ -85,11 +85,11 @@ class ExternalFile:
         except FileNotFoundError as error:
             raise MissingFileError(f"Unable to open file at {self.name}: no such file.") from error
         self._descriptor = descriptor
-        self._release = weakref.finalize(self, os.close, descriptor)  # also for users who never call close()
+        self._release = weakref.finalize(self, os.close, descriptor)  # also if close() is never called
         self._path, self._opened = os.path.abspath(path), _state(descriptor)
         try:
             self._map = mmap.mmap(descriptor, 0, access=mmap.ACCESS_READ)
-        except ValueError:  # mmap's word for an empty file
+        except ValueError:  # mmap raises it for an empty file
             return b""
         return self._map
 

@@ -1,4 +1,4 @@
-"""Runs a model, by its signatures or by its tensors, from any thread."""
+"""Runs a model from any thread, by its signatures or by its tensors."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from .model_file import ModelFile
 
 
 def _interpreter_class() -> type[Any]:
-    """LiteRT's interpreter, or that of its predecessors where an old device has only those."""
+    """The interpreter of LiteRT, or of its predecessor tflite_runtime on old devices."""
     try:
         from ai_edge_litert.interpreter import Interpreter
     except ImportError:
@@ -28,9 +28,9 @@ def _interpreter_class() -> type[Any]:
 
 
 class _Interpreters:
-    """An interpreter a thread, made when the thread first asks: an interpreter must not be entered twice at a time.
+    """One interpreter per thread, created when the thread first needs it: an interpreter is not thread-safe.
 
-    The model's bytes are shared between them where the file is mapped.
+    The interpreters share the bytes of a mapped file.
     """
 
     def __init__(self, file: ModelFile, options: BaseOptions) -> None:
@@ -49,12 +49,12 @@ class _Interpreters:
         return self._local.interpreter
 
     def close(self) -> None:
-        """Drops this thread's interpreter; those of other threads go with the threads."""
+        """Releases the interpreters."""
         self._local = threading.local()
 
 
 class SignatureRunners(_Interpreters):
-    """A model's signatures."""
+    """Runs a model by its signatures."""
 
     def __init__(self, file: ModelFile, options: BaseOptions) -> None:
         super().__init__(file, options)
@@ -62,15 +62,15 @@ class SignatureRunners(_Interpreters):
         self._shapes: dict[str, tuple[int, ...]] = {}
 
     def input_shape(self, signature: str) -> tuple[int, ...]:
-        """The shape of a signature's `query`."""
-        if signature not in self._shapes:  # asked for at every query, and slow to find out
+        """The shape of the input `query` of a signature."""
+        if signature not in self._shapes:  # needed for every query, and slow to look up
             self._file.check_unchanged()
             details = self._runner(signature).get_input_details()["query"]
             self._shapes[signature] = tuple(int(d) for d in details["shape"])
         return self._shapes[signature]
 
     def output_size(self, signature: str) -> int:
-        """The number of values of a signature's one output."""
+        """The number of values of the only output of a signature."""
         (details,) = self._runner(signature).get_output_details().values()
         return int(np.prod(details["shape"], dtype=np.int64))
 
@@ -79,10 +79,10 @@ class SignatureRunners(_Interpreters):
 
         Args:
             signature: A key of `signatures`.
-            query: Its input `query`, or its inputs by name, of the shapes and types that the signature declares.
+            query: The input `query`, or the inputs by name, with the shapes and types that the signature declares.
 
         Returns:
-            Output name to array, owned by the caller.
+            The outputs by name; the caller owns the arrays.
         """
         inputs = query if isinstance(query, Mapping) else {"query": query}
         self._file.check_unchanged()
@@ -101,12 +101,12 @@ class TensorInfo:
     """An input or output of a model.
 
     Attributes:
-        name: Its name in the model.
-        shape: Its shape.
-        dynamic: Whether the last dimension is left open.
-        dtype: Its type; an object one for strings.
-        scale: Real value of a step where it is quantised, else 0.
-        zero_point: The quantised value that stands for 0.
+        name: Name of the tensor in the model.
+        shape: Shape of the tensor.
+        dynamic: Whether the size of the last dimension is open.
+        dtype: Type of the tensor; object for strings.
+        scale: Real value of one code if the tensor is quantised, else 0.
+        zero_point: The code of the real value 0.
     """
 
     name: str
@@ -118,7 +118,7 @@ class TensorInfo:
 
 
 class TensorRunner(_Interpreters):
-    """A model's first subgraph, by the order of its inputs and outputs.
+    """Runs the first subgraph of a model, by the order of its inputs and outputs.
 
     Attributes:
         inputs: The inputs.
@@ -129,7 +129,7 @@ class TensorRunner(_Interpreters):
         """Loads the model.
 
         Raises:
-            InvalidArgumentError: It is no valid model, or an operator is not built into the runtime.
+            InvalidArgumentError: The model is not valid, or the runtime lacks one of its operators.
         """
         super().__init__(file, options)
         interpreter = self._interpreter()
@@ -141,10 +141,10 @@ class TensorRunner(_Interpreters):
         """Runs the model.
 
         Args:
-            values: One an input; a shape other than the input's resizes it.
+            values: One array per input. An input is resized if its array has another shape.
 
         Returns:
-            One an output, as they are in the model, owned by the caller.
+            One array per output, with the type in the model; the caller owns them.
         """
         self._file.check_unchanged()
         interpreter = self._interpreter()

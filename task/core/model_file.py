@@ -1,4 +1,4 @@
-"""A searcher file opened for reading: the model for the interpreter and the associated files behind it."""
+"""An open searcher file: a model with associated files after it."""
 
 from __future__ import annotations
 
@@ -13,19 +13,20 @@ TFLITE_IDENTIFIER = b"TFL3"
 
 
 class ModelFile:
-    """Holds the file's bytes, mapped from disk where a path was given.
+    """The bytes of an open model file.
 
     Attributes:
-        name: What error messages call the file.
-        entries: Name of each associated file to its `(offset, size)` in the file.
+        name: Name of the file in errors.
+        content: The bytes.
+        entries: `(offset, size)` of each associated file in bytes, by name.
     """
 
     def __init__(self, options: BaseOptions) -> None:
-        """Opens the model that the options name.
+        """Opens the model in the options.
 
         Raises:
-            InvalidArgumentError: Neither a path nor content was given, or it is no TFLite model.
-            MissingFileError: There is no such file.
+            InvalidArgumentError: Neither a path nor content was given, or the file is not a TFLite model.
+            MissingFileError: The file does not exist.
             DamagedFileError: The associated files cannot be located.
         """
         self._file = ExternalFile(options.file_name, options.file_content)
@@ -45,29 +46,29 @@ class ModelFile:
         """The content of an associated file.
 
         Raises:
-            DamagedFileError: There is none of that name.
+            DamagedFileError: There is no associated file with this name.
         """
         if entry not in self.entries:
-            held = ", ".join(self.entries) or "none"
-            raise DamagedFileError(f"{self.name}: associated file {entry!r} is missing; present: {held}.")
+            present = ", ".join(self.entries) or "none"
+            raise DamagedFileError(f"{self.name}: associated file {entry!r} is missing; present: {present}.")
         offset, size = self.entries[entry]
         return bytes(self.content[offset : offset + size])
 
     @property
     def path(self) -> str | None:
-        """A path by which an interpreter opens this very file; None where content was given."""
+        """A path by which an interpreter opens this same file; None if it was given as content."""
         return self._file.path
 
     def check_unchanged(self) -> None:
-        """Stops where the file was overwritten in place.
+        """Checks that the file was not overwritten in place.
 
         Raises:
-            SearcherError: It was.
+            SearcherError: The file was overwritten.
         """
         self._file.check_unchanged()
 
     def close(self) -> None:
-        """Unmaps the file; a second call does nothing."""
+        """Closes the file. A second call does nothing."""
         self._file.close()
 
     def __enter__(self) -> ModelFile:

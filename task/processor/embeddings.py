@@ -1,4 +1,4 @@
-"""What an embedder returns."""
+"""Results of embedders."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from ..errors import InvalidArgumentError
 
 @dataclass(frozen=True, eq=False)
 class FeatureVector:
-    """An embedding's values.
+    """The values of an embedding.
 
     Attributes:
-        value: `(d,)` float32; where `EmbeddingOptions.quantize` is set, int8 stored as uint8, as in the Task Library:
+        value: `(d,)` float32. With `EmbeddingOptions.quantize`, int8 stored as uint8, as in the Task Library: use
             `value.view(np.int8)`.
     """
 
@@ -23,11 +23,11 @@ class FeatureVector:
 
 @dataclass(frozen=True)
 class Embedding:
-    """The embedding that one output of a model made.
+    """The embedding of one output of a model.
 
     Attributes:
-        feature_vector: Its values.
-        output_index: The output's number.
+        feature_vector: The values.
+        output_index: Number of the output.
     """
 
     feature_vector: FeatureVector
@@ -36,23 +36,23 @@ class Embedding:
 
 @dataclass(frozen=True)
 class EmbeddingResult:
-    """The embeddings of a query, one an output."""
+    """The embeddings of a query, one per output of the model."""
 
     embeddings: list[Embedding]
 
 
 def quantize(vector: np.ndarray) -> np.ndarray:
-    """A float32 vector as `round(128 x)` within int8, halves away from zero, stored as uint8."""
+    """Quantises a float32 vector to `round(128 x)`, clipped to int8 and stored as uint8. Halves are rounded away from zero."""
     scaled = vector * np.float32(128)
     rounded = np.trunc(scaled + np.copysign(np.float32(0.5), scaled))
     return np.clip(rounded, -128, 127).astype(np.int8).view(np.uint8)
 
 
 def cosine_similarity(u: FeatureVector, v: FeatureVector) -> float:
-    """The cosine of the angle between two embeddings, in `[-1, 1]`; larger is more alike.
+    """The cosine of the angle between two embeddings, in `[-1, 1]`; larger is more similar.
 
     Raises:
-        InvalidArgumentError: One is quantised and the other is not, their lengths differ, or one has no direction.
+        InvalidArgumentError: Only one of them is quantised, their dimensions differ, or one has norm 0.
     """
     if (u.value.dtype == np.uint8) != (v.value.dtype == np.uint8):
         raise InvalidArgumentError("Cannot compute cosine similarity between quantized and float embeddings.")

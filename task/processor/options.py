@@ -1,4 +1,4 @@
-"""How a query is embedded and how its neighbours are reported."""
+"""Options of embedding and searching."""
 
 from __future__ import annotations
 
@@ -6,16 +6,16 @@ from dataclasses import dataclass
 
 from ..errors import InvalidArgumentError
 
-AUTO = "auto"  # min_relevance: the gate and the cut that the file was built with
+AUTO = "auto"  # value of min_relevance: the gate and the cut in the file
 
 
 @dataclass
 class EmbeddingOptions:
-    """How embeddings are post-processed.
+    """How to post-process embeddings.
 
     Attributes:
-        l2_normalize: Divide the embedding by its Euclidean norm. A graph searcher has this in the file, so it is not needed there.
-        quantize: Embeddings as int8, `round(128 x)`. Embedders only.
+        l2_normalize: Divide the embedding by its Euclidean norm. Graph searchers do this themselves if it is necessary.
+        quantize: Quantise embeddings to int8, `round(128 x)`. For embedders only.
     """
 
     l2_normalize: bool | None = None
@@ -24,16 +24,17 @@ class EmbeddingOptions:
 
 @dataclass
 class SearchOptions:
-    """How neighbours are reported.
+    """How to search and report neighbours.
 
     Attributes:
-        index_file_name: An index beside the model, for Task Library models that do not hold theirs.
-        index_file_content: That index as bytes; they win where both are given.
-        overlay_file_name: What `save_overlay` wrote beside this searcher; graph files only.
-        max_results: How many neighbours at most; without `allowed`, a graph searcher gives no more than the `k` it was built for.
-        min_relevance: Leave out neighbours whose `relevance` is below this, in [0, 1]. `auto` takes what the file was built with: a gate,
-            below which the first neighbour means that nothing here matches and the answer is empty, and a cut, below which a neighbour is
-            left out. None returns the nearest, however far they are, as the Task Library does. Needs a file with a relevance curve.
+        index_file_name: Path of an index, for Task Library models without an index in the file.
+        index_file_content: The index as bytes. If both are given, these are used.
+        overlay_file_name: Path of a file that `save_overlay` wrote for this searcher; for graph searchers only.
+        max_results: Maximum number of neighbours. Without `allowed`, a graph searcher returns at most the `k` it was built with.
+        min_relevance: Leave out neighbours with a lower `relevance`, in [0, 1]. It needs a file with a relevance curve. `auto` takes two
+            values from the file: if the relevance of the first neighbour is below the gate, nothing matches and the result is empty; any
+            other neighbour is left out if its relevance is below the cut. None returns the nearest neighbours at any distance, as the
+            Task Library does.
     """
 
     index_file_name: str | None = None
@@ -43,7 +44,7 @@ class SearchOptions:
     min_relevance: float | str | None = None
 
     def check(self) -> None:
-        """Checks the values, which may have been changed since the options were made.
+        """Checks the values, which may change after the options were created.
 
         Raises:
             InvalidArgumentError: `max_results` is below 1, or `min_relevance` is neither within [0, 1] nor `auto`.

@@ -1,4 +1,4 @@
-"""From a distance to the probability that a result is relevant."""
+"""Relevance: the probability that a result is relevant, computed from its distance."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from .results import NearestNeighbor, SearchResult
 
 @dataclass(frozen=True)
 class RelevanceCurve:
-    """A logistic curve that the builder fitted to held-out queries (Platt, 1999); FORMAT.md says to which.
+    """A logistic curve that the builder fitted to held-out queries (Platt, 1999; see FORMAT.md).
 
     Attributes:
-        slope, intercept: Of `1 / (1 + exp(slope * distance + intercept))`; the slope is above 0.
-        cut: The relevance below which the builder's rule calls a result weak, in [0, 1].
-        gate: The relevance of a query's first result below which the rule calls all of them weak, in [0, 1]; 0 for none.
+        slope, intercept: Parameters of `1 / (1 + exp(slope * distance + intercept))`; the slope is above 0.
+        cut: A result with a lower relevance is weak, in [0, 1].
+        gate: All results of a query are weak if the first one has a lower relevance, in [0, 1]; 0 for no gate.
     """
 
     slope: float
@@ -28,18 +28,18 @@ class RelevanceCurve:
     def __call__(self, distance: float) -> float:
         """The probability that a result at this distance is relevant, in [0, 1]."""
         exponent = self.slope * distance + self.intercept
-        # Each branch raises e to a power of at most 0, which cannot overflow.
+        # Both branches compute e to a power of at most 0, which cannot overflow.
         return 1 / (1 + math.exp(exponent)) if exponent < 0 else math.exp(-exponent) / (1 + math.exp(-exponent))
 
 
 def relevant_only(result: SearchResult, least: float | str | None, curve: RelevanceCurve | None) -> SearchResult:
-    """The neighbours that are relevant enough; none of them is an answer, too.
+    """The neighbours that are relevant enough; there may be none.
 
     Args:
-        result: What was found.
-        least: The least relevance of a neighbour, in [0, 1]; `auto` for the curve's gate on the first neighbour and its cut on each; None
-            for all neighbours.
-        curve: The curve of the kind of query that was asked; None where the file has none.
+        result: The result of a search.
+        least: The minimum relevance, in [0, 1]; `auto` applies the gate of the curve to the first neighbour and the cut to each; None
+            keeps all neighbours.
+        curve: The curve for the kind of query; None if the file has none.
 
     Raises:
         InvalidArgumentError: `least` is set and there is no curve.

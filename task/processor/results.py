@@ -1,4 +1,4 @@
-"""What a search returns."""
+"""Results of searches."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class NearestNeighbor:
-    """One item found.
+    """An item in the result of a search.
 
     Attributes:
-        metadata: What was stored with the item, byte for byte; `maker build` stores the image's relative path.
+        metadata: The metadata of the item, as stored. `maker build` stores the relative path of the image.
         distance: Negative dot product or squared Euclidean distance; smaller is nearer.
-        relevance: The probability that the item is what the query asked for, in [0, 1], by the curve that the builder fitted to
-            held-out captions (FORMAT.md, `relevance`); None where the file has no curve for this kind of query.
-        id: The item's number: its place among what was indexed, or what `add` returned. `allowed` and `remove` take it.
+        relevance: The probability that the item matches the query, in [0, 1], by the curve that the builder fitted to held-out captions
+            (FORMAT.md, `relevance`); None if the file has no curve for this kind of query.
+        id: The number of the item: its position among the indexed items, or the id that `add` returned. `allowed` and `remove` take it.
     """
 
     metadata: bytes
@@ -25,6 +25,6 @@ class NearestNeighbor:
 
 @dataclass(frozen=True)
 class SearchResult:
-    """The items found, nearest first."""
+    """The neighbours of a query, the nearest first."""
 
     nearest_neighbors: list[NearestNeighbor]
