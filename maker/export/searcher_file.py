@@ -75,7 +75,7 @@ def write_searcher(content: SearcherContent, path: Path) -> Manifest:
         BuildError: The file would pass 2 GB, or what was read back is not what was written.
     """
     check_content(content)
-    content = replace(content, index=content.index.with_room_for(content.k))
+    content = replace(content, index=content.index.with_capacity_for(content.k))
     with atomic(path) as temporary:
         normalized = are_normalized(content.index.embeddings) if content.normalized is None else content.normalized
         model = search_model(content, normalized)

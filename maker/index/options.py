@@ -1,4 +1,4 @@
-"""Model Maker's options of an index, under its names."""
+"""Index options with the names of Model Maker."""
 
 from __future__ import annotations
 
@@ -13,17 +13,19 @@ EXACT_BELOW = 20_000  # items that are not partitioned, by ScaNN's guidance: bru
 
 @dataclass
 class Tree:
-    """Partitioning. A graph's leaves are all of one size (`maker.index.balanced`); what is said of training is for the Task Library's.
+    """Partitioning.
+
+    A graph searcher has leaves of equal size (`maker.index.balanced`). The training options apply to Task Library indexes only.
 
     Attributes:
-        num_leaves: Number of partitions; a graph has up to a tenth fewer.
-        num_leaves_to_search: How many of them a query looks into; the graph scans that share of the items, exactly.
-        training_sample_size: Embeddings that the k-means sees.
-        min_partition_size: Accepted as in Model Maker; ScaNN's trainer uses it, the project's own does not.
+        num_leaves: Number of partitions; a graph searcher may have up to a tenth fewer.
+        num_leaves_to_search: Number of partitions that a query scans; a graph searcher scans that share of its leaves, rounded up.
+        training_sample_size: Number of embeddings that k-means trains on.
+        min_partition_size: Used by ScaNN's trainer; ignored by the built-in one.
         training_iterations: Lloyd iterations.
-        spherical: Centroids are scaled to norm 1.
-        quantize_centroids: Accepted as in Model Maker, where it has no effect on what is exported; it has none here.
-        random_init: Start from random embeddings rather than k-means++.
+        spherical: Scale centroids to norm 1.
+        quantize_centroids: Accepted and ignored; Model Maker's exports ignore it too.
+        random_init: Start from random embeddings instead of k-means++.
     """
 
     num_leaves: int
@@ -52,10 +54,10 @@ class ScoreAH:
     """Quantised rows.
 
     Attributes:
-        dimensions_per_block: 1 stores a byte a dimension (int8 with a scale a row); 2 and more store a byte a block of that many
-            dimensions, the nearest of at most 256 codebook entries (product quantisation; Jégou et al., TPAMI 2011).
-        anisotropic_quantization_threshold: Accepted as in Model Maker; the rounding here is to the nearest.
-        training_sample_size: Embeddings that codebooks are learnt from.
+        dimensions_per_block: 1 stores a byte per dimension (int8 with a scale per row). 2 and more store a byte per block of that many
+            dimensions: the nearest of at most 256 codebook entries (product quantisation; Jégou et al., TPAMI 2011).
+        anisotropic_quantization_threshold: Accepted and ignored: values are rounded to the nearest.
+        training_sample_size: Number of embeddings that codebooks are trained on.
         training_iterations: Lloyd iterations of the codebooks.
     """
 
@@ -76,7 +78,7 @@ class ScoreAH:
 
 @dataclass
 class ScoreBruteForce:
-    """Rows as they are, float32."""
+    """float32 rows, not quantised."""
 
 
 @dataclass
@@ -85,7 +87,7 @@ class ScaNNOptions:
 
     Attributes:
         distance_measure: `dot_product` or `squared_l2`.
-        tree: Partitioning; None scans everything.
+        tree: Partitioning; if None, a query scans everything.
         score_ah: Quantised rows.
         score_brute_force: float32 rows.
     """

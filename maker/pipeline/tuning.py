@@ -17,7 +17,7 @@ from maker.export.searcher_file import DEFAULT_K
 from maker.index.build import Index, build_index, default_options, with_routing
 from maker.index.options import ScaNNOptions, Tree
 from maker.index.rows import RowCoder, row_coder
-from maker.index.tune import rows_recall, tuned
+from maker.index.tune import rows_recall, tune
 from maker.pipeline.index_curve import measure_curve
 from maker.progress import say
 
@@ -165,8 +165,8 @@ def choose_index(embeddings: np.ndarray, settings: IndexSettings, queries: Queri
         )
         index = index.with_share(1.0)
     else:
-        index = tuned(index, asked, truth, settings.recall / possible)
-    index = index.with_room_for(settings.k)
+        index = tune(index, asked, truth, settings.recall / possible)
+    index = index.with_capacity_for(settings.k)
     budgets = {min(index.blocks, max(1, round(index.budget * multiple))) for multiple in SPREAD}
     return Chosen(index, measure_curve(index, sorted(budgets), asked, truth, settings.k), rows)
 
