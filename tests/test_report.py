@@ -252,7 +252,7 @@ def test_a_file_of_vectors_has_a_short_report(tmp_path, embeddings):
     )
     assert main(["report", str(searcher)]) == 0
     read = Page(tmp_path / "vectors.report.html")
-    assert read.headings == ["What is inside", "Training, index and speed", "Map of the corpus", "Golden queries", "Versions and seeds"]
+    assert read.headings == ["Contents", "Training, index and speed", "Map of the corpus", "Golden queries", "Versions and seeds"]
     assert "thing " in read.text
 
 
@@ -260,7 +260,7 @@ def test_a_file_without_figures_has_a_report(tmp_path, searcher_file):
     write_report(searcher_file, tmp_path / "r.html")
     headings = Page(tmp_path / "r.html").headings
     assert headings == [
-        "What is inside",
+        "Contents",
         "Training, index and speed",
         "Map of the corpus",
         "Examples",
