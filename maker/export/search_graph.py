@@ -60,8 +60,8 @@ def search(g: Subgraph, query: int, constants: SearchConstants, k: int, budget: 
     return _padded_to(g, k, _distances(g, query, best, index.distance), ids)
 
 
-def nothing_where_nothing_is_asked(g: Subgraph, embedding: int, distances: int, ids: int) -> tuple[int, int]:
-    """No neighbours for a text without a word, whose embedding is zero: all items would be as near, and the first ones would be found."""
+def no_results_for_empty_text(g: Subgraph, embedding: int, distances: int, ids: int) -> tuple[int, int]:
+    """Removes all neighbours if the embedding is zero, as for a text without words: otherwise the first items would be returned."""
     squares = g.sum(g.mul(embedding, embedding), axis=1)
     empty = g.equal(squares, np.array(0, np.float32))
     ids = g.sub(g.mul(g.add(ids, np.array(1, np.int32)), g.sub(np.array(1, np.int32), empty)), np.array(1, np.int32))

@@ -16,7 +16,7 @@ from maker.errors import BuildError, DataError
 from maker.export import digest, golden
 from maker.export.description import searcher_metadata
 from maker.export.search_constants import search_constants
-from maker.export.search_graph import nothing_where_nothing_is_asked, search
+from maker.export.search_graph import no_results_for_empty_text, search
 from maker.graph.model import Model
 from maker.index.build import Index, are_normalized
 from maker.workspace import atomic
@@ -154,7 +154,7 @@ def search_model(content: SearcherContent, normalized: bool) -> Model:
             else:
                 distances, ids = search(g, embedding, constants, content.k)
                 if kind == "text":
-                    distances, ids = nothing_where_nothing_is_asked(g, embedding, distances, ids)
+                    distances, ids = no_results_for_empty_text(g, embedding, distances, ids)
                 model.signature(g, queries, {"distances": distances, "ids": ids})
     g = model.subgraph("search_embedding")
     query = g.tensor("query", (1, dimension), np.float32)

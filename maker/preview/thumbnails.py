@@ -67,7 +67,7 @@ def make_thumbnails(metadata: Sequence[bytes], images: Path, site: Path) -> Thum
     pool = ThreadPoolExecutor(min(4, os.cpu_count() or 1))
     try:
         with warnings.catch_warnings():
-            # load_image silences Pillow, too, but of several threads the first that is done ends it for the others.
+            # load_image silences Pillow too, but the first thread to finish would end that for the others.
             warnings.simplefilter("ignore")
             tasks = ((name, images, site) for name in wanted)
             done = progress(pool.map(_make, tasks), "thumbnails", total=len(wanted))
