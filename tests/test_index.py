@@ -10,8 +10,8 @@ from maker.errors import BuildError, DataError
 from maker.export.searcher_file import SearcherContent, write_searcher
 from maker.index.balanced import leaf_shape, partition
 from maker.index.build import build_index, default_options, with_routing
+from maker.index.kmeans import assign_leaves, train_centroids
 from maker.index.options import ScaNNOptions, ScoreAH, ScoreBruteForce, Tree
-from maker.index.partition import assign_leaves, train_centroids
 from maker.index.rows import row_coder
 from maker.index.tune import leaf_ranks, recall_at_budget, rows_recall, tune
 from task.core import BaseOptions

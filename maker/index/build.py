@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from maker.errors import BuildError, DataError
-from maker.index import quantise
+from maker.index import product_quantisation
 from maker.index.balanced import partition
 from maker.index.metric import TransformedEmbeddings, learn_transform
 from maker.index.options import EXACT_BELOW, ScaNNOptions, ScoreAH, Tree
@@ -52,7 +52,7 @@ class Index:
     groups_searched: int = 1
     budget: int
     scorer: str
-    codebooks: quantise.Codebooks | None = None
+    codebooks: product_quantisation.Codebooks | None = None
     rescorer: str | None = None
 
     @property
@@ -204,7 +204,7 @@ def build_index(embeddings: np.ndarray, options: ScaNNOptions, seed: int = 0, bi
     return index.with_share(options.tree.num_leaves_to_search / options.tree.num_leaves)
 
 
-def _rows(embeddings: np.ndarray, options: ScaNNOptions, bits: int, seed: int) -> tuple[str, quantise.Codebooks | None]:
+def _rows(embeddings: np.ndarray, options: ScaNNOptions, bits: int, seed: int) -> tuple[str, product_quantisation.Codebooks | None]:
     """The type of the rows, and codebooks for product quantisation."""
     score_ah = options.score_ah
     if bits not in (4, 8) or (bits == 4 and (score_ah is None or score_ah.dimensions_per_block > 1)):
@@ -212,7 +212,7 @@ def _rows(embeddings: np.ndarray, options: ScaNNOptions, bits: int, seed: int) -
     if score_ah is None:
         return "float32", None
     if score_ah.dimensions_per_block > 1:
-        return "product", quantise.train_codebooks(embeddings, score_ah, seed)
+        return "product", product_quantisation.train_codebooks(embeddings, score_ah, seed)
     return f"int{bits}", None
 
 

@@ -264,7 +264,7 @@ export class Searcher {
    */
   item(item) {
     const { items } = this.manifest;
-    if (!(item >= 0 && item < items)) throw new SearcherError(`There is no item ${item}; the file holds ${items}.`);
+    if (!(item >= 0 && item < items)) throw new SearcherError(`There is no item ${item}; the file has ${items} items.`);
     const [start, end, limit] = [item, item + 1, items].map((i) => this.#offsets.getUint32(4 * i, true));
     if (start > end || end > limit) throw new SearcherError(`The entry of item ${item} cannot be read. ${DAMAGED}`);
     return new TextDecoder().decode(new Uint8Array(this.#content, this.#files.get(BYTES).offset + start, end - start));

@@ -66,28 +66,28 @@ def prepare(name: str, items: int, work: Path) -> DataSet:
         DataMissingError: Flickr8k or its towers are missing.
     """
     encoder = ENCODER if name == "flickr" else None
-    found = DataSet(name, work / f"{name}-{items}", encoder)
+    data_set = DataSet(name, work / f"{name}-{items}", encoder)
     if name == "flickr" and not ENCODER.exists():
         why = "make bench-flickr makes it" if FLICKR.is_dir() else f"and it cannot be made without {FLICKR}"
         raise DataMissingError(f"{ENCODER} is missing; {why}")
     made_of = {"revision": REVISION, "items": items} | ({"encoder": ENCODER.stat().st_mtime} if encoder else {})
-    marker = found.folder / "data.json"
+    marker = data_set.folder / "data.json"
     if marker.exists() and json.loads(marker.read_text()) == made_of:
-        return found
-    found.folder.mkdir(parents=True, exist_ok=True)
-    sys.stderr.write(f"{found.folder}: drawing {items} items\n")
-    vectors = np.lib.format.open_memmap(found.vectors, "w+", np.float32, (items, DIMENSION))
+        return data_set
+    data_set.folder.mkdir(parents=True, exist_ok=True)
+    sys.stderr.write(f"{data_set.folder}: drawing {items} items\n")
+    vectors = np.lib.format.open_memmap(data_set.vectors, "w+", np.float32, (items, DIMENSION))
     if name == "flickr":
-        queries = _flickr(vectors, found.folder, work)
+        queries = _flickr(vectors, data_set.folder, work)
     else:
         queries = {"clustered": Clustered, "heavy": Heavy}[name]().write(vectors)
     vectors.flush()
-    np.save(found.folder / "queries.npy", queries[:QUERIES])
-    np.save(found.folder / "tuning.npy", queries[QUERIES : 2 * QUERIES])
-    np.save(found.folder / "routing.npy", queries[2 * QUERIES :])
-    np.save(found.folder / "truth.npy", exact_neighbours(vectors, queries[:QUERIES], "dot_product", NEIGHBOURS))
+    np.save(data_set.folder / "queries.npy", queries[:QUERIES])
+    np.save(data_set.folder / "tuning.npy", queries[QUERIES : 2 * QUERIES])
+    np.save(data_set.folder / "routing.npy", queries[2 * QUERIES :])
+    np.save(data_set.folder / "truth.npy", exact_neighbours(vectors, queries[:QUERIES], "dot_product", NEIGHBOURS))
     marker.write_text(json.dumps(made_of))
-    return found
+    return data_set
 
 
 def unit(rows: np.ndarray) -> np.ndarray:

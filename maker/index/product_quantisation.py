@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from maker.index.kmeans import assign_leaves, train_centroids
 from maker.index.options import ScoreAH, Tree
-from maker.index.partition import assign_leaves, train_centroids
 
 ENTRIES = 256  # codebook entries per block: a code is one byte
 
