@@ -8,23 +8,21 @@ from dataclasses import dataclass
 from maker.errors import BuildError
 
 DISTANCES = ("dot_product", "squared_l2")
-EXACT_BELOW = 20_000  # items that are not partitioned, by ScaNN's guidance: brute force under 20k items (its docs/algorithms.md)
+EXACT_BELOW = 20_000  # fewer items are not partitioned: ScaNN recommends brute force below 20k (its docs/algorithms.md)
 
 
 @dataclass
 class Tree:
-    """Partitioning.
-
-    A graph searcher has leaves of equal size (`maker.index.balanced`). The training options apply to Task Library indexes only.
+    """Partitioning. In graph searchers all leaves have one size; the options of training apply to Task Library files only.
 
     Attributes:
-        num_leaves: Number of partitions; a graph searcher may have up to a tenth fewer.
-        num_leaves_to_search: Number of partitions that a query scans; a graph searcher scans that share of its leaves, rounded up.
-        training_sample_size: Number of embeddings that k-means trains on.
-        min_partition_size: Used by ScaNN's trainer; ignored by the built-in one.
+        num_leaves: Number of leaves. A graph searcher has up to a tenth fewer.
+        num_leaves_to_search: Number of leaves that a query searches. A graph searcher scans exactly this share of the items.
+        training_sample_size: Number of embeddings for the k-means.
+        min_partition_size: Used by ScaNN's trainer; the project's own ignores it.
         training_iterations: Lloyd iterations.
         spherical: Scale centroids to norm 1.
-        quantize_centroids: Accepted and ignored; Model Maker's exports ignore it too.
+        quantize_centroids: Has no effect, as in Model Maker.
         random_init: Start from random embeddings instead of k-means++.
     """
 
@@ -54,10 +52,10 @@ class ScoreAH:
     """Quantised rows.
 
     Attributes:
-        dimensions_per_block: 1 stores a byte per dimension (int8 with a scale per row). 2 and more store a byte per block of that many
-            dimensions: the nearest of at most 256 codebook entries (product quantisation; Jégou et al., TPAMI 2011).
-        anisotropic_quantization_threshold: Accepted and ignored: values are rounded to the nearest.
-        training_sample_size: Number of embeddings that codebooks are trained on.
+        dimensions_per_block: 1 stores one byte for each dimension: int8 with one scale for each row. 2 or more store one byte for each
+            block of so many dimensions: the nearest of at most 256 codebook entries (product quantisation; Jégou et al., TPAMI 2011).
+        anisotropic_quantization_threshold: Accepted as in Model Maker, but not used: values are rounded to the nearest.
+        training_sample_size: Number of embeddings for learning the codebooks.
         training_iterations: Lloyd iterations of the codebooks.
     """
 
@@ -78,7 +76,7 @@ class ScoreAH:
 
 @dataclass
 class ScoreBruteForce:
-    """float32 rows, not quantised."""
+    """Rows that are not quantised: float32."""
 
 
 @dataclass
@@ -87,7 +85,7 @@ class ScaNNOptions:
 
     Attributes:
         distance_measure: `dot_product` or `squared_l2`.
-        tree: Partitioning; if None, a query scans everything.
+        tree: Partitioning. None scans all items.
         score_ah: Quantised rows.
         score_brute_force: float32 rows.
     """

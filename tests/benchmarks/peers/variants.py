@@ -74,7 +74,7 @@ def _ours(data: DataSet, quick: bool) -> list[Variant]:
         shared = {**learned, "settings": settings, "encoder": str(encoder) if encoder else None, "call": call}
         return tuple(Build(f"recall {recall}", {"recall": recall, **shared}) for recall in recalls)
 
-    lines = []
+    found = []
     kinds: tuple[tuple[str, str, dict[str, Any]], ...] = (
         ("", "int8", {}),
         ("-fine", "int8, rescored by float32", {"rescore": "float32"}),
@@ -83,16 +83,16 @@ def _ours(data: DataSet, quick: bool) -> list[Variant]:
     )
     for suffix, label, settings in kinds:
         name = f"pocket{suffix}"
-        lines.append(
+        found.append(
             Variant(name, f"Pocket Searcher {label}, `search_embedding`, bare", "pocket", builds(targets, "signature", **settings), here)
         )
         library = builds(targets, "search_embedding", **settings)
-        lines.append(
+        found.append(
             Variant(f"{name}-task", f"Pocket Searcher {label}, `TextSearcher.search_embedding`", "pocket", library, here, shares=name)
         )
         if data.encoder and not suffix:
             text = builds((0.96,), "search", data.encoder, **settings)
-            lines.append(
+            found.append(
                 Variant(
                     f"{name}-text",
                     f"Pocket Searcher {label}, `TextSearcher.search`, embedding included",
@@ -102,11 +102,11 @@ def _ours(data: DataSet, quick: bool) -> list[Variant]:
                     queries="sentences",
                 )
             )
-    return lines
+    return found
 
 
 def _task_library(data: DataSet, items: int, sizes: tuple[int, ...]) -> list[Variant]:
-    lines, step = [], 4 if items >= LARGE else 2
+    found, step = [], 4 if items >= LARGE else 2
     for scorer, label in (("ah", "tree + AH 1"), ("float", "tree + brute force")):
         builds = []
         for leaves in sizes[-2:]:  # with fewer (the Colab: square root of the items), it is slower at every recall from 0.85 on
@@ -115,8 +115,8 @@ def _task_library(data: DataSet, items: int, sizes: tuple[int, ...]) -> list[Var
             builds.append(Build(f"{leaves} leaves", config, leaves_searched))
         name = f"task-library-{scorer}"
         label = f"Task Library 0.4.4, {label}"
-        lines.append(Variant(name, label, "task_library", tuple(builds), TASK_LIBRARY, Path(sys.executable), "names"))
-    return lines
+        found.append(Variant(name, label, "task_library", tuple(builds), TASK_LIBRARY, Path(sys.executable), "names"))
+    return found
 
 
 def _scann(sizes: tuple[int, ...]) -> list[Variant]:
