@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,16 +10,14 @@ from typing import Any
 import numpy as np
 
 from maker.data.captions import Caption
-from maker.evaluation.retrieval import as_dot_products
+from maker.evaluation.retrieval import as_dot_products, search_milliseconds
 from maker.evaluation.shared_words import words_of
 from maker.training.metrics import interval, ranks
-from task.core import BaseOptions
 from task.processor import NearestNeighbor
 from task.search import GraphEngine, SearchRequest
-from task.text import TextSearcher
 
 EXAMPLES, RESULTS = 12, 6
-MOST_QUERIES, TIMED, WARM_UP = 2000, 500, 20
+MOST_QUERIES, TIMED = 2000, 500
 LENGTHS = ((1, 6), (7, 9), (10, 12), (13, 10**6))  # different words
 SMALLEST_SLICE = 20  # captions
 
@@ -93,7 +90,7 @@ def summarise_queries(
     for caption in sorted(known, key=lambda c: -rank_of[id(c)]):
         worst.setdefault(caption.image, caption)
     failures = [example(c) for c in list(worst.values())[:EXAMPLES] if rank_of[id(c)] > 1]
-    latencies = _latencies(searcher, _spread(texts, TIMED))
+    latencies = search_milliseconds(searcher, _spread(texts, TIMED), max_results=5)
     return QuerySummary(examples, failures, _slices(known, found_at), latencies, len({c.image for c in known}))
 
 
@@ -124,19 +121,6 @@ def _slices(captions: Sequence[Caption], found_at: np.ndarray) -> list[dict[str,
 
 def _range(low: int, high: int) -> str:
     return f"{low} to {high}" if high < 10**6 else f"{low} or more"
-
-
-def _latencies(searcher: Path, texts: Sequence[str]) -> np.ndarray:
-    """Milliseconds of `TextSearcher.search` for each text."""
-    if not texts:
-        return np.empty(0)
-    times = []
-    with TextSearcher.create_from_options(TextSearcher.options_type(BaseOptions(str(searcher), num_threads=1))) as opened:
-        for text in [*(texts[i % len(texts)] for i in range(WARM_UP)), *texts]:
-            begin = time.perf_counter()
-            opened.search(text)
-            times.append(1e3 * (time.perf_counter() - begin))
-    return np.array(times[WARM_UP:])
 
 
 def _spread(values: Sequence[Any], count: int) -> list[Any]:
