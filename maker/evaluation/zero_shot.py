@@ -77,21 +77,28 @@ def classify(
     targets = np.array([names.index(label_of[image]) for image in features.images])
     vectors = _normalized(np.asarray(features.values, np.float32))
     label_ranks = ranks(vectors, label_embeddings(embedder, list(named.values()), templates), targets)
-    figures: dict[str, Any] = {}
-    for cut in [cut for cut in CUTS if cut < len(names)]:
-        right = 100.0 * (label_ranks < cut)
-        figures |= {f"top-{cut}": round(float(right.mean()), 2), f"top-{cut}_interval": mean_interval(right, np.arange(len(right)))}
-    return figures | {
+    return {
+        **_accuracy(label_ranks, len(names)),
         "chance": round(100 / len(names), 2),
         "images": len(targets),
         "rejected": len(rejects.rows),
         "templates": list(templates),
-        "labels": {
-            name: {"images": int(of.sum()), "top-1": round(100 * float((label_ranks[of] < 1).mean()), 2) if of.any() else None}
-            for number, name in enumerate(names)
-            for of in [targets == number]
-        },
+        "labels": {name: _label_accuracy(label_ranks[targets == number]) for number, name in enumerate(names)},
     }
+
+
+def _accuracy(label_ranks: np.ndarray, labels: int) -> dict[str, Any]:
+    """`top-1` and `top-5` in percent with their intervals, from the rank of each image's true label."""
+    figures: dict[str, Any] = {}
+    for cut in [cut for cut in CUTS if cut < labels]:
+        correct = 100.0 * (label_ranks < cut)
+        figures |= {f"top-{cut}": round(float(correct.mean()), 2), f"top-{cut}_interval": mean_interval(correct, np.arange(len(correct)))}
+    return figures
+
+
+def _label_accuracy(label_ranks: np.ndarray) -> dict[str, Any]:
+    """`images` and `top-1` in percent of one label; None without images."""
+    return {"images": len(label_ranks), "top-1": round(100 * float((label_ranks < 1).mean()), 2) if len(label_ranks) else None}
 
 
 def label_embeddings(embedder: Path, names: Sequence[str], templates: Sequence[str]) -> np.ndarray:
