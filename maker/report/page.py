@@ -38,5 +38,5 @@ def index_in_words(manifest: Manifest) -> str:
     index = manifest.index
     rows = f"{index.get('rows', 'unknown')} rows"
     if index.get("kind") == "exact":
-        return f"{rows}, exact scan of all"
+        return f"{rows}; a query scans all of them"
     return f"{rows} in {index.get('leaves')} leaves; a query scans {percent(index.get('share_scanned', 1.0))} of them"
