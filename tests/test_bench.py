@@ -37,8 +37,8 @@ def test_drawn_items_have_norm_1_and_are_the_same_every_time(drawn, tmp_path):
 def test_queries_lie_in_another_cone_than_the_items(drawn):
     vectors, queries = np.load(drawn.vectors), np.load(drawn.folder / "queries.npy")
     direction = queries.mean(0) - vectors.mean(0)
-    items, asked = vectors @ direction, queries @ direction
-    assert asked.mean() - items.mean() > asked.std() + items.std()
+    item_places, query_places = vectors @ direction, queries @ direction
+    assert query_places.mean() - item_places.mean() > query_places.std() + item_places.std()
 
 
 def test_queries_to_tune_by_are_not_those_that_are_measured(drawn):
@@ -62,15 +62,15 @@ def test_flickr_without_its_towers_is_skipped_with_the_reason(monkeypatch, tmp_p
     assert "searcher.tflite is missing" in printed.out
 
 
-def test_recall_is_the_share_of_true_neighbours_of_the_queries_asked():
+def test_recall_is_the_share_of_true_neighbours_of_the_queries_run():
     truth = np.array([[1, 2], [3, 4], [5, 6]])
     assert measure.recall_of([[2, 1], [3, 9]], truth) == 0.75
 
 
 def test_settings_that_another_one_beats_are_not_timed():
     slow_and_worse, fast, thorough, useless = point(0.9, 3.0), point(0.92, 1.0), point(0.99, 4.0), point(0.5, 0.5)
-    assert list(measure.unbeaten([slow_and_worse, fast, thorough, useless])) == [fast, thorough]
-    assert list(measure.unbeaten([useless])) == [useless]
+    assert list(measure.pareto_front([slow_and_worse, fast, thorough, useless])) == [fast, thorough]
+    assert list(measure.pareto_front([useless])) == [useless]
 
 
 def test_best_point_is_the_fastest_that_has_the_recall():
@@ -107,7 +107,7 @@ def test_missing_environment_is_said(tmp_path):
 def test_a_worker_that_fails_says_why_and_goes_on(tmp_path):
     with Process(Path(sys.executable), "pocket", tmp_path / "log") as process:
         with pytest.raises(PeerError, match="KeyError: 'absent'"):
-            process.request("ask", build="absent", setting=None, queries="q.npy", seconds=1)
+            process.request("search", build="absent", setting=None, queries="q.npy", seconds=1)
         assert process.request("version")["version"] == process.version
 
 

@@ -16,7 +16,7 @@ from PIL import Image
 from maker import commands
 from maker.cli import VERBS, main
 from maker.encoders import spellings
-from maker.evaluation.relevance import Judged, measure
+from maker.evaluation.relevance import JudgedResults, measure
 from task import text, vision
 from task.format import archive
 
@@ -136,7 +136,7 @@ def test_a_second_build_takes_the_trained_encoder_and_gives_the_same_file(built,
 @pytest.fixture
 def enough_to_fit(monkeypatch):
     """A curve wherever one is fitted, although these captions are too few."""
-    judged = Judged(np.array([[-0.9, -0.2]], np.float32), np.array([[True, False]]), np.array([np.nan], np.float32))
+    judged = JudgedResults(np.array([[-0.9, -0.2]], np.float32), np.array([[True, False]]), np.array([np.nan], np.float32))
     curve = {"slope": 8.0, "intercept": 4.0, "gate": 0.3, "cut": 0.2, "rule": "a rule", "how": "some captions"}
     curve["measured"] = measure(judged, 8.0, 4.0, 0.3, 0.2)
     monkeypatch.setattr(import_module("maker.pipeline.measure_stage"), "calibrate", lambda *_: curve)

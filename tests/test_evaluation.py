@@ -209,7 +209,7 @@ def test_an_image_belongs_to_the_label_whose_mean_sentence_is_nearest(labelled, 
     total = sum(values["images"] * values["top-1"] for values in figures["labels"].values())
     assert total / 70 == pytest.approx(figures["top-1"], abs=0.01)
     rows = (tmp_path / "classify-rejects.tsv").read_text().splitlines()
-    assert "stray.png\t\tlies in no label's folder" in rows
+    assert "stray.png\t\tis not in the folder of a label" in rows
     assert any(row.startswith("label_1/broken.png") for row in rows)
 
 
@@ -241,7 +241,7 @@ def test_what_cannot_be_classified_is_refused(labelled, encoder, tmp_path, argum
     (tmp_path / "truth.tsv").write_text("0.png label_0\n")
     with pytest.raises(DataError, match="line 1 is '0.png label_0'"):
         classify(encoder, labelled, truth=tmp_path / "truth.tsv")
-    with pytest.raises(DataError, match="neither a file nor several labels"):
+    with pytest.raises(DataError, match="expected a file, or several labels"):
         read_labels("nothing")
 
 

@@ -10,10 +10,10 @@ from maker.errors import BuildError, DataError
 from maker.export.searcher_file import SearcherContent, write_searcher
 from maker.index.balanced import leaf_shape, partition
 from maker.index.build import build_index, default_options, with_routing
+from maker.index.kmeans import assign_leaves, train_centroids
 from maker.index.options import ScaNNOptions, ScoreAH, ScoreBruteForce, Tree
-from maker.index.partition import assign_leaves, train_centroids
 from maker.index.rows import row_coder
-from maker.index.tune import leaf_places, recall_at, rows_recall, tuned
+from maker.index.tune import leaf_ranks, recall_at_budget, rows_recall, tune
 from task.core import BaseOptions
 from task.processor import SearchOptions
 from task.text import TextSearcher, TextSearcherOptions
@@ -106,7 +106,7 @@ def test_the_share_for_a_recall_gives_that_recall():
     embeddings = RNG.standard_normal((4000, 12)).astype(np.float32)
     queries = RNG.standard_normal((200, 12)).astype(np.float32)
     truth = np.argsort(-(queries @ embeddings.T), 1)[:, :10]
-    index = tuned(build_index(embeddings, ScaNNOptions("dot_product", tree=Tree(60, 1), score_ah=ScoreAH(1))), queries, truth, 0.9)
+    index = tune(build_index(embeddings, ScaNNOptions("dot_product", tree=Tree(60, 1), score_ah=ScoreAH(1))), queries, truth, 0.9)
     means = [embeddings[index.order[start : start + index.block]].mean(0) for start in range(0, 4000, index.block)]
     scanned = np.argsort(-(queries @ np.array(means).T), 1)[:, : index.budget]
     hits = np.mean([np.isin(index.leaf_of[t], s).mean() for t, s in zip(truth, scanned, strict=True)])
@@ -126,9 +126,9 @@ def test_a_partition_holds_each_item_once_with_others_that_are_near(items, leave
     embeddings = RNG.standard_normal((items, 4)).astype(np.float32)
     cut = partition(embeddings, leaves, 0)
     assert sorted(cut.order.tolist()) == list(range(items))
-    assert (len(cut.groups) > 1) == (leaves > 1024)
-    assert cut.groups.sum() == len(cut.centroids) == -(-items // cut.rows)
-    leaf = np.arange(items) // cut.rows
+    assert (len(cut.leaves_per_group) > 1) == (leaves > 1024)
+    assert cut.leaves_per_group.sum() == len(cut.centroids) == -(-items // cut.rows_per_leaf)
+    leaf = np.arange(items) // cut.rows_per_leaf
     spread = ((embeddings[cut.order] - cut.centroids[leaf]) ** 2).sum(1).mean()
     assert spread < 0.5 * ((embeddings - embeddings.mean(0)) ** 2).sum(1).mean()
 
@@ -142,7 +142,7 @@ def test_clusters_that_fill_no_whole_number_of_leaves_are_found_in_few_of_them(l
     queries = embeddings[::60] + 0.1 * rng.standard_normal((200, 24)).astype(np.float32)
     truth = np.argsort(((queries[:, None] - embeddings) ** 2).sum(2), 1)[:, :10]
     index = build_index(embeddings, ScaNNOptions("squared_l2", tree=Tree(leaves, 1), score_ah=ScoreAH(1)))
-    assert recall_at(leaf_places([index], queries, truth), 10) > 0.95
+    assert recall_at_budget(leaf_ranks([index], queries, truth), 10) > 0.95
 
 
 def queries_of_another_kind(count, seed):
@@ -162,8 +162,8 @@ def test_routing_learned_from_queries_finds_more_at_the_same_budget(leaves):
     index = build_index(embeddings, ScaNNOptions("dot_product", tree=Tree(leaves, leaves // 20), score_ah=ScoreAH(1)))
     nearest = [np.argsort(-(q @ embeddings.T), 1)[:, :10] for q in (learning, asked)]
     learned = with_routing(index, learning, nearest[0])
-    assert learned.leaves.learned
-    before, after = (recall_at(leaf_places([i], asked, nearest[1]), index.budget) for i in (index, learned))
+    assert learned.leaves.training_queries
+    before, after = (recall_at_budget(leaf_ranks([i], asked, nearest[1]), index.budget) for i in (index, learned))
     assert after > before + 0.02
 
 
@@ -175,9 +175,9 @@ def test_tuning_searches_as_many_groups_as_the_recall_needs():
     index = build_index(embeddings, ScaNNOptions("dot_product", tree=Tree(1200, 60), score_ah=ScoreAH(1)))
     searched = []
     for target in (0.6, 0.9, 1.0):
-        met = tuned(index, queries, truth, target)
-        assert recall_at(leaf_places([met], queries, truth), met.budget) >= target
-        searched.append(met.searched)
+        met = tune(index, queries, truth, target)
+        assert recall_at_budget(leaf_ranks([met], queries, truth), met.budget) >= target
+        searched.append(met.groups_searched)
     assert searched[0] < searched[2]
     assert searched == sorted(searched)
 
@@ -212,7 +212,7 @@ def test_four_bits_answer_what_their_rows_say(tmp_path, measure, dimension, tree
 @pytest.mark.parametrize("measure", ["dot_product", "squared_l2"])
 @pytest.mark.parametrize(("bits", "rescorer"), [(4, "int8"), (4, "float32"), (8, "float32")])
 @pytest.mark.parametrize("tree", [None, Tree(20, 20), Tree(1025, 1025)])
-def test_the_best_are_scored_again_by_finer_rows(tmp_path, measure, bits, rescorer, tree):
+def test_finer_rows_rescore_the_best(tmp_path, measure, bits, rescorer, tree):
     embeddings = RNG.standard_normal((2203, 24)).astype(np.float32)
     coarse = build_index(embeddings, ScaNNOptions(measure, tree=tree, score_ah=ScoreAH(1)), bits=bits)
     index = replace(coarse, rescorer=rescorer)
@@ -244,7 +244,7 @@ def test_four_bits_take_half_the_bytes_and_lose_less_counted_from_their_leaf(tmp
         coder = row_coder(index)
         rows = embeddings[index.order]
         errors.append(((coder.decode(coder.encode(rows, 0), 0) - rows) ** 2).sum(1).mean())
-        sizes.append(coder.encode(rows[:1], 0).rows.nbytes)
+        sizes.append(coder.encode(rows[:1], 0).codes.nbytes)
     assert sizes == [32, 16, 16]
     assert errors[0] < errors[1] < 0.4 * errors[2]
 
@@ -255,15 +255,15 @@ def test_four_bits_are_refused_where_there_are_no_single_dimensions():
             build_index(np.ones((3, 4), np.float32), options, bits=4)
 
 
-def test_steps_of_very_different_rows_keep_their_precision(tmp_path):
+def test_scales_of_very_different_rows_keep_their_precision(tmp_path):
     embeddings = RNG.standard_normal((500, 16)).astype(np.float32)
     embeddings[::2] *= 1e-3
     coder = row_coder(build_index(embeddings, ScaNNOptions("squared_l2", score_ah=ScoreAH(1))))
-    assert coder.step_type is np.float32
+    assert coder.scale_type is np.float32
     error = np.abs(coder.decode(coder.encode(embeddings, 0), 0) - embeddings).max(1)
     assert (error <= 0.51 * np.abs(embeddings).max(1) / 127).all()
     even = row_coder(build_index(embeddings[1::2], ScaNNOptions("squared_l2", score_ah=ScoreAH(1))))
-    assert even.step_type is np.uint8
+    assert even.scale_type is np.uint8
 
 
 def test_what_rows_allow_is_what_an_exhaustive_search_of_them_finds(tmp_path):

@@ -158,7 +158,7 @@ def test_a_length_that_cannot_be_is_refused_in_one_line(tmp_path, trained_encode
         index(embeddings, output, 17)
     with pytest.raises(BuildError, match="dimension must be at least 1, found 0"):
         index(embeddings, output, 0)
-    with pytest.raises(DataError, match="the embedder makes 16 dimensions, the embeddings have 12"):
+    with pytest.raises(DataError, match="the embedder produces 16 dimensions, but the embeddings have 12"):
         index(unit(50, 12), output, embedder=trained_encoder)
     with pytest.raises(DataError, match="queries: 8 dimensions, expected 16"):
         index(embeddings, output, queries=unit(50, CUT))

@@ -57,7 +57,7 @@ def litert(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setattr(vendor, "FOLDER", folder)
     for name in (*vendor.FILES.values(), "NOTICE.txt"):
         content = f"// {name}\n".encode()
-        vendor.held(name).write_bytes(gzip.compress(content) if vendor.held(name).suffix == ".gz" else content)
+        vendor.packed_path(name).write_bytes(gzip.compress(content) if vendor.packed_path(name).suffix == ".gz" else content)
     return folder
 
 
@@ -102,7 +102,7 @@ def test_thumbnails_that_nothing_names_are_removed(tmp_path: Path, images: Path)
     thumbnails.make_thumbnails([n.encode() for n in NAMES], images, tmp_path)
     (tmp_path / "thumbnails" / ".a.png.webp.123.partial").touch()  # what a kill leaves
     again = thumbnails.make_thumbnails([b"deep/../a.png", b"./a.png", b"wide.jpg"], images, tmp_path)
-    assert again.rejects.rows == [("deep/../a.png", "", "points outside the folder of images")]
+    assert again.rejects.rows == [("deep/../a.png", "", "path outside the folder of images")]
     assert {p.name for p in (tmp_path / "thumbnails").rglob("*.*")} - {MARKER} == {"a.png.webp", "wide.jpg.webp"}
 
 
@@ -126,7 +126,7 @@ def test_unusable_images_are_named(tmp_path: Path, images: Path) -> None:
     made = thumbnails.make_thumbnails(entries, images, tmp_path / "site")
     reasons = {name: reason for name, _, reason in made.rejects.rows}
     assert reasons.pop("cut.png").startswith("cannot be decoded: ")
-    outer = "points outside the folder of images"
+    outer = "path outside the folder of images"
     assert reasons == {
         "broken.jpg": "not an image",
         "empty.png": "empty file",
@@ -141,7 +141,9 @@ def test_unusable_images_are_named(tmp_path: Path, images: Path) -> None:
 def test_a_wrong_folder_is_told(tmp_path: Path, images: Path) -> None:
     with pytest.raises(DataError, match="no such folder of images"):
         thumbnails.make_thumbnails([b"a.png"], tmp_path / "none", tmp_path / "site")
-    with pytest.raises(DataError, match=r"none of the 1 images that the items name is in it \(x/a.png: missing file\); pass the folder"):
+    with pytest.raises(
+        DataError, match=r"no thumbnail for any of the 1 images that the items name \(x/a.png: missing file\); pass the folder"
+    ):
         thumbnails.make_thumbnails([b"x/a.png"], images, tmp_path / "site")
 
 
@@ -203,7 +205,7 @@ def test_a_site_is_renewed_only_when_asked(tmp_path: Path, file: Path, images: P
     out = tmp_path / "out"
     preview(file, images, out)
     before = (out / "service-worker.js").read_text()
-    with pytest.raises(BuildError, match="a site is there already; pass --overwrite to renew it"):
+    with pytest.raises(BuildError, match="already contains a site; pass --overwrite to replace it"):
         preview(file, images, out)
     with pytest.raises(DataError, match="no such folder"):
         preview(file, tmp_path / "none", out, overwrite=True)
@@ -239,7 +241,7 @@ def test_missing_parts_are_told(tmp_path: Path, file: Path, images: Path, litert
         preview(tmp_path / "no.tflite", images, tmp_path / "out")
     content = file.read_bytes()
     (tmp_path / "bare.tflite").write_bytes(content[: content.index(b"PK\x03\x04")])
-    with pytest.raises(DataError, match="has no searcher.json, so the page cannot search it; build a searcher with"):
+    with pytest.raises(DataError, match="has no searcher.json, which the page needs; build a searcher with"):
         preview(tmp_path / "bare.tflite", images, tmp_path / "out")
     assert not (tmp_path / "out").exists()
 
@@ -328,10 +330,10 @@ def test_the_server_names_types(served: str) -> None:
 
 
 def test_the_server_refuses(tmp_path: Path, served: str) -> None:
-    with pytest.raises(BuildError, match="no site in it; write one with maker preview"):
+    with pytest.raises(BuildError, match="contains no site; write one with maker preview"):
         Server(tmp_path / "none")
     port = int(served.rstrip("/").rsplit(":", 1)[1])
-    with pytest.raises(BuildError, match="cannot be served on .* pass another --port"):
+    with pytest.raises(BuildError, match="cannot listen .* pass another --port"):
         Server(tmp_path / "served", port=port)
 
 

@@ -8,7 +8,7 @@ from conftest import DIMENSION, TEXTS
 
 from maker.cli import main
 from maker.data.captions import Caption
-from maker.evaluation.relevance import Judged, calibrate, choose_queries, fit_logistic, gate_and_cut, judge, measure, probability
+from maker.evaluation.relevance import JudgedResults, calibrate, choose_queries, fit_logistic, gate_and_cut, judge, measure, probability
 from maker.evaluation.shared_words import SharedWords
 from maker.pipeline.index import FileContent, IndexedItems, index_embeddings, write_index
 from maker.pipeline.tuning import IndexSettings
@@ -148,7 +148,7 @@ def test_the_curve_foretells_how_often_results_are_relevant():
 def test_gate_and_cut_together_keep_the_share_and_lose_half_each():
     rng = np.random.default_rng(4)
     distances = np.sort(rng.uniform(-1, 0, (2000, 1)) + rng.exponential(0.1, (2000, 10)), axis=1).astype(np.float32)
-    judged = Judged(distances, rng.random(distances.shape) < np.exp(-2 * (1 + distances)), np.full(2000, np.nan, np.float32))
+    judged = JudgedResults(distances, rng.random(distances.shape) < np.exp(-2 * (1 + distances)), np.full(2000, np.nan, np.float32))
     for kept in (0.9, 0.7):
         gate, cut = gate_and_cut(judged, kept)
         passing = np.repeat(distances[:, :1] <= gate, 10, axis=1)
@@ -159,9 +159,9 @@ def test_gate_and_cut_together_keep_the_share_and_lose_half_each():
 def test_a_query_without_relevant_results_moves_no_gate():
     distances, relevant = np.array([[-0.9, -0.8], [-0.7, -0.2]], np.float32), np.array([[True, True], [True, False]])
     nothing = np.array([np.nan], np.float32)
-    some = Judged(distances, relevant, np.repeat(nothing, 2))
+    some = JudgedResults(distances, relevant, np.repeat(nothing, 2))
     far = np.array([[-0.1, 0.0]], np.float32)
-    more = Judged(np.append(distances, far, axis=0), np.append(relevant, [[False, False]], axis=0), np.repeat(nothing, 3))
+    more = JudgedResults(np.append(distances, far, axis=0), np.append(relevant, [[False, False]], axis=0), np.repeat(nothing, 3))
     assert gate_and_cut(more, 0.9) == gate_and_cut(some, 0.9)
 
 
@@ -192,7 +192,7 @@ def test_the_curve_is_measured_on_pictures_that_did_not_fit_it():
 
 
 def test_absent_things_are_measured_without_their_pictures():
-    judged = Judged(
+    judged = JudgedResults(
         np.array([[-0.9, -0.5], [-0.9, -0.8]], np.float32), np.array([[True, False], [True, True]]), np.array([-0.5, np.nan], np.float32)
     )
     at = measure(judged, 10.0, 6.0, 0.0, float(probability(-0.6, 10.0, 6.0)))["at_cut"]
@@ -204,7 +204,7 @@ def test_absent_things_are_measured_without_their_pictures():
 
 
 def test_a_gate_takes_all_results_of_a_query_and_what_queries_keep_says_so():
-    judged = Judged(
+    judged = JudgedResults(
         np.array([[-0.9, -0.5], [-0.7, -0.6], [-0.8, -0.8], [-0.9, -0.9]], np.float32),
         np.array([[True, True], [True, False], [False, True], [False, False]]),
         np.array([-0.75, -0.65, -0.5, -0.85], np.float32),

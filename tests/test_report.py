@@ -19,15 +19,15 @@ from maker.data.captions import Caption
 from maker.encoders.embedder import open_embedder
 from maker.errors import BuildError, DataError
 from maker.evaluation.inspection import describe, inspect
-from maker.evaluation.relevance import Judged, measure
+from maker.evaluation.relevance import JudgedResults, measure
 from maker.export.searcher_file import CARD, SearcherContent, write_searcher
 from maker.export.verify import verify
 from maker.index.build import build_index
 from maker.index.options import ScaNNOptions, ScoreAH
 from maker.pipeline.report import file_lines
-from maker.report.asked import ask
 from maker.report.card import CardFields, model_card, read_card
 from maker.report.corpus_map import map_corpus
+from maker.report.query_summary import summarise_queries
 from maker.report.write import write_report
 from task.core import BaseOptions
 from task.errors import DamagedFileError
@@ -55,7 +55,7 @@ CURVE_POINTS = [{"share_scanned": s, "recall": 1 - 0.3 * (1 - s) ** 4, "p50_ms":
 def relevance():
     rng = np.random.default_rng(0)
     distances = np.sort(rng.uniform(-0.9, 0, (60, 10)), axis=1).astype(np.float32)
-    judged = Judged(distances, rng.random((60, 10)) < 1 / (1 + np.exp(8 * distances + 4)), distances[:, 3])
+    judged = JudgedResults(distances, rng.random((60, 10)) < 1 / (1 + np.exp(8 * distances + 4)), distances[:, 3])
     curve = {"slope": 8.0, "intercept": 4.0, "gate": 0.789, "cut": 0.2, "rule": "a rule", "how": "some captions <b>were</b> asked"}
     return {"search_text": {**curve, "measured": measure(judged, 8.0, 4.0, 0.789, 0.2)}}
 
@@ -158,18 +158,18 @@ class Page(HTMLParser):
 
 
 def test_a_report_has_every_section_that_the_file_can_fill(page):
-    expected = ["What is inside", "Retrieval", "Training, index and speed", "Relevance", "Map of the corpus", "Examples"]
-    assert Page(page).headings == [*expected, "The worst failures", "Slices", "Golden queries", "Versions and seeds"]
+    expected = ["Contents", "Retrieval", "Training, index and speed", "Relevance", "Map of the corpus", "Examples"]
+    assert Page(page).headings == [*expected, "Worst failures", "Slices", "Golden queries", "Versions and seeds"]
     text = page.read_text()
     for figure in (
         "58.6 (56.3 to 61.0)",
         "text to image, zh",
         "42.7",
         "image to text",
-        "where the first result has at least 0.789, 85 % of the relevant results and 31 % of the others are kept",
-        "of queries with a relevant result, 88 % keep one",
+        "if the first result has at least 0.789. This keeps 85 % of the relevant results and 31 % of the others.",
+        "Of the queries with a relevant result, 88 % keep one.",
         "33 words",
-        "all 7 answered as written",
+        "all 7 return the recorded results",
         "training seed",
     ):
         assert figure in text, figure
@@ -202,26 +202,26 @@ def test_charts_take_the_colours_of_the_page(page):
         assert not re.search(r"#00000[1-6]", drawn)
 
 
-def test_the_failures_are_the_captions_farthest_from_their_picture(searcher, captions):
+def test_the_failures_are_the_captions_whose_picture_has_the_worst_rank(searcher, captions):
     engine = GraphEngine(BaseOptions(str(searcher)))
     ids, rows = engine.contents()
-    asked = ask(searcher, engine, rows, captions, [])
+    summary = summarise_queries(searcher, engine, rows, captions, [])
     queries = np.stack([engine.embed_text(c.text) for c in captions])
     engine.close()
     assert ids.tolist() == list(range(ITEMS))
     numbers = np.array([int(Path(c.image).stem) for c in captions])
     scores = queries @ rows.T
-    place = (scores > scores[np.arange(len(captions)), numbers][:, None]).sum(1) + 1
-    assert asked.failures[0].place == place.max()
-    assert len({f.image for f in asked.failures}) == len(asked.failures) == 12
-    assert [f.place for f in asked.failures] == sorted((f.place for f in asked.failures), reverse=True)
-    english = [s for s in asked.slices if (s["kind"], s["name"]) == ("language", "en")][0]
+    ranks = (scores > scores[np.arange(len(captions)), numbers][:, None]).sum(1) + 1
+    assert summary.failures[0].rank == ranks.max()
+    assert len({f.image for f in summary.failures}) == len(summary.failures) == 12
+    assert [f.rank for f in summary.failures] == sorted((f.rank for f in summary.failures), reverse=True)
+    english = [s for s in summary.slices if (s["kind"], s["name"]) == ("language", "en")][0]
     chosen = np.array([c.language == "en" for c in captions])
     assert english["captions"] == chosen.sum()
-    assert english["R@10"] == pytest.approx(100 * (place[chosen] <= 10).mean(), abs=2)  # ties count by half
+    assert english["R@10"] == pytest.approx(100 * (ranks[chosen] <= 10).mean(), abs=2)  # ties count by half
     assert english["low"] <= english["R@10"] <= english["high"]
-    assert sum(s["captions"] for s in asked.slices if s["kind"] == "different words") <= len(captions)
-    assert len(asked.milliseconds) == len(captions)
+    assert sum(s["captions"] for s in summary.slices if s["kind"] == "different words") <= len(captions)
+    assert len(summary.milliseconds) == len(captions)
 
 
 def test_a_map_keeps_near_items_near():
@@ -252,7 +252,7 @@ def test_a_file_of_vectors_has_a_short_report(tmp_path, embeddings):
     )
     assert main(["report", str(searcher)]) == 0
     read = Page(tmp_path / "vectors.report.html")
-    assert read.headings == ["What is inside", "Training, index and speed", "Map of the corpus", "Golden queries", "Versions and seeds"]
+    assert read.headings == ["Contents", "Training, index and speed", "Map of the corpus", "Golden queries", "Versions and seeds"]
     assert "thing " in read.text
 
 
@@ -260,7 +260,7 @@ def test_a_file_without_figures_has_a_report(tmp_path, searcher_file):
     write_report(searcher_file, tmp_path / "r.html")
     headings = Page(tmp_path / "r.html").headings
     assert headings == [
-        "What is inside",
+        "Contents",
         "Training, index and speed",
         "Map of the corpus",
         "Examples",
@@ -309,8 +309,8 @@ def test_the_card_is_in_the_file_and_does_not_change_between_builds(tmp_path, se
         "_to be filled in_",
         "text to image, zh",
         "58.6 (56.3 to 61.0)",
-        "2 of them look like a training picture",
-        "leaves out results below 0.200, and all of them where the first is below 0.789: 85 % of the relevant and 31 % of the other",
+        "2 of them are near-duplicates of a training picture",
+        "hides results below 0.200, and all results if the first is below 0.789: 85 % of the relevant and 31 % of the other",
         "Of the queries with a relevant result, 88 % keep one.",
     ):
         assert line in card, line
@@ -329,10 +329,10 @@ def test_a_curve_without_a_gate_is_told_without_one(tmp_path, encoder, embedded,
     manifest = write_searcher(made, path)
     write_report(path, tmp_path / "older.html", images=pictures)
     text = (tmp_path / "older.html").read_text()
-    assert "From a relevance of 0.200 on, 85 % of the relevant results" in text
+    assert "Results with a relevance of at least 0.200 are shown. This keeps 85 % of the relevant results" in text
     assert ">gate<" not in text
     assert "keep one" not in text + read_card(path)
-    assert "leaves out results below 0.200: 85 % of the relevant" in read_card(path)
+    assert "hides results below 0.200: 85 % of the relevant" in read_card(path)
     printed = "\n".join(file_lines(manifest, path))
     assert "at least 0.20 (--min-relevance auto): keeps 85 % of relevant and 31 % of other results" in printed
     assert "22 % of the queries about absent things still have results" in printed
@@ -359,7 +359,7 @@ def test_a_changed_card_is_damage(tmp_path, searcher):
 
 def test_a_file_without_a_card_says_so(searcher_file, capsys):
     assert main(["inspect", "--card", str(searcher_file)]) == 1
-    assert f"holds no {CARD}" in capsys.readouterr().err
+    assert f"has no {CARD}" in capsys.readouterr().err
 
 
 def test_a_build_writes_card_and_report_beside_the_file(photos, tmp_path):
@@ -370,7 +370,7 @@ def test_a_build_writes_card_and_report_beside_the_file(photos, tmp_path):
     card = (output.parent / "pocket.card.md").read_text()
     assert card == read_card(output)
     assert all(text in card for text in ("# pocket", "Ada", "CC0", "drawn by a test"))
-    assert "The worst failures" in (output.parent / "pocket.report.html").read_text()
+    assert "Worst failures" in (output.parent / "pocket.report.html").read_text()
     (output.parent / "pocket.report.html").unlink()
     assert main([*map(str, command), "--overwrite", "--no-report"]) == 0
     assert not (output.parent / "pocket.report.html").exists()

@@ -79,7 +79,7 @@ def test_the_wheel_holds_the_web_page_s_parts_where_they_were_fetched(wheel):
     if vendor.missing_files():
         assert not fetched
         pytest.skip("LiteRT.js is not fetched: python -m maker.preview.vendor")
-    assert fetched == {(LITERT_JS / vendor.held(name).name).as_posix() for name in (*vendor.FILES.values(), "NOTICE.txt")}
+    assert fetched == {(LITERT_JS / vendor.packed_path(name).name).as_posix() for name in (*vendor.FILES.values(), "NOTICE.txt")}
 
 
 def test_the_wheel_says_what_it_needs(wheel):

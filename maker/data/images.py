@@ -29,7 +29,7 @@ DOCUMENTS = {
     ".emf",
     ".wmf",
 }  # Pillow opens some
-OUTSIDE = "points outside the folder of images"
+OUTSIDE = "path outside the folder of images"
 SIGNATURES = (b"\xff\xd8\xff", b"\x89PNG\r\n", b"GIF87a", b"GIF89a", b"BM", b"II*\0", b"MM\0*", b"\0\0\0\x0cjP  ")
 
 

@@ -1,1 +1,1 @@
-"""Measures: retrieval against captions, index recall against exact search, latency."""
+"""Measures retrieval against captions, index recall against exact search, and latency."""

@@ -1,4 +1,4 @@
-"""A picture of queries and what they found."""
+"""Draws queries and their results as one picture."""
 
 from __future__ import annotations
 
@@ -16,21 +16,21 @@ THUMBNAIL, MARGIN, CAPTION, TITLE = 176, 14, 20, 40
 INK, GREY, PAPER, EMPTY = "#1d2433", "#6b7280", "#ffffff", "#eef0f4"
 
 
-def write_contact_sheet(path: Path, images: Path, answers: Sequence[tuple[str, SearchResult]]) -> None:
-    """Draws a row a query: the sentence, and below it the thumbnails of its neighbours with their distances.
+def write_contact_sheet(path: Path, images: Path, results: Sequence[tuple[str, SearchResult]]) -> None:
+    """Draws one row per query: the sentence, and below it the thumbnails of its neighbours with their distances.
 
     Args:
-        path: The PNG.
-        images: The folder that the neighbours' metadata are relative to.
-        answers: Queries and what they found.
+        path: The PNG to write.
+        images: The folder that the paths in the neighbours' metadata are relative to.
+        results: Queries and their results.
     """
-    columns = max((len(result.nearest_neighbors) for _, result in answers), default=1)
+    columns = max((len(result.nearest_neighbors) for _, result in results), default=1)
     row_height = TITLE + THUMBNAIL + CAPTION + MARGIN
     width = MARGIN + columns * (THUMBNAIL + MARGIN)
-    sheet = Image.new("RGB", (width, MARGIN + row_height * len(answers)), PAPER)
+    sheet = Image.new("RGB", (width, MARGIN + row_height * len(results)), PAPER)
     draw = ImageDraw.Draw(sheet)
     title_font, small_font = ImageFont.load_default(20), ImageFont.load_default(12)
-    for row, (query, result) in enumerate(answers):
+    for row, (query, result) in enumerate(results):
         top = MARGIN + row * row_height
         draw.text((MARGIN, top), _fit(draw, f"“{query}”", title_font, width - 2 * MARGIN), INK, title_font)
         for column, neighbor in enumerate(result.nearest_neighbors):
@@ -50,6 +50,7 @@ def write_contact_sheet(path: Path, images: Path, answers: Sequence[tuple[str, S
 
 
 def _fit(draw: ImageDraw.ImageDraw, text: str, font: ImageFont.FreeTypeFont | ImageFont.ImageFont, width: int) -> str:
+    """The text, shortened with an ellipsis if it is wider than `width` pixels."""
     if draw.textlength(text, font) <= width:
         return text
     while text and draw.textlength(text + "…", font) > width:

@@ -1,4 +1,4 @@
-"""What is inside a searcher file."""
+"""Describes the contents of a searcher file."""
 
 from __future__ import annotations
 
@@ -22,7 +22,15 @@ TOWERS = {"text": "text tower", "tokens": "text tower", "image": "image tower"}
 
 
 def inspect(path: Path) -> dict[str, Any]:
-    """Signatures with shapes, sizes by part in bytes, and the manifest without its golden queries' vectors."""
+    """The contents of a file.
+
+    Returns:
+        `file`, `bytes`, `sizes` in bytes by part, `signatures` with their tensors, and `manifest`; vectors of golden queries are replaced
+        by their length.
+
+    Raises:
+        SearcherError: The file cannot be opened.
+    """
     engine = GraphEngine(BaseOptions(str(path)))
     content = asdict(engine.manifest)
     engine.close()
@@ -39,22 +47,22 @@ def inspect(path: Path) -> dict[str, Any]:
 
 
 def tower_bytes(path: Path) -> int:
-    """Bytes of an embedder's towers: what another searcher that takes them over will hold of it. Any `.tflite` has only towers."""
+    """Size in bytes of the towers of a searcher or encoder, without its items. Other `.tflite` files only have towers."""
     with ModelFile(BaseOptions(str(path))) as file:
         if manifest.FILE not in file.entries:
             return len(file.content)
     return sum(size for name, size in _sizes(path, Source(path)).items() if name not in OF_ITEMS)
 
 
-def describe(found: dict[str, Any]) -> str:
-    """The same as text."""
-    content = found["manifest"]
-    lines = [f"{found['file']}: {content['items']} items of {content['dimension']} dimensions, {content['distance']}", "", "signatures"]
-    for key, signature in found["signatures"].items():
+def describe(contents: dict[str, Any]) -> str:
+    """The result of `inspect` as text."""
+    content = contents["manifest"]
+    lines = [f"{contents['file']}: {content['items']} items of {content['dimension']} dimensions, {content['distance']}", "", "signatures"]
+    for key, signature in contents["signatures"].items():
         lines.append(f"  {key:18}{', '.join(signature['inputs'])} -> {', '.join(signature['outputs'])}")
     lines += ["", "sizes"]
-    for name, size in found["sizes"].items():
-        lines.append(f"  {name:18}{size:>14,} bytes  {100 * size / found['bytes']:5.1f} %")
+    for name, size in contents["sizes"].items():
+        lines.append(f"  {name:18}{size:>14,} bytes  {100 * size / contents['bytes']:5.1f} %")
     lines += ["", "manifest"]
     for name in ("index", "query", "encoders", "report"):
         lines.append(f"  {name}")
@@ -70,9 +78,9 @@ def describe(found: dict[str, Any]) -> str:
 
 
 def _sizes(path: Path, source: Source) -> dict[str, int]:
-    """Bytes by part; constants that several signatures use count once."""
+    """Bytes by part; constants that several signatures share count once."""
     named: dict[int, str] = {}
-    used: defaultdict[int, set[str]] = defaultdict(set)  # by which kinds of query
+    used: defaultdict[int, set[str]] = defaultdict(set)  # kinds of queries by buffer
     for key in source.signatures:
         for tensor in source.subgraph(key).tensors:
             name = tensor.name.decode() if isinstance(tensor.name, bytes) else tensor.name

@@ -1,4 +1,7 @@
-"""From a distance to the probability that a result is relevant: a logistic curve, fitted to held-out captions and measured on others."""
+"""Relevance: the probability that a result at some distance is relevant.
+
+It is a logistic curve of the distance, fitted to held-out captions and measured on other held-out captions.
+"""
 
 from __future__ import annotations
 
@@ -12,68 +15,67 @@ from maker.data.captions import Caption
 from maker.evaluation.shared_words import SharedWords
 from maker.progress import progress, say
 
-RESULTS = 10  # of a query, that are looked at
+RESULTS = 10  # per query
 MOST_QUERIES = 2000
 BLOCK = 64
-ENOUGH = 20  # relevant and other results, below which no curve is fitted
-KEPT = 0.9  # of the relevant results, by the default gate and cut
+ENOUGH = 20  # relevant results, and other results, that a fit needs
+KEPT = 0.9  # share of the relevant results that the default gate and cut keep
 TRADE = (0.99, 0.95, 0.9, 0.8, 0.7, 0.6, 0.5)
 BINS = 10
 RULE = (
-    f"a query whose first result is below the gate finds nothing, which costs {50 * (1 - KEPT):.0f} % of the relevant results among the "
-    f"first {RESULTS}; the cut leaves {100 * KEPT:.0f} % of them"
+    f"if the first result of a query is below the gate, all its results are hidden, which loses {50 * (1 - KEPT):.0f} % of the relevant "
+    f"results among the first {RESULTS}; gate and cut together keep {100 * KEPT:.0f} % of them"
 )
 
 
 @dataclass(frozen=True)
-class Judged:
-    """What queries found, and which of it is relevant.
+class JudgedResults:
+    """The first results of queries, and which of them are relevant.
 
     Attributes:
-        distances: `(q, r)` float32, of the first results, ascending.
+        distances: `(q, r)` float32, ascending per query.
         relevant: `(q, r)` bool.
-        absent: `(q,)` float32, the nearest distance when every picture of the thing asked for is taken out; NaN where it is not known
-            what the thing is.
+        absent: `(q,)` float32: the nearest distance after all pictures of the queried thing were removed; NaN if the thing is unknown.
     """
 
     distances: np.ndarray
     relevant: np.ndarray
     absent: np.ndarray
 
-    def of(self, chosen: np.ndarray) -> Judged:
-        """Some of the queries."""
-        return Judged(self.distances[chosen], self.relevant[chosen], self.absent[chosen])
+    def of(self, chosen: np.ndarray) -> JudgedResults:
+        """The results of some queries, chosen by index or mask."""
+        return JudgedResults(self.distances[chosen], self.relevant[chosen], self.absent[chosen])
 
 
 def choose_queries(captions: Sequence[Caption], rows: Mapping[str, int]) -> list[Caption]:
-    """Held-out captions to ask: at most 2,000 of those whose picture has a row, evenly spread."""
+    """At most 2,000 captions, evenly spread over those whose picture has a row."""
     usable = [c for c in captions if c.image in rows]
-    return [usable[place] for place in np.linspace(0, len(usable) - 1, min(MOST_QUERIES, len(usable))).astype(int)]
+    return [usable[i] for i in np.linspace(0, len(usable) - 1, min(MOST_QUERIES, len(usable))).astype(int)]
 
 
 def calibrate(
     captions: Sequence[Caption], queries: np.ndarray, rows: Mapping[str, int], items: np.ndarray, known: Sequence[Caption]
 ) -> dict[str, Any] | None:
-    """Fits the curve of `search_text` and measures it.
+    """Fits the relevance curve of `search_text` and measures it.
 
-    The captions of every second held-out picture fit the curve and choose gate and cut; those of the others measure all three.
+    The captions of every second held-out picture fit the curve and choose gate and cut. The other captions measure all three.
 
     Args:
-        captions: Held-out captions, as `choose_queries` chooses them.
+        captions: Held-out captions, as `choose_queries` returns them.
         queries: `(len(captions), d)` float32, their embeddings.
         rows: Row of each picture in `items`.
         items: `(n, d)` float32 embeddings; distances are negative dot products with them.
-        known: All captions of the pictures, by which results are judged.
+        known: All captions of the pictures; they decide which results are relevant.
 
     Returns:
-        The manifest's entry, as FORMAT.md has it; None where there is too little to fit, or where nearer is not more relevant.
+        The manifest's `relevance.search_text`; None if there are too few results to fit, or nearer results are not more often relevant.
     """
     words = SharedWords([c for c in known if c.image in rows])
     pool = np.asarray(items[[rows[image] for image in words.images]], np.float32)
-    judged = judge(captions, queries, pool, words)
+    results = judge(captions, queries, pool, words)
     _, number = np.unique([c.image for c in captions], return_inverse=True)
-    fitted, measured = judged.of(number % 2 == 0), judged.of(number % 2 == 1)
-    if min(min(j.relevant.sum(), (~j.relevant).sum()) for j in (fitted, measured)) < ENOUGH:
+    fitted, measured = results.of(number % 2 == 0), results.of(number % 2 == 1)
+    if min(min(half.relevant.sum(), (~half.relevant).sum()) for half in (fitted, measured)) < ENOUGH:
         return None
     slope, intercept = fit_logistic(fitted.distances.ravel(), fitted.relevant.ravel())
     if slope <= 0:
@@ -91,14 +93,14 @@ def calibrate(
     }
 
 
-def judge(captions: Sequence[Caption], queries: np.ndarray, items: np.ndarray, words: SharedWords) -> Judged:
-    """Asks every query by exact search among the items.
+def judge(captions: Sequence[Caption], queries: np.ndarray, items: np.ndarray, words: SharedWords) -> JudgedResults:
+    """Runs all queries by exact search among the items and judges the results.
 
     Args:
         captions: The queries' captions.
         queries: `(q, d)` float32.
         items: `(n, d)` float32, in the order of `words.images`.
-        words: What results are judged by.
+        words: Decides which results are relevant.
     """
     count = min(RESULTS, len(items))
     distances = np.empty((len(queries), count), np.float32)
@@ -108,27 +110,27 @@ def judge(captions: Sequence[Caption], queries: np.ndarray, items: np.ndarray, w
         scores = -(queries[start : start + BLOCK] @ items.T)
         best = np.argpartition(scores, count - 1, axis=1)[:, :count]
         best = np.take_along_axis(best, np.argsort(np.take_along_axis(scores, best, axis=1), axis=1, kind="stable"), axis=1)
-        for row, (caption, found) in enumerate(zip(captions[start : start + BLOCK], best, strict=True), start):
-            distances[row] = scores[row - start, found]
-            relevant[row] = words.fits(caption, found)
-            left = words.without_its_thing(caption)
-            if left is not None and left.any():
-                absent[row] = scores[row - start, left].min()
-    return Judged(distances, relevant, absent)
+        for row, (caption, images) in enumerate(zip(captions[start : start + BLOCK], best, strict=True), start):
+            distances[row] = scores[row - start, images]
+            relevant[row] = words.fits(caption, images)
+            remaining = words.without_its_thing(caption)
+            if remaining is not None and remaining.any():
+                absent[row] = scores[row - start, remaining].min()
+    return JudgedResults(distances, relevant, absent)
 
 
 def fit_logistic(distances: np.ndarray, relevant: np.ndarray) -> tuple[float, float]:
     """Slope and intercept of `p = 1 / (1 + exp(slope * distance + intercept))` by maximum likelihood (Platt, 1999).
 
-    Platt's targets, which keep the curve from 0 and 1 where classes do not overlap; Newton's method on the standardised distance.
+    Platt's targets keep the curve away from 0 and 1 if the classes do not overlap. Newton's method runs on the standardised distance.
 
     Args:
         distances: `(n,)`.
-        relevant: `(n,)` bool; both values occur.
+        relevant: `(n,)` bool; both values must occur.
     """
-    wanted = np.asarray(relevant, bool)
-    ones, zeros = int(wanted.sum()), int((~wanted).sum())
-    target = np.where(wanted, (ones + 1) / (ones + 2), 1 / (zeros + 2))
+    labels = np.asarray(relevant, bool)
+    ones, zeros = int(labels.sum()), int((~labels).sum())
+    target = np.where(labels, (ones + 1) / (ones + 2), 1 / (zeros + 2))
     x = np.asarray(distances, np.float64)
     mean, scale = x.mean(), x.std() or 1.0
     inputs = np.stack([(x - mean) / scale, np.ones(len(x))], axis=1)
@@ -143,43 +145,43 @@ def fit_logistic(distances: np.ndarray, relevant: np.ndarray) -> tuple[float, fl
     return float(weights[0] / scale), float(weights[1] - weights[0] * mean / scale)
 
 
-def gate_and_cut(judged: Judged, kept: float) -> tuple[float, float]:
-    """The distances that together keep a share of the relevant results, and lose half of the rest each.
+def gate_and_cut(results: JudgedResults, kept: float) -> tuple[float, float]:
+    """The distances beyond which results are hidden; each of the two loses half of the relevant results that may be lost.
 
-    How far the nearest result is says better than any other's distance whether the thing is there at all: where queries about absent things
-    are to find nothing, deciding on it costs fewer relevant results than a stricter cut.
+    The distance of the first result says best whether the queried thing is there at all. To hide results for absent things, a gate on that
+    distance therefore costs fewer relevant results than a stricter cut.
 
     Args:
-        judged: At least one result is relevant.
-        kept: The share, above 0.
+        results: Results of which at least one is relevant.
+        kept: Share of the relevant results that gate and cut together keep, above 0.
 
     Returns:
-        The gate, above which a query's first result leaves all of its results out, and the cut, above which a result is left out.
+        The gate: if a query's first result is farther, all its results are hidden. The cut: results that are farther are hidden.
     """
-    first = judged.distances[:, 0]
-    gate = float(np.quantile(np.repeat(first, judged.relevant.sum(axis=1)), 1 - (1 - kept) / 2))
-    passing = judged.of(first <= gate)
-    left = passing.distances[passing.relevant]
-    return gate, float(np.quantile(left, min(1.0, kept * judged.relevant.sum() / len(left))))
+    first = results.distances[:, 0]
+    gate = float(np.quantile(np.repeat(first, results.relevant.sum(axis=1)), 1 - (1 - kept) / 2))
+    passing = results.of(first <= gate)
+    relevant = passing.distances[passing.relevant]
+    return gate, float(np.quantile(relevant, min(1.0, kept * results.relevant.sum() / len(relevant))))
 
 
 def probability(distances: np.ndarray, slope: float, intercept: float) -> np.ndarray:
-    """The curve's values."""
+    """The relevance at distances of any shape, in [0, 1]."""
     return 1 / (1 + np.exp(np.clip(slope * np.asarray(distances, np.float64) + intercept, -500, 500)))
 
 
-def measure(judged: Judged, slope: float, intercept: float, gate: float, cut: float) -> dict[str, Any]:
-    """How well the curve foretells, and what gate and cut do; shares are in [0, 1].
+def measure(results: JudgedResults, slope: float, intercept: float, gate: float, cut: float) -> dict[str, Any]:
+    """Measures the predictions of the curve and the effect of gate and cut; all shares are in [0, 1].
 
     Returns:
-        `queries`, `results`, `relevant` (share of all results that are), `expected_calibration_error` (Guo et al., 2017), `at_cut` and
-        `trade` (see `_at`, the latter for other shares kept), and `reliability`: ten bins of as many results each, with the mean
+        `queries`, `results`, `relevant` (share of all results), `expected_calibration_error` (Guo et al., 2017), `at_cut` and `trade` (as
+        `_shares` returns them; `trade` for other gates and cuts), and `reliability`: ten bins of equally many results, each with the mean
         relevance `predicted`, the share `found` relevant and the number of `results`.
     """
-    p = probability(judged.distances, slope, intercept)
+    p = probability(results.distances, slope, intercept)
     order = np.argsort(p, axis=None, kind="stable")
     bins = [
-        {"predicted": _short(p.ravel()[part].mean()), "found": _short(judged.relevant.ravel()[part].mean()), "results": len(part)}
+        {"predicted": _short(p.ravel()[part].mean()), "found": _short(results.relevant.ravel()[part].mean()), "results": len(part)}
         for part in np.array_split(order, BINS)
         if len(part)
     ]
@@ -187,48 +189,53 @@ def measure(judged: Judged, slope: float, intercept: float, gate: float, cut: fl
     return {
         "queries": len(p),
         "results": p.size,
-        "relevant": _short(judged.relevant.mean()),
+        "relevant": _short(results.relevant.mean()),
         "expected_calibration_error": _short(error),
-        "at_cut": _at(judged, slope, intercept, gate, cut),
-        "trade": [_at(judged, slope, intercept, *probability(np.array(gate_and_cut(judged, kept)), slope, intercept)) for kept in TRADE],
+        "at_cut": _shares(results, slope, intercept, gate, cut),
+        "trade": [
+            _shares(results, slope, intercept, *probability(np.array(gate_and_cut(results, kept)), slope, intercept)) for kept in TRADE
+        ],
         "reliability": bins,
     }
 
 
-def _at(judged: Judged, slope: float, intercept: float, gate: float, cut: float) -> dict[str, float]:
-    """What gate and cut do.
+def _shares(results: JudgedResults, slope: float, intercept: float, gate: float, cut: float) -> dict[str, float]:
+    """The effect of a gate and a cut, both relevances.
 
-    Relevant and wrong results kept, their precision, queries answered, of those with a relevant result the share that keeps one, and
-    queries answered although the thing is absent. The share of relevant results alone flatters a gate, which takes all of a few queries.
+    Returns:
+        `gate`, `cut`, and shares: of relevant results shown (`recall_kept`), of wrong results shown (`wrong_kept`), of shown results that
+        are relevant (`precision`), of queries with any shown result (`answered`), of queries with a relevant result that keep one
+        (`queries_kept`: `recall_kept` alone flatters a gate, which hides all results of a few queries), and of queries for absent things
+        that still have a shown result (`absent_answered`, if known).
     """
-    p = probability(judged.distances, slope, intercept)
+    p = probability(results.distances, slope, intercept)
     shown = (p[:, :1] >= gate) & (p >= cut)
-    known = ~np.isnan(judged.absent)
+    known = ~np.isnan(results.absent)
     figures = {
         "gate": gate,
         "cut": cut,
-        "recall_kept": shown[judged.relevant].mean(),
-        "wrong_kept": shown[~judged.relevant].mean(),
-        "precision": judged.relevant[shown].mean() if shown.any() else 0.0,
+        "recall_kept": shown[results.relevant].mean(),
+        "wrong_kept": shown[~results.relevant].mean(),
+        "precision": results.relevant[shown].mean() if shown.any() else 0.0,
         "answered": shown.any(axis=1).mean(),
-        "queries_kept": (shown & judged.relevant).any(axis=1)[judged.relevant.any(axis=1)].mean(),
+        "queries_kept": (shown & results.relevant).any(axis=1)[results.relevant.any(axis=1)].mean(),
     }
     if known.any():
-        figures["absent_answered"] = (probability(judged.absent[known], slope, intercept) >= max(gate, cut)).mean()
+        figures["absent_answered"] = (probability(results.absent[known], slope, intercept) >= max(gate, cut)).mean()
     return {name: _short(value) for name, value in figures.items()}
 
 
 def _how(words: SharedWords, queries: int) -> str:
     if words.typical is None:
-        judged = "relevant is the caption's own picture only, so the probabilities are low where others fit it as well"
+        criterion = "only the caption's own picture counts as relevant, so probabilities are too low if it fits other pictures too"
     else:
-        judged = (
-            f"relevant is the caption's own picture, or one whose captions share {100 * words.typical:.0f} % of its words by weight, as "
-            "those of one picture do in the median: a proxy, low where people choose other words, high where the same words mean another "
-            "scene"
+        criterion = (
+            "relevant results are the caption's own picture and pictures whose captions share at least "
+            f"{100 * words.typical:.0f} % of its words by weight, the median between captions of one picture; this estimate is too low "
+            "if people use different words for the same thing, and too high if the same words describe different scenes"
         )
-    asked = f"{queries} held-out captions, the first {RESULTS} results of each among {len(words.images)} captioned pictures"
-    return f"{asked}; {judged}; measured on the captions of other held-out pictures"
+    fitted = f"fitted to the first {RESULTS} results of {queries} held-out captions among {len(words.images)} captioned pictures"
+    return f"{fitted}; {criterion}; measured on the captions of other held-out pictures"
 
 
 def _short(value: Any) -> float:

@@ -1,4 +1,4 @@
-"""Retrieval between captions and images: by the answers of a finished searcher, and by its towers with exact search."""
+"""Measures retrieval between captions and images: by a finished searcher's results, and by its towers with exact search."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def evaluate(
     towers: bool = True,
     work_dir: Path | None = None,
 ) -> dict[str, Any]:
-    """Retrieval in both directions over the items that the file holds.
+    """Measures retrieval in both directions over the items of a searcher.
 
     Args:
         searcher: The file.
@@ -46,17 +46,18 @@ def evaluate(
         captions: The captions file.
         split: Only captions of this split.
         language: Only captions of this language.
-        towers: Also embed the items' images again, for the towers' own figures.
-        work_dir: Where those embeddings are kept; the searcher's name with suffix `.work` where None.
+        towers: Also embed the items' images again, to measure the towers without the index.
+        work_dir: Folder that keeps these embeddings; if None, the searcher's name with suffix `.work`.
 
     Returns:
-        `queries`, `items`, `images` (items that captions describe), `left_out` (captions of images that the file does not hold), `p50_ms`
-        and `p99_ms` of `TextSearcher.search`; under `file` `text_to_image`, by its answers, and `image_to_text`, by its stored rows among
-        the captions; under `towers` both by float embeddings and exact search, where the file embeds images. Each is a
-        `maker.training.metrics.retrieval` with `languages`, where there are several.
+        `queries`, `items`, `images` (items that captions describe), `left_out` (captions of images that are not in the file), `p50_ms` and
+        `p99_ms` of `TextSearcher.search`. Under `file`: `text_to_image`, by the searcher's results, and `image_to_text`, by its stored rows
+        and exact search. Under `towers`, if the file embeds images: both by float embeddings and exact search. Each is a
+        `maker.training.metrics.retrieval`, with `languages` if there are several.
 
     Raises:
-        DataError: The captions cannot be used, or none is about an image that the file holds.
+        DataError: The captions cannot be used, there is no folder of images, or no caption describes an item.
+        SearcherError: The searcher cannot be opened.
     """
     rejects = Rejects()
     chosen = select_split(select_language(read_captions(captions, rejects), language, captions), split, captions)
@@ -68,88 +69,98 @@ def evaluate(
     try:
         names = [engine.item(number) for number in range(engine.manifest.items)]
         items = {name: number for number, name in enumerate(names)}
-        asked = _about(chosen, items)
-        if not asked:
-            raise DataError(f"{captions}: none of {len(chosen)} captions is about an item of {searcher}; the first names {chosen[0].image}")
-        if len(asked) < len(chosen):
-            say(f"{captions}: {len(chosen) - len(asked)} captions are about images that {searcher} does not hold; they are left out")
-        queries = _queries(engine, asked, items)
+        used = _about(chosen, items)
+        if not used:
+            raise DataError(
+                f"{captions}: none of {len(chosen)} captions describes an item of {searcher}; the first names {chosen[0].image}"
+            )
+        if len(used) < len(chosen):
+            say(f"{captions}: left out {len(chosen) - len(used)} captions of images that are not in {searcher}")
+        queries = _queries(engine, used, items)
         k = engine.manifest.k
-        answers = {"text_to_image": by_language(_places(engine, asked, k), queries.items, queries.languages, k)}
+        by_file = {"text_to_image": by_language(_ranks(engine, used, k), queries.items, queries.languages, k)}
         rows = stored_rows(searcher, engine)
         if rows is not None:
-            answers["image_to_text"] = queries.image_to_text(rows, engine.manifest.distance)
-        figures: dict[str, Any] = {"queries": len(asked), "items": len(names), "images": len(np.unique(queries.items))}
-        figures |= {"left_out": len(chosen) - len(asked), **_latency(searcher, asked), "file": answers}
+            by_file["image_to_text"] = queries.image_to_text(rows, engine.manifest.distance)
+        figures: dict[str, Any] = {"queries": len(used), "items": len(names), "images": len(np.unique(queries.items))}
+        figures |= {"left_out": len(chosen) - len(used), **_latency(searcher, used), "file": by_file}
         if towers and "embed_image" in engine.signatures:
             with Workspace.open(work_dir or searcher.with_suffix(".work")) as work:
-                found = _by_towers(searcher, images, queries, names, work, engine.manifest.distance)
-            figures |= {"towers": found} if found else {}
+                by_towers = _by_towers(searcher, images, queries, names, work, engine.manifest.distance)
+            figures |= {"towers": by_towers} if by_towers else {}
         return figures
     finally:
         engine.close()
 
 
 def _about(captions: Sequence[Caption], items: Mapping[bytes, int]) -> list[Caption]:
-    """The captions about items, with the image named as the item is."""
+    """The captions that describe items; their images get the names of the items."""
     names = ImageNames(item.decode("utf-8", "surrogateescape") for item in items)
     return [replace(caption, image=name) for caption in captions if (name := names.of(caption)) is not None]
 
 
 @dataclass(frozen=True)
 class _Queries:
-    """Captions: `(q, d)` float32 embeddings, `(q,)` the item that each describes, `(q,)` their languages."""
+    """Captions: their `(q, d)` float32 embeddings, the `(q,)` items that they describe, and their `(q,)` languages."""
 
     embeddings: np.ndarray
     items: np.ndarray
     languages: np.ndarray
 
     def image_to_text(self, rows: np.ndarray, distance: str) -> dict[str, object]:
-        """Of all items' `(n, d)` embeddings."""
+        """Retrieval of captions by image; `rows` are the embeddings of all items, `(n, d)`."""
         described, within = np.unique(self.items, return_inverse=True)
         images, texts = as_dot_products(rows[described], self.embeddings, distance)
         return image_to_text(images, texts, within, self.languages)
 
 
-def _queries(engine: GraphEngine, asked: Sequence[Caption], items: dict[bytes, int]) -> _Queries:
-    texts = progress(asked, "embed captions", quiet=len(asked) < 10_000)
-    embeddings = np.stack([engine.embed_text(caption.text) for caption in texts])
-    return _Queries(embeddings, np.array([items[os.fsencode(c.image)] for c in asked]), np.array([c.language for c in asked]))
+def _queries(engine: GraphEngine, captions: Sequence[Caption], items: dict[bytes, int]) -> _Queries:
+    embeddings = [engine.embed_text(c.text) for c in progress(captions, "embed captions", quiet=len(captions) < 10_000)]
+    return _Queries(
+        np.stack(embeddings), np.array([items[os.fsencode(c.image)] for c in captions]), np.array([c.language for c in captions])
+    )
 
 
-def _places(engine: GraphEngine, asked: Sequence[Caption], k: int) -> np.ndarray:
-    """`(q,)` the place from 0 of each caption's image among the k answers; k where it is not among them."""
-    places = np.full(len(asked), k)
-    for row, caption in enumerate(progress(asked, "ask", quiet=len(asked) < 1000)):
+def _ranks(engine: GraphEngine, captions: Sequence[Caption], k: int) -> np.ndarray:
+    """`(q,)` int: the rank, from 0, of each caption's image among the k results; k if it is not among them."""
+    ranks = np.full(len(captions), k)
+    for row, caption in enumerate(progress(captions, "search", quiet=len(captions) < 1000)):
         names = [n.metadata for n in engine.search_text(caption.text, SearchRequest(max_results=k)).nearest_neighbors]
         target = os.fsencode(caption.image)
         if target in names:
-            places[row] = names.index(target)
-    return places
+            ranks[row] = names.index(target)
+    return ranks
 
 
-def _latency(searcher: Path, asked: Sequence[Caption]) -> dict[str, float]:
-    """Of `TextSearcher.search` with ten results on one thread."""
-    chosen = [asked[i].text for i in np.linspace(0, len(asked) - 1, min(TIMED, len(asked))).astype(int)]
-    options = TextSearcherOptions(BaseOptions(str(searcher), num_threads=1), search_options=SearchOptions(max_results=10))
+def _latency(searcher: Path, captions: Sequence[Caption]) -> dict[str, float]:
+    """`p50_ms` and `p99_ms` of `TextSearcher.search` with ten results on one thread."""
+    chosen = [captions[i].text for i in np.linspace(0, len(captions) - 1, min(TIMED, len(captions))).astype(int)]
+    milliseconds = search_milliseconds(searcher, chosen, max_results=10)
+    return {"p50_ms": round(float(np.median(milliseconds)), 3), "p99_ms": round(float(np.percentile(milliseconds, 99)), 3)}
+
+
+def search_milliseconds(searcher: Path, texts: Sequence[str], max_results: int) -> np.ndarray:
+    """`(t,)` milliseconds of `TextSearcher.search` for each text, on one thread after a warm-up."""
+    if not texts:
+        return np.empty(0)
+    options = TextSearcherOptions(BaseOptions(str(searcher), num_threads=1), search_options=SearchOptions(max_results=max_results))
     times = []
     with TextSearcher.create_from_options(options) as opened:
-        for text in [*chosen[:WARM_UP], *chosen]:
+        for text in [*(texts[i % len(texts)] for i in range(WARM_UP)), *texts]:
             begin = time.perf_counter()
             opened.search(text)
-            times.append(time.perf_counter() - begin)
-    measured = times[-len(chosen) :]
-    return {"p50_ms": round(1e3 * float(np.median(measured)), 3), "p99_ms": round(1e3 * float(np.percentile(measured, 99)), 3)}
+            times.append(1e3 * (time.perf_counter() - begin))
+    return np.array(times[WARM_UP:])
 
 
 def stored_rows(searcher: Path, engine: GraphEngine) -> np.ndarray | None:
-    """`(n, d)` float32: what the file's quantised rows stand for, by item; None where the graph is of an unknown make."""
+    """`(n, d)` float32: the file's rows by item, decoded; None if the graph is unknown, so that they cannot be located."""
     with ModelFile(BaseOptions(str(searcher))) as file:
-        places = locate_rows(file.content)
-        if places is None:
-            say(f"{searcher}: the stored rows cannot be located; image to text is left out")
+        location = locate_rows(file.content)
+        if location is None:
+            say(f"{searcher}: cannot locate the stored rows; image to text is left out")
             return None
-        stored = StoredRows(file.content, places, engine.manifest.dimension)
+        stored = StoredRows(file.content, location, engine.manifest.dimension)
         real = np.flatnonzero(stored.items >= 0)
         rows = np.empty((engine.manifest.items, engine.manifest.dimension), np.float32)
         rows[stored.items[real]] = stored.decode(real)
@@ -164,24 +175,24 @@ def _by_towers(
     try:
         features = image_features(images, names, searcher, work)
     except DataError as error:
-        say(f"the towers' own figures are left out: {error}")
+        say(f"figures of the towers are left out: {error}")
         return None
     if work.rejects.rows:
-        say(f"{images}: {len(work.rejects.rows)} items' images cannot be read ({work.rejects.summary()}); exact search is over the others")
+        say(f"{images}: images of {len(work.rejects.rows)} items cannot be read ({work.rejects.summary()}); exact search uses the others")
     row_of = features.rows()
     rows = np.array([row_of.get(name, -1) for name in names])
     kept = np.flatnonzero(rows[queries.items] >= 0)
-    asked = _Queries(queries.embeddings[kept], rows[queries.items[kept]], queries.languages[kept])
+    readable = _Queries(queries.embeddings[kept], rows[queries.items[kept]], queries.languages[kept])
     values = np.asarray(features.values, np.float32)
-    found = ranks(*as_dot_products(asked.embeddings, values, distance), asked.items)
+    found_at = ranks(*as_dot_products(readable.embeddings, values, distance), readable.items)
     return {
-        "text_to_image": by_language(found, asked.items, asked.languages),
-        "image_to_text": asked.image_to_text(values, distance),
+        "text_to_image": by_language(found_at, readable.items, readable.languages),
+        "image_to_text": readable.image_to_text(values, distance),
     }
 
 
 def as_dot_products(queries: np.ndarray, items: np.ndarray, distance: str) -> tuple[np.ndarray, np.ndarray]:
-    """Queries and items whose dot products order the items as the distance does."""
+    """`(q, d)` queries and `(n, d)` items, changed so that larger dot products mean smaller distances."""
     if distance == "dot_product":
         return queries, items
     norms = -0.5 * np.einsum("nd,nd->n", items, items)[:, None]
@@ -189,7 +200,7 @@ def as_dot_products(queries: np.ndarray, items: np.ndarray, distance: str) -> tu
 
 
 def items_of(searcher: Path) -> tuple[set[bytes], int]:
-    """The metadata of all items, and how many of them a query returns at most."""
+    """The metadata of all items, and the largest number of results of a query."""
     engine = GraphEngine(BaseOptions(str(searcher)))
     try:
         return {engine.item(number) for number in range(engine.manifest.items)}, engine.manifest.k

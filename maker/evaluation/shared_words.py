@@ -1,4 +1,4 @@
-"""Which pictures a caption is about, judged by the words of the captions that people wrote for them."""
+"""Decides which pictures a caption fits, by the words of the pictures' own captions."""
 
 from __future__ import annotations
 
@@ -11,19 +11,20 @@ import numpy as np
 from maker.data.captions import Caption
 from maker.encoders.spellings import units
 
-ENOUGH, MOST = 20, 5000  # captions with a second one of their picture: least and most that `typical` is learnt from
+ENOUGH, MOST = 20, 5000  # minimum and maximum number of captions that `typical` is computed from
 
 
 class SharedWords:
-    """Judges pictures by shared words; it never looks at an embedding.
+    """Decides by shared words whether a caption fits a picture, without any embedding.
 
-    A caption names only its own picture, while others may fit it as well. One whose captions share as large a part of the words as two
-    captions of one picture share (the median of `share`) is taken to fit. Words count by their rarity, `log(pictures / pictures with the
-    word)`, the inverse document frequency of Spärck Jones (1972).
+    The data names only one picture for a caption, but the caption may fit others too. A picture counts as fitting if its captions share as
+    many of the caption's words as captions of one picture typically share. Words are weighted by their rarity,
+    `log(pictures / pictures with the word)`, the inverse document frequency of Spärck Jones (1972).
 
     Attributes:
-        images: The pictures, in the order of their numbers.
-        typical: Part of its words that a caption shares with the others of its picture, the median; None where too few have others.
+        images: The pictures; the index in this list is a picture's number.
+        typical: Share of its words that a caption has in common with the other captions of its picture, the median; None if too few
+            captions have others.
     """
 
     def __init__(self, captions: Sequence[Caption]) -> None:
@@ -34,7 +35,7 @@ class SharedWords:
         """
         self.images = sorted({c.image for c in captions})
         self._number = {image: number for number, image in enumerate(self.images)}
-        self._counts: list[Counter[str]] = [Counter() for _ in self.images]  # captions of a picture that have a word
+        self._counts: list[Counter[str]] = [Counter() for _ in self.images]  # captions of a picture by word
         mentioned: defaultdict[str, set[int]] = defaultdict(set)
         siblings: Counter[tuple[str, str]] = Counter()
         for caption in captions:
@@ -50,19 +51,22 @@ class SharedWords:
         self.typical = float(np.median(shares)) if len(shares) >= ENOUGH else None
 
     def number(self, image: str) -> int:
-        """The number of a picture."""
+        """The number of a picture; `KeyError` if it has no caption."""
         return self._number[image]
 
     def has_siblings(self, caption: Caption) -> bool:
-        """Whether its picture has another caption in its language."""
+        """Whether the caption's picture has another caption in the same language."""
         return self._siblings[caption.image, caption.language] > 1
 
     def fits(self, caption: Caption, images: np.ndarray) -> np.ndarray:
-        """Whether a caption is about each of some pictures: its own, and those that share as many of its words as is typical.
+        """Whether a caption fits pictures: its own, and those whose captions share at least `typical` of its words.
 
         Args:
             caption: The caption.
-            images: `(n,)` numbers of pictures.
+            images: `(n,)` int: numbers of pictures.
+
+        Returns:
+            `(n,)` bool.
         """
         own = images == self._number[caption.image]
         if self.typical is None:
@@ -75,27 +79,27 @@ class SharedWords:
     def without_its_thing(self, caption: Caption) -> np.ndarray | None:
         """The pictures whose captions do not mention the thing that a caption is about.
 
-        That is the rarest of its words that another caption of the picture has, too: a thing that two people saw.
+        The thing is the rarest word that another caption of the picture contains too, so that two people saw it.
 
         Returns:
-            `(n,)` bool by number; None where no word is shared, or all pictures have it.
+            `(n,)` bool by number; None if the captions share no word, or only words that all pictures have.
         """
         counts = self._counts[self._number[caption.image]]
         weights = {word: w for word, w in self._weights(caption.text).items() if w > 0 and counts[word] > 1}
         if not weights:
             return None
-        left = np.ones(len(self.images), bool)
-        left[self._mentioned[max(weights, key=lambda word: (weights[word], word))]] = False
-        return left
+        remaining = np.ones(len(self.images), bool)
+        remaining[self._mentioned[max(weights, key=lambda word: (weights[word], word))]] = False
+        return remaining
 
     def _share_with_siblings(self, caption: Caption) -> float:
         counts, weights = self._counts[self._number[caption.image]], self._weights(caption.text)
         return sum(w for word, w in weights.items() if counts[word] > 1) / max(sum(weights.values()), 1e-9)
 
     def _weights(self, text: str) -> dict[str, float]:
-        """Each word's weight; words of no picture have none."""
-        found = {word: self._mentioned[word] for word in words_of(text) if word in self._mentioned}
-        return {word: float(np.log(len(self.images) / len(numbers))) for word, numbers in found.items()}
+        """The weight of each word; words that no caption contains are left out."""
+        images = {word: self._mentioned[word] for word in words_of(text) if word in self._mentioned}
+        return {word: float(np.log(len(self.images) / len(numbers))) for word, numbers in images.items()}
 
 
 @lru_cache(maxsize=1 << 16)
@@ -104,5 +108,5 @@ def _folded(piece: str) -> tuple[str, ...]:
 
 
 def words_of(text: str) -> frozenset[str]:
-    """The words of a text, as the tokenizer folds and cuts them."""
+    """The words of a text, as the tokenizer folds and splits them."""
     return frozenset(word for piece in text.split() for word in _folded(piece))

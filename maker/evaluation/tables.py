@@ -1,4 +1,4 @@
-"""Figures of an evaluation as lines to print."""
+"""Formats the figures of an evaluation."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ LABEL, CELL = 36, 25
 
 
 def retrieval_lines(figures: Mapping[str, Any]) -> list[str]:
-    """The figures of `maker.evaluation.retrieval.evaluate`: a line each of file and towers, direction and language."""
+    """The figures of `maker.evaluation.retrieval.evaluate` as lines: one per source (file or towers), direction and language."""
     rows = [
         (f"{direction}, {source}", figures[key][name])
         for key, source in SOURCES.items()
@@ -19,15 +19,15 @@ def retrieval_lines(figures: Mapping[str, Any]) -> list[str]:
         if name in figures.get(key, {})
     ]
     left_out = f", {figures['left_out']} captions left out" if figures["left_out"] else ""
-    lines = [f"{figures['queries']} captions of {figures['images']} images, {figures['items']} items{left_out}; in brackets 95 % intervals"]
+    lines = [f"{figures['queries']} captions of {figures['images']} images, {figures['items']} items{left_out}; 95 % intervals in brackets"]
     head = ""
-    for label, found in rows:
-        columns = [name for name in found if name != "languages" and not name.endswith("_interval")]
+    for label, figure in rows:
+        columns = [name for name in figure if name != "languages" and not name.endswith("_interval")]
         titles = "".join(f"{name.replace('_', ' '):>{CELL}}" for name in columns)
         if titles != head:
             lines.append(f"{'':{LABEL}}{titles}")
             head = titles
-        for name, values in [(label, found), *((f"  {name or 'no language'}", v) for name, v in found.get("languages", {}).items())]:
+        for name, values in [(label, figure), *((f"  {name or 'no language'}", v) for name, v in figure.get("languages", {}).items())]:
             lines.append(f"{name:{LABEL}}" + "".join(f"{cell:>{CELL}}" for cell in _cells(values, columns)))
     lines.append(f"TextSearcher.search, 1 thread: p50 {figures['p50_ms']} ms, p99 {figures['p99_ms']} ms")
     return lines

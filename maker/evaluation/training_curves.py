@@ -1,4 +1,4 @@
-"""A picture of a training run: loss, held-out retrieval and learning rate by epoch."""
+"""Draws a training run: loss, held-out retrieval and learning rate by epoch."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ INCHES, DPI = (12.0, 3.6), 100
 
 
 def draw_training_curves(path: Path, history: Sequence[dict[str, Any]], unfreeze_from: int = 0) -> None:
-    """Draws a panel a figure.
+    """Draws one panel per figure.
 
     Args:
-        path: The PNG.
-        history: An entry an epoch, as `maker.training.loop.fit` returns them.
-        unfreeze_from: The epoch from which on the image tower was trained too; 0 for none.
+        path: The PNG to write.
+        history: One entry per epoch, as `maker.training.loop.fit` returns them.
+        unfreeze_from: First epoch in which the image tower was trained too; 0 for none.
     """
     from matplotlib.figure import Figure  # draws with Agg, without pyplot's state and windows
     from matplotlib.ticker import MaxNLocator

@@ -1,4 +1,4 @@
-"""Zero-shot classification: an image belongs to the label whose sentence is nearest (Radford et al., 2021, section 3.1)."""
+"""Zero-shot classification: an image gets the label whose sentence is nearest (Radford et al., 2021, section 3.1)."""
 
 from __future__ import annotations
 
@@ -32,22 +32,22 @@ def classify(
     truth: Path | None = None,
     work_dir: Path | None = None,
 ) -> dict[str, Any]:
-    """Classifies a folder's images and counts how many are right.
+    """Classifies the images of a folder and measures the accuracy.
 
     Args:
         embedder: A searcher or encoder file that embeds text and images; only its towers are used.
-        images: The folder. An image's label is the name of the folder that it lies in, unless `truth` says it.
-        labels: Label to what it is called in a sentence; those of the images, underscores as spaces, where None.
-        templates: Sentences with `{}` for the label; a label's embedding is the mean of theirs.
-        truth: A tab-separated file of image and label.
-        work_dir: Where image embeddings are kept; the embedder's name with suffix `.work` where None.
+        images: The folder. An image's label is the name of its folder, unless `truth` is given.
+        labels: Label to its name in a sentence. If None: the labels of the images, with spaces for underscores.
+        templates: Sentences with `{}` for the label; a label's embedding is the mean over the sentences.
+        truth: A tab-separated file of images and labels.
+        work_dir: Folder that keeps the image embeddings; if None, the embedder's name with suffix `.work`.
 
     Returns:
-        `top-1` and, of more than five labels, `top-5` in percent with `…_interval`, the bootstrap 95 % interval drawn by image; `images`,
-        `rejected`, `chance` in percent, and `labels`: of each its `images` and `top-1`.
+        `top-1` and, for more than five labels, `top-5` in percent, each with `…_interval`, the 95 % interval by bootstrap over images;
+        `images`, `rejected`, `chance` in percent, `templates`, and `labels`: `images` and `top-1` of each.
 
     Raises:
-        DataError: A template has no place for the label, there are fewer than two labels, or no image has one.
+        DataError: A template has no `{}`, there are fewer than two labels, or no image has one of them.
         EncoderError: The file embeds no images.
         InvalidArgumentError: The file embeds no text.
     """
@@ -58,9 +58,9 @@ def classify(
     label_of = _labels_by_folder(images, rejects) if truth is None else read_truth(truth)
     named = labels if labels is not None else {label: label.replace("_", " ") for label in sorted(set(label_of.values()))}
     if len(named) < 2:
-        raise DataError(f"{len(named)} labels ({', '.join(named) or 'none'}); there is nothing to choose between, expected at least two")
+        raise DataError(f"{len(named)} labels ({', '.join(named) or 'none'}), expected at least two")
     for image in [image for image, label in label_of.items() if label not in named]:
-        rejects.add(image, f"label {label_of.pop(image)!r} is none of the labels")
+        rejects.add(image, f"label {label_of.pop(image)!r} is not among the labels")
     if not label_of:
         raise DataError(
             f"{truth or images}: no image with one of the labels {', '.join(list(named)[:5])}; {rejects.summary() or 'no images'}"
@@ -69,42 +69,52 @@ def classify(
         raise EncoderError(f"{embedder}: has {', '.join(signatures) or 'no signatures'}, expected embed_image and a text tower")
     with Workspace.open(work_dir or embedder.with_suffix(".work")) as work:
         work.rejects = rejects
-        found = image_features(images, list(label_of), embedder, work)
+        features = image_features(images, list(label_of), embedder, work)
         if rejects.rows:
             rejects.write(work.file(REJECTS))
             say(f"{images}: {len(rejects.rows)} images left out ({rejects.summary()}); see {work.file(REJECTS)}")
     names = list(named)
-    targets = np.array([names.index(label_of[image]) for image in found.images])
-    places = ranks(_normalized(np.asarray(found.values, np.float32)), label_embeddings(embedder, list(named.values()), templates), targets)
-    figures: dict[str, Any] = {}
-    for cut in [cut for cut in CUTS if cut < len(names)]:
-        right = 100.0 * (places < cut)
-        figures |= {f"top-{cut}": round(float(right.mean()), 2), f"top-{cut}_interval": mean_interval(right, np.arange(len(right)))}
-    return figures | {
+    targets = np.array([names.index(label_of[image]) for image in features.images])
+    vectors = _normalized(np.asarray(features.values, np.float32))
+    label_ranks = ranks(vectors, label_embeddings(embedder, list(named.values()), templates), targets)
+    return {
+        **_accuracy(label_ranks, len(names)),
         "chance": round(100 / len(names), 2),
         "images": len(targets),
         "rejected": len(rejects.rows),
         "templates": list(templates),
-        "labels": {
-            name: {"images": int(of.sum()), "top-1": round(100 * float((places[of] < 1).mean()), 2) if of.any() else None}
-            for number, name in enumerate(names)
-            for of in [targets == number]
-        },
+        "labels": {name: _label_accuracy(label_ranks[targets == number]) for number, name in enumerate(names)},
     }
 
 
+def _accuracy(label_ranks: np.ndarray, labels: int) -> dict[str, Any]:
+    """`top-1` and `top-5` in percent with their intervals, from the rank of each image's true label."""
+    figures: dict[str, Any] = {}
+    for cut in [cut for cut in CUTS if cut < labels]:
+        correct = 100.0 * (label_ranks < cut)
+        figures |= {f"top-{cut}": round(float(correct.mean()), 2), f"top-{cut}_interval": mean_interval(correct, np.arange(len(correct)))}
+    return figures
+
+
+def _label_accuracy(label_ranks: np.ndarray) -> dict[str, Any]:
+    """`images` and `top-1` in percent of one label; None without images."""
+    return {"images": len(label_ranks), "top-1": round(100 * float((label_ranks < 1).mean()), 2) if len(label_ranks) else None}
+
+
 def label_embeddings(embedder: Path, names: Sequence[str], templates: Sequence[str]) -> np.ndarray:
-    """`(labels, d)` float32 of norm 1: the direction of the mean of each label's sentences."""
+    """`(labels, d)` float32 of norm 1: the normalised mean over each label's sentences."""
     sentences = [template.replace("{}", name) for name in names for template in templates]
     vectors = _normalized(embed_texts(sentences, embedder))
     return _normalized(vectors.reshape(len(names), len(templates), -1).mean(1))
 
 
 def read_labels(given: str) -> dict[str, str]:
-    """Labels from a list with commas, or from a file of a line each: a label, or a label, a tab and what it is called in a sentence.
+    """Reads labels from a list separated by commas, or from a file with one label per line.
+
+    A line is a label, or a label, a tab and its name in a sentence.
 
     Raises:
-        DataError: The file cannot be read, or a label comes twice.
+        DataError: There is neither a file nor a list, the file cannot be read, or a label occurs twice.
     """
     path = Path(given)
     if path.is_file():
@@ -112,32 +122,32 @@ def read_labels(given: str) -> dict[str, str]:
     elif "," in given:
         lines = [part.strip() for part in given.split(",") if part.strip()]
     else:
-        raise DataError(f"labels {given!r}: neither a file nor several labels with commas")
+        raise DataError(f"labels {given!r}: expected a file, or several labels separated by commas")
     pairs = [line.split("\t", 1) if "\t" in line else [line.strip(), line.strip().replace("_", " ")] for line in lines]
     labels = {label.strip(): name.strip() for label, name in pairs}
     if len(labels) < len(pairs):
-        raise DataError(f"labels {given}: {len(pairs) - len(labels)} labels come twice")
+        raise DataError(f"labels {given}: {len(pairs) - len(labels)} labels occur twice; remove the duplicates")
     return labels
 
 
 def read_truth(path: Path) -> dict[str, str]:
-    """Label by image, from a file of image, tab and label.
+    """Reads the label of each image from a file with lines of image, tab and label.
 
     Raises:
         DataError: The file cannot be read, or a line has no tab.
     """
-    found: dict[str, str] = {}
+    label_of: dict[str, str] = {}
     for number, line in enumerate(read_lines(path, "file of images and labels"), 1):
         image, tab, label = line.partition("\t")
         if not tab and line.strip():
             raise DataError(f"{path}: line {number} is {line[:60]!r}, expected an image, a tab and its label")
         if tab:
-            found[image.strip()] = label.strip()
-    return found
+            label_of[image.strip()] = label.strip()
+    return label_of
 
 
 def zero_shot_lines(figures: Mapping[str, Any]) -> list[str]:
-    """The figures as lines to print."""
+    """The figures of `classify` as lines."""
     lines = [f"{figures['images']} images of {len(figures['labels'])} labels, {figures['rejected']} left out, chance {figures['chance']} %"]
     for name in [f"top-{cut}" for cut in CUTS if f"top-{cut}" in figures]:
         low, high = figures[f"{name}_interval"]
@@ -148,11 +158,11 @@ def zero_shot_lines(figures: Mapping[str, Any]) -> list[str]:
 
 
 def _labels_by_folder(images: Path, rejects: Rejects) -> dict[str, str]:
-    found = {image: Path(image).parent.name for image in list_images(images, rejects)}
-    for image in [image for image, label in found.items() if not label]:
-        rejects.add(image, "lies in no label's folder")
-        del found[image]
-    return found
+    label_of = {image: Path(image).parent.name for image in list_images(images, rejects)}
+    for image in [image for image, label in label_of.items() if not label]:
+        rejects.add(image, "is not in the folder of a label")
+        del label_of[image]
+    return label_of
 
 
 def _normalized(vectors: np.ndarray) -> np.ndarray:

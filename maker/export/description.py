@@ -1,4 +1,4 @@
-"""TFLite Metadata of the files written here, so that standard tools show what they are."""
+"""TFLite Metadata of searchers and encoder files, so that standard tools can describe them."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from maker.encoders import spellings
 from maker.encoders.tokenizer_file import TokenizerFile
 from task.format import item_table, manifest
 
-PARSER_VERSION = "1.0.0"  # the first that knows the fields used
+PARSER_VERSION = "1.0.0"  # the first version that has the fields used here
 QUERY = {
     "text": {"query": "UTF-8 bytes of the sentence, zero padded"},
     "tokens": {"ids": "the sentence's tokens, padded", "mask": "1 where there is a token"},
     "image": {"query": "RGB pixels, stretched to this size"},
     "embedding": {"query": "the query's embedding"},
 }
-ASKED_WITH = {"text": "a sentence", "tokens": "a sentence", "image": "a picture"}
+QUERY_KINDS = {"text": "a sentence", "tokens": "a sentence", "image": "a picture"}
 RESULT = [
     {"name": "distances", "description": "ascending; smaller is nearer"},
     {"name": "ids", "description": "item numbers, -1 where there is no further neighbour"},
@@ -27,15 +27,20 @@ EMBEDDING = [{"name": "embedding", "description": "the query's embedding"}]
 def searcher_metadata(
     kinds: Sequence[str], items: int, distance: str, tokenizer: TokenizerFile | None = None, files: Mapping[str, str] | None = None
 ) -> dict[str, Any]:
-    """Metadata of a searcher whose subgraphs are `search_*` and `embed_*` of each kind, then `search_embedding`.
+    """Metadata of a searcher.
 
-    `files` are further associated files with their descriptions.
+    Args:
+        kinds: Kinds of queries; the subgraphs are `search_*` and `embed_*` of each kind, then `search_embedding`.
+        items: Number of items.
+        distance: `dot_product` or `squared_l2`.
+        tokenizer: The tokenizer of `tokens` queries.
+        files: Descriptions of further associated files by name.
     """
     subgraphs = [_subgraph(f"{verb}_{kind}", kind, verb == "search", tokenizer) for kind in kinds for verb in ("search", "embed")]
-    asked_with = " or ".join([ASKED_WITH[k] for k in kinds] or ["an embedding"])
+    query_kinds = " or ".join([QUERY_KINDS[kind] for kind in kinds] or ["an embedding"])
     return {
         "name": "Pocket searcher",
-        "description": f"Finds the nearest of {items} items by {asked_with} ({distance}).",
+        "description": f"Finds the nearest of {items} items by {query_kinds} ({distance}).",
         "version": f"{manifest.FORMAT} {manifest.VERSION}",
         "subgraph_metadata": [*subgraphs, _subgraph("search_embedding", "embedding", True)],
         "author": "pocket-searcher",
@@ -51,7 +56,7 @@ def searcher_metadata(
 
 
 def encoder_metadata(kinds: Sequence[str], words: bool = False, tokenizer: TokenizerFile | None = None) -> dict[str, Any]:
-    """Metadata of an encoder file, whose subgraphs are `embed_*` of each kind; `words` where it holds the text tower's words."""
+    """Metadata of an encoder file with the subgraphs `embed_*` of each kind; `words`: whether it has the text tower's vocabulary file."""
     files = [{"name": spellings.FILE, "description": "the known words and their rows"}] if words else []
     return {
         "name": "Pocket searcher's encoder",

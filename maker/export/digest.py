@@ -1,4 +1,4 @@
-"""SHA-256 over a searcher's model and associated files, by which damage is told."""
+"""SHA-256 of a searcher's model and associated files, to detect damage."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ MODEL = "model"
 
 
 def digests(path: Path) -> dict[str, str]:
-    """Hexadecimal SHA-256 of the model's bytes (`model`) and of each associated file but the manifest."""
+    """Hexadecimal SHA-256 of the model's bytes (`model`) and of each associated file except the manifest."""
     with ModelFile(BaseOptions(str(path))) as file:
-        places = {MODEL: (0, archive.model_size(file.content)), **file.entries}
-        places.pop(manifest.FILE, None)
-        found = {}
-        for name, (offset, size) in places.items():
+        parts = {MODEL: (0, archive.model_size(file.content)), **file.entries}
+        parts.pop(manifest.FILE, None)
+        result = {}
+        for name, (offset, size) in parts.items():
             digest = hashlib.sha256()
             for start in range(offset, offset + size, BLOCK):
                 digest.update(file.content[start : min(start + BLOCK, offset + size)])
-            found[name] = digest.hexdigest()
-        return found
+            result[name] = digest.hexdigest()
+        return result

@@ -1,4 +1,4 @@
-"""Writes an encoder file: `embed_text` and `embed_image` without an index, the product of training."""
+"""Writes an encoder file, the result of training: `embed_text` and `embed_image` without an index."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from task.format.manifest import Manifest
 
 
 class Encoder(Protocol):
-    """Anything that can add itself to a graph."""
+    """An encoder that can add itself to a graph."""
 
     @property
     def write(self) -> Callable[..., int]:
@@ -42,16 +42,16 @@ def write_encoder(
     """Writes the file.
 
     Args:
-        path: Where.
-        encoders: By kind, `text`, `tokens` or `image`.
-        shapes: Input shape of each.
+        path: The file to write.
+        encoders: Encoders by kind: `text`, `tokens` or `image`.
+        shapes: Input shape of each encoder.
         normalize: Divide embeddings by their Euclidean norm.
-        dimension: Length of the embeddings.
-        described: What the towers are, for the manifest.
-        training: Options and curve of the training, for the manifest.
-        example_texts: Queries kept as examples for golden ones.
-        words: Row of the text tower's table by spelling, which a Task Library model is made of.
-        tokenizer: What makes the queries of a `tokens` encoder.
+        dimension: Dimension of the embeddings.
+        described: Descriptions of the encoders, for the manifest.
+        training: Options and history of the training, for the manifest.
+        example_texts: Sentences from which a searcher's golden queries are chosen.
+        words: Row in the text tower's table by spelling; exports to the Task Library need it.
+        tokenizer: Makes the queries of a `tokens` encoder.
     """
     model = Model("pocket-searcher encoder")
     for kind, encoder in encoders.items():

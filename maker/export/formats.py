@@ -1,6 +1,6 @@
-"""What a searcher's items can be exported as."""
+"""The export formats for the items of a searcher."""
 
 EXPORT_FORMATS = {
-    "task_library": "an embedder with the index in it",
+    "task_library": "an embedder that contains the index",
     "scann_index_file": "the index alone",
 }

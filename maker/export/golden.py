@@ -1,4 +1,4 @@
-"""Golden queries: questions with the answers that every runtime has to give."""
+"""Golden queries: queries with the results that every runtime must return."""
 
 from __future__ import annotations
 
@@ -17,29 +17,29 @@ from task.core.model_file import ModelFile
 from task.processor import SearchResult
 from task.search import GraphEngine, SearchRequest
 
-TEXTS, VECTORS, ANSWERS = 5, 3, 10
+TEXTS, VECTORS, RESULTS = 5, 3, 10
 TOLERANCE = 1e-5
 PATTERN = "pattern"  # the image query: pixel (y, x, c) is (3 x + 5 y + 60 c) modulo 256
 
 
 def pattern_image(height: int, width: int) -> np.ndarray:
-    """The image that golden image queries ask with, `(height, width, 3)` uint8; any runtime can make it."""
+    """The golden image query, `(height, width, 3)` uint8; any runtime can compute it."""
     y, x, c = np.ogrid[:height, :width, :3]
     return ((3 * x + 5 * y + 60 * c) % 256).astype(np.uint8)
 
 
 def record_answers(path: Path, towers: Mapping[str, AnyTower], index: Index, texts: Sequence[str]) -> list[dict[str, Any]]:
-    """Asks a model that has no manifest yet.
+    """Runs golden queries on a model that has no manifest yet.
 
     Args:
         path: The file.
-        towers: What it answers with, by kind.
-        index: What it holds.
-        texts: Queries to choose from.
+        towers: Its towers by kind.
+        index: Its index; some of its embeddings are queries.
+        texts: Sentences to choose queries from.
 
     Returns:
-        Entries with `signature`, `query` (a sentence, `pattern`, or a vector), of `search_tokens` the sentence's `tokens`, and `ids` and
-        `distances` of the nearest ten.
+        One entry per query: `signature`, `query` (a sentence, `pattern`, or a vector), the `tokens` of a `search_tokens` query, and the
+        `ids` and `distances` of the ten nearest items.
     """
     entries: list[dict[str, Any]] = []
     options = BaseOptions(str(path), num_threads=1)
@@ -47,17 +47,17 @@ def record_answers(path: Path, towers: Mapping[str, AnyTower], index: Index, tex
         runners = SignatureRunners(file, options)
 
         def add(signature: str, query: Any, tensors: np.ndarray | Mapping[str, np.ndarray], **more: Any) -> None:
-            found = runners.run(signature, tensors)
-            ids, distances = found["ids"][0][:ANSWERS], found["distances"][0][:ANSWERS]
-            kept = ids >= 0
+            outputs = runners.run(signature, tensors)
+            ids, distances = outputs["ids"][0][:RESULTS], outputs["distances"][0][:RESULTS]
+            valid = ids >= 0
             entries.append(
-                {"signature": signature, "query": query, **more, "ids": ids[kept].tolist(), "distances": _short(distances[kept])}
+                {"signature": signature, "query": query, **more, "ids": ids[valid].tolist(), "distances": _short(distances[valid])}
             )
 
         for kind in [kind for kind in SENTENCES if kind in towers]:
             tower = towers[kind]
             for text in list(dict.fromkeys(texts))[:TEXTS] or ["a photo"]:
-                # The ids let a runtime without the tokenizer ask, too.
+                # With the ids, a runtime without the tokenizer can run the query too.
                 add(f"search_{kind}", text, tower.prepare(text), **({"tokens": tower.tokenizer.ids(text)} if tower.tokenizer else {}))
         if "image" in towers:
             _, height, width, _ = runners.input_shape("search_image")
@@ -70,38 +70,42 @@ def record_answers(path: Path, towers: Mapping[str, AnyTower], index: Index, tex
 
 
 def check_answers(path: Path) -> int:
-    """Opens a finished file with `task` and asks its golden queries.
+    """Opens a finished file with `task` and runs its golden queries.
 
     Returns:
-        How many were asked.
+        The number of queries.
 
     Raises:
-        BuildError: An answer differs; the message says which.
+        BuildError: A result differs; the message says which.
+        SearcherError: The file cannot be opened.
     """
     engine = GraphEngine(BaseOptions(str(path), num_threads=1))
     try:
         for entry in engine.manifest.golden:
             signature, request = entry["signature"], SearchRequest(max_results=len(entry["ids"]))
             if signature.removeprefix("search_") in SENTENCES:
-                found = engine.search_text(entry["query"], request)
+                result = engine.search_text(entry["query"], request)
             elif signature == "search_image":
-                found = engine.search_image(pattern_image(*engine.image_size()), request)
+                result = engine.search_image(pattern_image(*engine.image_size()), request)
             else:
-                found = engine.search_embedding(np.array(entry["query"], np.float32), request)
-            _compare(path, entry, found, [engine.item(i) for i in entry["ids"]])
+                result = engine.search_embedding(np.array(entry["query"], np.float32), request)
+            _compare(path, entry, result, [engine.item(i) for i in entry["ids"]])
         return len(engine.manifest.golden)
     finally:
         engine.close()
 
 
-def _compare(path: Path, entry: dict[str, Any], found: SearchResult, metadata: list[bytes]) -> None:
-    what = f"{path}: golden query {str(entry['query'])[:60]!r} of {entry['signature']}"
-    if [n.metadata for n in found.nearest_neighbors] != metadata:
-        raise BuildError(f"{what} found {[n.metadata for n in found.nearest_neighbors][:3]}, expected {metadata[:3]}: the file is damaged")
-    distances = np.array([n.distance for n in found.nearest_neighbors])
+def _compare(path: Path, entry: dict[str, Any], result: SearchResult, metadata: list[bytes]) -> None:
+    query = f"{path}: golden query {str(entry['query'])[:60]!r} of {entry['signature']}"
+    found = [n.metadata for n in result.nearest_neighbors]
+    if found != metadata:
+        raise BuildError(f"{query} found {found[:3]}, expected {metadata[:3]}: the file is damaged; copy or build it again")
+    distances = np.array([n.distance for n in result.nearest_neighbors])
     worst = np.abs(distances - entry["distances"]).max(initial=0.0)
     if worst > TOLERANCE * max(1.0, np.abs(distances).max(initial=0.0)):
-        raise BuildError(f"{what}: a distance is off by {worst:.2g}, expected at most {TOLERANCE}: the file is damaged")
+        raise BuildError(
+            f"{query}: a distance differs by {worst:.2g}, expected at most {TOLERANCE}: the file is damaged; copy or build it again"
+        )
 
 
 def _short(values: np.ndarray) -> list[float]:

@@ -1,4 +1,4 @@
-"""An index as constants of a graph, which every signature shares."""
+"""An index as constants of a graph, which all signatures share."""
 
 from __future__ import annotations
 
@@ -12,32 +12,32 @@ from maker.graph.int8 import int8_table
 from maker.index.build import Index
 from maker.index.rows import RowCoder, fine_coder, row_coder
 
-FAR = np.float32(3e38)  # the distance of "no further neighbour"
+FAR = np.float32(3e38)  # distance where there is no further neighbour
 
 
 @dataclass(frozen=True)
 class Vectors:
-    """What scores leaves or groups of leaves for a query q: `scale * values @ q + bias`.
+    """Vectors that score leaves or groups of leaves for a query q: `scale * codes @ q + bias`.
 
     Attributes:
-        values: `(l, d)` float32, `(g, d)` int8, or `(g, m, d)` int8 for at most m leaves in each of g groups.
-        bias: `(l,)`, `(g,)` or `(g, m)` float32; too low for any query where a group has fewer leaves.
-        scale: Of int8 values: one for all, so that a FULLY_CONNECTED gives scores and nothing is left to do.
+        codes: `(l, d)` float32, `(g, d)` int8, or `(g, m, d)` int8 for at most m leaves in each of g groups.
+        bias: `(l,)`, `(g,)` or `(g, m)` float32; where a group has fewer than m leaves, so low that no query selects the padding.
+        scale: One scale for all int8 codes, so that a FULLY_CONNECTED gives the scores without further operators; None for float32.
     """
 
-    values: np.ndarray
+    codes: np.ndarray
     bias: np.ndarray
     scale: float | None = None
 
 
 @dataclass(frozen=True)
 class Leaves:
-    """How the leaves to scan are picked.
+    """Constants that select the leaves to scan.
 
     Attributes:
-        vectors: Of the leaves, in groups where there are groups.
+        vectors: Score the leaves; arranged by group if there are groups.
         numbers: `(g, m)` int32, the number of each leaf; None without groups.
-        groups: Of the groups; None without.
+        groups: Score the groups; None without groups.
     """
 
     vectors: Vectors
@@ -47,36 +47,36 @@ class Leaves:
 
 @dataclass(frozen=True)
 class RowTable:
-    """The rows of an index as one coder stores them, `c` blocks (leaves, where there are any) of `b` rows.
+    """The rows of an index as one coder stores them, in `c` blocks (or leaves) of `b` rows.
 
     Attributes:
         coder: How rows are stored.
-        rows: `(c, b, width)` as `maker.index.rows.Codes` says; `(c * b, width)` where rows are picked one by one.
-        steps: `(c, b)` uint8 or float32; None for rows without.
+        codes: `(c, b, width)` as `maker.index.rows.QuantisedRows` says; `(c * b, width)` if the graph gathers single rows.
+        scales: `(c, b)` uint8 or float32; None if rows have no scales.
         norms: `(c, b)` float32 squared norm of each row as stored; None for dot products.
     """
 
     coder: RowCoder
-    rows: Chunks
-    steps: np.ndarray | None
+    codes: Chunks
+    scales: np.ndarray | None
     norms: np.ndarray | None
 
     @property
-    def scale(self) -> float | None:
-        """Of the tensor: int8 rows carry the unit of their steps."""
-        return self.coder.unit if self.rows.dtype == np.int8 else None
+    def tensor_scale(self) -> float | None:
+        """The quantisation scale of the tensor of codes: the unit of the scales for int8 rows, otherwise None."""
+        return self.coder.scale_unit if self.codes.dtype == np.int8 else None
 
 
 @dataclass(frozen=True)
 class SearchConstants:
-    """An index as constants that every signature shares.
+    """An index as constants that all signatures share.
 
     Attributes:
-        index: What they were made from.
+        index: The index they were made from.
         scanned: The rows that a query scans.
-        fine: Finer rows, by which the best of those are scored again; None where there are none.
-        ids: `(c, b)` int32, -1 where a row is padding; None where row i is item i.
-        leaves: What scores leaves; None where everything is scanned.
+        fine: Finer rows that rescore the best ones; None if the index has none.
+        ids: `(c, b)` int32, -1 where a row is padding; None if row i is item i for all rows.
+        leaves: Select the leaves to scan; None if a query scans everything.
         everything: `(c,)` int32, the number of each block.
     """
 
@@ -89,7 +89,7 @@ class SearchConstants:
 
 
 def search_constants(index: Index) -> SearchConstants:
-    """Lays an index out; its rows are coded when they are written, so that they never lie in memory together."""
+    """Makes the constants of an index. Rows are quantised when they are written, so that they are never all in memory."""
     shape = (index.blocks, index.block)
     ids = None
     if _has_ids(index):
@@ -108,22 +108,25 @@ def search_constants(index: Index) -> SearchConstants:
 
 def _table(coder: RowCoder, shape: tuple[int, ...]) -> RowTable:
     index = coder.index
-    steps: np.ndarray | None = None if coder.step_type is None else np.zeros(shape, coder.step_type)
+    scales: np.ndarray | None = None if coder.scale_type is None else np.zeros(shape, coder.scale_type)
     norms = np.zeros(shape, np.float32) if index.distance == "squared_l2" else None
-    at = 0
-    for block in index.row_blocks() if steps is not None or norms is not None else ():
-        codes = coder.encode(block, at)
-        if steps is not None and codes.steps is not None:
-            steps.reshape(-1)[at : at + len(block)] = codes.steps
+    first = 0
+    for block in index.row_blocks() if scales is not None or norms is not None else ():
+        quantised = coder.encode(block, first)
+        if scales is not None and quantised.scales is not None:
+            scales.reshape(-1)[first : first + len(block)] = quantised.scales
         if norms is not None:
-            stored = coder.decode(codes, at)
-            norms.reshape(-1)[at : at + len(block)] = np.einsum("nd,nd->n", stored, stored)
-        at += len(block)
-    return RowTable(coder, Chunks(_coded(coder), (*shape, coder.width), coder.dtype), steps, norms)
+            stored = coder.decode(quantised, first)
+            norms.reshape(-1)[first : first + len(block)] = np.einsum("nd,nd->n", stored, stored)
+        first += len(block)
+    return RowTable(coder, Chunks(_codes(coder), (*shape, coder.width), coder.dtype), scales, norms)
 
 
 def index_bytes(coder: RowCoder) -> int:
-    """What `search_constants` stores of an index, but for constants that each signature has of its own; no row is coded for it."""
+    """Size of the constants that `search_constants` makes of an index, without quantising any row.
+
+    Small constants that each signature has for itself are not counted.
+    """
     index = coder.index
     fine = fine_coder(index)
     row = _row_bytes(coder) + (0 if fine is None else _row_bytes(fine))
@@ -131,10 +134,10 @@ def index_bytes(coder: RowCoder) -> int:
     parts: list[np.ndarray | None] = []
     leaves = _leaves(index)
     if leaves is not None:
-        parts += [leaves.vectors.values, leaves.vectors.bias, leaves.numbers]
-        parts += [leaves.groups.values, leaves.groups.bias] if leaves.groups else []
-    if coder.bases is not None:
-        parts += [coder.bases.rows, coder.bases.steps]
+        parts += [leaves.vectors.codes, leaves.vectors.bias, leaves.numbers]
+        parts += [leaves.groups.codes, leaves.groups.bias] if leaves.groups else []
+    if coder.centroids is not None:
+        parts += [coder.centroids.codes, coder.centroids.scales]
     if index.codebooks is not None:
         parts.append(index.codebooks.entries)
     return index.blocks * index.block * row + sum(part.nbytes for part in parts if part is not None)
@@ -142,7 +145,7 @@ def index_bytes(coder: RowCoder) -> int:
 
 def _row_bytes(coder: RowCoder) -> int:
     size = coder.width * np.dtype(coder.dtype).itemsize
-    size += 0 if coder.step_type is None else np.dtype(coder.step_type).itemsize
+    size += 0 if coder.scale_type is None else np.dtype(coder.scale_type).itemsize
     return size + (np.dtype(np.float32).itemsize if coder.index.distance == "squared_l2" else 0)
 
 
@@ -157,26 +160,27 @@ def _leaves(index: Index) -> Leaves | None:
     if index.groups is None or index.group_of is None:
         return Leaves(Vectors(vectors, bias))
     counts = np.bincount(index.group_of)
-    groups, most = len(counts), int(counts.max())
-    place = np.arange(len(vectors)) - np.repeat(np.cumsum(counts) - counts, counts)
+    groups, largest = len(counts), int(counts.max())
+    place_in_group = np.arange(len(vectors)) - np.repeat(np.cumsum(counts) - counts, counts)
 
-    def table(values: np.ndarray, filling: float) -> np.ndarray:
-        padded = np.full((groups, most, *values.shape[1:]), filling, values.dtype)
-        padded[index.group_of, place] = values
-        return padded
+    def by_group(values: np.ndarray, padding: float) -> np.ndarray:
+        table = np.full((groups, largest, *values.shape[1:]), padding, values.dtype)
+        table[index.group_of, place_in_group] = values
+        return table
 
     codes, scale = int8_table(vectors)
-    of_groups, group_scale = int8_table(index.groups.vectors)
+    group_codes, group_scale = int8_table(index.groups.vectors)
     return Leaves(
-        Vectors(table(codes, 0), table(bias, -float(FAR)), scale),
-        numbers=table(np.arange(len(vectors), dtype=np.int32), 0),
-        groups=Vectors(of_groups, index.groups.bias, group_scale),
+        Vectors(by_group(codes, 0), by_group(bias, -float(FAR)), scale),
+        numbers=by_group(np.arange(len(vectors), dtype=np.int32), 0),
+        groups=Vectors(group_codes, index.groups.bias, group_scale),
     )
 
 
-def _coded(coder: RowCoder) -> Iterator[np.ndarray]:
-    at = 0
+def _codes(coder: RowCoder) -> Iterator[np.ndarray]:
+    """The codes of all rows, block by block, padding last."""
+    first = 0
     for block in coder.index.row_blocks():
-        yield coder.encode(block, at).rows
-        at += len(block)
+        yield coder.encode(block, first).codes
+        first += len(block)
     yield np.zeros((coder.index.padding, coder.width), coder.dtype)

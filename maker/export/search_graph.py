@@ -1,4 +1,4 @@
-"""The search half of a signature: an embedding in, the k nearest items out."""
+"""The search part of a signature: from an embedding to the k nearest items."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from maker.graph.subgraph import Subgraph
 from maker.index.build import Index
 from maker.index.rows import MIDDLE, RowCoder
 
-# The hybrid kernel that scans int8 rows rounds the query. Its best are scored again with the query as it is, at least that many.
+# The hybrid kernel that scans int8 rows rounds the query. At least that many of the best rows are rescored with the unrounded query.
 LEAST_RESCORED = 32
-FINELY_RESCORED = 100  # the same where finer rows are kept for it
+FINELY_RESCORED = 100  # the same if finer rows rescore
 
 
 def rescored(index: Index) -> int:
-    """How many of the rows scanned are scored again, at least; 0 for none."""
+    """Minimum number of scanned rows that are rescored; 0 for none."""
     return FINELY_RESCORED if index.rescorer else LEAST_RESCORED if index.scorer == "int8" else 0
 
 
@@ -29,170 +29,178 @@ def search(g: Subgraph, query: int, constants: SearchConstants, k: int, budget: 
         query: `[1, d]` float32 tensor.
         constants: The index.
         k: Neighbours to return.
-        budget: Leaves to scan; the index's where None.
+        budget: Number of leaves to scan; the budget of the index if None.
 
     Returns:
         `[1, k]` float32 distances, ascending, and `[1, k]` int32 ids, -1 where there is no further neighbour.
     """
     index = constants.index if budget is None else constants.index.with_budget(budget)
-    picked = _pick(g, query, constants, index)
-    scanned = g.shape(picked)[0] * index.block
-    rows = _Rows(g, constants.scanned, picked)
+    blocks = _select_blocks(g, query, constants, index)
+    scanned = g.shape(blocks)[0] * index.block
+    rows = _ScannedRows(g, constants.scanned, blocks)
     similarity = _similarity(g, query, rows.all())
 
-    # Padding rows lie behind the last item only; taking that many candidates more leaves k real ones when they are put last.
-    again = rescored(index)
-    candidates = min(max(k, again) + index.padding, scanned)
-    best, where = g.top_k(similarity, candidates)
-    found = where
+    # Only padding follows the last item: with that many additional candidates, k real ones are left once padding is sorted last.
+    least_rescored = rescored(index)
+    candidates = min(max(k, least_rescored) + index.padding, scanned)
+    best, places = g.top_k(similarity, candidates)
+    ids = places
     if constants.ids is not None:
-        found = g.gather(g.reshape(g.gather(g.constant(constants.ids, "ids"), picked), (scanned,)), where)
+        ids = g.gather(g.reshape(g.gather(g.constant(constants.ids, "ids"), blocks), (scanned,)), places)
     if constants.fine is not None:
-        best = _similarity(g, query, _finer(g, constants.fine, _row_numbers(g, picked, where, index.block)))
-    elif again:
-        best = _similarity(g, query, rows.some(where))
+        best = _similarity(g, query, _fine_rows(g, constants.fine, _row_numbers(g, blocks, places, index.block)))
+    elif least_rescored:
+        best = _similarity(g, query, rows.at(places))
     if index.padding:
-        missing = g.cast(g.minimum(found, np.array(0, np.int32)), np.float32)  # -1 for padding, else 0
+        missing = g.cast(g.minimum(ids, np.array(0, np.int32)), np.float32)  # -1 for padding, else 0
         best = g.add(best, g.mul(missing, np.array(FAR)))
-    if again or index.padding:
-        best, where = g.top_k(best, min(k, scanned))
-        found = g.gather(g.reshape(found, (candidates,)), where)
-    if index.distance == "squared_l2":
-        norm = g.reshape(g.sum(g.mul(query, query), axis=1), (1, 1))
-        distances = g.minimum(g.maximum(g.sub(norm, best), np.array(0, np.float32)), np.array(FAR))
-    else:
-        distances = g.mul(best, np.array(-1, np.float32))
-    short = k - g.shape(distances)[1]
-    if short:
-        distances = g.concat([distances, np.full((1, short), FAR, np.float32)], axis=1)
-        found = g.concat([found, np.full((1, short), -1, np.int32)], axis=1)
-    return distances, found
+    if least_rescored or index.padding:
+        best, places = g.top_k(best, min(k, scanned))
+        ids = g.gather(g.reshape(ids, (candidates,)), places)
+    return _padded_to(g, k, _distances(g, query, best, index.distance), ids)
 
 
-def nothing_where_nothing_is_asked(g: Subgraph, embedding: int, distances: int, ids: int) -> tuple[int, int]:
-    """No neighbours for a text without a word, whose embedding is zero: all items would be as near, and the first ones would be found."""
+def no_results_for_empty_text(g: Subgraph, embedding: int, distances: int, ids: int) -> tuple[int, int]:
+    """Removes all neighbours if the embedding is zero, as for a text without words: otherwise the first items would be returned."""
     squares = g.sum(g.mul(embedding, embedding), axis=1)
     empty = g.equal(squares, np.array(0, np.float32))
     ids = g.sub(g.mul(g.add(ids, np.array(1, np.int32)), g.sub(np.array(1, np.int32), empty)), np.array(1, np.int32))
     return g.add(distances, g.mul(g.cast(empty, np.float32), np.array(FAR))), ids
 
 
-def _pick(g: Subgraph, query: int, constants: SearchConstants, index: Index) -> int:
+def _distances(g: Subgraph, query: int, similarity: int, distance: str) -> int:
+    """Distances, smaller is nearer, from what `_similarity` gives."""
+    if distance == "dot_product":
+        return g.mul(similarity, np.array(-1, np.float32))
+    norm = g.reshape(g.sum(g.mul(query, query), axis=1), (1, 1))
+    return g.minimum(g.maximum(g.sub(norm, similarity), np.array(0, np.float32)), np.array(FAR))
+
+
+def _padded_to(g: Subgraph, k: int, distances: int, ids: int) -> tuple[int, int]:
+    """Distances and ids, `[1, k]`, with "no further neighbour" at the end if there are fewer."""
+    missing = k - g.shape(distances)[1]
+    if missing:
+        distances = g.concat([distances, np.full((1, missing), FAR, np.float32)], axis=1)
+        ids = g.concat([ids, np.full((1, missing), -1, np.int32)], axis=1)
+    return distances, ids
+
+
+def _select_blocks(g: Subgraph, query: int, constants: SearchConstants, index: Index) -> int:
     """The numbers of the blocks to scan, `(budget,)`."""
     leaves = constants.leaves
     if leaves is None:
-        # The rows go through GATHER all the same: constant weights would be taken by XNNPACK, which rounds the query differently
-        # from the reference kernel of older runtimes.
+        # Even all rows go through GATHER: XNNPACK would take over constant weights, and it rounds the query differently from the
+        # reference kernel of older runtimes.
         return g.constant(constants.everything, "everything")
-    of_leaves, groups = leaves.vectors, leaves.groups
+    leaf_vectors, groups = leaves.vectors, leaves.groups
     if groups is None or leaves.numbers is None:
-        _, best = g.top_k(g.fully_connected(query, of_leaves.values, of_leaves.bias), index.budget)
+        _, best = g.top_k(g.fully_connected(query, leaf_vectors.codes, leaf_vectors.bias), index.budget)
         return g.reshape(best, (index.budget,))
-    every = g.constant(np.arange(len(groups.values), dtype=np.int32), "every_group")
-    vectors = g.gather(g.constant(groups.values, "group_vectors", groups.scale), every)
-    _, best = g.top_k(g.fully_connected(query, vectors, groups.bias), index.searched)
-    best = g.reshape(best, (index.searched,))
-    vectors = g.gather_blocks(g.constant(of_leaves.values, "leaf_vectors", of_leaves.scale), best)
+    every_group = g.constant(np.arange(len(groups.codes), dtype=np.int32), "every_group")
+    vectors = g.gather(g.constant(groups.codes, "group_vectors", groups.scale), every_group)
+    _, best = g.top_k(g.fully_connected(query, vectors, groups.bias), index.groups_searched)
+    best = g.reshape(best, (index.groups_searched,))
+    vectors = g.gather_blocks(g.constant(leaf_vectors.codes, "leaf_vectors", leaf_vectors.scale), best)
     count, _ = g.shape(vectors)
-    bias, numbers = (g.reshape(g.gather(table, best), (count,)) for table in (of_leaves.bias, leaves.numbers))
+    bias, numbers = (g.reshape(g.gather(table, best), (count,)) for table in (leaf_vectors.bias, leaves.numbers))
     _, best = g.top_k(g.fully_connected(query, vectors, bias), index.budget)
     return g.gather(numbers, g.reshape(best, (index.budget,)))
 
 
 @dataclass(frozen=True)
-class _Part:
+class _Rows:
     """Tensors of some rows.
 
     Attributes:
         coder: How they are stored.
-        values: `[rows, width]`.
-        steps, norms: `[1, rows]` float32; None where rows have none.
-        blocks: `[blocks]`, the numbers of the blocks of rows that these are; None for rows that are float32 by now.
+        codes: `[rows, width]`.
+        scales, norms: `[1, rows]` float32; None if rows have none.
+        blocks: `[blocks]`, the numbers of the blocks that these rows fill; None for single rows, which are float32.
     """
 
     coder: RowCoder
-    values: int
-    steps: int | None
+    codes: int
+    scales: int | None
     norms: int | None
     blocks: int | None
 
 
-class _Rows:
-    """The rows of the blocks that a query scans, and what belongs to them."""
+class _ScannedRows:
+    """The rows of the blocks that a query scans, with their scales and norms."""
 
-    def __init__(self, g: Subgraph, table: RowTable, picked: int) -> None:
-        self.g, self.coder, self.picked = g, table.coder, picked
-        self.count = g.shape(picked)[0] * table.coder.index.block
-        self.values = g.gather_blocks(g.constant(table.rows, "rows", table.scale), picked)
-        self.steps = self._of_rows(table.steps, "steps")
-        self.norms = self._of_rows(table.norms, "norms")
+    def __init__(self, g: Subgraph, table: RowTable, blocks: int) -> None:
+        self.g, self.coder, self.blocks = g, table.coder, blocks
+        self.count = g.shape(blocks)[0] * table.coder.index.block
+        self.codes = g.gather_blocks(g.constant(table.codes, "rows", table.tensor_scale), blocks)
+        self.scales = self._gather(table.scales, "steps")
+        self.norms = self._gather(table.norms, "norms")
 
-    def _of_rows(self, table: np.ndarray | None, name: str) -> int | None:
+    def _gather(self, table: np.ndarray | None, name: str) -> int | None:
         if table is None:
             return None
-        return _real(self.g, self.g.reshape(self.g.gather(self.g.constant(table, name), self.picked), (1, self.count)))
+        return _as_float(self.g, self.g.reshape(self.g.gather(self.g.constant(table, name), self.blocks), (1, self.count)))
 
-    def all(self) -> _Part:
-        """All of them, int8 ones to be met by the hybrid kernel."""
-        return _Part(self.coder, self.values, self.steps, self.norms, self.picked)
+    def all(self) -> _Rows:
+        """All rows; int8 ones stay int8 for the hybrid kernel."""
+        return _Rows(self.coder, self.codes, self.scales, self.norms, self.blocks)
 
-    def some(self, where: int) -> _Part:
-        """Those at some places, `(1, n)`, int8 ones as float32."""
+    def at(self, places: int) -> _Rows:
+        """The rows at `(1, n)` places; int8 ones become float32."""
         g = self.g
 
-        def chosen(table: int | None) -> int | None:
-            return None if table is None else g.gather(g.reshape(table, (self.count,)), where)
+        def gather(table: int | None) -> int | None:
+            return None if table is None else g.gather(g.reshape(table, (self.count,)), places)
 
-        rows = g.dequantize(g.gather(self.values, g.reshape(where, g.shape(where)[1:])))
-        return _Part(self.coder, rows, chosen(self.steps), chosen(self.norms), None)
-
-
-def _real(g: Subgraph, steps: int) -> int:
-    return g.cast(steps, np.float32) if g.dtype(steps) == np.uint8 else steps
+        rows = g.dequantize(g.gather(self.codes, g.reshape(places, g.shape(places)[1:])))
+        return _Rows(self.coder, rows, gather(self.scales), gather(self.norms), None)
 
 
-def _row_numbers(g: Subgraph, picked: int, where: int, block: int) -> int:
-    """Places among the rows of picked blocks, `(1, n)`, as numbers of rows of the index."""
+def _as_float(g: Subgraph, scales: int) -> int:
+    return g.cast(scales, np.float32) if g.dtype(scales) == np.uint8 else scales
+
+
+def _row_numbers(g: Subgraph, blocks: int, places: int, block: int) -> int:
+    """Converts `(1, n)` places within the selected blocks to row numbers of the index."""
     size = np.array(block, np.int32)
-    turn = g.floor_div(where, size)
-    return g.add(g.mul(g.sub(g.gather(picked, turn), turn), size), where)
+    nth = g.floor_div(places, size)
+    return g.add(g.mul(g.sub(g.gather(blocks, nth), nth), size), places)
 
 
-def _finer(g: Subgraph, table: RowTable, numbers: int) -> _Part:
-    """Rows by their numbers, `(1, n)`, as float32."""
+def _fine_rows(g: Subgraph, table: RowTable, numbers: int) -> _Rows:
+    """The rows with `(1, n)` numbers, as float32."""
 
-    def chosen(values: np.ndarray | None, name: str) -> int | None:
-        return None if values is None else _real(g, g.gather(g.constant(values, name), numbers))
+    def gather(values: np.ndarray | None, name: str) -> int | None:
+        return None if values is None else _as_float(g, g.gather(g.constant(values, name), numbers))
 
-    rows = g.gather(g.constant(table.rows, "fine_rows", table.scale), g.reshape(numbers, g.shape(numbers)[1:]))
+    rows = g.gather(g.constant(table.codes, "fine_rows", table.tensor_scale), g.reshape(numbers, g.shape(numbers)[1:]))
     rows = g.dequantize(rows) if g.dtype(rows) == np.int8 else rows
-    return _Part(table.coder, rows, chosen(table.steps, "fine_steps"), chosen(table.norms, "fine_norms"), None)
+    return _Rows(table.coder, rows, gather(table.scales, "fine_steps"), gather(table.norms, "fine_norms"), None)
 
 
-def _similarity(g: Subgraph, query: int, part: _Part) -> int:
-    """`[1, rows]`: the dot product, or 2 x·q - |x|² where distances are squared L2; larger is nearer."""
-    coder = part.coder
+def _similarity(g: Subgraph, query: int, rows: _Rows) -> int:
+    """`[1, rows]`: the dot product, or 2 x·q - |x|² for squared L2 distances; larger is nearer."""
+    coder = rows.coder
     index = coder.index
     if index.codebooks is not None:
-        dots = _table_sums(g, query, part.values, index.codebooks.entries)
+        dots = _product_dots(g, query, rows.codes, index.codebooks.entries)
     elif index.scorer == "int4":
-        dots = g.mul(_nibble_dots(g, query, part.values), g.constant(np.array(coder.unit, np.float32), "unit"))
+        dots = g.mul(_int4_dots(g, query, rows.codes), g.constant(np.array(coder.scale_unit, np.float32), "unit"))
     else:
-        dots = g.fully_connected(query, part.values)
-    if part.steps is not None:
-        dots = g.mul(dots, part.steps)
-    if coder.bases is not None and part.blocks is not None:
-        leaf = g.fully_connected(query, g.gather(g.constant(coder.bases.rows, "bases", 1.0), part.blocks))
-        count = g.shape(part.blocks)[0]
-        leaf = g.mul(g.reshape(leaf, (count, 1)), g.gather(g.constant(coder.bases.steps, "base_steps"), part.blocks))
-        dots = g.reshape(g.add(g.reshape(dots, (count, index.block)), leaf), (1, count * index.block))
-    if part.norms is not None:
-        return g.sub(g.mul(dots, np.array(2, np.float32)), part.norms)
+        dots = g.fully_connected(query, rows.codes)
+    if rows.scales is not None:
+        dots = g.mul(dots, rows.scales)
+    if coder.centroids is not None and rows.blocks is not None:
+        leaf_dots = g.fully_connected(query, g.gather(g.constant(coder.centroids.codes, "bases", 1.0), rows.blocks))
+        count = g.shape(rows.blocks)[0]
+        leaf_dots = g.mul(g.reshape(leaf_dots, (count, 1)), g.gather(g.constant(coder.centroids.scales, "base_steps"), rows.blocks))
+        dots = g.reshape(g.add(g.reshape(dots, (count, index.block)), leaf_dots), (1, count * index.block))
+    if rows.norms is not None:
+        return g.sub(g.mul(dots, np.array(2, np.float32)), rows.norms)
     return dots
 
 
-def _nibble_dots(g: Subgraph, query: int, rows: int) -> int:
-    """`[1, rows]`: dot products with two 4-bit values a byte, each minus 7.5.
+def _int4_dots(g: Subgraph, query: int, rows: int) -> int:
+    """`[1, rows]`: dot products with rows of two 4-bit codes per byte, each code minus 7.5.
 
     With byte = low + 16 high: q_low·low + q_high·high = q_low·byte + (q_high - 16 q_low)·high, so that only `high` has to be unpacked.
     """
@@ -204,14 +212,14 @@ def _nibble_dots(g: Subgraph, query: int, rows: int) -> int:
         zeros = np.zeros((1, 2 * half - dimension), np.float32)
         high = g.concat([high, zeros], axis=1) if dimension > half else g.constant(zeros)
     values = g.cast(rows, np.float32)
-    tops = g.floor(g.mul(values, np.array(1 / 16, np.float32)))
-    dots = g.add(g.fully_connected(low, values), g.fully_connected(g.sub(high, g.mul(low, np.array(16, np.float32))), tops))
+    high_codes = g.floor(g.mul(values, np.array(1 / 16, np.float32)))
+    dots = g.add(g.fully_connected(low, values), g.fully_connected(g.sub(high, g.mul(low, np.array(16, np.float32))), high_codes))
     middle = g.reshape(g.mul(g.sum(query, axis=1), np.array(MIDDLE, np.float32)), (1, 1))
     return g.sub(dots, middle)
 
 
-def _table_sums(g: Subgraph, query: int, codes: int, entries: np.ndarray) -> int:
-    """`[1, rows]`: dot products by table look-up (asymmetric distance computation; Jégou et al., TPAMI 2011, section III)."""
+def _product_dots(g: Subgraph, query: int, codes: int, entries: np.ndarray) -> int:
+    """`[1, rows]`: dot products by table lookup (asymmetric distance computation; Jégou et al., TPAMI 2011, section III)."""
     blocks, count, width = entries.shape
     padding = blocks * width - g.shape(query)[1]
     if padding:

@@ -1,4 +1,4 @@
-"""Writes `searcher.tflite` and checks what was written."""
+"""Writes `searcher.tflite` and checks the written file."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from maker.errors import BuildError, DataError
 from maker.export import digest, golden
 from maker.export.description import searcher_metadata
 from maker.export.search_constants import search_constants
-from maker.export.search_graph import nothing_where_nothing_is_asked, search
+from maker.export.search_graph import no_results_for_empty_text, search
 from maker.graph.model import Model
 from maker.index.build import Index, are_normalized
 from maker.index.options import DEFAULT_K
@@ -34,17 +34,17 @@ class SearcherContent:
 
     Attributes:
         index: The index.
-        metadata: One entry an item.
-        towers: By kind; empty for a file that is asked with embeddings only.
-        k: Neighbours that a signature returns.
-        user_info: The builder's own text.
+        metadata: One entry per item.
+        towers: Towers by kind; empty for a file that takes only embeddings as queries.
+        k: Number of neighbours that a signature returns.
+        user_info: Free text of the builder.
         encoders, training, report: Parts of the manifest.
-        example_texts: Queries of which golden ones are made.
+        example_texts: Sentences from which golden queries are chosen.
         relevance: Curves from distances to relevance, for the manifest.
-        card: Called with the manifest, which has no digests yet; what it returns becomes the file's model card.
-        measure: Called with the file before the manifest is added; what it returns is added to the report.
-        normalized: Whether the embeddings have norm 1 and the towers see to it themselves, as those of a searcher do; where None, the
-            embeddings are looked at, and the graph sees to it.
+        card: Called with the manifest, which has no digests yet; returns the file's model card.
+        measure: Called with the file before the manifest is added; returns figures that are added to the report.
+        normalized: Whether the embeddings have norm 1, if the towers normalise their output themselves, as the towers of a searcher do. If
+            None, the embeddings are checked, and the graph normalises queries where they have norm 1.
     """
 
     index: Index
@@ -63,19 +63,19 @@ class SearcherContent:
 
     @property
     def tokenizer(self) -> TokenizerFile | None:
-        """What makes a sentence's ids, where the graph does not."""
+        """The tokenizer that `task` has to apply; None if the graph does it."""
         return self.towers["tokens"].tokenizer if "tokens" in self.towers else None
 
 
 def write_searcher(content: SearcherContent, path: Path) -> Manifest:
-    """Writes the file, opens it with `task` and asks its golden queries; only then does it take its name.
+    """Writes the file, opens it with `task` and runs its golden queries; only then is it renamed to `path`.
 
     Raises:
-        DataError: Metadata and embeddings differ in number, or an embedder's dimension is not the embeddings'.
-        BuildError: The file would pass 2 GB, or what was read back is not what was written.
+        DataError: Metadata and embeddings differ in number, or an embedder's dimension differs from the embeddings'.
+        BuildError: k is below 1, the file would exceed 2 GB, or a golden query does not return its results.
     """
     check_content(content)
-    content = replace(content, index=content.index.with_room_for(content.k))
+    content = replace(content, index=content.index.with_capacity_for(content.k))
     with atomic(path) as temporary:
         normalized = are_normalized(content.index.embeddings) if content.normalized is None else content.normalized
         model = search_model(content, normalized)
@@ -109,36 +109,36 @@ def write_searcher(content: SearcherContent, path: Path) -> Manifest:
 
 
 def check_content(content: SearcherContent) -> None:
-    """Looks at what has to agree.
+    """Checks that metadata, towers and embeddings match.
 
     Raises:
-        DataError: Metadata and embeddings differ in number, or an embedder's dimension is not the embeddings'.
+        DataError: Metadata and embeddings differ in number, or an embedder's dimension differs from the embeddings'.
         BuildError: k is below 1.
     """
     items, dimension = content.index.embeddings.shape
     if len(content.metadata) != items:
-        raise DataError(f"{len(content.metadata)} metadata for {items} embeddings; there has to be one an item, in the same order")
+        raise DataError(f"{len(content.metadata)} metadata entries for {items} embeddings, expected one per item, in the same order")
     if content.k < 1:
         raise BuildError(f"k must be at least 1, found {content.k}")
     check_dimensions(content.towers, dimension)
 
 
 def check_dimensions(towers: Mapping[str, AnyTower], dimension: int) -> None:
-    """Looks at whether towers, by kind, make embeddings of that dimension.
+    """Checks that all towers produce embeddings of that dimension.
 
     Raises:
-        DataError: One does not.
+        DataError: A tower does not.
     """
     for tower in towers.values():
         if tower.dimension != dimension:
             raise DataError(
-                f"{tower.source.path}: the embedder makes {tower.dimension} dimensions, the embeddings have {dimension}; "
+                f"{tower.source.path}: the embedder produces {tower.dimension} dimensions, but the embeddings have {dimension}; "
                 "embed the items with this embedder"
             )
 
 
 def search_model(content: SearcherContent, normalized: bool) -> Model:
-    """The graph: `embed_*` and `search_*` for each tower, and `search_embedding`, over the same constants."""
+    """The graph: `embed_*` and `search_*` for each tower, and `search_embedding`; all search the same constants."""
     model = Model("pocket-searcher")
     constants = search_constants(content.index)
     dimension = int(content.index.embeddings.shape[1])
@@ -154,7 +154,7 @@ def search_model(content: SearcherContent, normalized: bool) -> Model:
             else:
                 distances, ids = search(g, embedding, constants, content.k)
                 if kind == "text":
-                    distances, ids = nothing_where_nothing_is_asked(g, embedding, distances, ids)
+                    distances, ids = no_results_for_empty_text(g, embedding, distances, ids)
                 model.signature(g, queries, {"distances": distances, "ids": ids})
     g = model.subgraph("search_embedding")
     query = g.tensor("query", (1, dimension), np.float32)

@@ -1,4 +1,4 @@
-"""Tells whether a searcher file is what was written."""
+"""Verifies that a searcher file is unchanged since it was written."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from task.search import GraphEngine
 
 
 def verify(path: Path) -> list[str]:
-    """Compares digests and asks the golden queries.
+    """Compares the digests and runs the golden queries.
 
     Returns:
-        A line a check.
+        One line per check, for people.
 
     Raises:
         BuildError: A part differs from its digest or a golden answer differs.
@@ -23,9 +23,9 @@ def verify(path: Path) -> list[str]:
     engine = GraphEngine(BaseOptions(str(path)))
     expected = engine.manifest.sha256
     engine.close()
-    found = digest.digests(path)
-    for name in sorted(expected.keys() | found.keys()):
-        if expected.get(name) != found.get(name):
+    actual = digest.digests(path)
+    for name in sorted(expected.keys() | actual.keys()):
+        if expected.get(name) != actual.get(name):
             raise BuildError(f"{path}: {name} does not match its SHA-256 in the manifest: the file is damaged or was changed")
-    asked = golden.check_answers(path)
-    return [f"{path}: {len(found)} parts match their SHA-256", f"{path}: {asked} golden queries answered as written"]
+    queries = golden.check_answers(path)
+    return [f"{path}: {len(actual)} parts match their SHA-256", f"{path}: {queries} golden queries return the recorded results"]

@@ -1,1 +1,1 @@
-"""Turns embeddings into what the search graph scans: leaves, what scores them, coded rows. Imports no TensorFlow."""
+"""Turns embeddings into an index that the search graph scans: leaves, routers that score leaves, quantised rows. Imports no TensorFlow."""

@@ -1,4 +1,4 @@
-"""Embeddings in, index out."""
+"""Builds an index from embeddings."""
 
 from __future__ import annotations
 
@@ -9,37 +9,37 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from maker.errors import BuildError, DataError
-from maker.index import quantise
+from maker.index import product_quantisation
 from maker.index.balanced import partition
-from maker.index.metric import Stretched, stretch_between
+from maker.index.metric import TransformedEmbeddings, learn_transform
 from maker.index.options import EXACT_BELOW, ScaNNOptions, ScoreAH, Tree
 from maker.index.routing import Router, centroid_router, learn_router
 from task.format.manifest import NORM_TOLERANCE
 
-BLOCK_ROWS = 16  # rows that are picked together where nothing is partitioned
-ITEMS_PER_LEAF, MANY = 36, 2_000_000  # beyond MANY items, leaves are twice as large
-GROUPS_SEARCHED = 3  # in square roots of their number; tuning adds more where they are wanted
-BLOCK = 8192  # rows handled at a time: what stays in the cache
-LARGEST = 1e12  # squares and sums of such values stay well within float32
+BLOCK_ROWS = 16  # rows per block of an index without partitions
+ITEMS_PER_LEAF, MANY_ITEMS = 36, 2_000_000  # beyond MANY_ITEMS, leaves are twice as large
+GROUPS_SEARCHED = 3  # times the square root of the number of groups; tuning adds more if needed
+BLOCK = 8192  # rows processed at a time: they stay in the cache
+LARGEST_VALUE = 1e12  # squares and sums of such values stay well within float32
 
 
 @dataclass(frozen=True, kw_only=True)
 class Index:
-    """Rows in blocks of one size. A partitioned index has a leaf a block, and a query scans the `budget` leaves that score best.
+    """Rows in blocks of equal size. In a partitioned index each leaf is a block, and a query scans the `budget` best-scoring leaves.
 
     Attributes:
         distance: `dot_product` or `squared_l2`.
         embeddings: `(n, d)` float32, as given.
         order: `(n,)` int32: the item in each row.
-        block: Rows a leaf, or a block where everything is scanned; rows behind the last item are padding.
-        leaves: What scores leaves; None where everything is scanned.
-        groups: What scores groups of leaves; None where all leaves are scored.
+        block: Rows per block or leaf; rows after the last item are padding.
+        leaves: Scores leaves; None if the index is not partitioned and a query scans everything.
+        groups: Scores groups of leaves; None if a query scores all leaves.
         group_of: `(leaves,)` int32: the group of each leaf, ascending; None without groups.
-        searched: Groups whose leaves are scored.
-        budget: Leaves or blocks scanned.
-        scorer: `int8`, `int4`, `product` or `float32`.
+        groups_searched: Number of groups whose leaves a query scores.
+        budget: Number of leaves (or blocks) that a query scans.
+        scorer: Type of the scanned rows: `int8`, `int4`, `product` or `float32`.
         codebooks: For `product`.
-        rescorer: `int8` or `float32`: rows that are kept beside the others, by which the best are scored again; None for none.
+        rescorer: Type of the finer rows that rescore the best scanned ones: `int8` or `float32`; None for none.
     """
 
     distance: str
@@ -49,20 +49,20 @@ class Index:
     leaves: Router | None = None
     groups: Router | None = None
     group_of: np.ndarray | None = None
-    searched: int = 1
+    groups_searched: int = 1
     budget: int
     scorer: str
-    codebooks: quantise.Codebooks | None = None
+    codebooks: product_quantisation.Codebooks | None = None
     rescorer: str | None = None
 
     @property
     def blocks(self) -> int:
-        """Number of leaves, or of blocks where everything is scanned."""
+        """Number of blocks; of leaves, if the index is partitioned."""
         return -(-len(self.order) // self.block)
 
     @property
     def padding(self) -> int:
-        """Rows behind the last item."""
+        """Number of rows after the last item."""
         return self.blocks * self.block - len(self.order)
 
     @property
@@ -73,35 +73,36 @@ class Index:
         return leaf
 
     def row_blocks(self) -> Iterator[np.ndarray]:
-        """The embeddings in row order, some thousand at a time."""
+        """The embeddings in row order, 8,192 at a time, float32."""
         for start in range(0, len(self.order), BLOCK):
             yield np.asarray(self.embeddings[self.order[start : start + BLOCK]], np.float32)
 
-    def with_room_for(self, k: int) -> Index:
-        """The same index with a budget of at least k rows, or all of them."""
+    def with_capacity_for(self, k: int) -> Index:
+        """The same index with a budget of at least k rows, or of all rows if there are fewer."""
         return self.with_budget(max(self.budget, -(-k // self.block)))
 
     def with_share(self, share: float) -> Index:
-        """The same index with a budget of that share of the leaves."""
+        """The same index with a budget of that share of the leaves, in (0, 1], rounded up."""
         return self.with_budget(math.ceil(share * self.blocks - 1e-9))
 
     def with_budget(self, budget: int) -> Index:
-        """The same index with that many leaves to scan; groups are added where those searched have not as many."""
+        """The same index with that many leaves to scan; it searches more groups if those searched have too few leaves."""
         budget = min(self.blocks, max(1, budget))
         if self.groups is None or self.group_of is None:
             return replace(self, budget=budget)
-        # Even the smallest groups have to have as many leaves together.
+        # A query may pick the smallest groups: even they must have `budget` leaves together.
         smallest = np.cumsum(np.sort(np.bincount(self.group_of)))
-        return replace(self, budget=budget, searched=max(self.searched, 1 + int(np.searchsorted(smallest, budget))))
+        enough = 1 + int(np.searchsorted(smallest, budget))
+        return replace(self, budget=budget, groups_searched=max(self.groups_searched, enough))
 
     def describe(self) -> dict[str, object]:
-        """What the manifest says of it."""
+        """The manifest's `index` entry."""
         return {
             "kind": "exact" if self.leaves is None else "tree",
             "leaves": 0 if self.leaves is None else self.blocks,
             "groups": 0 if self.groups is None else len(self.groups.vectors),
-            "groups_searched": 0 if self.groups is None else self.searched,
-            "routing_queries": 0 if self.leaves is None else self.leaves.learned,
+            "groups_searched": 0 if self.groups is None else self.groups_searched,
+            "routing_queries": 0 if self.leaves is None else self.leaves.training_queries,
             "rows": self.scorer,
             "rescored_by": self.rescorer,
             "dimensions_per_block": None if self.codebooks is None else int(self.codebooks.entries.shape[2]),
@@ -112,10 +113,14 @@ class Index:
 
 
 def check_embeddings(embeddings: np.ndarray, name: str = "embeddings") -> None:
-    """Looks at every value once.
+    """Checks the shape, the dtype and every value.
+
+    Args:
+        embeddings: Expected to be `(n, d)` floating point; may be memory-mapped.
+        name: Names the array in errors.
 
     Raises:
-        DataError: The array is not two-dimensional, empty, not floating, or has a value that is not finite.
+        DataError: The array is empty, not two-dimensional or not floating point, or has a value that is not finite or beyond 1e12.
     """
     if embeddings.ndim != 2 or 0 in embeddings.shape:
         raise DataError(f"{name}: shape {embeddings.shape}, expected (items, dimensions) with at least one of each")
@@ -123,16 +128,25 @@ def check_embeddings(embeddings: np.ndarray, name: str = "embeddings") -> None:
         raise DataError(f"{name}: dtype {embeddings.dtype}, expected float32")
     for start in range(0, len(embeddings), BLOCK):
         block = embeddings[start : start + BLOCK]
-        for bad, what in ((~np.isfinite(block).all(1), "that is not finite"), ((np.abs(block) > LARGEST).any(1), f"beyond {LARGEST:.0e}")):
+        for bad, what in (
+            (~np.isfinite(block).all(1), "that is not finite"),
+            ((np.abs(block) > LARGEST_VALUE).any(1), f"beyond {LARGEST_VALUE:.0e}"),
+        ):
             if bad.any():
                 raise DataError(f"{name}: row {start + int(bad.argmax())} has a value {what}; remove the row or embed it again")
 
 
 def check_index_inputs(embeddings: np.ndarray, options: ScaNNOptions) -> None:
-    """Looks at what has to agree before anything is built; raises as `check_embeddings` and `build_index` do."""
+    """Checks embeddings and options before anything is built.
+
+    Raises:
+        DataError: As `check_embeddings`.
+        BuildError: There are more items than int32 ids, or fewer embeddings than leaves.
+    """
     check_embeddings(embeddings)
     if len(embeddings) > np.iinfo(np.int32).max:
-        raise BuildError(f"{len(embeddings)} items are more than the graph's int32 ids can number")
+        most = np.iinfo(np.int32).max
+        raise BuildError(f"{len(embeddings)} items, expected at most {most}, because ids are int32; split the items over several files")
     if options.tree is not None and len(embeddings) < options.tree.num_leaves:
         raise BuildError(f"{len(embeddings)} embeddings cannot fill {options.tree.num_leaves} leaves; ask for fewer")
 
@@ -147,13 +161,13 @@ def are_normalized(embeddings: np.ndarray) -> bool:
 
 
 def default_options(items: int, distance: str = "dot_product") -> ScaNNOptions:
-    """What suits a number of items: int8 rows, and from `EXACT_BELOW` on leaves of about 36 items.
+    """The default options for a number of items: int8 rows, and from `EXACT_BELOW` items on leaves of about 36 items.
 
-    Finer leaves cost more vectors to score, and save rows to scan.
+    Smaller leaves mean more centroids to score and fewer rows to scan.
     """
     tree = None
     if items >= EXACT_BELOW:
-        leaves = items // (ITEMS_PER_LEAF if items <= MANY else 2 * ITEMS_PER_LEAF)
+        leaves = items // (ITEMS_PER_LEAF if items <= MANY_ITEMS else 2 * ITEMS_PER_LEAF)
         tree = Tree(leaves, max(1, leaves // 20))
     return ScaNNOptions(distance, tree=tree, score_ah=ScoreAH(1))
 
@@ -163,24 +177,18 @@ def build_index(embeddings: np.ndarray, options: ScaNNOptions, seed: int = 0, bi
 
     Args:
         embeddings: `(n, d)` float32; may be memory-mapped.
-        options: Distance, partitioning and scorer. The number of leaves is met within 10 %: all have the same number of rows.
-        seed: Of the partitioning.
-        bits: 8 or 4 a dimension, for `ScoreAH(1)`.
-        queries: `(q, d)` float32, of the kind that will be asked, others than it will be measured with; what they are like decides how
-            dot products are partitioned.
+        options: Distance, partitioning and scorer. The number of leaves may differ by 10 %, because all leaves have equal size.
+        seed: Seeds the partitioning.
+        bits: 8 or 4 per dimension; 4 needs `ScoreAH(1)`.
+        queries: `(q, d)` float32, representative of future queries and not used to measure the index. Their distribution decides how leaves
+            are partitioned for dot products.
 
     Raises:
-        DataError: The embeddings have a wrong shape or type, or a value that is not finite.
-        BuildError: There are fewer embeddings than leaves, or 4 bits are asked of another scorer.
+        DataError: The embeddings have a wrong shape or dtype, or a value that is not finite or beyond 1e12.
+        BuildError: There are fewer embeddings than leaves, `bits` is neither 8 nor 4, or 4 without `ScoreAH(1)`.
     """
     check_index_inputs(embeddings, options)
-    codebooks, scorer = None, "float32"
-    if options.score_ah is not None:
-        scorer = "int8" if bits == 8 else "int4"
-        if options.score_ah.dimensions_per_block > 1:
-            scorer, codebooks = "product", quantise.train_codebooks(embeddings, options.score_ah, seed)
-    if bits not in (4, 8) or (bits == 4 and scorer != "int4"):
-        raise BuildError(f"bits must be 8, or 4 with ScoreAH(1), found {bits}")
+    scorer, codebooks = _rows(embeddings, options, bits, seed)
     index = Index(
         distance=options.distance_measure,
         embeddings=embeddings,
@@ -192,38 +200,54 @@ def build_index(embeddings: np.ndarray, options: ScaNNOptions, seed: int = 0, bi
     )
     if options.tree is None:
         return index.with_share(1.0)
-    stretch = None
-    if queries is not None and options.distance_measure == "dot_product":
-        stretch = stretch_between(embeddings, queries, seed)
-    cut = partition(embeddings if stretch is None else Stretched(embeddings, stretch), options.tree.num_leaves, seed)
-    centroids = cut.centroids if stretch is None else np.linalg.solve(stretch.T.astype(np.float64), cut.centroids.T).T.astype(np.float32)
-    groups = group_of = None
-    searched = 1
-    if len(cut.groups) > 1:
-        group_of = np.repeat(np.arange(len(cut.groups), dtype=np.int32), cut.groups)
-        sums = np.add.reduceat(centroids, np.cumsum(cut.groups) - cut.groups, axis=0)
-        groups = centroid_router(sums / cut.groups[:, None].astype(np.float32), options.distance_measure)
-        searched = min(len(cut.groups), math.ceil(GROUPS_SEARCHED * math.sqrt(len(cut.groups))))
-    index = replace(
-        index,
-        order=cut.order,
-        block=cut.rows,
-        leaves=centroid_router(centroids, options.distance_measure),
-        groups=groups,
-        group_of=group_of,
-        searched=searched,
-    )
+    index = _partitioned(index, options.tree.num_leaves, queries, seed)
     return index.with_share(options.tree.num_leaves_to_search / options.tree.num_leaves)
 
 
+def _rows(embeddings: np.ndarray, options: ScaNNOptions, bits: int, seed: int) -> tuple[str, product_quantisation.Codebooks | None]:
+    """The type of the rows, and codebooks for product quantisation."""
+    score_ah = options.score_ah
+    if bits not in (4, 8) or (bits == 4 and (score_ah is None or score_ah.dimensions_per_block > 1)):
+        raise BuildError(f"bits must be 8, or 4 with ScoreAH(1), found {bits}")
+    if score_ah is None:
+        return "float32", None
+    if score_ah.dimensions_per_block > 1:
+        return "product", product_quantisation.train_codebooks(embeddings, score_ah, seed)
+    return f"int{bits}", None
+
+
+def _partitioned(index: Index, leaves: int, queries: np.ndarray | None, seed: int) -> Index:
+    """The same index with about that many leaves, and groups of leaves if there are many."""
+    embeddings, transform = index.embeddings, None
+    if queries is not None and index.distance == "dot_product":
+        transform = learn_transform(embeddings, queries, seed)
+    if transform is None:
+        parts = partition(embeddings, leaves, seed)
+        centroids = parts.centroids
+    else:
+        parts = partition(TransformedEmbeddings(embeddings, transform), leaves, seed)
+        centroids = np.linalg.solve(transform.T.astype(np.float64), parts.centroids.T).T.astype(np.float32)
+    index = replace(index, order=parts.order, block=parts.rows_per_leaf, leaves=centroid_router(centroids, index.distance))
+    sizes = parts.leaves_per_group
+    if len(sizes) == 1:
+        return index
+    means = np.add.reduceat(centroids, np.cumsum(sizes) - sizes, axis=0) / sizes[:, None].astype(np.float32)
+    return replace(
+        index,
+        groups=centroid_router(means, index.distance),
+        group_of=np.repeat(np.arange(len(sizes), dtype=np.int32), sizes),
+        groups_searched=min(len(sizes), math.ceil(GROUPS_SEARCHED * math.sqrt(len(sizes)))),
+    )
+
+
 def with_routing(index: Index, queries: np.ndarray, truth: np.ndarray, seed: int = 0) -> Index:
-    """The same index with vectors for its leaves and groups learned from queries, where that helps.
+    """The same index with vectors that score leaves and groups learned from queries, if they are better than the centroids.
 
     Args:
         index: A partitioned index.
-        queries: `(q, d)` float32, of the kind that will be asked, others than those it will be measured with.
-        truth: `(q, k)` the items nearest to each by exact search.
-        seed: Of the training.
+        queries: `(q, d)` float32, representative of future queries and not used to measure the index.
+        truth: `(q, k)` int: the nearest items of each query by exact search.
+        seed: Seeds the training.
     """
     assert index.leaves is not None
     targets = index.leaf_of[truth]

@@ -1,4 +1,4 @@
-"""Model Maker's options of an index, under its names."""
+"""Index options with the names of Model Maker."""
 
 from __future__ import annotations
 
@@ -8,23 +8,23 @@ from dataclasses import dataclass
 from maker.errors import BuildError
 
 DISTANCES = ("dot_product", "squared_l2")
-DEFAULT_K = 50  # neighbours that a query returns at most
-EXACT_BELOW = 20_000  # items that are not partitioned, by ScaNN's guidance: brute force under 20k items (its docs/algorithms.md)
+DEFAULT_K = 50  # results of a query
+EXACT_BELOW = 20_000  # fewer items are not partitioned: ScaNN recommends brute force below 20k (its docs/algorithms.md)
 
 
 @dataclass
 class Tree:
-    """Partitioning. A graph's leaves are all of one size (`maker.index.balanced`); what is said of training is for the Task Library's.
+    """Partitioning. In graph searchers all leaves have one size; the options of training apply to Task Library files only.
 
     Attributes:
-        num_leaves: Number of partitions; a graph has up to a tenth fewer.
-        num_leaves_to_search: How many of them a query looks into; the graph scans that share of the items, exactly.
-        training_sample_size: Embeddings that the k-means sees.
-        min_partition_size: Accepted as in Model Maker; ScaNN's trainer uses it, the project's own does not.
+        num_leaves: Number of leaves. A graph searcher has up to a tenth fewer.
+        num_leaves_to_search: Number of leaves that a query searches. A graph searcher scans exactly this share of the items.
+        training_sample_size: Number of embeddings for the k-means.
+        min_partition_size: Used by ScaNN's trainer; the project's own ignores it.
         training_iterations: Lloyd iterations.
-        spherical: Centroids are scaled to norm 1.
-        quantize_centroids: Accepted as in Model Maker, where it has no effect on what is exported; it has none here.
-        random_init: Start from random embeddings rather than k-means++.
+        spherical: Scale centroids to norm 1.
+        quantize_centroids: Has no effect, as in Model Maker.
+        random_init: Start from random embeddings instead of k-means++.
     """
 
     num_leaves: int
@@ -53,10 +53,10 @@ class ScoreAH:
     """Quantised rows.
 
     Attributes:
-        dimensions_per_block: 1 stores a byte a dimension (int8 with a scale a row); 2 and more store a byte a block of that many
-            dimensions, the nearest of at most 256 codebook entries (product quantisation; Jégou et al., TPAMI 2011).
-        anisotropic_quantization_threshold: Accepted as in Model Maker; the rounding here is to the nearest.
-        training_sample_size: Embeddings that codebooks are learnt from.
+        dimensions_per_block: 1 stores one byte for each dimension: int8 with one scale for each row. 2 or more store one byte for each
+            block of so many dimensions: the nearest of at most 256 codebook entries (product quantisation; Jégou et al., TPAMI 2011).
+        anisotropic_quantization_threshold: Accepted as in Model Maker, but not used: values are rounded to the nearest.
+        training_sample_size: Number of embeddings for learning the codebooks.
         training_iterations: Lloyd iterations of the codebooks.
     """
 
@@ -77,7 +77,7 @@ class ScoreAH:
 
 @dataclass
 class ScoreBruteForce:
-    """Rows as they are, float32."""
+    """Rows that are not quantised: float32."""
 
 
 @dataclass
@@ -86,7 +86,7 @@ class ScaNNOptions:
 
     Attributes:
         distance_measure: `dot_product` or `squared_l2`.
-        tree: Partitioning; None scans everything.
+        tree: Partitioning. None scans all items.
         score_ah: Quantised rows.
         score_brute_force: float32 rows.
     """

@@ -1,4 +1,4 @@
-"""How rows are coded, and what they are read as."""
+"""Quantises the rows of an index, and decodes them as the search graph does."""
 
 from __future__ import annotations
 
@@ -10,56 +10,57 @@ import numpy as np
 from maker.graph.int8 import int8_rows
 from maker.index.build import Index
 
-LEAST_STEP_CODE = 32  # a step coded in 8 bits is then at most 1/32 too wide
-LEVELS, MIDDLE = 15, 7.5  # of 4 bits
-MOST_CORRECTED = 0.2  # of a step
-SPREADS = (0.25, 0.3, 0.335, 0.37, 0.42)  # steps tried, in standard deviations; Max's uniform quantiser of a Gaussian has 0.335 (IRE 1960)
+LEAST_SCALE_CODE = 32  # a uint8 scale that is at least 32 is at most 1/32 too large after rounding up
+LARGEST_INT4, MIDDLE = 15, 7.5
+MOST_CORRECTED = 0.2  # relative change of a scale
+# 4-bit scales to try, in standard deviations of a row; 0.335 is optimal for a Gaussian (Max, IRE Transactions on Information Theory, 1960).
+SPREADS = (0.25, 0.3, 0.335, 0.37, 0.42)
 
 
 @dataclass(frozen=True)
-class Codes:
-    """Some rows as they are stored.
+class QuantisedRows:
+    """Some rows as the file stores them.
 
     Attributes:
-        rows: `(n, d)` int8 or float32, `(n, blocks)` uint8 entry numbers, or `(n, (d + 1) // 2)` uint8: dimension i in the low four
-            bits, dimension i + (d + 1) // 2 in the high ones.
-        steps: `(n,)` uint8 or float32 step of each row; None for float32 rows and entry numbers.
+        codes: `(n, d)` int8 or float32, `(n, blocks)` uint8 codebook entries, or `(n, (d + 1) // 2)` uint8 4-bit codes: dimension i in the
+            low four bits, dimension i + (d + 1) // 2 in the high ones.
+        scales: `(n,)` uint8 or float32 scale of each row, in units of `RowCoder.scale_unit`; None for float32 and product rows.
     """
 
-    rows: np.ndarray
-    steps: np.ndarray | None
+    codes: np.ndarray
+    scales: np.ndarray | None
 
 
 @dataclass(frozen=True)
-class Bases:
-    """What 4-bit rows are counted from: each leaf's centroid, `(leaves, d)` int8 and `(leaves, 1)` float32 steps."""
+class QuantisedCentroids:
+    """The centroids that 4-bit rows are residuals of: `(leaves, d)` int8 codes and `(leaves, 1)` float32 scales."""
 
-    rows: np.ndarray
-    steps: np.ndarray
+    codes: np.ndarray
+    scales: np.ndarray
 
 
 @dataclass(frozen=True)
 class RowCoder:
-    """Codes an index's rows.
+    """Quantises and decodes the rows of an index.
 
-    An int8 row is `unit * steps * rows`. A 4-bit row is its leaf's centroid plus `unit * steps * (rows - 7.5)`: what is left beyond the
-    centroid is smaller than the row, so that its steps are finer.
+    An int8 row is `scale_unit * scales * codes`. A 4-bit row is the centroid of its leaf plus `scale_unit * scales * (codes - 7.5)`: the
+    residual is smaller than the row, so its scale is finer.
 
     Attributes:
         index: The index.
-        unit: What a step of 1 stands for.
-        step_type: uint8 where that widens no step by more than 1/32, else float32; None where rows have no steps.
-        bases: For 4-bit rows of a partitioned index.
+        scale_unit: The value of a stored scale of 1.
+        scale_type: uint8 if this makes no scale more than 1/32 larger, otherwise float32; None if rows have no scales.
+        centroids: For 4-bit rows of a partitioned index, otherwise None.
     """
 
     index: Index
-    unit: float
-    step_type: type | None
-    bases: Bases | None = None
+    scale_unit: float
+    scale_type: type | None
+    centroids: QuantisedCentroids | None = None
 
     @property
     def width(self) -> int:
-        """Values a row."""
+        """Number of codes per row; two 4-bit codes count as one."""
         dimension = self.index.embeddings.shape[1]
         if self.index.codebooks is not None:
             return len(self.index.codebooks.entries)
@@ -67,113 +68,124 @@ class RowCoder:
 
     @property
     def dtype(self) -> type:
-        """Of the values."""
+        """The dtype of the codes."""
         return {"int8": np.int8, "float32": np.float32}.get(self.index.scorer, np.uint8)
 
-    def encode(self, block: np.ndarray, first: int) -> Codes:
-        """Codes rows.
+    def encode(self, rows: np.ndarray, first: int) -> QuantisedRows:
+        """Quantises rows.
 
         Args:
-            block: `(n, d)` float32, in row order.
-            first: The place of the first one in the index.
+            rows: `(n, d)` float32, consecutive rows of the index.
+            first: The number of the first one.
         """
         if self.index.codebooks is not None:
-            return Codes(self.index.codebooks.encode(block), None)
+            return QuantisedRows(self.index.codebooks.encode(rows), None)
         if self.index.scorer == "float32":
-            return Codes(block, None)
+            return QuantisedRows(rows, None)
         if self.index.scorer == "int4":
-            return self._encode_nibbles(block, block - self._base(first, len(block)))
-        _, wanted = int8_rows(block)
-        steps = self._coded(wanted)
-        scale = self._real(steps)
-        return Codes(np.clip(np.rint(block * _inverse(scale)[:, None]), -127, 127).astype(np.int8), steps)
+            return self._encode_int4(rows, rows - self._centroids_of(first, len(rows)))
+        scales = self._stored(int8_rows(rows)[1])
+        return QuantisedRows(np.clip(np.rint(rows * _inverse(self._real(scales))[:, None]), -127, 127).astype(np.int8), scales)
 
-    def decode(self, codes: Codes, first: int) -> np.ndarray:
-        """What the search will see, `(n, d)` float32."""
+    def decode(self, quantised: QuantisedRows, first: int) -> np.ndarray:
+        """The rows that the search scores, `(n, d)` float32; `first` is the number of the first one in the index."""
         if self.index.codebooks is not None:
-            return self.index.codebooks.decode(codes.rows)
-        if codes.steps is None:
-            return codes.rows
-        scale = self._real(codes.steps)[:, None]
+            return self.index.codebooks.decode(quantised.codes)
+        if quantised.scales is None:
+            return quantised.codes
+        scales = self._real(quantised.scales)[:, None]
         if self.index.scorer == "int8":
-            return codes.rows * scale
-        values = np.concatenate([codes.rows & 15, codes.rows >> 4], axis=1)[:, : self.index.embeddings.shape[1]]
-        return ((values - np.float32(MIDDLE)) * scale + self._base(first, len(values))).astype(np.float32)
+            return quantised.codes * scales
+        codes = np.concatenate([quantised.codes & 15, quantised.codes >> 4], axis=1)[:, : self.index.embeddings.shape[1]]
+        return ((codes - np.float32(MIDDLE)) * scales + self._centroids_of(first, len(codes))).astype(np.float32)
 
-    def _encode_nibbles(self, block: np.ndarray, rest: np.ndarray) -> Codes:
-        spread = rest.std(1)
-        best = np.full(len(rest), np.inf, np.float32)
-        steps = self._coded(spread)
-        values = np.zeros(rest.shape, np.uint8)
-        for multiple in SPREADS:
-            tried = self._coded(np.float32(multiple) * spread)
-            scale = self._real(tried)[:, None]
-            coded = np.clip(np.rint(rest * _inverse(scale) + np.float32(MIDDLE)), 0, LEVELS)
-            error = (((coded - np.float32(MIDDLE)) * scale - rest) ** 2).sum(1)
-            better = error < best
-            best[better], steps[better], values[better] = error[better], tried[better], coded[better].astype(np.uint8)
-        # The step is then set so that the error is at right angles to the row: the part along it moves the dot products of the row's
-        # own neighbours most (Guo et al., "Accelerating Large-Scale Inference with Anisotropic Vector Quantization", ICML 2020).
-        found = values - np.float32(MIDDLE)
-        along = np.einsum("nd,nd->n", block, found)
-        wanted = np.einsum("nd,nd->n", block, rest)
-        scale = self._real(steps)
-        corrected = np.where(along > 0, wanted / np.where(along > 0, along, 1), scale)
-        steps = self._coded(np.clip(corrected, (1 - MOST_CORRECTED) * scale, (1 + MOST_CORRECTED) * scale), np.rint)
+    def _encode_int4(self, rows: np.ndarray, residuals: np.ndarray) -> QuantisedRows:
+        codes, scales = self._least_error(residuals)
+        scales = self._corrected(scales, codes, rows, residuals)
         half = self.width
-        high = np.zeros((len(rest), half), np.uint8)
-        high[:, : rest[0].size - half] = values[:, half:]
-        return Codes(values[:, :half] | (high << 4), steps)
+        high = np.zeros((len(codes), half), np.uint8)
+        high[:, : codes.shape[1] - half] = codes[:, half:]
+        return QuantisedRows(codes[:, :half] | (high << 4), scales)
 
-    def _base(self, first: int, count: int) -> np.ndarray:
-        if self.bases is None:
+    def _least_error(self, residuals: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """`(n, d)` uint8 codes and `(n,)` scales: of the scales tried, those with the least squared error of each row."""
+        spread = residuals.std(1)
+        least = np.full(len(residuals), np.inf, np.float32)
+        scales = self._stored(spread)
+        codes = np.zeros(residuals.shape, np.uint8)
+        for multiple in SPREADS:
+            stored = self._stored(np.float32(multiple) * spread)
+            real = self._real(stored)[:, None]
+            rounded = np.clip(np.rint(residuals * _inverse(real) + np.float32(MIDDLE)), 0, LARGEST_INT4)
+            error = (((rounded - np.float32(MIDDLE)) * real - residuals) ** 2).sum(1)
+            better = error < least
+            least[better], scales[better], codes[better] = error[better], stored[better], rounded[better].astype(np.uint8)
+        return codes, scales
+
+    def _corrected(self, scales: np.ndarray, codes: np.ndarray, rows: np.ndarray, residuals: np.ndarray) -> np.ndarray:
+        """Scales that make the error orthogonal to the row.
+
+        Error parallel to the row changes the dot products with the row's own neighbours most (Guo et al., "Accelerating Large-Scale
+        Inference with Anisotropic Vector Quantization", ICML 2020).
+        """
+        along = np.einsum("nd,nd->n", rows, codes - np.float32(MIDDLE))
+        wanted = np.einsum("nd,nd->n", rows, residuals)
+        real = self._real(scales)
+        orthogonal = np.where(along > 0, wanted / np.where(along > 0, along, 1), real)
+        return self._stored(np.clip(orthogonal, (1 - MOST_CORRECTED) * real, (1 + MOST_CORRECTED) * real), np.rint)
+
+    def _centroids_of(self, first: int, count: int) -> np.ndarray:
+        """The centroid of each row's leaf, `(count, d)`; zeros `(1, d)` without leaves."""
+        if self.centroids is None:
             return np.zeros((1, self.index.embeddings.shape[1]), np.float32)
         leaves = np.arange(first, first + count) // self.index.block
-        return self.bases.rows[leaves] * self.bases.steps[leaves]
+        return self.centroids.codes[leaves] * self.centroids.scales[leaves]
 
-    def _coded(self, wanted: np.ndarray, round_: Callable[[np.ndarray], np.ndarray] = np.ceil) -> np.ndarray:
-        if self.step_type is np.uint8:
-            return np.clip(round_(wanted / self.unit - 1e-4), 0, 255).astype(np.uint8)
-        return wanted.astype(np.float32)
+    def _stored(self, scales: np.ndarray, round_: Callable[[np.ndarray], np.ndarray] = np.ceil) -> np.ndarray:
+        """Real scales as they are stored."""
+        if self.scale_type is np.uint8:
+            return np.clip(round_(scales / self.scale_unit - 1e-4), 0, 255).astype(np.uint8)
+        return scales.astype(np.float32)
 
-    def _real(self, steps: np.ndarray) -> np.ndarray:
-        return steps.astype(np.float32) * np.float32(self.unit)
+    def _real(self, scales: np.ndarray) -> np.ndarray:
+        """Stored scales as real ones."""
+        return scales.astype(np.float32) * np.float32(self.scale_unit)
 
 
 def _inverse(scale: np.ndarray) -> np.ndarray:
-    """1 / scale, and 0 where that is 0."""
+    """1 / scale; 0 if the scale is 0."""
     return np.where(scale > 0, 1 / np.where(scale > 0, scale, 1), 0).astype(np.float32)
 
 
 def row_coder(index: Index) -> RowCoder:
-    """Looks at all rows once and chooses how their steps are coded."""
+    """The coder of an index; reads all rows once to choose how their scales are stored."""
     if index.scorer not in ("int8", "int4"):
         return RowCoder(index, 1.0, None)
-    bases = _bases(index) if index.scorer == "int4" and index.leaves is not None else None
-    plain = RowCoder(index, 1.0, np.float32, bases)
+    centroids = _centroids(index) if index.scorer == "int4" and index.leaves is not None else None
+    plain = RowCoder(index, 1.0, np.float32, centroids)
     least, most, first = np.inf, 0.0, 0
     for block in index.row_blocks():
         if index.scorer == "int8":
-            steps = int8_rows(block)[1]
+            scales = int8_rows(block)[1]
         else:
-            spread = (block - plain._base(first, len(block))).std(1)
+            spread = (block - plain._centroids_of(first, len(block))).std(1)
             most = max(most, float(SPREADS[-1] * spread.max()))
-            steps = SPREADS[0] * spread
-        least, most, first = min(least, float(steps.min())), max(most, float(steps.max())), first + len(block)
-    if most > 0 and least >= LEAST_STEP_CODE / 255 * most:
-        return RowCoder(index, most / 255, np.uint8, bases)
+            scales = SPREADS[0] * spread
+        least, most, first = min(least, float(scales.min())), max(most, float(scales.max())), first + len(block)
+    if most > 0 and least >= LEAST_SCALE_CODE / 255 * most:
+        return RowCoder(index, most / 255, np.uint8, centroids)
     return plain
 
 
 def fine_coder(index: Index) -> RowCoder | None:
-    """What codes the rows by which the best ones are scored again; None where there are none."""
+    """The coder of the finer rows that rescore the best ones; None if the index has none."""
     return None if index.rescorer is None else row_coder(replace(index, scorer=index.rescorer, rescorer=None, codebooks=None))
 
 
-def _bases(index: Index) -> Bases:
+def _centroids(index: Index) -> QuantisedCentroids:
     means = np.empty((index.blocks, index.embeddings.shape[1]), np.float32)
     for leaf in range(index.blocks):
         members = index.order[leaf * index.block : (leaf + 1) * index.block]
         means[leaf] = np.asarray(index.embeddings[members], np.float32).mean(0)
-    codes, steps = int8_rows(means)
-    return Bases(codes, steps[:, None])
+    codes, scales = int8_rows(means)
+    return QuantisedCentroids(codes, scales[:, None])

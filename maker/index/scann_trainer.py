@@ -1,4 +1,4 @@
-"""Trains a ScaNN k-means tree and saves its centres; run as a program, because scann loads TensorFlow where that is installed."""
+"""Trains a ScaNN k-means tree and saves its centroids. Runs as a separate program, because scann imports TensorFlow if it is installed."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ import numpy as np
 
 
 def main(source: str, target: str, num_leaves: int, iterations: int, min_partition_size: int, spherical: int) -> None:
-    """Reads the sample `(n, d)` from `source`, writes the centres `(num_leaves, d)` to `target`."""
-    sys.modules["tensorflow"] = None  # type: ignore[assignment]  # scann goes on without it, 4 s sooner
+    """Reads the sample `(n, d)` from `source` and writes the centroids `(num_leaves, d)` float32 to `target`; both are `.npy` files."""
+    sys.modules["tensorflow"] = None  # type: ignore[assignment]  # scann also works without it, and starts 4 s sooner
     from scann.partitioning import partitioner_pb2
     from scann.scann_ops.py import scann_ops_pybind
 
@@ -20,7 +20,7 @@ def main(source: str, target: str, num_leaves: int, iterations: int, min_partiti
         num_leaves=num_leaves,
         num_leaves_to_search=1,
         training_sample_size=len(sample),
-        # Leaves well below the mean size are wanted; a larger bound would merge them.
+        # A larger bound would merge leaves that are well below the mean size, which are wanted.
         min_partition_size=min(min_partition_size, max(1, len(sample) // (8 * num_leaves))),
         training_iterations=iterations,
         spherical=bool(spherical),
@@ -30,8 +30,8 @@ def main(source: str, target: str, num_leaves: int, iterations: int, min_partiti
         searcher.serialize(folder)
         partitioner = partitioner_pb2.SerializedPartitioner()
         partitioner.ParseFromString(Path(folder, "serialized_partitioner.pb").read_bytes())
-    centres = partitioner.kmeans.kmeans_tree.root.centers
-    np.save(target, np.array([list(c.dimension) for c in centres], np.float32))
+    centroids = partitioner.kmeans.kmeans_tree.root.centers
+    np.save(target, np.array([list(c.dimension) for c in centroids], np.float32))
 
 
 if __name__ == "__main__":

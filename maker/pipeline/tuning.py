@@ -16,7 +16,7 @@ from maker.export.search_graph import rescored
 from maker.index.build import Index, build_index, default_options, with_routing
 from maker.index.options import DEFAULT_K, ScaNNOptions, Tree
 from maker.index.rows import RowCoder, row_coder
-from maker.index.tune import rows_recall, tuned
+from maker.index.tune import rows_recall, tune
 from maker.pipeline.index_curve import measure_curve
 from maker.progress import say
 
@@ -166,8 +166,8 @@ def choose_index(embeddings: np.ndarray, settings: IndexSettings, queries: Queri
         )
         index = index.with_share(1.0)
     else:
-        index = tuned(index, measuring, truth, settings.recall / max_recall)
-    index = index.with_room_for(settings.k)
+        index = tune(index, measuring, truth, settings.recall / max_recall)
+    index = index.with_capacity_for(settings.k)
     budgets = {min(index.blocks, max(1, round(index.budget * multiple))) for multiple in CURVE_BUDGETS}
     return Chosen(index, measure_curve(index, sorted(budgets), measuring, truth, settings.k), rows)
 

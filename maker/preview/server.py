@@ -1,4 +1,4 @@
-"""Serves a site to this machine's browser; any static host does as well."""
+"""Serves a site to this machine's browser; any static host works too."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import Any
 from maker.errors import BuildError
 from maker.preview import HOST, PORT
 
-# Of the worker, which has no page to state it in; the page says the same of itself.
+# Workers have no page that could state a policy, so the server sends one; the page states the same for itself.
 POLICY = (
     "default-src 'none'; script-src 'self' 'wasm-unsafe-eval'; style-src 'self'; img-src 'self' blob:; connect-src 'self'; "
     "worker-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
@@ -19,7 +19,7 @@ POLICY = (
 
 
 class Handler(SimpleHTTPRequestHandler):
-    """Files with the types that browsers insist on, whatever this machine's registry says of them."""
+    """Serves files with the media types that browsers require, whatever types this machine is configured with."""
 
     protocol_version = "HTTP/1.1"
     extensions_map = {
@@ -37,38 +37,38 @@ class Handler(SimpleHTTPRequestHandler):
     }
 
     def end_headers(self) -> None:
-        """Adds what every answer carries."""
+        """Adds the headers of every response."""
         self.send_header("Cache-Control", "no-cache")
         self.send_header("Content-Security-Policy", POLICY)
         self.send_header("X-Content-Type-Options", "nosniff")
         super().end_headers()
 
     def log_message(self, format: str, *args: Any) -> None:
-        """Says nothing of the files that went out well; `log_error` comes here too, with its own format."""
+        """Logs errors only; `log_error` calls this method with a format that starts with "code"."""
         if format.startswith("code"):
             sys.stderr.write(f"maker preview: {self.path}: {format % args}\n")
 
 
 class Server(ThreadingHTTPServer):
-    """The server of one folder."""
+    """Serves one site folder."""
 
     daemon_threads = True
 
     def __init__(self, site: Path, host: str = HOST, port: int = PORT) -> None:
-        """Binds the address; port 0 takes a free one.
+        """Binds the address; port 0 selects a free port.
 
         Raises:
             BuildError: There is no site in the folder, or the address is taken.
         """
         if not (site / "index.html").is_file():
-            raise BuildError(f"{site}: no site in it; write one with maker preview")
+            raise BuildError(f"{site}: contains no site; write one with maker preview")
         try:
             super().__init__((host, port), partial(Handler, directory=str(site)))
         except OSError as error:
-            raise BuildError(f"{host}:{port}: cannot be served on ({error.strerror}); pass another --port") from error
+            raise BuildError(f"{host}:{port}: cannot listen ({error.strerror}); pass another --port") from error
 
     def handle_error(self, request: Any, client_address: Any) -> None:
-        """A browser that goes away in the middle of an answer is no error."""
+        """Ignores browsers that close the connection during a response."""
         if not isinstance(sys.exc_info()[1], ConnectionError):
             super().handle_error(request, client_address)
 
@@ -80,7 +80,7 @@ class Server(ThreadingHTTPServer):
 
 
 def serve(site: Path, host: str = HOST, port: int = PORT) -> None:
-    """Serves until it is interrupted.
+    """Serves the site until it is interrupted.
 
     Raises:
         BuildError: There is no site in the folder, or the address is taken.

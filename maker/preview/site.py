@@ -25,20 +25,20 @@ SEARCHER, SITE, REJECTS, START = "searcher.tflite", "site.json", "rejects.tsv", 
 WORKER = "service-worker.js"
 SHELL = ("app.js", "icon.svg", "picture.js", "searcher.js", "start.js", "style.css", "worker.js")  # besides START and WORKER
 FORMAT, VERSION = "pocket-searcher-site", 1
-# The page fetches one of the two wasm builds; the service worker keeps the one that was fetched.
-NOT_KEPT = ("_internal.js", "_internal.wasm")
+# The page fetches one of the two wasm builds. The service worker keeps that one later, and not both from the start.
+NOT_PRECACHED = ("_internal.js", "_internal.wasm")
 PLACEHOLDER = 'const SITE = { version: "development", files: [] };'
 
 
 @dataclass(frozen=True, kw_only=True)
 class PreviewReport:
-    """What was written.
+    """The result of `preview`.
 
     Attributes:
         site: The folder.
-        items: Items that can be found.
-        made, kept: Thumbnails made, and those of an earlier run that were kept.
-        rejects: Images without a thumbnail, with the reason; they are in `rejects.tsv` too.
+        items: Number of items in the searcher.
+        made, kept: Number of thumbnails made now, and kept from an earlier run.
+        rejects: Images without a thumbnail, with the reason; also written to `rejects.tsv`.
         bytes: Size of the site.
     """
 
@@ -51,21 +51,21 @@ class PreviewReport:
 
 
 def preview(searcher: Path, images: Path, output: Path = Path("site"), *, overwrite: bool = False) -> PreviewReport:
-    """Writes a static site that asks a searcher in the browser.
+    """Writes a static site that runs a searcher in the browser.
 
-    The page comes last, so that a folder with an `index.html` is a whole site; a killed run goes on where it stopped.
+    `index.html` is written last, so a folder with it is a complete site. An interrupted run resumes.
 
     Args:
         searcher: The file.
         images: The folder that the items' paths are relative to.
         output: The site's folder.
-        overwrite: Renew a site that is there already; thumbnails whose images did not change are kept.
+        overwrite: Replace an existing site; thumbnails whose images did not change are kept.
 
     Raises:
         BuildError: LiteRT.js is not installed, or the output exists.
-        DataError: The images are not there, or the file has no items to search in its graph.
+        DataError: The folder of images does not exist, none of the items' images is in it, or the file has no items for the page.
         SearcherError: The searcher cannot be opened.
-        InvalidArgumentError: It is no searcher.
+        InvalidArgumentError: The file is not a searcher.
     """
     if missing := vendor.missing_files():
         raise BuildError(f"{vendor.FOLDER}: {missing[0]} is missing; fetch LiteRT.js with python -m maker.preview.vendor (needs npm)")
@@ -87,12 +87,12 @@ def preview(searcher: Path, images: Path, output: Path = Path("site"), *, overwr
 
 
 def _read_items(searcher: Path) -> list[bytes]:
-    """The items' metadata, of a file that the page can run."""
+    """The metadata of all items; fails if the page cannot run the file."""
     options = BaseOptions(str(searcher), num_threads=1)
     with ModelFile(options) as file:
         missing = [name for name in (manifest.FILE, item_table.OFFSETS) if name not in file.entries]
     if missing:
-        raise DataError(f"{searcher}: has no {missing[0]}, so the page cannot search it; build a searcher with maker build or maker index")
+        raise DataError(f"{searcher}: has no {missing[0]}, which the page needs; build a searcher with maker build or maker index")
     engine = GraphEngine(options)
     try:
         return [engine.item(i) for i in range(engine.manifest.items)]
@@ -101,10 +101,10 @@ def _read_items(searcher: Path) -> list[bytes]:
 
 
 def _claim(output: Path, overwrite: bool) -> None:
-    """Takes a folder that is new, empty, a site of ours to renew, or what an interrupted run left."""
+    """Prepares the folder: it may be new, empty, a site to replace, or left by an interrupted run."""
     ours = _is_site(output / SITE)
     if ours and (output / START).exists() and not overwrite:
-        raise BuildError(f"{output}: a site is there already; pass --overwrite to renew it, its thumbnails are kept")
+        raise BuildError(f"{output}: already contains a site; pass --overwrite to replace it (thumbnails are kept)")
     claim_folder(output, made_before=ours)
     claim_folder(output / thumbnails.FOLDER, made_before=ours)
 
@@ -125,7 +125,7 @@ def _write_files(searcher: Path, output: Path, made: thumbnails.Thumbnails) -> N
         _copy(WEB / name, output / name)
     for name in (*vendor.FILES.values(), "NOTICE.txt"):
         vendor.copy(name, output / "vendor" / "litert" / name)
-    # GitHub Pages drops what it takes for Jekyll's, such as names with an underscore in front.
+    # Without this file, GitHub Pages runs Jekyll, which drops names that start with an underscore.
     (output / ".nojekyll").touch()
     _write(output / SITE, json.dumps(_describe(searcher, made), indent=2) + "\n")
     _write(output / WORKER, _service_worker(output, made.stamp))
@@ -133,7 +133,7 @@ def _write_files(searcher: Path, output: Path, made: thumbnails.Thumbnails) -> N
 
 
 def _describe(searcher: Path, made: thumbnails.Thumbnails) -> dict[str, Any]:
-    """What the page has to know besides what the searcher says itself."""
+    """Facts for the page that the searcher itself does not contain."""
     with open(searcher, "rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
         rows = locate_rows(content)
     return {
@@ -147,11 +147,11 @@ def _describe(searcher: Path, made: thumbnails.Thumbnails) -> dict[str, Any]:
 
 
 def _service_worker(output: Path, stamp: str) -> str:
-    """The service worker with the list of what it keeps and a version that changes with any of it."""
+    """The service worker, with the list of files it keeps and a version that changes with any of them."""
     kept = sorted(
         p.relative_to(output).as_posix()
         for p in (output / SITE, output / SEARCHER, *(output / n for n in SHELL), *(output / "vendor").rglob("*.js"))
-        if not p.name.endswith(NOT_KEPT)
+        if not p.name.endswith(NOT_PRECACHED)
     )
     version = hashlib.sha256(stamp.encode())
     for path in (WEB / START, WEB / WORKER, *(output / name for name in kept)):

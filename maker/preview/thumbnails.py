@@ -1,4 +1,4 @@
-"""Makes the thumbnails that the page shows."""
+"""Makes the thumbnails of the page."""
 
 from __future__ import annotations
 
@@ -20,20 +20,20 @@ from maker.workspace import Rejects, atomic, claim_folder
 from maker.workspace.own import MARKER
 
 FOLDER, SUFFIX = "thumbnails", ".webp"
-PIXELS = 320  # of the shorter side: what a grid cell shows on a dense display
-LONGEST = 3 * PIXELS  # a panorama is cropped by the grid anyway
+PIXELS = 320  # of the shorter side: enough for a grid cell on a high-density display
+LONGEST = 3 * PIXELS  # the grid crops panoramas
 QUALITY = 74
 
 
 @dataclass
 class Thumbnails:
-    """What became of the items' images.
+    """The result of `make_thumbnails`.
 
     Attributes:
-        made, kept: Thumbnails made now, and those of an earlier run that were kept.
-        missing: Items that name no image.
+        made, kept: Number of thumbnails made now, and kept from an earlier run.
+        missing: Number of items that name no image.
         rejects: Images that could not be used, with the reason.
-        stamp: Digest of which thumbnails there are and of how old their images are.
+        stamp: Digest over the names and modification times of the images.
     """
 
     made: int = 0
@@ -46,15 +46,16 @@ class Thumbnails:
 def make_thumbnails(metadata: Sequence[bytes], images: Path, site: Path) -> Thumbnails:
     """Writes `thumbnails/PATH.webp` for each item's image.
 
-    Those that are as old as their images are kept; what else lies in the folder is removed: an earlier corpus's, or what a kill left.
+    Thumbnails with the modification time of their image are kept. All other files in the folder are removed: they belong to an earlier
+    corpus or an interrupted run.
 
     Args:
-        metadata: One entry an item.
+        metadata: One entry per item.
         images: The folder that the items' paths are relative to.
         site: The site's folder.
 
     Raises:
-        DataError: The folder is missing, or none of the items' images is in it.
+        DataError: The folder of images does not exist, or none of the items' images can be used.
         BuildError: `thumbnails` holds files that this program did not write.
     """
     if not images.is_dir():
@@ -65,38 +66,38 @@ def make_thumbnails(metadata: Sequence[bytes], images: Path, site: Path) -> Thum
     result.missing = named.count(None)
     wanted = list(dict.fromkeys(name for name in named if name is not None))
     stamp = hashlib.sha256()
-    good: set[Path] = set()
+    current: set[Path] = set()
     pool = ThreadPoolExecutor(min(4, os.cpu_count() or 1))
     try:
         with warnings.catch_warnings():
-            # load_image silences Pillow, too, but of several threads the first that is done ends it for the others.
+            # load_image silences Pillow too, but the first thread to finish would end that for the others.
             warnings.simplefilter("ignore")
             tasks = ((name, images, site) for name in wanted)
             done = progress(pool.map(_make, tasks), "thumbnails", total=len(wanted))
-            for name, (age, fresh, reason) in zip(wanted, done, strict=True):
+            for name, (modified, fresh, reason) in zip(wanted, done, strict=True):
                 if reason:
                     result.rejects.add(name, reason)
                     continue
-                good.add(site / FOLDER / f"{name}{SUFFIX}")
+                current.add(site / FOLDER / f"{name}{SUFFIX}")
                 result.made += fresh
                 result.kept += not fresh
-                stamp.update(f"{name}\t{age}\n".encode())
+                stamp.update(f"{name}\t{modified}\n".encode())
     finally:
         pool.shutdown(cancel_futures=True)
     if wanted and not result.made + result.kept:
         raise DataError(
-            f"{images}: none of the {len(wanted)} images that the items name is in it ({wanted[0]}: {result.rejects.rows[0][2]}); "
+            f"{images}: no thumbnail for any of the {len(wanted)} images that the items name ({wanted[0]}: {result.rejects.rows[0][2]}); "
             "pass the folder that their paths are relative to"
         )
     for path in (site / FOLDER).rglob("*"):
-        if path.is_file() and path not in good and path.name != MARKER:
+        if path.is_file() and path not in current and path.name != MARKER:
             path.unlink()
     result.stamp = stamp.hexdigest()
     return result
 
 
 def _make(task: tuple[str, Path, Path]) -> tuple[int, bool, str]:
-    """Age of the image in nanoseconds, whether a thumbnail was made, and why there is none."""
+    """The modification time of the image in nanoseconds, whether a thumbnail was made, and the reason if there is none."""
     name, images, site = task
     path = PurePosixPath(name)
     if not lies_within(name):
@@ -104,20 +105,20 @@ def _make(task: tuple[str, Path, Path]) -> tuple[int, bool, str]:
     source = images / path
     target = site / FOLDER / f"{path}{SUFFIX}"
     try:
-        age = source.stat().st_mtime_ns
+        modified = source.stat().st_mtime_ns
     except OSError:
         return 0, False, "missing file"
-    # Like rsync, the thumbnail's age is its image's: a newer or older image is taken again.
-    if target.is_file() and target.stat().st_mtime_ns == age:
-        return age, False, ""
+    # The thumbnail has the modification time of its image, as with rsync: if the image has another one, it changed.
+    if target.is_file() and target.stat().st_mtime_ns == modified:
+        return modified, False, ""
     try:
         small = Image.fromarray(load_image(source, at_least=2 * PIXELS))
     except DataError as error:
-        return age, False, str(error)
+        return modified, False, str(error)
     scale = min(1.0, PIXELS / min(small.size), LONGEST / max(small.size))
     if scale < 1:
         small = small.resize((max(1, round(small.width * scale)), max(1, round(small.height * scale))), Image.Resampling.LANCZOS)
     with atomic(target) as temporary:
         small.save(temporary, "WEBP", quality=QUALITY, method=4)
-        os.utime(temporary, ns=(age, age))
-    return age, True, ""
+        os.utime(temporary, ns=(modified, modified))
+    return modified, True, ""

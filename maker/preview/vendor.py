@@ -1,6 +1,6 @@
-"""Puts LiteRT.js where the page finds it: `python -m maker.preview.vendor`, run before a wheel is built. Needs npm.
+"""Fetches LiteRT.js for the page: run `python -m maker.preview.vendor` before building a wheel. Needs npm.
 
-The versions and their digests are those of `package-lock.json`; npm refuses anything else.
+`package-lock.json` fixes versions and digests; npm refuses anything else.
 """
 
 from __future__ import annotations
@@ -18,10 +18,10 @@ from maker.workspace import atomic
 HERE = Path(__file__).parent
 FOLDER = HERE / "web" / "vendor" / "litert"
 PACKAGES = Path("node_modules", "@litertjs")
-NAME, BESIDE = '"@litertjs/wasm-utils"', '"./wasm-utils.js"'
-CHANGED = "// Changed by pocket-searcher: the import of @litertjs/wasm-utils names the file beside this one; workers have no import maps.\n"
-# Place in the packages to name in the site. Of the wasm builds the page needs the one for a single thread and, for browsers without
-# relaxed SIMD (Safari), the compatible one; `threaded` wants COOP and COEP, `jspi` serves accelerators only.
+IMPORT, RELATIVE_IMPORT = '"@litertjs/wasm-utils"', '"./wasm-utils.js"'
+CHANGED = "// Changed by pocket-searcher: @litertjs/wasm-utils is imported from this folder, because workers have no import maps.\n"
+# Path in the packages to name in the site. The page needs two wasm builds: the single-threaded one, and the compatible one for browsers
+# without relaxed SIMD (Safari). It does not need `threaded`, which requires COOP and COEP headers, and `jspi`, which is for accelerators.
 FILES = {
     "core/dist/index.js": "index.js",
     "wasm-utils/dist/index.js": "wasm-utils.js",
@@ -32,39 +32,39 @@ FILES = {
 }
 NOTICE = """LiteRT.js: @litertjs/core {core}, @litertjs/wasm-utils {utils}
 Copyright Google LLC, licensed under the Apache License, Version 2.0 (https://www.apache.org/licenses/LICENSE-2.0).
-Taken from the npm packages; index.js is changed in one place, which its first line names.
+Taken from the npm packages; index.js is changed in one place, as its first line says.
 """
 
 
 def missing_files() -> list[str]:
-    """The files of LiteRT.js that the page needs and this installation lacks."""
-    return [name for name in FILES.values() if not held(name).is_file()]
+    """The files of LiteRT.js that this installation lacks."""
+    return [name for name in FILES.values() if not packed_path(name).is_file()]
 
 
-def held(name: str) -> Path:
-    """Where this installation holds a file of the site: wasm is packed, of 19 MB it makes 6."""
+def packed_path(name: str) -> Path:
+    """The path of a site file in this installation; wasm is compressed, from 19 to 6 MB."""
     return FOLDER / (f"{name}.gz" if name.endswith(".wasm") else name)
 
 
 def copy(name: str, target: Path) -> None:
     """Writes a file of LiteRT.js into a site."""
-    unpack = gzip.open if held(name).suffix == ".gz" else open
-    with atomic(target) as temporary, unpack(held(name), "rb") as source, open(temporary, "wb") as copied:
+    unpack = gzip.open if packed_path(name).suffix == ".gz" else open
+    with atomic(target) as temporary, unpack(packed_path(name), "rb") as source, open(temporary, "wb") as copied:
         shutil.copyfileobj(source, copied)
 
 
 def install() -> Path:
-    """Fetches the locked packages and copies what the page needs.
+    """Fetches the locked packages and copies the files that the page needs.
 
     Returns:
         The folder with the files.
 
     Raises:
-        BuildError: There is no npm, or it failed.
+        BuildError: npm is not installed or failed.
     """
     npm = shutil.which("npm")
     if npm is None:
-        raise BuildError("npm: not found; install Node.js 20 or newer, which brings it")
+        raise BuildError("npm: not found; install Node.js 20 or newer, which includes it")
     with tempfile.TemporaryDirectory(prefix="maker-preview-") as place:
         for name in ("package.json", "package-lock.json"):
             shutil.copy(HERE / name, place)
@@ -82,15 +82,15 @@ def _copy(packages: Path) -> None:
     FOLDER.mkdir(parents=True, exist_ok=True)
     for source, name in FILES.items():
         content = (packages / source).read_bytes()
-        held(name).write_bytes(gzip.compress(content, mtime=0) if held(name).suffix == ".gz" else content)
-    # The source maps are not shipped, and a browser would look for them.
+        packed_path(name).write_bytes(gzip.compress(content, mtime=0) if packed_path(name).suffix == ".gz" else content)
+    # Source maps are not shipped, and a browser would request them.
     for name in ("index.js", "wasm-utils.js"):
         lines = (FOLDER / name).read_text(encoding="utf-8").splitlines(keepends=True)
         text = "".join(line for line in lines if not line.startswith("//# sourceMappingURL="))
         if name == "index.js":
-            if text.count(NAME) != 1:
-                raise BuildError(f"{FOLDER / name}: expected one import of {NAME}, found {text.count(NAME)}; adapt {__name__}")
-            text = CHANGED + text.replace(NAME, BESIDE)
+            if text.count(IMPORT) != 1:
+                raise BuildError(f"{FOLDER / name}: expected one import of {IMPORT}, found {text.count(IMPORT)}; adapt {__name__}")
+            text = CHANGED + text.replace(IMPORT, RELATIVE_IMPORT)
         (FOLDER / name).write_text(text, encoding="utf-8")
     versions = {name: _version(packages / name / "package.json") for name in ("core", "wasm-utils")}
     (FOLDER / "NOTICE.txt").write_text(NOTICE.format(core=versions["core"], utils=versions["wasm-utils"]), encoding="utf-8")

@@ -1,1 +1,1 @@
-"""What a searcher is and how good it is, for people: a report as one HTML file, and a model card."""
+"""Describes a searcher and its quality for people: a report as one HTML file, and a model card."""

@@ -24,13 +24,13 @@ FIGURE_FORMATS = {"median_rank": "{:g}", "MRR": "{:.3f}"}
 
 @dataclass(frozen=True, kw_only=True)
 class CardFields:
-    """What only people know; what is empty is marked in the card as to be filled in.
+    """Facts that only people know; the card marks empty fields as "to be filled in".
 
     Attributes:
         author: Who made the searcher.
-        license: Under what terms the file may be used.
-        data: Where pictures and captions are from, and their terms.
-        intended_use: What the searcher is for.
+        license: The licence of the file.
+        data: Source and licence of pictures and captions.
+        intended_use: The purpose of the searcher.
     """
 
     author: str = ""
@@ -40,14 +40,14 @@ class CardFields:
 
 
 def model_card(manifest: Manifest, fields: CardFields, title: str) -> str:
-    """The card of a searcher.
+    """The model card of a searcher.
 
-    It holds no times and no latencies, so that it does not differ between two builds of the same inputs.
+    It contains no dates and latencies, so that two builds of the same inputs give the same card.
 
     Args:
-        manifest: The searcher's.
-        fields: What only people know.
-        title: What the searcher is called.
+        manifest: The searcher's manifest.
+        fields: Facts that only people know.
+        title: Name of the searcher.
     """
     retrieval = manifest.report.get("retrieval")
     curve = manifest.relevance.get("search_text")
@@ -60,13 +60,13 @@ def model_card(manifest: Manifest, fields: CardFields, title: str) -> str:
         t=manifest.training,
         fields=fields,
         blank=BLANK,
-        asked_with=" or ".join(["a sentence"] * by_text + ["a picture"] * by_image) or "an embedding",
+        query_kinds=" or ".join(["a sentence"] * by_text + ["a picture"] * by_image) or "an embedding",
         default_use=USE.format(" or by another picture" if by_image else ""),
         encoders=[(kind, described.get("spec") or described.get("file", "")) for kind, described in manifest.encoders.items()],
         index=index_in_words(manifest),
         prefixes=prefixes_in_words(manifest.training),
         retrieval=retrieval,
-        twins=_twins(retrieval) if retrieval else "",
+        near_duplicates=_near_duplicates(retrieval) if retrieval else "",
         columns=[name.replace("_", " ") for name in COLUMNS],
         rows=list(retrieval_rows(retrieval)) if retrieval else [],
         recall=recall,
@@ -78,14 +78,14 @@ def model_card(manifest: Manifest, fields: CardFields, title: str) -> str:
 
 
 def read_card(searcher: Path) -> str:
-    """The card that a searcher holds.
+    """Reads the model card of a searcher.
 
     Raises:
-        DataError: It holds none.
+        DataError: The file has none.
     """
     with ModelFile(BaseOptions(str(searcher))) as file:
         if CARD not in file.entries:
-            raise DataError(f"{searcher}: holds no {CARD}; searchers of maker build do, others may be without one")
+            raise DataError(f"{searcher}: has no {CARD}; only maker build writes one")
         return file.read(CARD).decode("utf-8")
 
 
@@ -104,7 +104,7 @@ def card_fields(card: str) -> CardFields:
 
 
 def retrieval_rows(retrieval: Mapping[str, Any]) -> Iterator[tuple[str, list[str]]]:
-    """Names and cells of a manifest's retrieval figures: both directions, each by language where there are several."""
+    """Names and cells of retrieval figures: both directions, then each by language if there are several."""
     for direction, figures in (("text to image", retrieval), ("image to text", retrieval.get("image_to_text", {}))):
         if figures:
             yield direction, _cells(figures)
@@ -121,25 +121,25 @@ def _cells(figures: Mapping[str, Any]) -> list[str]:
     return cells
 
 
-def _twins(retrieval: Mapping[str, Any]) -> str:
+def _near_duplicates(retrieval: Mapping[str, Any]) -> str:
     count = retrieval.get("images_like_a_training_image", 0)
-    return f"{count} of them look like a training picture." if count else ""
+    return f"{count} of them are near-duplicates of a training picture." if count else ""
 
 
 def _limits(manifest: Manifest) -> Iterator[str]:
     spec = manifest.encoders.get("text", {}).get("spec")
     if spec == "words":
-        yield "The text encoder knows the words of its training captions; others are guessed from their letters."
+        yield "The text encoder knows the words of its training captions; it guesses other words from their letters."
         yield (
-            "A word that few training captions have pulls towards the pictures it came with: queries about things that are not here can "
-            "find those, and the relevance curve does not always see it."
+            "Rare words of the training captions pull queries towards the few pictures they came with. Queries for things that are not in "
+            "the collection can therefore find such pictures, and the relevance curve does not always detect this."
         )
-        yield "Who does what to whom is mostly not seen: a query is close to a bag of words."
+        yield "Word order hardly matters (a query is close to a bag of words), so the searcher mostly ignores who does what to whom."
     languages = manifest.report.get("retrieval", {}).get("languages")
     if languages:
-        yield f"Asked in {', '.join(name or 'an unnamed language' for name in languages)}; other languages were not measured."
-    yield "What pictures and captions of the training data leave out or judge, the searcher leaves out and judges."
+        yield f"Queries were measured in {', '.join(name or 'an unnamed language' for name in languages)} only."
+    yield "The searcher inherits the gaps and biases of the training pictures and captions."
     if manifest.report.get("retrieval"):
-        yield "Figures are of captions like the training captions; queries of a word or two were not measured."
+        yield "Figures were measured with captions like the training captions, not with queries of one or two words."
     if manifest.items < 100:
-        yield f"{manifest.items} items are few: figures about them say little."
+        yield f"With only {manifest.items} items, the figures are imprecise."

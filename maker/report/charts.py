@@ -1,4 +1,4 @@
-"""Charts as inline SVG whose colours are the page's, so that they follow light, dark and print."""
+"""Charts as inline SVG that use the colours of the page, so that they follow light mode, dark mode and print."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 INCHES = (4.6, 3.0)
-# Stand-ins that become the style sheet's custom properties of these names.
+# Placeholder colours; each is replaced by the style sheet's custom property of this name.
 INK, GREY, GRID, FIRST, SECOND, THIRD = (f"#00000{digit}" for digit in range(1, 7))
 PROPERTIES = {INK: "ink", GREY: "grey", GRID: "grid", FIRST: "first", SECOND: "second", THIRD: "third"}
 STYLE: Any = {"svg.fonttype": "none", "svg.hashsalt": "pocket-searcher", "font.size": 10, "text.color": INK}
 
 
 def training_chart(history: Sequence[Mapping[str, Any]]) -> str:
-    """Loss, and held-out retrieval with the best epoch marked, by epoch."""
+    """Loss and held-out retrieval by epoch; marks the best epoch. `history` is the manifest's `training.history`."""
 
     def draw(axes: Axes) -> None:
         from matplotlib.ticker import MaxNLocator
@@ -47,7 +47,7 @@ def training_chart(history: Sequence[Mapping[str, Any]]) -> str:
 
 
 def index_chart(curve: Sequence[Mapping[str, float]], share: float) -> str:
-    """Recall of the index against the time of a query, with the share that the file scans marked."""
+    """Recall of the index against latency; marks the share that the file scans. `curve` is the manifest's `report.index_curve`."""
 
     def draw(axes: Axes) -> None:
         points = sorted(curve, key=lambda point: point["share_scanned"])
@@ -63,7 +63,7 @@ def index_chart(curve: Sequence[Mapping[str, float]], share: float) -> str:
 
 
 def latency_chart(milliseconds: np.ndarray) -> str:
-    """A histogram of query times, with median and 99th percentile."""
+    """A histogram of query latencies, with median and 99th percentile."""
 
     def draw(axes: Axes) -> None:
         median, high = np.percentile(milliseconds, (50, 99))
@@ -79,7 +79,7 @@ def latency_chart(milliseconds: np.ndarray) -> str:
 
 
 def reliability_chart(bins: Sequence[Mapping[str, float]], at: Mapping[str, float]) -> str:
-    """How often results were relevant against the relevance that was foretold (a reliability diagram)."""
+    """How often results were relevant against their predicted relevance (a reliability diagram); `at` has gate and cut."""
 
     def draw(axes: Axes) -> None:
         predicted, found = ([100 * b[key] for b in bins] for key in ("predicted", "found"))
@@ -91,7 +91,7 @@ def reliability_chart(bins: Sequence[Mapping[str, float]], at: Mapping[str, floa
             axes.axvline(border, color=SECOND, linewidth=1, linestyle=style, label=name)
         axes.set_xlim(0, top)
         axes.set_ylim(0, top)
-        axes.set_xlabel("relevance foretold, %")
+        axes.set_xlabel("predicted relevance, %")
         axes.set_ylabel("found relevant, %")
         axes.legend(frameon=False, loc="lower right")
 
@@ -99,10 +99,10 @@ def reliability_chart(bins: Sequence[Mapping[str, float]], at: Mapping[str, floa
 
 
 def trade_chart(trade: Sequence[Mapping[str, float]], at: Mapping[str, float]) -> str:
-    """What stricter gates and cuts hide: wrong results and answers about absent things, against relevant results kept."""
+    """The effect of stricter gates and cuts: wrong results, and results for absent things, against relevant results kept."""
 
     def draw(axes: Axes) -> None:
-        names = {"absent_answered": "absent things answered", "wrong_kept": "wrong results kept"}
+        names = {"absent_answered": "results for absent things", "wrong_kept": "wrong results kept"}
         for (name, label), color in zip(names.items(), (SECOND, FIRST), strict=True):
             points = sorted((p for p in [*trade, at] if name in p), key=lambda p: p["recall_kept"])
             axes.plot([100 * p["recall_kept"] for p in points], [100 * p[name] for p in points], color=color, marker=".", label=label)
@@ -113,7 +113,7 @@ def trade_chart(trade: Sequence[Mapping[str, float]], at: Mapping[str, float]) -
         axes.set_ylabel("share, %")
         axes.legend(frameon=False, loc="upper left")
 
-    return _chart("trade", "Wrong answers against relevant results kept", draw)
+    return _chart("trade", "Wrong results against relevant results kept", draw)
 
 
 def _chart(name: str, title: str, draw: Callable[[Axes], None]) -> str:
@@ -142,7 +142,7 @@ def _plain(axes: Axes) -> None:
 
 
 def _inline(svg: str, name: str, title: str) -> str:
-    """The element, with ids of its own and the page's colours."""
+    """The SVG element, with unique ids and the page's colours."""
     svg = svg[svg.index("<svg") :]
     svg = re.sub(r"<metadata>.*?</metadata>", "", svg, flags=re.DOTALL)
     svg = re.sub(r'\bid="', f'id="{name}-', svg)
@@ -150,12 +150,12 @@ def _inline(svg: str, name: str, title: str) -> str:
     svg = re.sub(r'(<svg[^>]*?) width="[^"]*"', r"\1", svg, count=1)
     svg = re.sub(r'(<svg[^>]*?) height="[^"]*"', r"\1", svg, count=1)
     svg = re.sub(r"\bfont(-family)?: [^;\"]*;?", lambda m: _font(m.group(0)), svg)
-    for stand_in, prop in PROPERTIES.items():
-        svg = svg.replace(stand_in, f"var(--{prop})")
+    for placeholder, prop in PROPERTIES.items():
+        svg = svg.replace(placeholder, f"var(--{prop})")
     return svg.replace("<svg", f'<svg role="img" aria-label="{title}"', 1).strip()
 
 
 def _font(declaration: str) -> str:
-    """The size of a `font` declaration; the family is the page's."""
+    """Only the size of a `font` declaration; the family comes from the page."""
     size = re.search(r"[\d.]+px", declaration)
     return f"font-size: {size.group(0)};" if size else ""

@@ -1,4 +1,4 @@
-"""The items' images as data URIs, so that the report is one file."""
+"""The images of items as data URIs, so that the report is one file."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from maker.data.images import lies_within, load_image
 from maker.data.items import image_of
 from maker.errors import DataError
 
-PIXELS, QUALITY = 128, 68  # of a square thumbnail
+PIXELS, QUALITY = 128, 68  # side and WebP quality of a thumbnail
 
 
 class InlineImages:
@@ -23,12 +23,12 @@ class InlineImages:
     """
 
     def __init__(self, images: Path | None) -> None:
-        """Takes the folder that the items' paths are relative to; without one no image is shown."""
+        """Takes the folder that the items' paths are relative to; if None, no image is shown."""
         self._images, self._made = images, dict[bytes, str]()
         self.missing: list[str] = []
 
     def of(self, metadata: bytes) -> str:
-        """A square WebP as a data URI; empty where the item names no picture that can be read."""
+        """A square WebP as a data URI; empty if the item has no readable picture."""
         if metadata not in self._made:
             name = image_of(metadata)
             if self._images is None or name is None or not lies_within(name):

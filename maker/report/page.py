@@ -1,4 +1,4 @@
-"""Templates, and how figures are written in them."""
+"""Templates, and the format of figures in them."""
 
 from __future__ import annotations
 
@@ -23,20 +23,20 @@ def _environment() -> jinja2.Environment:
 
 
 def template(name: str) -> jinja2.Template:
-    """A template of this package; values in `.html` are escaped."""
+    """A template of this package; in `.html` templates values are escaped."""
     return _environment().get_template(name)
 
 
 def percent(share: float) -> str:
-    """A share in [0, 1] as percent, as exactly as it is worth saying."""
+    """A share in [0, 1] as percent, with one decimal below 10 %."""
     value = 100 * share
     return f"{value:.1f} %" if 0 < value < 10 else f"{value:.0f} %"
 
 
 def index_in_words(manifest: Manifest) -> str:
-    """What the index is."""
+    """The type of the index in words."""
     index = manifest.index
     rows = f"{index.get('rows', 'unknown')} rows"
     if index.get("kind") == "exact":
-        return f"{rows}, all of them scanned"
-    return f"{rows} in {index.get('leaves')} leaves, {percent(index.get('share_scanned', 1.0))} of them scanned"
+        return f"{rows}; a query scans all of them"
+    return f"{rows} in {index.get('leaves')} leaves; a query scans {percent(index.get('share_scanned', 1.0))} of them"

@@ -1,4 +1,4 @@
-"""Writes the report: one HTML file that needs nothing else."""
+"""Writes the report: one self-contained HTML file."""
 
 from __future__ import annotations
 
@@ -18,22 +18,26 @@ from maker.evaluation.retrieval import stored_rows
 from maker.export import golden
 from maker.progress import say
 from maker.report import charts
-from maker.report.asked import Asked, Example, ask
 from maker.report.card import COLUMNS, retrieval_rows
 from maker.report.corpus_map import CorpusMap, map_corpus
 from maker.report.inline_images import InlineImages
 from maker.report.page import FOLDER, index_in_words, percent, template
+from maker.report.query_summary import Example, QuerySummary, summarise_queries
 from maker.workspace import Rejects, atomic, prepare_output
 from task.core import BaseOptions
 from task.format.manifest import Manifest
 from task.search import GraphEngine
 
 PACKAGES = ("pocket-searcher", "ai-edge-litert", "numpy", "tensorflow", "scann")
-LATENCY = "TextSearcher.search, five results, one thread, asked from Python on the machine that wrote this report"
+LATENCY = "TextSearcher.search with five results on one thread, called from Python on the machine that wrote this report"
 
 
 def captions_of(path: Path, split: str | None, language: str | None) -> list[Caption]:
-    """The captions of a file; all splits where it names none."""
+    """Reads captions of a split and language; all captions if the file has no splits.
+
+    Raises:
+        DataError: The file cannot be used.
+    """
     rejects = Rejects()
     captions = select_language(read_captions(path, rejects), language, path)
     if rejects.rows:
@@ -49,13 +53,13 @@ def write_report(
     Args:
         searcher: The file.
         output: The HTML file.
-        images: The folder that the items' paths are relative to; without it there are no thumbnails.
-        captions: Captions that were not trained on; without them there are no failures and slices.
+        images: The folder that the items' paths are relative to; without it the report has no pictures.
+        captions: Held-out captions; without them the report has no failures and slices.
         overwrite: Replace an existing output.
 
     Raises:
         BuildError: The output exists.
-        DataError: The images are not there.
+        DataError: The folder of images does not exist.
         SearcherError: The searcher cannot be opened.
     """
     prepare_output(output, overwrite)
@@ -66,13 +70,13 @@ def write_report(
         rows = stored_rows(searcher, engine)
         texts = [entry["query"] for entry in engine.manifest.golden if entry["signature"] in ("search_text", "search_tokens")]
         by_text = bool({"search_text", "search_tokens"} & set(engine.signatures))
-        asked = ask(searcher, engine, rows, captions, texts) if by_text else None
+        queries = summarise_queries(searcher, engine, rows, captions, texts) if by_text else None
         atlas = map_corpus(rows) if rows is not None else None
         pictures = InlineImages(images)
         page = template("report.html").render(
             **_contents(searcher, engine.manifest),
-            **_charts(engine.manifest, asked),
-            asked=asked,
+            **_charts(engine.manifest, queries),
+            queries=queries,
             atlas=atlas,
             landmarks=_landmarks(engine, atlas, pictures) if atlas else [],
             thumbnail=pictures.of,
@@ -85,24 +89,25 @@ def write_report(
     finally:
         engine.close()
     if pictures.missing:
-        say(f"{images}: {len(pictures.missing)} pictures cannot be shown in the report, the first is {pictures.missing[0]}")
+        say(f"{images}: {len(pictures.missing)} pictures cannot be shown in the report; the first is {pictures.missing[0]}")
     with atomic(output) as temporary:
         temporary.write_text(page, encoding="utf-8")
 
 
 def _contents(searcher: Path, manifest: Manifest) -> dict[str, Any]:
-    found = inspect(searcher)
-    sizes = sorted(((name, size) for name, size in found["sizes"].items() if size), key=lambda part: -part[1])
-    small = [part for part in sizes if part[1] < 0.005 * found["bytes"]]
+    """Values of the template that come from the file alone."""
+    contents = inspect(searcher)
+    sizes = sorted(((name, size) for name, size in contents["sizes"].items() if size), key=lambda part: -part[1])
+    small = [part for part in sizes if part[1] < 0.005 * contents["bytes"]]
     retrieval = manifest.report.get("retrieval")
     try:
-        golden_state = f"all {golden.check_answers(searcher)} answered as written"
+        golden_state = f"all {golden.check_answers(searcher)} return the recorded results"
     except BuildError as error:
         golden_state = str(error)
     return {
         "title": searcher.stem.replace("_", " "),
         "m": manifest,
-        "bytes": found["bytes"],
+        "bytes": contents["bytes"],
         "sizes": [*(part for part in sizes if part not in small), *([("other parts", sum(s for _, s in small))] if small else [])],
         "index": index_in_words(manifest),
         "prefixes": prefixes_in_words(manifest.training),
@@ -114,7 +119,7 @@ def _contents(searcher: Path, manifest: Manifest) -> dict[str, Any]:
         "seeds": _seeds(manifest),
         "encoders": [(f"{kind} encoder", _encoder(described)) for kind, described in manifest.encoders.items()],
         "speed": _speed(manifest),
-        "answers": [name.removeprefix("search_") for name in found["signatures"] if name.startswith("search_")],
+        "answers": [name.removeprefix("search_") for name in contents["signatures"] if name.startswith("search_")],
         "curve": manifest.relevance.get("search_text"),
     }
 
@@ -125,16 +130,16 @@ def _encoder(described: Mapping[str, Any]) -> str:
 
 
 def _speed(manifest: Manifest) -> list[tuple[str, str]]:
-    """What the build measured of the bare signatures."""
+    """Recall and latency of the bare signatures, as the build measured them."""
     quality = manifest.report.get("index", {})
     recalls = [(key.replace("_", " "), value) for key, value in quality.items() if key.startswith("index_recall")]
-    found = [(f"{name}, against exact float search", f"{recall:.3f} ({quality['how']})") for name, recall in recalls]
+    figures = [(f"{name}, against exact float search", f"{recall:.3f} ({quality['how']})") for name, recall in recalls]
     named = {"index": "search_embedding", "search_text": "search_text", "search_tokens": "search_tokens"}
     for key, signature in named.items():
         if key in manifest.report:
             times = manifest.report[key]
-            found.append((f"{signature}, bare, one thread", f"p50 {times['p50_ms']} ms, p99 {times['p99_ms']} ms"))
-    return found
+            figures.append((f"{signature}, bare, one thread", f"p50 {times['p50_ms']} ms, p99 {times['p99_ms']} ms"))
+    return figures
 
 
 def _seeds(manifest: Manifest) -> list[tuple[str, str]]:
@@ -144,14 +149,14 @@ def _seeds(manifest: Manifest) -> list[tuple[str, str]]:
     return [*seeds, ("SHA-256 of the model", digest)] if digest else seeds
 
 
-def _charts(manifest: Manifest, asked: Asked | None) -> dict[str, str]:
+def _charts(manifest: Manifest, queries: QuerySummary | None) -> dict[str, str]:
     history = manifest.training.get("history")
     points = manifest.report.get("index_curve")
     measured = manifest.relevance.get("search_text", {}).get("measured")
     return {
         "training_chart": charts.training_chart(history) if history else "",
         "index_chart": charts.index_chart(points, manifest.index["share_scanned"]) if points else "",
-        "latency_chart": charts.latency_chart(asked.milliseconds) if asked and len(asked.milliseconds) else "",
+        "latency_chart": charts.latency_chart(queries.milliseconds) if queries and len(queries.milliseconds) else "",
         "latency_how": LATENCY,
         "reliability_chart": charts.reliability_chart(measured["reliability"], measured["at_cut"]) if measured else "",
         "trade_chart": charts.trade_chart(measured["trade"], measured["at_cut"]) if measured else "",
@@ -159,11 +164,11 @@ def _charts(manifest: Manifest, asked: Asked | None) -> dict[str, str]:
 
 
 def _landmarks(engine: GraphEngine, atlas: CorpusMap, pictures: InlineImages) -> list[dict[str, Any]]:
-    found = []
+    landmarks = []
     for item, x, y in atlas.landmarks:
         metadata = engine.item(item)
-        found.append({"x": 100 * x, "y": 100 * y, "name": name_of(metadata), "picture": pictures.of(metadata)})
-    return found
+        landmarks.append({"x": 100 * x, "y": 100 * y, "name": name_of(metadata), "picture": pictures.of(metadata)})
+    return landmarks
 
 
 def _is_right(example: Example, metadata: bytes) -> bool:
@@ -171,11 +176,11 @@ def _is_right(example: Example, metadata: bytes) -> bool:
 
 
 def _versions() -> list[tuple[str, str]]:
-    found = [("report written", datetime.datetime.now(datetime.timezone.utc).strftime("%Y-%m-%d %H:%M UTC"))]
-    found.append(("Python", f"{platform.python_version()}, {platform.system()} {platform.machine()}"))
+    versions = [("report written", datetime.datetime.now(datetime.timezone.utc).strftime("%Y-%m-%d %H:%M UTC"))]
+    versions.append(("Python", f"{platform.python_version()}, {platform.system()} {platform.machine()}"))
     for package in PACKAGES:
         try:
-            found.append((package, importlib.metadata.version(package)))
+            versions.append((package, importlib.metadata.version(package)))
         except importlib.metadata.PackageNotFoundError:
             continue
-    return found
+    return versions

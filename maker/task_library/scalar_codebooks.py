@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 
-from maker.index import quantise
+from maker.index import product_quantisation
 from maker.index.options import ScoreAH
 
-ENTRIES = quantise.ENTRIES
+ENTRIES = product_quantisation.ENTRIES
 SEGMENTS = 1024  # of the values' density
 
 

@@ -9,9 +9,9 @@ from pathlib import Path
 import numpy as np
 
 from maker.errors import BuildError
-from maker.index import quantise
+from maker.index import product_quantisation
+from maker.index.kmeans import assign_leaves, train_centroids
 from maker.index.options import ScaNNOptions, ScoreAH
-from maker.index.partition import assign_leaves, train_centroids
 from maker.task_library import scalar_codebooks
 from maker.workspace import atomic
 from task.task_library import scann_file, snappy
@@ -138,8 +138,8 @@ def _quantised(embeddings: np.ndarray, score: ScoreAH, seed: int) -> tuple[list[
     if score.dimensions_per_block == 1:
         books = scalar_codebooks.train(embeddings, score, seed)
         return books, scalar_codebooks.encode(embeddings, books)
-    codebooks = quantise.train_codebooks(embeddings, score, seed)
+    codebooks = product_quantisation.train_codebooks(embeddings, score, seed)
     width = codebooks.entries.shape[2]
-    padded = np.pad(codebooks.entries, ((0, 0), (0, quantise.ENTRIES - codebooks.entries.shape[1]), (0, 0)), "edge")
+    padded = np.pad(codebooks.entries, ((0, 0), (0, product_quantisation.ENTRIES - codebooks.entries.shape[1]), (0, 0)), "edge")
     books = [np.ascontiguousarray(book[:, : embeddings.shape[1] - b * width]) for b, book in enumerate(padded)]
     return books, codebooks.encode(np.asarray(embeddings, np.float32))

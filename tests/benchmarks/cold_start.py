@@ -1,7 +1,7 @@
-"""Opens a searcher of 1,000,000 x 128 in fresh processes: milliseconds to the first answer, resident memory; `make bench-cold` runs it.
+"""Opens a searcher of 1,000,000 x 128 in fresh processes: time to the first result, and resident memory; `make bench-cold` runs it.
 
-The page cache is warm: the file was read before. Processor time stands beside the milliseconds, for machines that do other things, too.
-Memory is what the process grew by since `task.text` and the interpreter were imported.
+The page cache is warm, because the file was read before. Processor time is measured too, because other processes affect it less. Memory is
+the growth of the process after `task.text` and the interpreter were imported.
 """
 
 from __future__ import annotations
@@ -22,15 +22,15 @@ PROCESSES, QUERIES = 10, 100
 
 
 def resident() -> dict[str, float]:
-    """Megabytes of this process in memory: its own (`anon`) and pages of files (`file`), which the system takes back when it wants."""
+    """Megabytes of this process in memory: anonymous pages (`anon`), and pages of files (`file`), which the system can reclaim."""
     lines = Path("/proc/self/status").read_text().splitlines()
-    found = {line.split(":")[0]: float(line.split()[1]) / 1024 for line in lines if line.startswith("Rss")}
-    return {"anon": found["RssAnon"], "file": found["RssFile"]}
+    sizes = {line.split(":")[0]: float(line.split()[1]) / 1024 for line in lines if line.startswith("Rss")}
+    return {"anon": sizes["RssAnon"], "file": sizes["RssFile"]}
 
 
 def start(path: str, queries: np.ndarray) -> dict[str, float]:
-    """Opens the file and asks it."""
-    from ai_edge_litert.interpreter import Interpreter  # imported by whoever opens a file; its time is not the file's
+    """Opens the file, runs the queries and measures both."""
+    from ai_edge_litert.interpreter import Interpreter  # imported before the measurement, because it is not part of opening a file
 
     assert Interpreter
     before = resident()
@@ -56,18 +56,18 @@ def start(path: str, queries: np.ndarray) -> dict[str, float]:
 
 
 def main() -> None:
-    """Makes the file unless one is given, then opens it again and again."""
+    """Makes the file, unless one is given, and opens it in several processes."""
     parser = argparse.ArgumentParser()
     parser.add_argument("--items", type=int, default=1_000_000)
     parser.add_argument("--dimension", type=int, default=128)
-    parser.add_argument("--file", type=Path, help="a searcher that exists already, and its embeddings")
+    parser.add_argument("--file", type=Path, help="an existing searcher; needs --embeddings")
     parser.add_argument("--embeddings", type=Path)
     parser.add_argument("--start", nargs=2, help="internal: searcher and queries")
     given = parser.parse_args()
     if given.start:
         sys.stdout.write(json.dumps(start(given.start[0], np.load(given.start[1]))))
         return
-    from maker.pipeline import index_embeddings  # not at the top: the processes that are measured have the runtime alone
+    from maker.pipeline import index_embeddings  # not at the top: the measured processes import only the runtime
     from tests.benchmarks.scale import draw
 
     with tempfile.TemporaryDirectory() as folder:

@@ -1,6 +1,6 @@
 """Retrieval on Flickr8k by language, recipe and seed, with fewer dimensions, and with misspelt queries; `make bench-retrieval` runs it.
 
-Figures are on the `val` split (1,000 unseen photos), by which the best epoch is chosen too: they flatter a little.
+Figures are measured on the `val` split (1,000 unseen photos), which also selects the best epoch, so they are slightly too high.
 """
 
 from __future__ import annotations
@@ -24,9 +24,9 @@ from maker.workspace import Rejects
 from task.core import BaseOptions
 from task.search import GraphEngine
 
-STOP_LENGTH = 4  # a content word is one of at least this many letters
+SHORTEST_WORD = 4  # letters of a word that may be misspelt
 LETTERS = "abcdefghijklmnopqrstuvwxyz"
-PREFIXES = (64, 32)  # of the dimensions: cut from what was trained whole, and from what was trained for it
+PREFIXES = (64, 32)  # dimensions; measured on embeddings trained without and with matryoshka
 RUNS: tuple[tuple[str, str | None, dict[str, Any]], ...] = (
     ("default", "en", {}),
     ("default", "en", {"matryoshka": PREFIXES}),
@@ -37,13 +37,13 @@ RUNS: tuple[tuple[str, str | None, dict[str, Any]], ...] = (
 
 
 def misspell(text: str, rng: random.Random) -> str:
-    """One edit (delete, insert, replace or swap) in one word of at least four letters; the text itself where it has none."""
+    """The text with one edit (delete, insert, replace or swap) in one word of at least four letters; unchanged if there is none."""
     words = text.split()
-    candidates = [i for i, word in enumerate(words) if len(word) >= STOP_LENGTH and word.isascii() and word.isalpha()]
+    candidates = [i for i, word in enumerate(words) if len(word) >= SHORTEST_WORD and word.isascii() and word.isalpha()]
     if not candidates:
         return text
-    place = rng.choice(candidates)
-    word = words[place]
+    chosen = rng.choice(candidates)
+    word = words[chosen]
     at = rng.randrange(len(word) - 1)
     edits = (
         word[:at] + word[at + 1 :],
@@ -51,12 +51,12 @@ def misspell(text: str, rng: random.Random) -> str:
         word[:at] + rng.choice(LETTERS.replace(word[at].lower(), "")) + word[at + 1 :],
         word[:at] + word[at + 1] + word[at] + word[at + 2 :],
     )
-    words[place] = rng.choice([edit for edit in edits if edit != word])
+    words[chosen] = rng.choice([edit for edit in edits if edit != word])
     return " ".join(words)
 
 
-def cut_recalls(encoder: Path, captions: list[Caption], embeddings: dict[str, np.ndarray]) -> dict[str, dict[str, float]]:
-    """R@1, R@5 and R@10 with the first dimensions only."""
+def prefix_recalls(encoder: Path, captions: list[Caption], embeddings: dict[str, np.ndarray]) -> dict[str, dict[str, float]]:
+    """R@1, R@5 and R@10 in percent with only the first dimensions."""
     items, targets = _items(captions, embeddings)
     queries = embed_texts([c.text for c in captions], encoder)
     return {f"first {length}": recall(ranks(prefix(queries, length), prefix(items, length), targets)) for length in PREFIXES}
@@ -69,17 +69,17 @@ def _items(captions: list[Caption], embeddings: dict[str, np.ndarray]) -> tuple[
 
 
 def misspelt_loss(encoder: Path, captions: list[Caption], embeddings: dict[str, np.ndarray], seed: int) -> dict[str, float]:
-    """R@10 of the captions as they are and with one word of each misspelt."""
+    """R@10 of the unchanged captions and with one misspelt word in each, in percent, and the relative loss."""
     rng = random.Random(seed)
     items, targets = _items(captions, embeddings)
     texts = [c.text for c in captions]
-    straight = recall(ranks(embed_texts(texts, encoder), items, targets))["R@10"]
-    wrong = recall(ranks(embed_texts([misspell(t, rng) for t in texts], encoder), items, targets))["R@10"]
-    return {"straight": straight, "misspelt": wrong, "lost": round(100 * (1 - wrong / straight), 1)}
+    unchanged = recall(ranks(embed_texts(texts, encoder), items, targets))["R@10"]
+    misspelt = recall(ranks(embed_texts([misspell(t, rng) for t in texts], encoder), items, targets))["R@10"]
+    return {"unchanged": unchanged, "misspelt": misspelt, "lost": round(100 * (1 - misspelt / unchanged), 1)}
 
 
 def main() -> None:
-    """Runs all combinations and prints a line each, then means over the seeds."""
+    """Runs all combinations; prints one line each, and the mean over the seeds."""
     parser = argparse.ArgumentParser()
     parser.add_argument("--flickr", type=Path, default=Path("../shared/data/flickr8k"))
     parser.add_argument("--image-encoder", required=True)
@@ -106,7 +106,7 @@ def main() -> None:
             row = {"all": figures} | figures.get("languages", {})
             rows.append({name: {k: values[k] for k in ("R@1", "R@5", "R@10")} for name, values in row.items()})
             embeddings = _embeddings(output, given.flickr, captions) if (recipe, language) == ("default", "en") else {}
-            rows[-1] |= cut_recalls(output, captions, embeddings) if embeddings else {}
+            rows[-1] |= prefix_recalls(output, captions, embeddings) if embeddings else {}
             text = report.figures["search_text"]["embed_p50_ms"]
             print_line(f"{name} seed {seed}", rows[-1], f"{time.perf_counter() - begin:.0f} s, embed_text {text} ms")
             if embeddings and not more and seed == 0:
@@ -127,7 +127,7 @@ def _embeddings(searcher: Path, folder: Path, captions: list[Caption]) -> dict[s
 
 
 def print_line(name: str, figures: dict[str, dict[str, float]], more: str) -> None:
-    """A line of the table."""
+    """Prints a line of the table."""
     parts = [f"{part or ''} " + " ".join(f"{k} {v}" for k, v in values.items()) for part, values in figures.items()]
     sys.stdout.write(f"{name:28}{'   '.join(parts)}   {more}\n")
     sys.stdout.flush()

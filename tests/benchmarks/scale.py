@@ -1,4 +1,4 @@
-"""Indexes 1,000,000 x 128 in a process of its own and prints seconds, memory, recall and latency; `make bench-scale` runs it."""
+"""Indexes 1,000,000 x 128 in a separate process; prints time, memory, recall and latency. `make bench-scale` runs it."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ QUERIES = 2000
 
 
 def draw(path: Path, items: int, dimension: int) -> None:
-    """Writes clustered unit vectors, seeded, block by block."""
+    """Writes seeded, clustered unit vectors `(items, dimension)` float32, block by block."""
     rng = np.random.default_rng(0)
     centres = rng.standard_normal((CLUSTERS, dimension), np.float32)
     values = np.lib.format.open_memmap(path, "w+", np.float32, (items, dimension))
@@ -35,7 +35,7 @@ def draw(path: Path, items: int, dimension: int) -> None:
 
 
 class Memory(threading.Thread):
-    """Watches what the process holds of its own; pages of mapped files are not counted, the system takes them back when it likes."""
+    """Records the peak of the process's anonymous memory; pages of mapped files do not count, because the system can reclaim them."""
 
     def __init__(self) -> None:
         super().__init__(daemon=True)
@@ -49,7 +49,7 @@ class Memory(threading.Thread):
 
 
 def index(source: Path, target: Path, recall: float, bits: int) -> dict[str, object]:
-    """Indexes embeddings that are mapped, as `maker index` does."""
+    """Indexes memory-mapped embeddings, as `maker index` does."""
     memory = Memory()
     memory.start()
     embeddings = np.load(source, mmap_mode="r")
@@ -65,8 +65,8 @@ def index(source: Path, target: Path, recall: float, bits: int) -> dict[str, obj
     }
 
 
-def first_answers(target: Path, query: np.ndarray) -> dict[str, float]:
-    """Milliseconds to open the file and ask it once, the system's cache warm; the median of five."""
+def open_and_first_query(target: Path, query: np.ndarray) -> dict[str, float]:
+    """Milliseconds to open the file and run one query, with a warm page cache; the median of five."""
     times = []
     for _ in range(5):
         begin = time.perf_counter()
@@ -78,7 +78,7 @@ def first_answers(target: Path, query: np.ndarray) -> dict[str, float]:
 
 
 def main() -> None:
-    """Draws, indexes in a fresh process, then measures."""
+    """Makes embeddings, indexes them in a fresh process, and measures the file."""
     parser = argparse.ArgumentParser()
     parser.add_argument("--items", type=int, default=1_000_000)
     parser.add_argument("--dimension", type=int, default=128)
@@ -98,7 +98,7 @@ def main() -> None:
         curve = figures.pop("index_curve")
         embeddings = np.load(source, mmap_mode="r")
         figures["bytes_per_item"] = round(target.stat().st_size / given.items, 1)
-        figures |= first_answers(target, np.asarray(embeddings[7]))
+        figures |= open_and_first_query(target, np.asarray(embeddings[7]))
         queries = perturbed_items(embeddings, True, QUERIES, seed=2)
         truth = exact_neighbours(embeddings, queries, "dot_product")
         engine = GraphEngine(BaseOptions(str(target), num_threads=1))

@@ -1,6 +1,6 @@
-"""Queries a second of an on-device ScaNN index, with one thread and with two; `make bench-threads` runs it.
+"""Milliseconds per query of an on-device ScaNN index with one and two threads; `make bench-threads` runs it.
 
-The machine should have nothing else to do; each figure is the best of many short rounds, those of one and two threads taking turns.
+The machine should be idle. Each figure is the best of many short rounds; rounds with one and two threads alternate.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ SCORERS = {"float32": {"score_brute_force": searcher.ScoreBruteForce()}, "ScoreA
 
 
 def draw(items: int, dimension: int) -> tuple[np.ndarray, np.ndarray]:
-    """Clustered unit vectors, and queries of the same kind."""
+    """Clustered unit vectors, and queries with the same distribution."""
     rng = np.random.default_rng(0)
     centres = rng.standard_normal((CLUSTERS, dimension), np.float32)
     values = centres[rng.integers(0, CLUSTERS, items + QUERIES)] + 0.7 * rng.standard_normal((items + QUERIES, dimension), np.float32)
@@ -32,13 +32,13 @@ def draw(items: int, dimension: int) -> tuple[np.ndarray, np.ndarray]:
 
 
 def seconds(index: ScannIndex, queries: np.ndarray, threads: int) -> float:
-    """Seconds that some threads take to ask all queries each."""
+    """Seconds that the threads take, if each runs all queries."""
 
-    def ask() -> None:
+    def search() -> None:
         for query in queries:
             index.search(query, SearchRequest(max_results=10))
 
-    workers = [threading.Thread(target=ask) for _ in range(threads)]
+    workers = [threading.Thread(target=search) for _ in range(threads)]
     begin = time.perf_counter()
     for worker in workers:
         worker.start()
@@ -48,7 +48,7 @@ def seconds(index: ScannIndex, queries: np.ndarray, threads: int) -> float:
 
 
 def main() -> None:
-    """Builds the indexes and asks them."""
+    """Builds the indexes and measures them."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--items", type=int, default=60_000)
     parser.add_argument("--dimension", type=int, default=128)
@@ -56,7 +56,7 @@ def main() -> None:
     given = parser.parse_args()
     rows, queries = draw(given.items, given.dimension)
     leaves = round(given.items**0.5)
-    sys.stdout.write("| rows | leaves looked into | ms a query, 1 thread | 2 threads | speed-up |\n|---|---|---|---|---|\n")
+    sys.stdout.write("| rows | leaves searched | ms per query, 1 thread | 2 threads | speed-up |\n|---|---|---|---|---|\n")
     with tempfile.TemporaryDirectory() as folder:
         for name, scorer in SCORERS.items():
             path = Path(folder, "index.ldb")

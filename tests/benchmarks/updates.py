@@ -1,7 +1,7 @@
-"""Filters and updates at 123,287 x 128: milliseconds of a search among some items, and beside an overlay; `make bench-updates` runs it.
+"""Filters and updates at 123,287 x 128: milliseconds of a filtered search and of a search with an overlay; `make bench-updates` runs it.
 
-Each way to ask is measured in turn with a plain search, one query of each after the other, so that a busy machine slows both alike;
-processor time stands beside the milliseconds.
+Each kind of search alternates with a plain search, query by query, so that other load on the machine slows both alike. Processor time is
+measured too.
 """
 
 from __future__ import annotations
@@ -25,19 +25,19 @@ SHARES = (0.001, 0.01, 0.1, 1.0)
 ADDED, REMOVED = 10_000, 1000
 
 
-def measure(asked: dict[str, Callable[[np.ndarray], object]], queries: np.ndarray) -> dict[str, np.ndarray]:
-    """Milliseconds of each query and of the processor for it, `(q, 2)`, by name."""
-    times: dict[str, list[tuple[float, float]]] = {name: [] for name in asked}
+def measure(searches: dict[str, Callable[[np.ndarray], object]], queries: np.ndarray) -> dict[str, np.ndarray]:
+    """Milliseconds and processor milliseconds of each query, `(q, 2)`, by name of the search."""
+    times: dict[str, list[tuple[float, float]]] = {name: [] for name in searches}
     for query in queries:
-        for name, ask in asked.items():
+        for name, search in searches.items():
             begin, spent = time.perf_counter(), time.thread_time()
-            ask(query)
+            search(query)
             times[name].append((1e3 * (time.perf_counter() - begin), 1e3 * (time.thread_time() - spent)))
     return {name: np.array(values[WARM_UP:]) for name, values in times.items()}
 
 
 def main() -> None:
-    """Makes a searcher, then asks it in all ways."""
+    """Makes a searcher and measures all kinds of searches."""
     parser = argparse.ArgumentParser()
     parser.add_argument("--items", type=int, default=123_287)
     parser.add_argument("--dimension", type=int, default=128)
@@ -56,28 +56,28 @@ def main() -> None:
             return TextSearcher.create_from_options(TextSearcherOptions(BaseOptions(str(target), num_threads=1)))
 
         plain, added, removed = opened(), opened(), opened()
-        asked: dict[str, Callable[[np.ndarray], object]] = {}
+        searches: dict[str, Callable[[np.ndarray], object]] = {}
         for share in SHARES:
             ids = np.sort(rng.choice(given.items, max(1, int(share * given.items)), replace=False))
-            asked[f"among {100 * share:g} % (ids)"] = lambda query, ids=ids: plain.search_embedding(query, allowed=ids)
+            searches[f"among {100 * share:g} % (ids)"] = lambda query, ids=ids: plain.search_embedding(query, allowed=ids)
             mask = np.zeros(given.items, bool)
             mask[ids] = True
-            asked[f"among {100 * share:g} % (mask)"] = lambda query, mask=mask: plain.search_embedding(query, allowed=mask)
-        asked["all items"] = opened().search_embedding
+            searches[f"among {100 * share:g} % (mask)"] = lambda query, mask=mask: plain.search_embedding(query, allowed=mask)
+        searches["all items"] = opened().search_embedding
         begin = time.perf_counter()
         for number, vector in enumerate(everything[given.items :]):
             added.add(vector, b"%d" % number)
         seconds = time.perf_counter() - begin
-        asked[f"with {ADDED} added"] = added.search_embedding
+        searches[f"with {ADDED} added"] = added.search_embedding
         for item in rng.choice(given.items, REMOVED, replace=False):
             removed.remove(int(item))
-        asked[f"with {REMOVED} removed"] = removed.search_embedding
+        searches[f"with {REMOVED} removed"] = removed.search_embedding
         saved = Path(folder, "o")
         added.save_overlay(str(saved))
-        sys.stdout.write(f"{ADDED} adds: {1e6 * seconds / ADDED:.0f} us each; the overlay's file {saved.stat().st_size / 1e6:.1f} MB\n")
-        sys.stdout.write(f"{'search_embedding, 1 thread':28}{'p50 ms':>9}{'p99 ms':>9}{'p50 CPU ms':>12}{'p50s over plain ones':>22}\n")
-        for name, ask in asked.items():
-            times = measure({"plain": plain.search_embedding, name: ask}, queries)
+        sys.stdout.write(f"{ADDED} items added, {1e6 * seconds / ADDED:.0f} us each; overlay file {saved.stat().st_size / 1e6:.1f} MB\n")
+        sys.stdout.write(f"{'search_embedding, 1 thread':28}{'p50 ms':>9}{'p99 ms':>9}{'p50 CPU ms':>12}{'relative to plain':>22}\n")
+        for name, search in searches.items():
+            times = measure({"plain": plain.search_embedding, name: search}, queries)
             values, plainly = times[name], np.median(times["plain"], axis=0)
             wall, cpu = np.median(values, axis=0)
             ratios = f"{wall / plainly[0]:.2f}, {cpu / plainly[1]:.2f}"

@@ -73,8 +73,8 @@ def copy_with_curve(path: Path, copy: Path, curves: dict[str, object]) -> None:
     ids, rows = engine.contents()
     metadata = [engine.item(int(i)) for i in ids]
     engine.close()
-    items = IndexedItems(embeddings=rows, metadata=metadata, embedder=copy, normalized=True)
-    write_index(items, path, IndexSettings(), FileContent(relevance=curves))
+    items = IndexedItems(embeddings=rows, metadata=metadata, embedder=path, normalized=True)
+    write_index(items, copy, IndexSettings(), FileContent(relevance=curves))
 
 
 def make_curve(path: Path) -> tuple[dict[str, float], str, str, str]:

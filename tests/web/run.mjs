@@ -3,7 +3,7 @@
 //   npm ci --prefix tests/web --ignore-scripts
 //   node tests/web/run.mjs [--work build/web] [--python python] [--chromium /usr/bin/chromium] [--only WORDS]
 //
-// `fixtures.py` makes what is asked (sites, pictures, Python's answers) in the work folder; a second run takes it as it is.
+// `fixtures.py` makes the test data (sites, pictures, Python's results) in the work folder; a second run reuses it.
 // Screenshots go to WORK/screenshots.
 
 import assert from "node:assert/strict";
@@ -188,12 +188,12 @@ test("browsers without relaxed SIMD (Safari) find the same", async () => {
   return `${count} queries`;
 });
 
-test("a searcher without encoders is asked with its items", async () => {
+test("a searcher without encoders takes its items as queries", async () => {
   const { page, errors, close } = await visit(vectors.address);
   assert.equal(await page.isDisabled("#query"), true);
   assert.match((await page.$$eval("#results .text", (all) => all.map((e) => e.textContent)))[0], /^thing \d+$/);
   assert.equal(await page.isVisible("#choose"), false);
-  assert.match(await page.textContent("#said"), /^500 items, here are some/);
+  assert.match(await page.textContent("#message"), /^500 items, here are some/);
   for (const [item, wanted] of Object.entries(expected.codes)) same((await ask(page, "searchItem", Number(item))).neighbors, wanted, `item ${item}`);
   await page.click("#results li:nth-child(4) button");
   await answered(page);
@@ -218,7 +218,7 @@ test("a site below the root of a host works and keeps to itself", async () => {
 
 test("the gallery, typing, the address and the way back", async () => {
   const { page, errors, close } = await visit(sample.address);
-  assert.match(await page.textContent("#said"), /^280 pictures, here are some/);
+  assert.match(await page.textContent("#message"), /^280 pictures, here are some/);
   assert.equal((await items(page)).length, 24);
   await shoot(page, "desktop-gallery");
   assert.equal(await page.evaluate(() => document.activeElement.id), "query");
@@ -253,7 +253,7 @@ test("the gallery, typing, the address and the way back", async () => {
   await close();
 });
 
-test("matches from the file's cut on, weaker ones when asked for, and none as an answer", async () => {
+test("matches by the file's cut, weaker ones on request, and an empty result", async () => {
   const { matched, unmatched, gated } = expected;
   assert.ok(matched.matches > 0 && matched.matches < matched.found && unmatched.above === 0);
   const { page, errors, close } = await visit(relevant.address);
@@ -276,11 +276,11 @@ test("matches from the file's cut on, weaker ones when asked for, and none as an
   assert.equal(focused, matched.matches);
   const { neighbors } = await ask(page, "searchText", matched.words);
   assert.deepEqual(await items(page), neighbors.map((n) => n.item));
-  // What nothing matches is said, and the nearest are there for who wants them.
+  // Without a match, the page says so and offers the nearest items.
   await page.fill("#query", unmatched.words);
   await page.waitForSelector("#nothing:not([hidden])");
   assert.equal((await items(page)).length, 0);
-  assert.match(await page.textContent("#nothing"), new RegExp(`Nothing here seems to match “${unmatched.words}”`));
+  assert.match(await page.textContent("#nothing"), new RegExp(`Nothing seems to match “${unmatched.words}”`));
   assert.match(await page.textContent("#status"), /^\s*No match among 280 pictures in/);
   assert.deepEqual(await violations(page), []);
   await shoot(page, "desktop-nothing");
@@ -310,7 +310,7 @@ test("matches from the file's cut on, weaker ones when asked for, and none as an
 
 test("stale answers are dropped", async () => {
   const { page, errors, close } = await visit(sample.address);
-  // Twenty questions at once: only the last may be shown, and not all need to be asked.
+  // Twenty queries at once: only the last result may be shown, and not all queries need to run.
   await page.evaluate(() => {
     globalThis.shown = [];
     const heading = document.getElementById("heading");
@@ -350,7 +350,7 @@ test("pictures: chosen, dropped and pasted find what Python finds", async () => 
   await page.setInputFiles("#file", join(work, large_));
   await answered(page);
   const chosen = await items(page);
-  assert.equal(await page.textContent("#asked-text"), large_);
+  assert.equal(await page.textContent("#query-picture-name"), large_);
   assert.equal(await page.textContent("#heading"), "Pictures like yours");
   await shoot(page, "desktop-picture");
   const give = (kind) =>
@@ -366,7 +366,7 @@ test("pictures: chosen, dropped and pasted find what Python finds", async () => 
       [readFileSync(join(work, large_)).toString("base64"), kind],
     );
   for (const kind of ["drop", "paste"]) {
-    await page.click("#asked-clear");
+    await page.click("#query-picture-clear");
     await page.waitForFunction(() => document.getElementById("heading").textContent === "Some of the pictures");
     if (kind === "drop") {
       await give("dragenter");
@@ -379,9 +379,9 @@ test("pictures: chosen, dropped and pasted find what Python finds", async () => 
     assert.equal(await page.isVisible("#drop"), false);
     assert.deepEqual(await items(page), chosen, kind);
   }
-  // What is no picture is said, and the page goes on.
+  // A file that is not a picture gives a message, and the page still works.
   await page.setInputFiles("#file", { name: "broken.jpg", mimeType: "image/jpeg", buffer: Buffer.from("no picture") });
-  await page.waitForFunction(() => document.getElementById("said").textContent.includes("“broken.jpg” cannot be read as a picture."));
+  await page.waitForFunction(() => document.getElementById("message").textContent.includes("“broken.jpg” cannot be read as a picture."));
   await page.fill("#query", "a tree");
   await answered(page);
   assert.deepEqual(errors, []);
@@ -425,12 +425,12 @@ test("more like this finds what Python finds for the stored row", async () => {
   assert.equal(new URL(page.url()).hash, `#like=${first}`);
   assert.equal((await items(page))[0], first);
   assert.ok(Math.abs((await distances(page))[0] + 1) < 0.02);
-  assert.equal(await page.textContent("#asked-text"), name);
+  assert.equal(await page.textContent("#query-picture-name"), name);
   await shoot(page, "desktop-like");
   await page.goBack();
-  await page.waitForFunction(() => document.getElementById("asked").hidden);
+  await page.waitForFunction(() => document.getElementById("query-picture").hidden);
   await page.goto(`${sample.address}#like=99999`);
-  await page.waitForFunction(() => document.getElementById("said").textContent.includes("There is no item 99999"));
+  await page.waitForFunction(() => document.getElementById("message").textContent.includes("There is no item 99999"));
   assert.deepEqual(errors, []);
   await close();
 });
@@ -474,7 +474,7 @@ test("no accessibility violations (axe), light and dark, desktop and phone", asy
       assert.deepEqual(await violations(page), [], `${where} words`);
       await shoot(page, `${where}-words`);
       await page.click("#results li:nth-child(3) button");
-      await page.waitForFunction(() => !document.getElementById("asked").hidden);
+      await page.waitForFunction(() => !document.getElementById("query-picture").hidden);
       await page.click("#about summary");
       assert.deepEqual(await violations(page), [], `${where} like`);
       assert.ok(await page.evaluate(() => document.documentElement.scrollWidth <= innerWidth), `${where}: scrolls sideways`);
@@ -525,7 +525,7 @@ test("works without a connection after the first load", async () => {
   await page.goto(`${server.address}#q=a+red+ball`);
   await answered(page);
   assert.deepEqual(await items(page), found);
-  assert.match(await page.textContent("#offline"), /works without a connection/);
+  assert.match(await page.textContent("#offline"), /works offline/);
   await page.reload();
   await answered(page);
   await page.fill("#query", "a blue car");
@@ -582,19 +582,19 @@ test("damaged files are told, in words", async () => {
   const noModel = Buffer.from(content);
   noModel.fill(0xff, 64, 4096);
   const cases = [
-    ["cut short", { body: content.subarray(0, content.length - 5000) }, /was cut short or changed/],
-    ["not found", { status: 404, body: "none" }, /the server says 404/],
-    ["no model", { body: noTflite }, /is no TFLite model/],
-    ["directory", { body: noDirectory }, /directory of the file's parts cannot be read/],
-    ["graph", { body: noModel }, /LiteRT.js does not take the model/],
-    ["newer", { body: newer }, /format version 9; this page reads 1/],
+    ["truncated", { body: content.subarray(0, content.length - 5000) }, /was truncated or changed/],
+    ["not found", { status: 404, body: "none" }, /the server responds with 404/],
+    ["no model", { body: noTflite }, /is not a TFLite model/],
+    ["directory", { body: noDirectory }, /list of associated files cannot be read/],
+    ["graph", { body: noModel }, /LiteRT.js cannot compile the model/],
+    ["newer", { body: newer }, /format version 9; this page supports 1/],
   ];
   for (const [name, answer, message] of cases) {
     const route = { url: "**/searcher.tflite", answer: (r) => r.fulfill({ contentType: "application/octet-stream", ...answer }) };
     const { page, close } = await visit(sample.address, { route, waitFor: "#failure:not([hidden])" });
     assert.match(await page.textContent("#reason"), message, name);
     assert.deepEqual(await violations(page), [], name);
-    if (name === "cut short") {
+    if (name === "truncated") {
       await shoot(page, "desktop-damaged");
       // The file is whole again: trying again helps.
       await page.context().unroute(route.url);

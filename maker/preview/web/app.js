@@ -1,24 +1,24 @@
-// The page: what is asked, what is shown, what the address says.
+// The page: queries, results, and the query in the page's address.
 
-const DEBOUNCE = 60; // milliseconds from a keystroke to the question
-const GALLERY = 24; // items shown before anything is asked
+const DEBOUNCE = 60; // milliseconds from a keystroke to the query
+const GALLERY = 24; // items shown without a query
 const EXAMPLES = 4;
-const EAGER = 12; // thumbnails fetched at once; the rest when they come into view
+const EAGER = 12; // thumbnails loaded at once; the others when they come into view
 const NAME_KEYS = ["title", "name", "caption"]; // of an item whose metadata are a JSON object
-const IMAGE_KEYS = ["image", "path", "file"]; // as maker/preview/thumbnails.py reads JSON metadata
+const IMAGE_KEYS = ["image", "path", "file"]; // the same keys as in maker's `image_of`
 
 const $ = (id) => document.getElementById(id);
 const noun = () => (opened.site.thumbnails.count ? "picture" : "item");
 const counted = (n, one, many = `${one}s`) => `${n.toLocaleString("en")} ${n === 1 ? one : many}`;
 const minus = (text) => text.replace("-", "\u2212");
 
-let opened; // what the worker says of the searcher
-let asked = 0; // number of the newest question; answers to older ones are dropped
+let opened; // facts about the searcher, from the worker
+let latest = 0; // number of the latest query; results of older ones are dropped
 let running = false;
-let waiting = null; // the newest question, while another one runs
-let answered = null; // what the newest question found, weaker matches and all
-let pictureAddress = null; // of the picture that was asked with
-const cards = new Map(); // item to its list entry, so that a picture found again does not blink
+let pending = null; // the latest query, while another one runs
+let latestResult = null; // of the latest query, weaker matches included
+let pictureAddress = null; // of the picture in an image query
+const cards = new Map(); // list entry by item; reused, so that a picture in successive results does not flicker
 
 // ---- the worker --------------------------------------------------------------------------------------------------------------------
 
@@ -61,7 +61,7 @@ async function open() {
   $("failure").hidden = true;
   $("loading").hidden = false;
   $("loading").removeAttribute("value");
-  say("Opening the searcher…");
+  showStatus("Opening the searcher…");
   startWorker();
   try {
     opened = await call("open");
@@ -75,16 +75,16 @@ async function open() {
   $("title").textContent = site.title;
   $("query").disabled = !can("search_text");
   $("query").placeholder = can("search_text") ? "What is in the picture?" : "This searcher takes pictures only";
-  if (!can("search_text") && !can("search_image")) $("query").placeholder = "This searcher takes no words: choose a picture below";
-  if (can("search_tokens")) $("query").placeholder = "Words need this searcher's tokenizer, which a page does not have: choose a picture";
+  if (!can("search_text") && !can("search_image")) $("query").placeholder = "This searcher takes no text: choose a picture below";
+  if (can("search_tokens")) $("query").placeholder = "Text queries need a tokenizer that this page does not have: choose a picture";
   $("choose").hidden = !can("search_image");
   $("take").hidden = !can("search_image") || !matchMedia("(pointer: coarse)").matches;
   showExamples(manifest.golden ?? []);
   showFacts();
   $("about").hidden = false;
   $("results").classList.toggle("texts", opened.site.thumbnails.count === 0);
-  await askAddress();
-  // The first question of all is slow, because the browser compiles what it runs; nobody waits for this one.
+  await searchByAddress();
+  // The first query is slow, because the browser compiles the wasm; this one warms it up.
   if (location.hash === "" && can("search_text")) call("searchText", "a picture");
   if (can("search_text") && matchMedia("(pointer: fine)").matches && location.hash === "") $("query").focus({ preventScroll: true });
   keepOffline();
@@ -95,132 +95,132 @@ const can = (signature) => opened.signatures.includes(signature);
 
 function fail(reason) {
   $("loading").hidden = true;
-  say("");
+  showStatus("");
   $("reason").textContent = reason;
   $("failure").hidden = false;
   $("results").replaceChildren();
 }
 
-/** A flipped constant still answers; only the digests tell. */
+/** A searcher with damaged constants still returns results; only the digests show the damage. */
 async function checkDamage() {
   if (!globalThis.crypto?.subtle) return;
   const damaged = await call("damagedParts");
-  const good = damaged.length === 0;
-  fact("integrity", good ? "every part matches its SHA-256" : "damaged");
-  if (good) return;
-  $("warning").textContent = `The file is damaged: ${damaged.join(", ")} ${damaged.length === 1 ? "does" : "do"} not match the SHA-256 in the manifest. Do not trust what it finds; copy it here again, or build it again.`;
+  const intact = damaged.length === 0;
+  fact("integrity", intact ? "every part matches its SHA-256" : "damaged");
+  if (intact) return;
+  $("warning").textContent = `The file is damaged: ${damaged.join(", ")} ${damaged.length === 1 ? "does" : "do"} not match the SHA-256 in the manifest. Do not trust its results; copy the file here again, or build it again.`;
   $("warning").hidden = false;
 }
 
-// ---- asking ------------------------------------------------------------------------------------------------------------------------
+// ---- searching ---------------------------------------------------------------------------------------------------------------------
 
-/** Asks what the address says: `#q=words`, `#like=item`, or nothing. */
-async function askAddress() {
-  const given = new URLSearchParams(location.hash.slice(1));
-  const [words, like] = [given.get("q"), given.get("like")];
+/** Runs the query in the address: `#q=words`, `#like=item`, or none. */
+async function searchByAddress() {
+  const parameters = new URLSearchParams(location.hash.slice(1));
+  const [words, like] = [parameters.get("q"), parameters.get("like")];
   if (like !== null) {
     $("query").value = "";
-    await ask("searchItem", Number(like), { like: Number(like) });
+    await submit("searchItem", Number(like), { like: Number(like) });
   } else {
     $("query").value = words ?? "";
-    await askWords();
+    await searchByWords();
   }
 }
 
-async function askWords() {
+async function searchByWords() {
   const words = $("query").value.trim();
-  if (words && can("search_text")) await ask("searchText", words, { words });
+  if (words && can("search_text")) await submit("searchText", words, { words });
   else await showGallery();
 }
 
-async function askPicture(blob) {
+async function searchByPicture(blob) {
   if (!opened || !can("search_image")) return;
   if (pictureAddress) URL.revokeObjectURL(pictureAddress);
   pictureAddress = URL.createObjectURL(blob);
   $("query").value = "";
   setAddress("", true);
-  await ask("searchPicture", blob, { picture: pictureAddress, name: blob.name });
+  await submit("searchPicture", blob, { picture: pictureAddress, name: blob.name });
 }
 
-/** Asks, or waits until the question that runs is answered; a newer question takes the place of the one that waits. */
-async function ask(name, value, about) {
-  const question = { name, value, about, number: ++asked };
+/** Runs a query, or queues it while another one runs; a newer query replaces the queued one. */
+async function submit(name, value, about) {
+  const query = { name, value, about, number: ++latest };
   if (running) {
-    waiting = question;
+    pending = query;
     return;
   }
   running = true;
   try {
-    for (let next = question; next; ) {
-      await answer(next);
-      [next, waiting] = [waiting, null];
+    for (let next = query; next; ) {
+      await run(next);
+      [next, pending] = [pending, null];
     }
   } finally {
     running = false;
   }
 }
 
-async function answer({ name, value, about, number }) {
-  let found;
+async function run({ name, value, about, number }) {
+  let result;
   try {
-    found = await call(name, value);
+    result = await call(name, value);
   } catch (error) {
-    if (number !== asked) return;
-    showAsked({});
+    if (number !== latest) return;
+    showQueryPicture({});
     $("examples").hidden = true;
     showNeighbors([]);
-    say(error.message);
+    showStatus(error.message);
     return;
   }
-  if (number !== asked) return;
-  if (about.like !== undefined) about.metadata = found.neighbors.find((n) => n.item === about.like)?.metadata ?? (await call("items", [about.like]))[0];
-  showAsked(about);
+  if (number !== latest) return;
+  if (about.like !== undefined) about.metadata = result.neighbors.find((n) => n.item === about.like)?.metadata ?? (await call("items", [about.like]))[0];
+  showQueryPicture(about);
   $("examples").hidden = true;
   $("heading").textContent = about.words ? `Pictures for “${about.words}”` : about.like !== undefined ? "Pictures like the chosen one" : "Pictures like yours";
-  answered = { ...found, words: about.words };
-  showAnswer(false);
+  latestResult = { ...result, words: about.words };
+  showResult(false);
 }
 
-/** What matches by the file's own rule: results from its cut on, and none where the first is below its gate. */
+/** Matches by the file's rule: results with at least the relevance `cut`, and none if the first is below `gate`. */
 function matches(neighbors) {
   const { cut = 0, gate = 0 } = opened.manifest.relevance?.search_text ?? {};
   return neighbors[0]?.relevance < gate ? [] : neighbors.filter(({ relevance }) => !(relevance < cut));
 }
 
-/** What was found: matches, or all of it. */
-function showAnswer(weaker) {
-  const { neighbors, milliseconds, words } = answered;
+/** Shows the latest result: only matches, or weaker matches too. */
+function showResult(weaker) {
+  const { neighbors, milliseconds, words } = latestResult;
   const shown = weaker || words === undefined ? neighbors : matches(neighbors);
   const hidden = neighbors.length - shown.length;
   const all = counted(opened.manifest.items, noun());
-  if (!neighbors.length) say("Nothing was found. Try other words.", milliseconds);
-  else if (!shown.length) say(`No match among ${all}`, milliseconds);
-  else if (hidden) say(`${counted(shown.length, "match", "matches")} among ${all}`, milliseconds);
-  else say(`${shown.length} nearest of ${all}`, milliseconds);
+  if (!neighbors.length) showStatus("Nothing was found. Try other words.", milliseconds);
+  else if (!shown.length) showStatus(`No match among ${all}`, milliseconds);
+  else if (hidden) showStatus(`${counted(shown.length, "match", "matches")} among ${all}`, milliseconds);
+  else showStatus(`${shown.length} nearest of ${all}`, milliseconds);
   showNeighbors(shown);
   $("nothing").hidden = shown.length > 0 || !hidden;
-  $("nothing-text").textContent = `Nothing here seems to match “${words}”. The nearest is a match with a probability of ${percent(neighbors[0]?.relevance ?? 0)}.`;
+  $("nothing-text").textContent = `Nothing seems to match “${words}”. The probability that the nearest result matches is ${percent(neighbors[0]?.relevance ?? 0)}.`;
   $("weaker").hidden = !hidden;
   $("show-weaker").textContent = `Show ${counted(hidden, "weaker match", "weaker matches")}`;
 }
 
-/** Probabilities below a half of a percent are no zero. */
+/** Never rounds a probability to 0 %. */
 const percent = (share) => (share < 0.005 ? "under 1 %" : `${Math.round(100 * share)} %`);
 
 async function showGallery() {
-  const number = ++asked;
-  waiting = null;
+  const number = ++latest;
+  pending = null;
   const { items } = opened.manifest;
   const count = Math.min(GALLERY, items);
   const chosen = Array.from({ length: count }, (_, i) => Math.floor((i * items) / count));
   const metadata = await call("items", chosen);
-  if (number !== asked) return;
-  showAsked({});
+  if (number !== latest) return;
+  showQueryPicture({});
   $("examples").hidden = $("examples").childElementCount === 0;
   $("heading").textContent = "Some of the pictures";
   showNeighbors(chosen.map((item, i) => ({ item, metadata: metadata[i] })));
-  const hint = opened.knowsItems ? " Choose one to find others like it." : "";
-  say(count < items ? `${counted(items, noun())}, here are some.${hint}` : `${counted(items, noun())}.${hint}`);
+  const hint = opened.knowsItems ? " Choose one to find similar ones." : "";
+  showStatus(count < items ? `${counted(items, noun())}, here are some.${hint}` : `${counted(items, noun())}.${hint}`);
 }
 
 function setAddress(hash, push = false) {
@@ -231,24 +231,24 @@ function setAddress(hash, push = false) {
 
 // ---- showing -----------------------------------------------------------------------------------------------------------------------
 
-function say(text, milliseconds) {
-  $("said").textContent = text;
+function showStatus(text, milliseconds) {
+  $("message").textContent = text;
   $("latency").textContent = milliseconds === undefined ? "" : `in ${milliseconds < 10 ? milliseconds.toFixed(1) : Math.round(milliseconds)} ms`;
 }
 
-/** The picture that was asked with, in the search box. */
-function showAsked({ like, metadata, picture, name }) {
+/** Shows the picture of an image query in the search box. */
+function showQueryPicture({ like, metadata, picture, name }) {
   const [address, text] = like !== undefined ? [thumbnail(metadata), label(metadata).slice(0, 80)] : [picture, name || "your picture"];
   const any = like !== undefined || picture !== undefined;
-  $("asked").hidden = !any;
-  $("asked-image").hidden = !address;
-  if (address) $("asked-image").src = address;
-  else $("asked-image").removeAttribute("src");
-  $("asked-text").textContent = any ? text : "";
+  $("query-picture").hidden = !any;
+  $("query-picture-image").hidden = !address;
+  if (address) $("query-picture-image").src = address;
+  else $("query-picture-image").removeAttribute("src");
+  $("query-picture-name").textContent = any ? text : "";
   $("search").classList.toggle("with-picture", any);
 }
 
-/** Pictures, and nothing of what an earlier answer said beside them. */
+/** Shows items, and hides the notes of an earlier result. */
 function showNeighbors(neighbors) {
   $("nothing").hidden = $("weaker").hidden = true;
   const shown = neighbors.map(({ item, distance, relevance, metadata }, i) => {
@@ -265,7 +265,7 @@ function showNeighbors(neighbors) {
   });
   const focused = document.activeElement.closest?.("#results li");
   $("results").replaceChildren(...shown);
-  // An element that is moved loses the focus, and with it the keyboard's place on the page.
+  // A moved element loses the focus, so keyboard users would lose their position.
   if (focused) (shown.includes(focused) ? focused : shown[0])?.querySelector("button").focus({ preventScroll: true });
   if (cards.size > 2000) {
     cards.clear();
@@ -295,14 +295,14 @@ function makeCard(item, metadata) {
   return card;
 }
 
-/** The path of an item's image, as `image_of` in maker/preview/thumbnails.py finds it. */
+/** The path of an item's image, by the same rules as maker's `image_of`. */
 function imageOf(metadata) {
   const values = objectOf(metadata);
   const text = values ? textIn(values, IMAGE_KEYS) : metadata;
   return /[^/]\.\w{2,5}$/.test(text) && !/[\0\n\\\uFFFD]/.test(text) ? text : null;
 }
 
-/** What an item is called: a title of its own, the name of its image, or the metadata as they are. */
+/** The name of an item: its title, the name of its image, or its metadata. */
 function label(metadata) {
   const values = objectOf(metadata);
   return (values && textIn(values, NAME_KEYS)) || imageOf(metadata)?.split("/").at(-1) || metadata;
@@ -341,15 +341,15 @@ function showFacts() {
   const { report = {}, index = {}, encoders = {} } = manifest;
   fact(`${noun()}s`, manifest.items.toLocaleString("en"));
   fact("file", `${(site.searcher.bytes / 1e6).toFixed(1)} MB, ${manifest.dimension} dimensions, ${manifest.distance.replace("_", " ")}`);
-  fact("answers", signatures.filter((s) => s.startsWith("search_")).map((s) => s.slice(7)).join(", "));
+  fact("queries", signatures.filter((s) => s.startsWith("search_")).map((s) => s.slice(7)).join(", "));
   if (encoders.text?.spec) fact("text encoder", `${encoders.text.spec}${encoders.text.vocabulary ? `, ${counted(encoders.text.vocabulary, "word")}` : ""}`);
   if (encoders.image?.spec) fact("image encoder", encoders.image.spec);
   if (index.kind) fact("index", `${index.kind}, rows ${index.rows}, ${Math.round(100 * index.share_scanned)} % scanned`);
   if (report.index?.["index_recall@10"] !== undefined) fact("index recall@10", String(report.index["index_recall@10"]));
   if (report.retrieval?.["R@10"] !== undefined) fact("retrieval R@10", `${report.retrieval["R@10"]} % among ${counted(report.retrieval.images ?? 0, "picture")}`);
   const at = manifest.relevance?.search_text?.measured?.at_cut;
-  const first = at?.gate === undefined ? "" : ` where the first has ${percent(at.gate)}`;
-  if (at) fact("shown from relevance", `${percent(at.cut)}${first}; keeps ${percent(at.recall_kept)} of relevant results`);
+  const first = at?.gate === undefined ? "" : ` if the first has ${percent(at.gate)}`;
+  if (at) fact("minimum relevance", `${percent(at.cut)}${first}; keeps ${percent(at.recall_kept)} of relevant results`);
   if (manifest.user_info) fact("note", manifest.user_info.slice(0, 200));
   fact("runs on", "LiteRT.js, WebAssembly, one thread");
 }
@@ -367,21 +367,21 @@ function fact(name, value) {
   cell.textContent = value;
 }
 
-// ---- without a connection ----------------------------------------------------------------------------------------------------------
+// ---- offline use -------------------------------------------------------------------------------------------------------------------
 
 async function keepOffline() {
-  if (!("serviceWorker" in navigator)) return; // plain http on another machine than this one
-  // A renewed site brings a new service worker, which has kept nothing of this page yet.
+  if (!("serviceWorker" in navigator)) return; // plain http from another machine
+  // A replaced site has a new service worker, which has not kept anything of this page yet.
   navigator.serviceWorker.addEventListener("controllerchange", () => keepWith(navigator.serviceWorker.controller));
   try {
     await navigator.serviceWorker.register("service-worker.js");
     await keepWith((await navigator.serviceWorker.ready).active);
   } catch (error) {
-    console.warn(`This page will need a connection the next time: ${error.message}`);
+    console.warn(`This page is not available offline: ${error.message}`);
   }
 }
 
-/** Has a service worker keep what this page loaded, and says so. */
+/** Makes a service worker keep what this page loaded, and tells the user. */
 async function keepWith(serviceWorker) {
   const loaded = [...opened.loaded, ...performance.getEntriesByType("resource").map((entry) => entry.name)];
   const channel = new MessageChannel();
@@ -389,11 +389,11 @@ async function keepWith(serviceWorker) {
   serviceWorker?.postMessage({ keep: [...new Set(loaded)] }, [channel.port2]);
   const { error } = await done;
   if (error) throw new Error(error);
-  $("offline").textContent = "Everything runs in this page: no query and no picture leaves this device. It is kept here and works without a connection.";
+  $("offline").textContent = "Everything runs in this page: queries and pictures never leave this device. The page is saved here and works offline.";
   document.documentElement.dataset.offline = "ready";
 }
 
-// ---- what people do ----------------------------------------------------------------------------------------------------------------
+// ---- user input --------------------------------------------------------------------------------------------------------------------
 
 let typed;
 $("query").addEventListener("input", () => {
@@ -401,7 +401,7 @@ $("query").addEventListener("input", () => {
   typed = setTimeout(() => {
     const words = $("query").value.trim();
     setAddress(words && String(new URLSearchParams({ q: words })));
-    askWords();
+    searchByWords();
   }, DEBOUNCE);
 });
 
@@ -410,46 +410,46 @@ $("search").addEventListener("submit", (event) => {
   clearTimeout(typed);
   if (!opened || !$("query").value.trim()) return;
   setAddress(String(new URLSearchParams({ q: $("query").value.trim() })));
-  askWords();
-  if (matchMedia("(pointer: coarse)").matches) $("query").blur(); // lets the keyboard of a phone go
+  searchByWords();
+  if (matchMedia("(pointer: coarse)").matches) $("query").blur(); // closes the keyboard of a phone
 });
 
-function leavePicture() {
+function clearQuery() {
   setAddress("", true);
   $("query").value = "";
   showGallery();
   if (!$("query").disabled) $("query").focus();
 }
 
-$("asked-clear").addEventListener("click", leavePicture);
-$("clear").addEventListener("click", leavePicture);
+$("query-picture-clear").addEventListener("click", clearQuery);
+$("clear").addEventListener("click", clearQuery);
 $("home").addEventListener("click", (event) => {
   if (!opened || event.ctrlKey || event.metaKey || event.shiftKey) return;
   event.preventDefault();
   scrollTo({ top: 0 });
-  leavePicture();
+  clearQuery();
 });
 $("retry").addEventListener("click", open);
 $("show-weaker").addEventListener("click", () => {
   const before = $("results").childElementCount;
-  showAnswer(true);
-  // The button is gone; the first picture that it showed is where the reader goes on.
+  showResult(true);
+  // The focused button is gone; the first of the new pictures gets the focus.
   $("results").children[before]?.querySelector("button").focus({ preventScroll: true });
 });
-addEventListener("popstate", () => opened && askAddress());
+addEventListener("popstate", () => opened && searchByAddress());
 
 $("results").addEventListener("click", (event) => {
   const card = event.target.closest("li");
   if (!card || !opened.knowsItems) return;
   setAddress(`like=${card.dataset.item}`, true);
   scrollTo({ top: 0 });
-  askAddress();
+  searchByAddress();
 });
 
 for (const [button, input] of [["choose", "file"], ["take", "camera"]]) {
   $(button).addEventListener("click", () => $(input).click());
   $(input).addEventListener("change", () => {
-    if ($(input).files[0]) askPicture($(input).files[0]);
+    if ($(input).files[0]) searchByPicture($(input).files[0]);
     $(input).value = "";
   });
 }
@@ -458,10 +458,10 @@ addEventListener("paste", (event) => {
   const picture = [...(event.clipboardData?.files ?? [])].find((file) => file.type.startsWith("image/"));
   if (!picture) return;
   event.preventDefault();
-  askPicture(picture);
+  searchByPicture(picture);
 });
 
-// A drag passes over many elements, each with an enter and a leave of its own.
+// A drag crosses many elements, and each fires its own enter and leave events.
 let depth = 0;
 const dragsFile = (event) => opened && can("search_image") && event.dataTransfer?.types.includes("Files");
 function showDrop(change) {
@@ -476,7 +476,7 @@ addEventListener("drop", (event) => {
   event.preventDefault();
   showDrop(0);
   const [file] = event.dataTransfer.files;
-  if (file) askPicture(file);
+  if (file) searchByPicture(file);
 });
 
 addEventListener("keydown", (event) => {
@@ -485,8 +485,8 @@ addEventListener("keydown", (event) => {
     event.preventDefault();
     $("query").focus();
     $("query").select();
-  } else if (event.key === "Escape" && opened && !$("asked").hidden) {
-    leavePicture();
+  } else if (event.key === "Escape" && opened && !$("query-picture").hidden) {
+    clearQuery();
   } else if (inQuery && event.key === "ArrowDown") {
     event.preventDefault();
     $("results").querySelector("button:enabled")?.focus();
@@ -495,7 +495,7 @@ addEventListener("keydown", (event) => {
   }
 });
 
-/** Arrow keys go through the grid as it is laid out; up from the first row is back to the words. */
+/** Arrow keys move through the grid as it is laid out; up from the first row moves to the search box. */
 function moveInGrid(event) {
   const all = [...$("results").children];
   const at = all.indexOf(document.activeElement.closest("li"));
@@ -506,7 +506,7 @@ function moveInGrid(event) {
   else all[next]?.querySelector("button").focus();
 }
 
-// For the tests, and for whoever looks at the page's insides.
+// For the tests, and for debugging in the browser's console.
 globalThis.pocketSearcher = { call, opened: () => opened };
 
 open();

@@ -1,9 +1,9 @@
-// From a picture file to the pixels that a searcher is asked with, as `task` makes them in Python.
+// Converts a picture file to the pixels of an image query, exactly as `task` does in Python.
 
-const LARGEST = 16e6; // pixels; what a canvas holds on a phone
+const LARGEST = 16e6; // pixels; the limit of a canvas on phones
 
 /**
- * Decodes a picture, upright and over white where it is transparent, and stretches it.
+ * Decodes a picture, applies its EXIF orientation, puts white behind transparency, and resizes it without keeping its proportions.
  * @param {Blob} blob
  * @param {number} height
  * @param {number} width
@@ -12,7 +12,7 @@ const LARGEST = 16e6; // pixels; what a canvas holds on a phone
 export async function pixelsOf(blob, height, width) {
   let bitmap;
   try {
-    // As Pillow does, colours are taken as they are, whatever profile the file names.
+    // Ignores colour profiles, as Pillow does.
     bitmap = await createImageBitmap(blob, { imageOrientation: "from-image", colorSpaceConversion: "none" });
   } catch {
     throw new Error(`${blob.name ? `“${blob.name}”` : "This"} cannot be read as a picture.`);
@@ -29,8 +29,8 @@ export async function pixelsOf(blob, height, width) {
 }
 
 /**
- * Stretches an image with a triangle filter, widened when shrinking: `task/vision/resize.py` in JavaScript.
- * @param {Uint8ClampedArray} rgba `sourceHeight` rows of `sourceWidth` pixels of four bytes; the fourth is not looked at.
+ * Resizes an image with a triangle filter, which is wider when shrinking: `task/vision/resize.py` in JavaScript.
+ * @param {Uint8ClampedArray} rgba `sourceHeight` rows of `sourceWidth` pixels of four bytes; the fourth byte is ignored.
  * @returns {Uint8Array} RGB, `height` rows of `width` pixels, rounded half to even.
  */
 export function resize(rgba, sourceHeight, sourceWidth, height, width) {
@@ -58,7 +58,7 @@ export function resize(rgba, sourceHeight, sourceWidth, height, width) {
   return result;
 }
 
-/** For each target pixel the first source pixel that it draws on, and the shares, which sum to 1. */
+/** For each target pixel: its first source pixel, and the weights of the source pixels, which sum to 1. */
 function weights(source, target) {
   if (source === target) return Array.from({ length: target }, (_, first) => ({ first, shares: Float32Array.of(1) }));
   const scale = source / target;

@@ -1,4 +1,4 @@
-// A searcher file in the browser. The file is the search: this module hands it bytes or pixels and reads what comes back.
+// A searcher file in the browser. The file does the search: this module passes bytes or pixels to it and reads the results.
 //
 //   await loadRuntime(new URL("vendor/litert/", import.meta.url));
 //   const searcher = await Searcher.open(await (await fetch("searcher.tflite")).arrayBuffer());
@@ -13,37 +13,37 @@ const VERSION = 1;
 const MANIFEST = "searcher.json";
 const OFFSETS = "items.offsets";
 const BYTES = "items.bytes";
-const DAMAGED = "The file is damaged or was cut short; copy it here again, or build it again.";
+const DAMAGED = "The file is damaged or truncated; copy it here again, or build it again.";
 
-/** A file that cannot be searched, or a query that it does not answer; the message is for people. */
+/** The file cannot be searched, or it does not support the query; the message is for users. */
 export class SearcherError extends Error {}
 
 /**
  * Loads LiteRT.js once.
- * @param {URL} folder Where its files are.
+ * @param {URL} folder The folder of its files.
  */
 export async function loadRuntime(folder) {
   self.Module = {
-    // In a worker the wasm would be looked for beside the worker's script.
+    // By default, a worker looks for the wasm in the folder of its script.
     locateFile: (name) => new URL(name, folder).href,
-    // LiteRT logs everything as an error.
+    // LiteRT logs all messages to stderr.
     printErr: (line) => line.startsWith("ERROR") && console.error(line),
   };
   try {
     await loadLiteRt(folder.href);
   } catch (error) {
-    throw new SearcherError(`LiteRT.js cannot be started here (${describe(error)}). A current browser is needed.`);
+    throw new SearcherError(`LiteRT.js cannot start here (${describe(error)}). Use a current browser.`);
   }
 }
 
 /**
- * The associated files behind the model, as TFLite Metadata stores them: an uncompressed ZIP archive.
+ * Finds the associated files, which TFLite Metadata stores after the model as an uncompressed ZIP archive.
  * @param {ArrayBuffer} content The whole file.
- * @returns {Map<string, {offset: number, size: number, header: number}>} In no particular order; empty where there are none.
+ * @returns {Map<string, {offset: number, size: number, header: number}>} In no particular order; empty if there are none.
  */
 export function associatedFiles(content) {
   const view = new DataView(content);
-  const found = new Map();
+  const files = new Map();
   let end = -1;
   for (let at = content.byteLength - 22; at >= Math.max(0, content.byteLength - 22 - 0xffff); at--) {
     if (view.getUint32(at, true) === 0x06054b50) {
@@ -51,7 +51,7 @@ export function associatedFiles(content) {
       break;
     }
   }
-  if (end < 0) return found;
+  if (end < 0) return files;
   try {
     let at = view.getUint32(end + 16, true);
     for (let left = view.getUint16(end + 10, true); left > 0; left--) {
@@ -59,20 +59,20 @@ export function associatedFiles(content) {
       const [method, size, header] = [view.getUint16(at + 10, true), view.getUint32(at + 24, true), view.getUint32(at + 42, true)];
       const [name, extra, comment] = [28, 30, 32].map((field) => view.getUint16(at + field, true));
       const key = new TextDecoder().decode(new Uint8Array(content, at + 46, name));
-      if (method !== 0) throw new SearcherError(`The file's part ${key} is compressed; expected an uncompressed archive.`);
+      if (method !== 0) throw new SearcherError(`The associated file ${key} is compressed, expected an uncompressed archive. Build the searcher again.`);
       const offset = header + 30 + view.getUint16(header + 26, true) + view.getUint16(header + 28, true);
       if (offset + size > content.byteLength) throw new RangeError(key);
-      found.set(key, { offset, size, header });
+      files.set(key, { offset, size, header });
       at += 46 + name + extra + comment;
     }
   } catch (error) {
     if (error instanceof SearcherError) throw error;
-    throw new SearcherError(`The directory of the file's parts cannot be read. ${DAMAGED}`);
+    throw new SearcherError(`The list of associated files cannot be read. ${DAMAGED}`);
   }
-  return found;
+  return files;
 }
 
-/** A searcher file opened for asking. */
+/** An open searcher file. */
 export class Searcher {
   #content;
   #files;
@@ -82,13 +82,13 @@ export class Searcher {
   #rows;
   #rowOf;
 
-  /** What `searcher.json` says. */
+  /** The content of `searcher.json`. */
   manifest;
 
   /**
-   * Opens a file; `loadRuntime` has to be done.
+   * Opens a file; call `loadRuntime` first.
    * @param {ArrayBuffer} content The whole file.
-   * @param {object} [rows] Where the index keeps its rows, for `searchItem`; `maker preview` writes it into `site.json`.
+   * @param {object} [rows] Location of the index's rows, for `searchItem`; `maker preview` writes it to `site.json`.
    */
   static async open(content, rows = null) {
     const searcher = new Searcher();
@@ -102,39 +102,39 @@ export class Searcher {
   #readParts() {
     const start = new Uint8Array(this.#content, 0, Math.min(8, this.#content.byteLength));
     if (new TextDecoder().decode(start.subarray(4)) !== "TFL3") {
-      throw new SearcherError("The file is no TFLite model: bytes 4 to 8 are not TFL3. Copy the searcher here again.");
+      throw new SearcherError("The file is not a TFLite model: bytes 4 to 8 are not TFL3. Copy the searcher here again.");
     }
     this.#files = associatedFiles(this.#content);
     this.#modelSize = Math.min(this.#content.byteLength, ...[...this.#files.values()].map((file) => file.header));
     const missing = [MANIFEST, OFFSETS, BYTES].find((name) => !this.#files.has(name));
-    if (missing) throw new SearcherError(`The file has no ${missing}: it is no searcher, or it was cut short. Copy it here again.`);
+    if (missing) throw new SearcherError(`The file has no ${missing}: it is not a searcher, or it is truncated. Copy it here again.`);
     try {
       this.manifest = JSON.parse(new TextDecoder("utf-8", { fatal: true }).decode(this.#bytes(MANIFEST)));
     } catch {
       throw new SearcherError(`${MANIFEST} cannot be read. ${DAMAGED}`);
     }
     const { format, format_version: version, items } = this.manifest;
-    if (format !== FORMAT || !Number.isInteger(version)) throw new SearcherError(`${MANIFEST} does not say "format": "${FORMAT}". ${DAMAGED}`);
+    if (format !== FORMAT || !Number.isInteger(version)) throw new SearcherError(`${MANIFEST} does not contain "format": "${FORMAT}". ${DAMAGED}`);
     if (version > VERSION) {
-      throw new SearcherError(`The file has format version ${version}; this page reads ${VERSION}. Write the page again with a newer maker preview.`);
+      throw new SearcherError(`The file has format version ${version}; this page supports ${VERSION}. Write the page again with a newer maker preview.`);
     }
     const offsets = this.#files.get(OFFSETS);
     this.#offsets = new DataView(this.#content, offsets.offset, offsets.size);
     if (offsets.size !== 4 * (items + 1) || this.#offsets.getUint32(4 * items, true) !== this.#files.get(BYTES).size) {
-      throw new SearcherError(`The item table does not hold the ${items} items that the manifest counts. ${DAMAGED}`);
+      throw new SearcherError(`The item table does not match the ${items} items of the manifest. ${DAMAGED}`);
     }
   }
 
   async #compile() {
     try {
-      // Without `accelerator` LiteRT.js takes WebGPU where there is one, which has not all operators.
+      // Without `accelerator`, LiteRT.js uses WebGPU if available, which lacks some of the operators.
       this.#model = await loadAndCompile(new Uint8Array(this.#content, 0, this.#modelSize), { accelerator: "wasm" });
     } catch (error) {
-      throw new SearcherError(`LiteRT.js does not take the model (${describe(error)}). ${DAMAGED}`);
+      throw new SearcherError(`LiteRT.js cannot compile the model (${describe(error)}). ${DAMAGED}`);
     }
   }
 
-  /** Names of what can be asked: `search_text`, `embed_image`, …. */
+  /** Names of the signatures: `search_text`, `embed_image`, …. */
   get signatures() {
     return Object.keys(this.#model.signatures);
   }
@@ -145,7 +145,7 @@ export class Searcher {
   }
 
   /**
-   * Finds the items nearest to a sentence; a sentence longer than the file reads is cut at a character.
+   * Finds the items nearest to a sentence. A sentence that is too long for the file is cut between characters.
    * @param {string} query
    */
   async searchText(query) {
@@ -160,22 +160,22 @@ export class Searcher {
 
   /**
    * Finds the items nearest to an image.
-   * @param {Uint8Array} pixels RGB, of the size that `imageSize` says.
+   * @param {Uint8Array} pixels RGB, with the size `imageSize`.
    */
   async searchImage(pixels) {
     return this.#search("search_image", pixels);
   }
 
-  /** `{height, width}` that image queries have to have, brought to it with a triangle filter as `picture.js` does. */
+  /** `{height, width}` of image queries; `picture.js` resizes pictures to it. */
   get imageSize() {
     const [, height, width] = this.#shape("search_image");
     const { resize } = this.manifest.query.image;
-    if (resize !== "triangle") throw new SearcherError(`The file wants pictures resized by “${resize}”, which this page does not know. Write the page again with a newer maker preview.`);
+    if (resize !== "triangle") throw new SearcherError(`The file requires pictures resized by “${resize}”, which this page does not support. Write the page again with a newer maker preview.`);
     return { height, width };
   }
 
   /**
-   * Finds the items nearest to an embedding; it is used as it is, not normalised.
+   * Finds the items nearest to an embedding, which is not normalised.
    * @param {Float32Array} vector
    */
   async searchEmbedding(vector) {
@@ -186,7 +186,7 @@ export class Searcher {
   }
 
   /**
-   * Finds the items nearest to an item, by the row that the index holds of it.
+   * Finds the items nearest to an item, with the item's row in the index as the query.
    * @param {number} item
    */
   async searchItem(item) {
@@ -194,12 +194,12 @@ export class Searcher {
   }
 
   /**
-   * The embedding of an item as the index holds it: rounded to 8 or 4 bits, or put together from codebook entries.
+   * Decodes the embedding of an item from the index: int8, 4-bit, float32 or product-quantised.
    * @param {number} item
    * @returns {Float32Array}
    */
   embeddingOf(item) {
-    if (!this.#rows) throw new SearcherError("This page does not know where the file keeps its rows.");
+    if (!this.#rows) throw new SearcherError("This page does not know where the rows are in the file. Write the page again with a newer maker preview.");
     const { kind, rows, entries } = this.#rows;
     const [row, width] = [this.#row(item), rows.shape.at(-1)];
     const vector = new Float32Array(this.manifest.dimension);
@@ -212,7 +212,7 @@ export class Searcher {
         vector[i] = ((value & 15) - 7.5) * scale;
         if (i + width < vector.length) vector[i + width] = ((value >> 4) - 7.5) * scale;
       });
-      this.#addBase(vector, Math.floor(row / rows.shape[1]));
+      this.#addCentroid(vector, Math.floor(row / rows.shape[1]));
     } else if (kind === "float32") {
       const view = new DataView(this.#content, rows.offset + 4 * row * width, 4 * width);
       for (let i = 0; i < width; i++) vector[i] = view.getFloat32(4 * i, true);
@@ -235,15 +235,15 @@ export class Searcher {
     return unit * (width === 1 ? view.getUint8(0) : view.getFloat32(0, true));
   }
 
-  #addBase(vector, block) {
+  #addCentroid(vector, leaf) {
     const { bases, base_steps: steps } = this.#rows;
     if (!bases) return;
-    const step = new DataView(this.#content, steps.offset + 4 * block, 4).getFloat32(0, true);
-    new Int8Array(this.#content, bases.offset + block * vector.length, vector.length).forEach((value, i) => (vector[i] += value * step));
+    const scale = new DataView(this.#content, steps.offset + 4 * leaf, 4).getFloat32(0, true);
+    new Int8Array(this.#content, bases.offset + leaf * vector.length, vector.length).forEach((value, i) => (vector[i] += value * scale));
   }
 
   #row(item) {
-    if (!(item >= 0 && item < this.manifest.items)) throw new SearcherError(`There is no item ${item}; the file holds ${this.manifest.items}.`);
+    if (!(item >= 0 && item < this.manifest.items)) throw new SearcherError(`There is no item ${item}; the file has ${this.manifest.items} items.`);
     const { ids } = this.#rows;
     if (!ids) return item;
     if (!this.#rowOf) {
@@ -251,8 +251,8 @@ export class Searcher {
       const view = new DataView(this.#content, ids.offset);
       const count = ids.shape.reduce((a, b) => a * b);
       for (let row = 0; row < count; row++) {
-        const held = view.getInt32(4 * row, true);
-        if (held >= 0) this.#rowOf[held] = row;
+        const id = view.getInt32(4 * row, true);
+        if (id >= 0) this.#rowOf[id] = row;
       }
     }
     return this.#rowOf[item];
@@ -264,15 +264,15 @@ export class Searcher {
    */
   item(item) {
     const { items } = this.manifest;
-    if (!(item >= 0 && item < items)) throw new SearcherError(`There is no item ${item}; the file holds ${items}.`);
+    if (!(item >= 0 && item < items)) throw new SearcherError(`There is no item ${item}; the file has ${items} items.`);
     const [start, end, limit] = [item, item + 1, items].map((i) => this.#offsets.getUint32(4 * i, true));
     if (start > end || end > limit) throw new SearcherError(`The entry of item ${item} cannot be read. ${DAMAGED}`);
     return new TextDecoder().decode(new Uint8Array(this.#content, this.#files.get(BYTES).offset + start, end - start));
   }
 
   /**
-   * Compares the SHA-256 of the file's parts with those in the manifest.
-   * @returns {Promise<string[]>} The parts that differ.
+   * Compares the SHA-256 of the file's parts with the manifest.
+   * @returns {Promise<string[]>} Names of the parts that differ.
    */
   async damagedParts() {
     const damaged = [];
@@ -291,11 +291,11 @@ export class Searcher {
 
   #shape(signature) {
     const runner = this.#model.signatures[signature];
-    if (!runner) throw new SearcherError(`This file does not answer ${signature}; it has ${this.signatures.join(", ")}.`);
+    if (!runner) throw new SearcherError(`This file does not support ${signature}; it has ${this.signatures.join(", ")}.`);
     return Array.from(runner.getInputDetails()[0].shape);
   }
 
-  /** The probability that a result at this distance is relevant, in [0, 1]; undefined where the file has no curve for the signature. */
+  /** The probability that a result at this distance is relevant, in [0, 1]; undefined if the file has no curve for the signature. */
   #relevance(signature, distance) {
     const curve = this.manifest.relevance?.[signature];
     return curve && 1 / (1 + Math.exp(curve.slope * distance + curve.intercept));
@@ -305,7 +305,7 @@ export class Searcher {
   async #search(signature, query) {
     const shape = this.#shape(signature);
     const expected = shape.reduce((a, b) => a * b);
-    if (query.length !== expected) throw new SearcherError(`${signature} takes ${expected} values, the query has ${query.length}.`);
+    if (query.length !== expected) throw new SearcherError(`${signature} takes ${expected} values, but the query has ${query.length}.`);
     const start = performance.now();
     const input = new Tensor(query, shape);
     let outputs = {};
@@ -314,7 +314,7 @@ export class Searcher {
       outputs = await this.#model.run(signature, { query: input });
       [ids, distances] = [outputs.ids, outputs.distances].map((tensor) => tensor.toTypedArray().slice());
     } finally {
-      // Tensors lie in the wasm's memory, where nothing collects them.
+      // Tensors are in the wasm's memory, which is not garbage-collected.
       for (const tensor of [input, ...Object.values(outputs)]) tensor.delete();
     }
     const milliseconds = performance.now() - start;

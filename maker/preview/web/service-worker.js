@@ -1,6 +1,6 @@
-// Keeps the page, the searcher and the thumbnails that were shown, so that the page works without a connection.
+// Keeps the page, the searcher and the thumbnails that were shown, so that the page works offline.
 
-// `maker preview` writes the list of files and a version that changes with any of them.
+// `maker preview` fills in the list of files, and a version that changes with any of them.
 const SITE = { version: "development", files: [] };
 const SHELL = `shell-${SITE.version}`;
 const SHOWN = `shown-${SITE.version}`;
@@ -35,10 +35,10 @@ self.addEventListener("fetch", (event) => {
   const url = new URL(request.url);
   if (request.method !== "GET" || url.origin !== location.origin || !url.href.startsWith(registration.scope)) return;
   const page = request.mode === "navigate" && ["", "index.html"].includes(url.href.slice(registration.scope.length).split(/[?#]/)[0]);
-  event.respondWith(answer(request, page ? "./" : request));
+  event.respondWith(respond(request, page ? "./" : request));
 });
 
-// The page names what it loaded before this worker was there: the wasm build that fits the browser, the first thumbnails.
+// The page lists what it loaded before this worker existed: the wasm build for this browser, and the first thumbnails.
 self.addEventListener("message", (event) => {
   const { keep } = event.data;
   const done = (async () => {
@@ -56,13 +56,13 @@ self.addEventListener("message", (event) => {
   event.waitUntil(done.catch((error) => event.ports[0]?.postMessage({ error: String(error) })));
 });
 
-async function answer(request, key) {
-  const held = await caches.match(key, { ignoreSearch: true });
-  if (held) return held;
+async function respond(request, key) {
+  const cached = await caches.match(key, { ignoreSearch: true });
+  if (cached) return cached;
   const response = await fetch(request);
   if (response.status === 200) {
     const copy = response.clone();
-    // A full disk is no reason not to answer.
+    // Respond even if the disk is full.
     caches.open(SHOWN).then((shown) => shown.put(request, copy)).catch(() => {});
   }
   return response;

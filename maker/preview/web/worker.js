@@ -1,30 +1,30 @@
-// Runs the searcher beside the page, so that opening it and decoding pictures never holds up typing.
+// Runs the searcher outside the page's thread, so that opening it and decoding pictures never delays typing.
 //
-// A classic worker, because LiteRT.js starts its wasm with importScripts, which module workers refuse.
+// A classic worker, because LiteRT.js loads its wasm with importScripts, which module workers do not support.
 
-// LiteRT.js would wake the GPU of a laptop, which the search has no use for.
+// Hides the GPU: LiteRT.js would start it, and the search does not use it.
 Object.defineProperty(navigator, "gpu", { value: { requestAdapter: async () => null } });
 
 let searcher;
 let picture;
 
-// All at once, and before the page asks: what is fetched one after the other is waited for one after the other.
-const opening = open(fetchJson("site.json"), reach("searcher.tflite"), import("./searcher.js"), import("./vendor/litert/index.js"));
+// All files are requested at once, before the page asks for them: sequential requests would add up their waiting times.
+const opening = open(fetchJson("site.json"), fetchFile("searcher.tflite"), import("./searcher.js"), import("./vendor/litert/index.js"));
 opening.catch(() => {});
 
-/** Opens the searcher; says what the page has to know of it. */
-async function open(siteComing, fileComing, moduleComing) {
-  const { Searcher, SearcherError, loadRuntime } = await moduleComing;
+/** Opens the searcher; returns what the page needs to know about it. */
+async function open(sitePromise, filePromise, modulePromise) {
+  const { Searcher, SearcherError, loadRuntime } = await modulePromise;
   const runtime = loadRuntime(new URL("vendor/litert/", location.href));
   runtime.catch(() => {});
-  fileComing.catch(() => {});
-  const site = await siteComing;
-  const content = await read(await fileComing, site.searcher.bytes);
+  filePromise.catch(() => {});
+  const site = await sitePromise;
+  const content = await read(await filePromise, site.searcher.bytes);
   if (content.byteLength !== site.searcher.bytes) {
     throw new SearcherError(
       `The searcher has ${content.byteLength.toLocaleString("en")} bytes, but this page was written for one of ` +
         `${site.searcher.bytes.toLocaleString("en")}: ` +
-        "it was cut short or changed. Copy it here again, or write the page again.",
+        "it was truncated or changed. Copy it here again, or write the page again with maker preview.",
     );
   }
   await runtime;
@@ -60,15 +60,15 @@ onmessage = async ({ data: { id, call, value } }) => {
 };
 
 async function fetchJson(name) {
-  return (await reach(name)).json();
+  return (await fetchFile(name)).json();
 }
 
-/** Reads a file and tells the page how far it is. */
+/** Reads a file and reports progress to the page. */
 async function read(response, size) {
   const content = new Uint8Array(size);
   let at = 0;
   for (let reader = response.body.getReader(), piece; !(piece = await reader.read()).done; ) {
-    // A file of another size is told by its length; what is too much of it is not kept.
+    // A file of another size is detected by its length; bytes beyond the expected size are not kept.
     content.set(piece.value.subarray(0, Math.max(0, size - at)), Math.min(at, size));
     at += piece.value.length;
     postMessage({ progress: Math.min(1, at / size) });
@@ -76,13 +76,13 @@ async function read(response, size) {
   return at === size ? content.buffer : { byteLength: at };
 }
 
-async function reach(name) {
+async function fetchFile(name) {
   let response;
   try {
     response = await fetch(name);
   } catch {
-    throw new Error(`${name} cannot be fetched: there is no connection, and this page has not been kept for offline use yet.`);
+    throw new Error(`${name} cannot be fetched: there is no connection, and this page is not available offline yet.`);
   }
-  if (!response.ok) throw new Error(`${name} cannot be fetched: the server says ${response.status}. Copy the whole site folder to it.`);
+  if (!response.ok) throw new Error(`${name} cannot be fetched: the server responds with ${response.status}. Copy the whole site folder to the server.`);
   return response;
 }

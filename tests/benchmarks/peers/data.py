@@ -1,8 +1,8 @@
-"""The benchmark's data sets, seeded: what is indexed, what is asked, and the true answers.
+"""The data sets of the benchmark: items, queries and true neighbours, all seeded.
 
-`flickr` is real: Flickr8k's photos and held-out captions through the towers of `make bench-flickr`, the photos tiled with noise of their
-own covariance. `clustered` and `heavy` are drawn; their queries lie in another cone than the items, as sentences do to pictures (Liang
-et al., "Mind the Gap", NeurIPS 2022).
+`flickr` is real: the photos and held-out captions of Flickr8k, embedded by the towers of `make bench-flickr`; further items are photos with
+noise of the same covariance. `clustered` and `heavy` are random. Their queries lie in another cone than the items, like sentences and
+pictures (Liang et al., "Mind the Gap", NeurIPS 2022).
 """
 
 from __future__ import annotations
@@ -22,26 +22,26 @@ NEIGHBOURS = 10
 QUERIES, ROUTING = 1000, 20_000
 DIMENSION = 128
 BLOCK = 16_384
-REVISION = 2  # one more whenever what is drawn changes
+REVISION = 2  # increase it when the data changes
 FLICKR = Path("../shared/data/flickr8k")
 ENCODER = Path("build/flickr/searcher.tflite")
 TILE_NOISE = 0.6  # norm of the noise on a photo's embedding, whose norm is 1
 
 
 class DataMissingError(Exception):
-    """A data set cannot be made here; the text says why."""
+    """A data set cannot be made; the message says why."""
 
 
 @dataclass(frozen=True)
 class DataSet:
-    """Where a data set lies.
+    """The location of a data set.
 
     Attributes:
         name: `flickr`, `clustered` or `heavy`.
-        folder: Holds `vectors.npy` `(n, 128)`, `queries.npy` and `tuning.npy` `(1000, 128)`, `routing.npy` `(20000, 128)`, all float32 of
-            norm 1, `truth.npy` `(1000, 10)` int64 the nearest items of each query by exact float search, and `queries.txt`, the sentences,
-            where there are any. What is learned and tuned by is not what is measured; sentences to learn from are training captions.
-        encoder: What embeds the sentences.
+        folder: Contains `vectors.npy` `(n, 128)`, `queries.npy` and `tuning.npy` `(1000, 128)` and `routing.npy` `(20000, 128)`, all
+            float32 of norm 1; `truth.npy` `(1000, 10)` int64, the nearest items of each query by exact search; and `queries.txt` if
+            queries are sentences. Queries for tuning and routing are never measured; those for routing are training captions.
+        encoder: Embeds the sentences.
     """
 
     name: str
@@ -50,53 +50,53 @@ class DataSet:
 
     @property
     def vectors(self) -> Path:
-        """Path of the items."""
+        """The file of the items."""
         return self.folder / "vectors.npy"
 
 
 def prepare(name: str, items: int, work: Path) -> DataSet:
-    """Makes a data set where it does not lie there yet.
+    """Makes a data set, unless it exists.
 
     Args:
         name: `flickr`, `clustered` or `heavy`.
-        items: How many.
+        items: Number of items.
         work: Folder of the benchmark.
 
     Raises:
-        DataMissingError: Flickr8k or its towers are not there.
+        DataMissingError: Flickr8k or its towers are missing.
     """
     encoder = ENCODER if name == "flickr" else None
-    found = DataSet(name, work / f"{name}-{items}", encoder)
+    data_set = DataSet(name, work / f"{name}-{items}", encoder)
     if name == "flickr" and not ENCODER.exists():
-        why = "make bench-flickr makes it" if FLICKR.is_dir() else f"and {FLICKR} is not here to make it from"
+        why = "make bench-flickr makes it" if FLICKR.is_dir() else f"and it cannot be made without {FLICKR}"
         raise DataMissingError(f"{ENCODER} is missing; {why}")
     made_of = {"revision": REVISION, "items": items} | ({"encoder": ENCODER.stat().st_mtime} if encoder else {})
-    marker = found.folder / "data.json"
+    marker = data_set.folder / "data.json"
     if marker.exists() and json.loads(marker.read_text()) == made_of:
-        return found
-    found.folder.mkdir(parents=True, exist_ok=True)
-    sys.stderr.write(f"{found.folder}: drawing {items} items\n")
-    vectors = np.lib.format.open_memmap(found.vectors, "w+", np.float32, (items, DIMENSION))
+        return data_set
+    data_set.folder.mkdir(parents=True, exist_ok=True)
+    sys.stderr.write(f"{data_set.folder}: drawing {items} items\n")
+    vectors = np.lib.format.open_memmap(data_set.vectors, "w+", np.float32, (items, DIMENSION))
     if name == "flickr":
-        queries = _flickr(vectors, found.folder, work)
+        queries = _flickr(vectors, data_set.folder, work)
     else:
         queries = {"clustered": Clustered, "heavy": Heavy}[name]().write(vectors)
     vectors.flush()
-    np.save(found.folder / "queries.npy", queries[:QUERIES])
-    np.save(found.folder / "tuning.npy", queries[QUERIES : 2 * QUERIES])
-    np.save(found.folder / "routing.npy", queries[2 * QUERIES :])
-    np.save(found.folder / "truth.npy", exact_neighbours(vectors, queries[:QUERIES], "dot_product", NEIGHBOURS))
+    np.save(data_set.folder / "queries.npy", queries[:QUERIES])
+    np.save(data_set.folder / "tuning.npy", queries[QUERIES : 2 * QUERIES])
+    np.save(data_set.folder / "routing.npy", queries[2 * QUERIES :])
+    np.save(data_set.folder / "truth.npy", exact_neighbours(vectors, queries[:QUERIES], "dot_product", NEIGHBOURS))
     marker.write_text(json.dumps(made_of))
-    return found
+    return data_set
 
 
 def unit(rows: np.ndarray) -> np.ndarray:
-    """Rows of norm 1."""
+    """The rows, scaled to norm 1, float32."""
     return (rows / np.linalg.norm(rows, axis=1, keepdims=True)).astype(np.float32)
 
 
 class Clustered:
-    """Classes of products: 200 clusters of 20 groups, each a thin, low-dimensional cloud of its own direction."""
+    """Like product classes: 200 clusters in 20 groups; each cluster is a thin, low-dimensional cloud with its own directions."""
 
     groups, clusters, rank = 20, 200, 16
     gap, jitter = 0.5, 0.4
@@ -114,12 +114,12 @@ class Clustered:
     def draw(self, rng: np.random.Generator, count: int) -> np.ndarray:
         """Items, `(count, 128)` of norm 1."""
         cluster = rng.choice(self.clusters, count, p=self.weights)
-        places = 0.6 * rng.standard_normal((count, self.rank)).astype(np.float32)
-        rows = self.centres[cluster] + np.einsum("nr,nrd->nd", places, self.axes[cluster])
+        coordinates = 0.6 * rng.standard_normal((count, self.rank)).astype(np.float32)
+        rows = self.centres[cluster] + np.einsum("nr,nrd->nd", coordinates, self.axes[cluster])
         return unit(rows + 0.02 * rng.standard_normal((count, DIMENSION)).astype(np.float32))
 
     def write(self, vectors: np.ndarray) -> np.ndarray:
-        """Fills the items and returns 22,000 queries: unseen items, moved into a cone of their own and blurred."""
+        """Fills `vectors` and returns 22,000 queries: other items, moved into a cone of their own and blurred."""
         rng = np.random.default_rng(12)
         for start in range(0, len(vectors), BLOCK):
             vectors[start : start + BLOCK] = self.draw(rng, min(BLOCK, len(vectors) - start))
@@ -129,7 +129,7 @@ class Clustered:
 
 
 class Heavy(Clustered):
-    """Clusters of sizes after Zipf's law, with Student's t in place of the normal distribution and few dimensions that dominate."""
+    """Clusters with sizes by Zipf's law, Student's t distribution instead of the normal one, and a few dominant dimensions."""
 
     clusters = 2000
 
@@ -163,9 +163,9 @@ def _flickr(vectors: np.ndarray, folder: Path, work: Path) -> np.ndarray:
 
 
 def _embedded(work: Path) -> tuple[np.ndarray, tuple[list[str], np.ndarray]]:
-    """Photos of Flickr8k, and English captions with their embeddings: 2,000 held-out ones, 20,000 that the towers learned from."""
+    """Embeddings of Flickr8k's photos, and English captions with their embeddings: 2,000 held-out ones, then 20,000 training captions."""
     if not FLICKR.is_dir():
-        raise DataMissingError(f"{FLICKR}: not here; Flickr8k's photos are not in the repository")
+        raise DataMissingError(f"{FLICKR}: missing; the photos of Flickr8k are not part of the repository")
     work.mkdir(parents=True, exist_ok=True)
     with open(FLICKR / "captions.tsv", encoding="utf-8", newline="") as file:
         rows = list(csv.DictReader(file, delimiter="\t", quoting=csv.QUOTE_NONE))

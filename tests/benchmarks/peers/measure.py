@@ -1,4 +1,4 @@
-"""Builds, sweeps and times the variants; what is compared is measured in turns, so that the machine's moods fall on all alike."""
+"""Builds, sweeps and times the variants. Variants are timed in turns, so that other load on the machine affects all alike."""
 
 from __future__ import annotations
 
@@ -19,16 +19,16 @@ from .data import DataSet
 from .process import ROOT, PeerError, Process
 from .variants import Build, Variant
 
-OWN_CODE = ("pocket", "task_library")  # engines whose indexes this project's code writes
+OWN_CODE = ("pocket", "task_library")  # engines with indexes that this project writes
 ROUND_SECONDS, ROUND_QUERIES = 0.5, 300
-ENOUGH = 0.995  # recall at which a sweep ends
-LEAST = 0.8  # below it a setting is not timed
+ENOUGH = 0.995  # a sweep ends at this recall
+LEAST = 0.8  # settings with less recall are not timed
 PROBES = 3
 
 
 @dataclass(frozen=True)
 class Sweep:
-    """How long a setting is asked to know its recall, at most."""
+    """The most time and queries to measure the recall of a setting."""
 
     seconds: float = 3.0
     queries: int = 1000
@@ -36,7 +36,7 @@ class Sweep:
 
 @dataclass
 class Point:
-    """A setting of a build: its recall, and its latency in each round."""
+    """A setting of a build, with its recall and its latency in each round."""
 
     build: str
     setting: Any
@@ -48,7 +48,7 @@ class Point:
     p99_cpu: list[float] = field(default_factory=list)
 
     def figures(self) -> dict[str, Any]:
-        """For the results: medians over the rounds, in milliseconds."""
+        """Figures for the results: medians over the rounds, in milliseconds."""
         return {
             "build": self.build,
             "setting": self.setting,
@@ -62,14 +62,14 @@ class Point:
 
 
 class Measured:
-    """A variant at work.
+    """A variant while it is measured.
 
     Attributes:
-        variant: What it is.
-        version: Of the library.
+        variant: The variant.
+        version: Version of the library.
         builds: Figures of each build.
-        points: Settings that no other setting of the variant beats.
-        probe: What opening a file costs.
+        points: The settings on the Pareto front of recall and latency.
+        probe: Time and memory to open a file.
     """
 
     def __init__(self, variant: Variant, data: DataSet, work: Path) -> None:
@@ -81,7 +81,7 @@ class Measured:
         self._process: Process | None = None
 
     def build(self, rebuild: bool, code: str) -> None:
-        """Makes the indexes that are not there, each in a fresh process."""
+        """Builds the missing indexes, each in a fresh process."""
         python = self.variant.build_python or self.variant.python
         for build in self.variant.builds:
             folder = self._folder(build)
@@ -105,39 +105,39 @@ class Measured:
                 self.builds[build.name] = figures
 
     def sweep(self, truth: np.ndarray, effort: Sweep) -> None:
-        """Opens the indexes and finds the settings that are worth timing."""
+        """Opens the indexes and finds the settings to time."""
         self._process = self._started(self.variant.python)
         self.version = self._process.version
-        found = []
+        swept = []
         for build in self.variant.builds:
             self._process.request("open", build=build.name, folder=str(self._folder(build)), config=build.config)
             for setting in build.settings:
-                answer = self._ask(build.name, setting, effort.seconds, 0, effort.queries)
-                recall = recall_of(answer["ids"], truth)
-                found.append(Point(build.name, setting, recall, statistics.median(answer["ms"])))
+                response = self._search(build.name, setting, effort.seconds, 0, effort.queries)
+                recall = recall_of(response["ids"], truth)
+                swept.append(Point(build.name, setting, recall, statistics.median(response["ms"])))
                 if recall >= ENOUGH:
                     break
-        recalls = [point.recall for point in found]
-        say(f"  sweep {self.variant.name}: {len(found)} settings, recall {min(recalls):.3f} to {max(recalls):.3f}")
-        self.points = list(unbeaten(found))
+        recalls = [point.recall for point in swept]
+        say(f"  sweep {self.variant.name}: {len(swept)} settings, recall {min(recalls):.3f} to {max(recalls):.3f}")
+        self.points = list(pareto_front(swept))
 
     def round(self, number: int) -> None:
-        """Times every point once."""
+        """Times every setting once."""
         for point in self.points:
-            answer = self._ask(point.build, point.setting, ROUND_SECONDS, number * ROUND_QUERIES, ROUND_QUERIES)
-            point.p50.append(float(np.median(answer["ms"])))
-            point.p99.append(float(np.percentile(answer["ms"], 99)))
-            point.p50_cpu.append(float(np.median(answer["cpu_ms"])))
-            point.p99_cpu.append(float(np.percentile(answer["cpu_ms"], 99)))
+            response = self._search(point.build, point.setting, ROUND_SECONDS, number * ROUND_QUERIES, ROUND_QUERIES)
+            point.p50.append(float(np.median(response["ms"])))
+            point.p99.append(float(np.percentile(response["ms"], 99)))
+            point.p50_cpu.append(float(np.median(response["cpu_ms"])))
+            point.p99_cpu.append(float(np.percentile(response["cpu_ms"], 99)))
 
     def close(self) -> None:
-        """Ends the process."""
+        """Ends the worker process."""
         if self._process is not None:
             self._process.close()
             self._process = None
 
     def open_fresh(self, wanted: float) -> None:
-        """Opens the best point's index in fresh processes: milliseconds until open and until the first answer, memory after 100."""
+        """Opens the index of the best setting in fresh processes: milliseconds to open and to the first result, memory after 100."""
         point = best(self.points, wanted) or max(self.points, key=lambda p: p.recall)
         (build,) = [b for b in self.variant.builds if b.name == point.build]
         rows = []
@@ -145,21 +145,21 @@ class Measured:
             with self._started(self.variant.python) as process:
                 opened = process.request("open", build=build.name, folder=str(self._folder(build)), config=build.config)
                 shared = {"build": build.name, "setting": point.setting, "queries": str(self._queries(build.name)), "seconds": 60.0}
-                first = process.request("ask", **shared, count=1, warm_up=0)["ms"][0]
-                after = process.request("ask", **shared, count=100, warm_up=0)["resident"]
+                first = process.request("search", **shared, count=1, warm_up=0)["ms"][0]
+                after = process.request("search", **shared, count=100, warm_up=0)["resident"]
                 rows.append((opened["open_ms"], opened["open_ms"] + first, (after - opened["before"]) / 1e6))
         names = ("open_ms", "first_answer_ms", "resident_mb")
         self.probe = {name: round(statistics.median(column), 2) for name, column in zip(names, zip(*rows, strict=True), strict=True)}
 
-    def _ask(self, build: str, setting: Any, seconds: float, first: int, count: int) -> dict[str, Any]:
+    def _search(self, build: str, setting: Any, seconds: float, first: int, count: int) -> dict[str, Any]:
         assert self._process is not None
         queries = str(self._queries(build))
-        return self._process.request("ask", build=build, setting=setting, queries=queries, seconds=seconds, first=first, count=count)
+        return self._process.request("search", build=build, setting=setting, queries=queries, seconds=seconds, first=first, count=count)
 
     def _queries(self, build: str) -> Path:
-        if self.variant.asked == "vectors":
+        if self.variant.queries == "vectors":
             return self._data.folder / "queries.npy"
-        folder = self._data.folder if self.variant.asked == "sentences" else self._folder_of(build)
+        folder = self._data.folder if self.variant.queries == "sentences" else self._folder_of(build)
         return folder / "queries.txt"
 
     def _folder(self, build: Build) -> Path:
@@ -172,8 +172,8 @@ class Measured:
         return Process(python, self.variant.engine, self._work / "workers.log")
 
 
-def unbeaten(points: list[Point]) -> Iterator[Point]:
-    """The points, by recall, that no other is better than in both recall and latency; and those only that find enough to be of use."""
+def pareto_front(points: list[Point]) -> Iterator[Point]:
+    """The points that no other point beats in both recall and latency, by ascending recall; without those below a useful recall."""
     fastest = float("inf")
     kept = []
     for point in sorted(points, key=lambda p: (-p.recall, p.swept_ms)):
@@ -185,31 +185,31 @@ def unbeaten(points: list[Point]) -> Iterator[Point]:
 
 
 def recall_of(ids: list[list[int]], truth: np.ndarray) -> float:
-    """The mean share of the true neighbours found; `truth` may hold more queries than were asked."""
+    """The mean share of the true neighbours in `ids`; `truth` may have more queries than were run."""
     pairs = zip(ids, truth[: len(ids)].tolist(), strict=True)
     return float(np.mean([len(set(found) & set(true)) / len(true) for found, true in pairs]))
 
 
 def best(points: list[Point], recall: float) -> Point | None:
-    """The fastest point that has the recall."""
+    """The fastest point with at least that recall; None if there is none."""
     return min((p for p in points if p.recall >= recall), key=lambda p: statistics.median(p.p50), default=None)
 
 
-def in_turns(measured: list[Measured], rounds: int) -> None:
-    """Times all points of all variants, round by round, each round in another order."""
+def time_rounds(measured: list[Measured], rounds: int) -> None:
+    """Times all settings of all variants in rounds, each round in a different order."""
     rng = np.random.default_rng(0)
     for number in range(rounds):
         say(f"  round {number + 1} of {rounds}")
-        for place in rng.permutation(len(measured)):
-            measured[place].round(number)
+        for i in rng.permutation(len(measured)):
+            measured[i].round(number)
 
 
-def tried(
+def run_step(
     measured: list[Measured], what: str, step: Callable[[Measured], None], skipped: dict[str, str], at_a_time: int = 1
 ) -> list[Measured]:
-    """Does a step with each; those that fail are left out, with the reason."""
+    """Runs a step for each variant; variants that fail are left out, with the reason in `skipped`."""
 
-    def done(one: Measured) -> bool:
+    def succeeds(one: Measured) -> bool:
         try:
             step(one)
         except PeerError as error:
@@ -220,21 +220,21 @@ def tried(
         return True
 
     with ThreadPoolExecutor(at_a_time) as pool:
-        return [one for one, well in zip(measured, pool.map(done, measured), strict=True) if well]
+        return [one for one, success in zip(measured, pool.map(succeeds, measured), strict=True) if success]
 
 
 def build_all(measured: list[Measured], rebuild: bool, at_a_time: int, skipped: dict[str, str]) -> list[Measured]:
-    """Makes all indexes, some at a time, each on one thread; variants that share another's come after it."""
+    """Builds all indexes, several at a time, each on one thread; variants that share indexes come last."""
     code = own_code()
     done: list[Measured] = []
     for shared in (False, True):
         part = [one for one in measured if (one.variant.shares is not None) == shared]
-        done += tried(part, "build", lambda one: one.build(rebuild, code), skipped, at_a_time)
+        done += run_step(part, "build", lambda one: one.build(rebuild, code), skipped, at_a_time)
     return [one for one in measured if one in done]
 
 
 def own_code() -> str:
-    """A digest of the sources that write this project's indexes: what they wrote is made again when they change."""
+    """A digest of the sources that write this project's indexes; if it changes, the indexes are built again."""
     digest = hashlib.sha256()
     for package in ("index", "export", "graph", "pipeline"):
         for path in sorted((ROOT / "maker" / package).rglob("*.py")):

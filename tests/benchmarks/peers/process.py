@@ -1,4 +1,4 @@
-"""A worker of its own process: one library, one thread, its own memory."""
+"""A worker process: one library, one thread."""
 
 from __future__ import annotations
 
@@ -14,22 +14,22 @@ THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMEXP
 
 
 class PeerError(Exception):
-    """A library is not there, or could not do what it was asked."""
+    """A library is not installed, or a request failed."""
 
 
 class Process:
-    """Talks with `worker.py` in another environment."""
+    """Runs `worker.py` in another environment."""
 
     def __init__(self, python: Path, engine: str, log: Path) -> None:
-        """Starts it.
+        """Starts the process.
 
         Args:
             python: The environment's interpreter.
             engine: A module of `engines`.
-            log: What it writes to stderr is added here.
+            log: Its stderr is appended to this file.
 
         Raises:
-            PeerError: There is no such interpreter, or it does not have the library.
+            PeerError: The interpreter does not exist, or the library is not installed in its environment.
         """
         if not (ROOT / python).exists():
             raise PeerError(f"{python} is missing")
@@ -46,10 +46,10 @@ class Process:
             raise
 
     def request(self, do: str, **arguments: Any) -> dict[str, Any]:
-        """Sends a request and waits for its answer.
+        """Sends a request and waits for the response.
 
         Raises:
-            PeerError: It failed, or the process died.
+            PeerError: The request failed, or the process died.
         """
         assert self._process.stdin is not None
         assert self._process.stdout is not None
@@ -60,11 +60,11 @@ class Process:
         except BrokenPipeError:
             line = ""
         if not line:
-            raise PeerError(f"the process died with {self._process.wait()}; see {self._log.name}")
-        answer: dict[str, Any] = json.loads(line)
-        if "error" in answer:
-            raise PeerError(answer["error"])
-        return answer
+            raise PeerError(f"the process died with status {self._process.wait()}; see {self._log.name}")
+        response: dict[str, Any] = json.loads(line)
+        if "error" in response:
+            raise PeerError(response["error"])
+        return response
 
     def close(self) -> None:
         """Ends the process."""

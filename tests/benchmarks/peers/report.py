@@ -1,4 +1,4 @@
-"""Draws table and plots of the benchmark's results."""
+"""Draws the table and the plots of the benchmark."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ matplotlib.use("Agg")
 from matplotlib import pyplot as plt  # noqa: E402
 
 TABLE = "table.md"
-AXES = (("p50_ms", "p50, ms"), ("p99_ms", "p99, ms"), ("bytes_per_item", "bytes an item"))
+AXES = (("p50_ms", "p50, ms"), ("p99_ms", "p99, ms"), ("bytes_per_item", "bytes per item"))
 
 
 def write(results: dict[str, Any], folder: Path) -> str:
-    """Writes `table.md` and `<data>.png` and returns the tables."""
+    """Writes `table.md` and a `<data>.png` per data set; returns the tables."""
     parts = []
     for name, entry in results["data"].items():
         parts.append(table(name, entry))
@@ -29,18 +29,18 @@ def write(results: dict[str, Any], folder: Path) -> str:
 
 
 def table(name: str, entry: dict[str, Any]) -> str:
-    """A Markdown table of a data set: each variant's best points."""
+    """A Markdown table of a data set: the best points of each variant."""
     head = [
         "",
         "p50 at recall 0.9",
         "p50 / p99 at 0.95, ms",
-        "of processor time",
-        "times ours at 0.95",
+        "the same, processor time",
+        "relative to ours at 0.95",
         "p50 at 0.98",
-        "bytes an item",
+        "bytes per item",
         "build, CPU s",
         "peak MB",
-        "open / first answer, ms",
+        "open / first result, ms",
         "resident MB",
         "best at 0.95",
     ]
@@ -49,7 +49,7 @@ def table(name: str, entry: dict[str, Any]) -> str:
     for variant in entry["variants"].values():
         lines.append("| " + " | ".join(row(variant, newest)) + " |")
     if any(variant["run"] != newest for variant in entry["variants"].values()):
-        lines.append(f"\n\\* against an earlier run of {REFERENCE}, in the same run as this line")
+        lines.append(f"\n\\* relative to {REFERENCE} in an earlier run, the run of this line")
     runs = {}
     for key, variant in entry["variants"].items():
         runs.setdefault(str(sorted(variant["run"].items())), (variant["run"], []))[1].append(key)
@@ -62,7 +62,7 @@ def table(name: str, entry: dict[str, Any]) -> str:
 
 
 def row(variant: dict[str, Any], newest: dict[str, Any] | None) -> list[str]:
-    """A variant's line; a ratio is starred where it is not against the newest run of the reference."""
+    """The line of a variant; a star marks a ratio to an older run of the reference."""
     low, middle, high = (variant["best"][recall] for recall in ("0.9", "0.95", "0.98"))
     shown = middle or max(variant["points"], key=lambda p: p["recall"])
     built = variant["builds"][shown["build"]]
@@ -85,7 +85,7 @@ def row(variant: dict[str, Any], newest: dict[str, Any] | None) -> list[str]:
 
 
 def plot(name: str, variants: dict[str, Any], target: Path) -> None:
-    """Recall against p50, p99 and bytes an item."""
+    """Plots recall against p50, p99 and bytes per item."""
     figure, axes = plt.subplots(1, len(AXES), figsize=(21, 8), layout="constrained", sharey=True)
     colours = plt.get_cmap("tab20").colors
     for number, variant in enumerate(variants.values()):

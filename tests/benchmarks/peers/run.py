@@ -2,9 +2,9 @@
 
 `python -m tests.benchmarks.peers.run [--data flickr,clustered,heavy] [--items N] [--peers a,b] [--rounds N] [--rebuild] [--quick]`
 
-Every library has a process, one thread and the same float32 vectors; queries are asked one at a time. Each variant's builds and settings
-are swept first; those that no other setting of the same variant beats are then timed in rounds, all variants in each round. The results
-of a run replace those of the same variants in `results.json`; table and plots are drawn from all of them.
+Every library runs in its own process, on one thread, with the same float32 vectors, one query at a time. First, all builds and settings of
+a variant are swept. Then the settings on its Pareto front are timed in rounds, all variants in each round. The results of a run replace
+earlier ones of the same variants in `results.json`; table and plots show all variants.
 """
 
 from __future__ import annotations
@@ -30,27 +30,27 @@ from .process import ROOT
 from .variants import RECALLS, REFERENCE, TASK_LIBRARY, variants
 
 NAMES = ("flickr", "clustered", "heavy")
-QUICK_ITEMS = 21_000  # the least of which the project makes a tree is 20,000
+QUICK_ITEMS = 21_000  # the project partitions from 20,000 items on
 
 
 def main() -> int:
-    """Runs what is asked for and draws the report."""
+    """Runs the benchmark and draws the report."""
     parser = argparse.ArgumentParser(description="Measures this project against other libraries.")
     parser.add_argument("--data", default=",".join(NAMES), help="data sets (default: %(default)s)")
-    parser.add_argument("--items", type=int, help="items of each (default: 123287)")
-    parser.add_argument("--peers", help="names, or beginnings of them, separated by commas; pocket takes part always (default: all)")
+    parser.add_argument("--items", type=int, help="items per data set (default: 123287)")
+    parser.add_argument("--peers", help="names or prefixes of names, separated by commas; pocket is always included (default: all)")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument(
-        "--jobs", type=int, default=os.cpu_count() or 1, help="indexes built at a time, each on a thread (default: %(default)s)"
+        "--jobs", type=int, default=os.cpu_count() or 1, help="indexes to build at the same time, each on one thread (default: %(default)s)"
     )
-    parser.add_argument("--rebuild", action="store_true", help="make indexes again that are there already")
-    parser.add_argument("--quick", action="store_true", help="few items, one build and one round: whether everything works")
+    parser.add_argument("--rebuild", action="store_true", help="build existing indexes again")
+    parser.add_argument("--quick", action="store_true", help="few items, one build and one round, to test that everything works")
     parser.add_argument("--work", type=Path, default=Path("build/bench"))
-    parser.add_argument("--report", action="store_true", help="only draw table and plots of the results that there are")
+    parser.add_argument("--report", action="store_true", help="only draw table and plots from existing results")
     given = parser.parse_args()
     names = given.data.split(",")
     if unknown := set(names) - set(NAMES):
-        parser.error(f"--data: {', '.join(sorted(unknown))}: unknown; there are {', '.join(NAMES)}")
+        parser.error(f"--data: {', '.join(sorted(unknown))}: unknown, expected some of {', '.join(NAMES)}")
     items = given.items or (QUICK_ITEMS if given.quick else 123_287)
     results = read(given.work / "results.json")
     for name in () if given.report else names:
@@ -68,17 +68,17 @@ def main() -> int:
 
 
 def run(name: str, items: int, given: argparse.Namespace) -> dict[str, Any]:
-    """Measures the wanted variants on one data set.
+    """Measures the selected variants on one data set.
 
     Raises:
-        DataMissingError: It cannot be made.
+        DataMissingError: The data set cannot be made.
     """
     data = prepare(name, items, given.work)
     wanted = given.peers.split(",") if given.peers else [""]
     known = variants(data, items, given.quick)
     chosen = [v for v in known if v.name == REFERENCE or any(v.name.startswith(w) for w in wanted)]
     if unknown := [w for w in wanted if not any(v.name.startswith(w) for v in known)]:
-        raise SystemExit(f"--peers: {', '.join(unknown)}: unknown; there are {', '.join(v.name for v in known)}")
+        raise SystemExit(f"--peers: {', '.join(unknown)}: unknown, expected some of {', '.join(v.name for v in known)}")
     if any(v.engine == "task_library" for v in chosen) and not (given.quick or TASK_LIBRARY.exists()):
         make_task_library()
     say(f"{name}, {items} items: {len(chosen)} variants")
@@ -88,13 +88,13 @@ def run(name: str, items: int, given: argparse.Namespace) -> dict[str, Any]:
     truth = np.load(data.folder / "truth.npy")
     measured = [Measured(variant, data, given.work) for variant in chosen]
     measured = measure.build_all(measured, given.rebuild, given.jobs, skipped)
-    measured = measure.tried(measured, "sweep", lambda m: m.sweep(truth, effort), skipped)
+    measured = measure.run_step(measured, "sweep", lambda m: m.sweep(truth, effort), skipped)
     try:
-        measure.in_turns(measured, 1 if given.quick else given.rounds)
+        measure.time_rounds(measured, 1 if given.quick else given.rounds)
     finally:
         for one in measured:
             one.close()
-    measured = measure.tried(measured, "open", lambda m: m.open_fresh(RECALLS[1]), skipped)
+    measured = measure.run_step(measured, "open", lambda m: m.open_fresh(RECALLS[1]), skipped)
     reference = next((m for m in measured if m.variant.name == REFERENCE), None)
     about = {
         "machine": machine(),
@@ -108,7 +108,7 @@ def run(name: str, items: int, given: argparse.Namespace) -> dict[str, Any]:
 
 
 def entry_of(one: Measured, reference: Measured | None, run: dict[str, Any]) -> dict[str, Any]:
-    """What the results keep of a variant."""
+    """The entry of a variant in the results."""
     return {
         "label": one.variant.label,
         "version": one.version,
@@ -121,7 +121,7 @@ def entry_of(one: Measured, reference: Measured | None, run: dict[str, Any]) -> 
 
 
 def best_of(one: Measured, reference: Measured | None, recall: float) -> dict[str, Any] | None:
-    """The fastest point with the recall and how many times the reference's time it takes, the median over the rounds of this run."""
+    """The fastest point with the recall; `times_pocket` is its time relative to the reference, the median over the rounds of this run."""
     point = measure.best(one.points, recall)
     if point is None:
         return None
@@ -131,20 +131,20 @@ def best_of(one: Measured, reference: Measured | None, recall: float) -> dict[st
 
 
 def make_task_library() -> None:
-    """Makes the Task Library's environment, as the conformance run does; where that fails, it says why and the variants are left out."""
+    """Makes the Task Library's environment, as the conformance run does; if this fails, it prints why, and its variants are left out."""
     code = "from pathlib import Path; from run import reference_python; reference_python(Path('../../build/task_library').resolve())"
     subprocess.run([sys.executable, "-c", code], cwd=ROOT / "tests" / "conformance", check=False)
 
 
 def merge(data: dict[str, Any], name: str, entry: dict[str, Any]) -> None:
-    """Puts a run's variants in the place of the same ones of earlier runs."""
+    """Replaces variants of earlier runs by those of this run."""
     kept = data.setdefault(name, {"variants": {}, "skipped": {}})
     kept["variants"].update(entry["variants"])
     kept["skipped"] = {k: v for k, v in {**kept["skipped"], **entry["skipped"]}.items() if k not in entry["variants"] and k != "all"}
 
 
 def read(path: Path) -> dict[str, Any]:
-    """Results so far."""
+    """Reads the results of earlier runs."""
     results: dict[str, Any] = json.loads(path.read_text()) if path.exists() else {"data": {}}
     return results
 
@@ -165,7 +165,7 @@ def machine() -> str:
 
 
 def commit() -> str:
-    """The commit, with a plus where the tree has changes."""
+    """The commit, followed by a plus if the working tree has changes."""
     head = subprocess.run(["git", "rev-parse", "--short", "HEAD"], cwd=ROOT, capture_output=True, text=True, check=False).stdout.strip()
     changed = subprocess.run(["git", "status", "--porcelain"], cwd=ROOT, capture_output=True, text=True, check=False).stdout.strip()
     return f"{head}{'+' if changed else ''}"

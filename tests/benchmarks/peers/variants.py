@@ -1,4 +1,4 @@
-"""What is measured: for each line of the table the builds and settings that are swept, of which the best are taken."""
+"""What the benchmark measures: for each line of the table, the builds and settings to sweep."""
 
 from __future__ import annotations
 
@@ -13,17 +13,17 @@ from .data import DIMENSION, DataSet
 
 PEERS = Path("build/bench/venv/bin/python")
 TASK_LIBRARY = Path("build/task_library/bin/python")
-REFERENCE = "pocket"  # takes part in every run; ratios are to it
-MOST_LEAVES = 8192  # of the peers: more take hours of k-means on one thread
+REFERENCE = "pocket"  # part of every run; ratios are relative to it
+MOST_LEAVES = 8192  # of the peers: with more, k-means on one thread takes hours
 RECALLS = (0.9, 0.95, 0.98)
-LARGE = 500_000  # from so many items on, copies of the Task Library's indexes would fill the disk
-TARGETS = (0.905, 0.95, 0.955, 0.985)  # a little above where tuning leaves no room: tuned by some queries, measured by others
+LARGE = 500_000  # from so many items on, fewer copies of the Task Library's indexes, which would fill the disk
+TARGETS = (0.905, 0.95, 0.955, 0.985)  # mostly a little above the recalls of the table, because other queries tune than measure
 WIDTHS = (1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 64, 96, 128, 192, 256, 384, 512, 768, 1024)
 
 
 @dataclass(frozen=True)
 class Build:
-    """An index, and the settings at which it is asked, from the fastest to the most thorough."""
+    """An index and its search settings, from the fastest to the most accurate."""
 
     name: str
     config: dict[str, Any]
@@ -35,14 +35,14 @@ class Variant:
     """A line of the table.
 
     Attributes:
-        name: For `--peers`.
-        label: For the table.
+        name: Name for `--peers`.
+        label: Label in the table.
         engine: A module of `engines`.
-        builds: What is swept.
+        builds: Indexes to sweep.
         python: The interpreter that has the library.
-        build_python: The same for building, where it is another.
-        asked: `vectors`, `sentences`, or `names` (what the build wrote to `queries.txt`).
-        shares: The variant whose indexes these are, where they are the same.
+        build_python: The interpreter for building, if it is another one.
+        queries: `vectors`, `sentences`, or `names` (which the build writes to `queries.txt`).
+        shares: The variant that builds the indexes, if this one only searches them.
     """
 
     name: str
@@ -51,12 +51,12 @@ class Variant:
     builds: tuple[Build, ...]
     python: Path = PEERS
     build_python: Path | None = None
-    asked: str = "vectors"
+    queries: str = "vectors"
     shares: str | None = field(default=None)
 
 
 def variants(data: DataSet, items: int, quick: bool) -> list[Variant]:
-    """All of them for a data set."""
+    """All variants for a data set."""
     ours = _ours(data, quick)
     same = default_options(items).tree
     leaves = min(same.num_leaves, MOST_LEAVES) if same else 64
@@ -99,7 +99,7 @@ def _ours(data: DataSet, quick: bool) -> list[Variant]:
                     "pocket",
                     text,
                     here,
-                    asked="sentences",
+                    queries="sentences",
                 )
             )
     return found
@@ -109,10 +109,10 @@ def _task_library(data: DataSet, items: int, sizes: tuple[int, ...]) -> list[Var
     found, step = [], 4 if items >= LARGE else 2
     for scorer, label in (("ah", "tree + AH 1"), ("float", "tree + brute force")):
         builds = []
-        for leaves in sizes[-2:]:  # with fewer, the Colab's square root of the items, it is slower at every recall from 0.85 on
-            searched = tuple(w for w in WIDTHS[3:] if w <= leaves // 3)[::step]
-            config = {"leaves": leaves, "searched": searched, "scorer": scorer, "queries": str(data.folder / "queries.npy")}
-            builds.append(Build(f"{leaves} leaves", config, searched))
+        for leaves in sizes[-2:]:  # with fewer (the Colab: square root of the items), it is slower at every recall from 0.85 on
+            leaves_searched = tuple(w for w in WIDTHS[3:] if w <= leaves // 3)[::step]
+            config = {"leaves": leaves, "leaves_searched": leaves_searched, "scorer": scorer, "queries": str(data.folder / "queries.npy")}
+            builds.append(Build(f"{leaves} leaves", config, leaves_searched))
         name = f"task-library-{scorer}"
         label = f"Task Library 0.4.4, {label}"
         found.append(Variant(name, label, "task_library", tuple(builds), TASK_LIBRARY, Path(sys.executable), "names"))

@@ -1,7 +1,7 @@
-"""One library in a process of its own: `worker.py ENGINE` takes a JSON object a line on stdin and answers each with one on stdout.
+"""Runs one library in its own process: `worker.py ENGINE` reads one JSON request per line from stdin and writes its response to stdout.
 
-`{"do": "version"}`, `build` (once, in a fresh process, so that the peak of memory is its own), `open` and `ask`. Runs in the library's own
-environment: nothing but NumPy and the library is imported.
+Requests are `{"do": "version"}`, `build` (in a fresh process, so that its memory peak is measured alone), `open` and `search`. The process
+runs in the library's own environment and imports only NumPy and the library.
 """
 
 from __future__ import annotations
@@ -22,22 +22,22 @@ STATUS = Path("/proc/self/status")
 
 
 def main(engine: str) -> None:
-    """Answers until stdin ends."""
-    answers = os.fdopen(os.dup(1), "w")
-    os.dup2(2, 1)  # what libraries print is no answer
+    """Handles requests until stdin ends."""
+    responses = os.fdopen(os.dup(1), "w")
+    os.dup2(2, 1)  # output of the libraries must not mix with responses
     worker = Worker(engine)
     for line in sys.stdin:
         request = json.loads(line)
         try:
-            answer = getattr(worker, request.pop("do"))(**request)
+            response = getattr(worker, request.pop("do"))(**request)
         except Exception as error:
-            answer = {"error": f"{type(error).__name__}: {error}"}
-        answers.write(json.dumps(answer) + "\n")
-        answers.flush()
+            response = {"error": f"{type(error).__name__}: {error}"}
+        responses.write(json.dumps(response) + "\n")
+        responses.flush()
 
 
 class Worker:
-    """An engine's builds, by name."""
+    """The open builds of an engine, by name."""
 
     def __init__(self, engine: str) -> None:
         self._module = engine
@@ -48,11 +48,11 @@ class Worker:
         return importlib.import_module(f"tests.benchmarks.peers.engines.{self._module}").Engine()
 
     def version(self) -> dict[str, Any]:
-        """What is installed."""
+        """The version of the library."""
         return {"version": self._engine().version()}
 
     def build(self, vectors: str, folder: str, config: dict[str, Any]) -> dict[str, Any]:
-        """Builds and saves an index; the engine's `build` returns the bytes of what it wrote, metadata excepted."""
+        """Builds and saves an index; the engine's `build` returns its size in bytes without metadata."""
         engine = self._engine()
         engine.version()  # imports the library
         rows = np.load(vectors)
@@ -66,7 +66,7 @@ class Worker:
         }
 
     def open(self, build: str, folder: str, config: dict[str, Any]) -> dict[str, Any]:
-        """Opens an index."""
+        """Opens an index; `open_ms` are milliseconds, `before` the resident bytes before opening."""
         engine = self._engine()
         engine.version()
         before = resident()
@@ -75,31 +75,31 @@ class Worker:
         self._opened[build] = engine
         return {"open_ms": 1e3 * (time.perf_counter() - begin), "before": before}
 
-    def ask(
+    def search(
         self, build: str, setting: Any, queries: str, seconds: float, first: int = 0, count: int = 1000, warm_up: int = WARM_UP
     ) -> dict[str, Any]:
-        """Asks queries one at a time, from `first` on, until `count` are asked or the seconds are over.
+        """Runs queries one at a time, from number `first` on, until `count` are done or the time is over.
 
         Returns:
-            `ids`, a list a query, `ms`, the time of each, `cpu_ms`, processor time of each (which a busy machine changes less), and
+            `ids`, a list per query; `ms`, the latency of each; `cpu_ms`, the processor time of each (which other processes affect less);
             `resident`, bytes of this process in memory.
         """
         engine = self._opened[build]
         engine.use(setting)
-        asked = self._load(queries)
-        for query in asked[:warm_up]:
-            engine.ask(query)
+        loaded = self._load(queries)
+        for query in loaded[:warm_up]:
+            engine.search(query)
         ids, times, cpu_times = [], [], []
         end = time.perf_counter() + seconds
         for number in range(first, first + count):
-            query = asked[number % len(asked)]
+            query = loaded[number % len(loaded)]
             cpu = time.process_time()
             begin = time.perf_counter()
-            found = engine.ask(query)
+            result = engine.search(query)
             done = time.perf_counter()
             cpu_times.append(1e3 * (time.process_time() - cpu))
             times.append(1e3 * (done - begin))
-            ids.append([int(i) for i in engine.ids(found)])
+            ids.append([int(i) for i in engine.ids(result)])
             if done > end:
                 break
         return {"ids": ids, "ms": times, "cpu_ms": cpu_times, "resident": resident()}
@@ -112,18 +112,18 @@ class Worker:
 
 
 def cpu_seconds() -> float:
-    """Seconds of processor time that this process and the finished ones that it started took."""
+    """Processor seconds of this process and its finished children."""
     return sum(os.times()[:4])
 
 
 def peak_memory() -> int:
-    """The most bytes that this process, or one that it started, had in memory."""
+    """The largest number of bytes that this process, or a child, had in memory."""
     own = _status("VmHWM") or resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
     return max(own, resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss * 1024)
 
 
 def resident() -> int:
-    """Bytes that this process has in memory now; 0 where the system does not say."""
+    """Bytes that this process has in memory now; 0 if the system does not report it."""
     return _status("VmRSS")
 
 

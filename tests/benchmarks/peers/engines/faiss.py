@@ -26,7 +26,7 @@ class Engine:
         if "construction" in config:
             index.hnsw.efConstruction = config["construction"]
         if hasattr(index, "do_polysemous_training"):
-            index.do_polysemous_training = False  # minutes for a filter by Hamming distance that is not used here
+            index.do_polysemous_training = False  # takes minutes, for a filter by Hamming distance that is not used here
         index.train(vectors)
         index.add(vectors)
         faiss.write_index(index, str(folder / FILE))
@@ -41,8 +41,8 @@ class Engine:
     def use(self, setting: str) -> None:
         self._space.set_index_parameters(self._index, setting)
 
-    def ask(self, query: np.ndarray) -> Any:
+    def search(self, query: np.ndarray) -> Any:
         return self._index.search(query[None], 10)
 
-    def ids(self, found: Any) -> Any:
-        return found[1][0]
+    def ids(self, result: Any) -> Any:
+        return result[1][0]

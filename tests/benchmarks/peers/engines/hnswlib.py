@@ -15,7 +15,7 @@ class Engine:
     """An HNSW index of float32 rows."""
 
     def version(self) -> str:
-        import hnswlib  # noqa: F401 - whether it can be imported
+        import hnswlib  # noqa: F401 - fails if it is not installed
 
         return version("hnswlib")
 
@@ -38,8 +38,8 @@ class Engine:
     def use(self, setting: int) -> None:
         self._index.set_ef(setting)
 
-    def ask(self, query: np.ndarray) -> Any:
+    def search(self, query: np.ndarray) -> Any:
         return self._index.knn_query(query, k=10, num_threads=1)
 
-    def ids(self, found: Any) -> Any:
-        return found[0][0]
+    def ids(self, result: Any) -> Any:
+        return result[0][0]

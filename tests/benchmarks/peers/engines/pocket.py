@@ -1,8 +1,8 @@
 """This project, built by its pipeline for a recall.
 
-`config`: `recall`, `settings` (more of `IndexSettings`), `tuning` and `routing` (queries to tune by, and to learn from), `encoder` (what
-embeds sentences) and `call`: `signature` (the bare `search_embedding`), `search_embedding` or `search` (methods of `TextSearcher`; the
-latter embeds a sentence).
+`config`: `recall`, `settings` (further fields of `IndexSettings`), `tuning` and `routing` (queries to tune with, and to learn routing
+from), `encoder` (embeds sentences) and `call`: `signature` (the bare `search_embedding`), or a method of `TextSearcher`:
+`search_embedding` or `search` (which embeds a sentence).
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ class Engine:
     """A searcher file."""
 
     def version(self) -> str:
-        import ai_edge_litert.interpreter  # noqa: F401 - before anything is timed
+        import ai_edge_litert.interpreter  # noqa: F401 - imported before anything is timed
 
         import task.text  # noqa: F401
 
@@ -39,7 +39,7 @@ class Engine:
         settings = IndexSettings(recall=config["recall"], k=10, **config["settings"])
         metadata = [b"%d" % number for number in range(len(vectors))]
         tuning, routing = np.load(config["tuning"]), np.load(config["routing"])[: routing_queries(vectors)]
-        queries = Queries(tuning, "the benchmark's, held out", routing, "the benchmark's, others")
+        queries = Queries(tuning, "the benchmark's, held out", routing, "other ones of the benchmark")
         encoder = Path(config["encoder"]) if config["encoder"] else None
         items = IndexedItems(embeddings=vectors, metadata=metadata, embedder=encoder, queries=queries)
         write_index(items, folder / FILE, settings)
@@ -53,22 +53,22 @@ class Engine:
 
             self._interpreter = Interpreter(str(folder / FILE), num_threads=1)
             self._runner = self._interpreter.get_signature_runner("search_embedding")
-            self._ask = lambda query: self._runner(query=query[None])
+            self._search = lambda query: self._runner(query=query[None])
             return
         from task.core import BaseOptions
         from task.processor import SearchOptions
         from task.text import TextSearcher, TextSearcherOptions
 
         options = TextSearcherOptions(BaseOptions(str(folder / FILE), num_threads=1), search_options=SearchOptions(max_results=10))
-        self._ask = getattr(TextSearcher.create_from_options(options), self._call)
+        self._search = getattr(TextSearcher.create_from_options(options), self._call)
 
     def use(self, setting: None) -> None:
         pass
 
-    def ask(self, query: Any) -> Any:
-        return self._ask(query)
+    def search(self, query: Any) -> Any:
+        return self._search(query)
 
-    def ids(self, found: Any) -> Any:
+    def ids(self, result: Any) -> Any:
         if self._call == "signature":
-            return found["ids"][0]
-        return [neighbor.metadata for neighbor in found.nearest_neighbors]
+            return result["ids"][0]
+        return [neighbor.metadata for neighbor in result.nearest_neighbors]

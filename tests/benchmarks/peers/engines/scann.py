@@ -1,4 +1,4 @@
-"""ScaNN; `config`: `leaves`, `block`, `quantize` (of the rows it reorders by). A setting is `[leaves to search, candidates to reorder]`."""
+"""ScaNN; `config`: `leaves`, `block`, `quantize` (of the rows for reordering). A setting is `[leaves to search, candidates to reorder]`."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ FOLDER = "scann"
 
 
 class Engine:
-    """Tree, anisotropic product quantisation with 4-bit codes, reordering; as its documentation advises from 100,000 items on."""
+    """Tree, anisotropic product quantisation with 4-bit codes, and reordering: what its documentation recommends from 100,000 items on."""
 
     def version(self) -> str:
-        sys.modules["tensorflow"] = None  # type: ignore[assignment] # ScaNN goes on without it, in less time and memory
+        sys.modules["tensorflow"] = None  # type: ignore[assignment] # ScaNN works without it, in less time and memory
         from scann.scann_ops.py import scann_ops_pybind  # noqa: F401
 
         return version("scann")
@@ -41,8 +41,8 @@ class Engine:
     def use(self, setting: list[int]) -> None:
         self._leaves, self._candidates = setting
 
-    def ask(self, query: np.ndarray) -> Any:
+    def search(self, query: np.ndarray) -> Any:
         return self._searcher.search(query, 10, self._candidates, self._leaves)
 
-    def ids(self, found: Any) -> Any:
-        return found[0]
+    def ids(self, result: Any) -> Any:
+        return result[0]

@@ -12,7 +12,7 @@ VALUE = {"float": "?", "int8": "vec_quantize_int8(?, 'unit')"}
 
 
 class Engine:
-    """A `vec0` table; distances are squared Euclidean, whose order is that of dot products among rows of norm 1."""
+    """A `vec0` table. Distances are Euclidean; for rows of norm 1 they give the same order as dot products."""
 
     def version(self) -> str:
         import sqlite_vec
@@ -38,16 +38,16 @@ class Engine:
     def use(self, setting: None) -> None:
         pass
 
-    def ask(self, query: np.ndarray) -> Any:
+    def search(self, query: np.ndarray) -> Any:
         return self._table.execute(self._sql, (query.tobytes(),)).fetchall()
 
-    def ids(self, found: Any) -> Any:
-        return [row[0] for row in found]
+    def ids(self, result: Any) -> Any:
+        return [row[0] for row in result]
 
     def _connect(self, path: str) -> Any:
         import sqlite_vec
 
-        try:  # many builds of CPython come without loadable extensions
+        try:  # many builds of CPython lack loadable extensions
             import pysqlite3 as sqlite3
         except ImportError:
             import sqlite3

@@ -11,7 +11,7 @@ FILE = "index.usearch"
 
 
 class Engine:
-    """An HNSW index of quantised rows, mapped from its file."""
+    """An HNSW index of quantised rows, memory-mapped."""
 
     def version(self) -> str:
         import usearch.index
@@ -40,8 +40,8 @@ class Engine:
     def use(self, setting: int) -> None:
         self._index.expansion_search = setting
 
-    def ask(self, query: np.ndarray) -> Any:
+    def search(self, query: np.ndarray) -> Any:
         return self._index.search(query, 10, threads=1)
 
-    def ids(self, found: Any) -> Any:
-        return found.keys
+    def ids(self, result: Any) -> Any:
+        return result.keys

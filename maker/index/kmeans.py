@@ -1,4 +1,4 @@
-"""Partitions embeddings by k-means: ScaNN's trainer where it is installed, the project's own elsewhere."""
+"""K-means: with ScaNN's trainer if it is installed, otherwise with the built-in one."""
 
 from __future__ import annotations
 
@@ -15,23 +15,23 @@ from maker.index.options import Tree
 from maker.progress import progress, say
 
 BLOCK = 8192  # embeddings per matrix product
-MIN_SCANN_ROWS_PER_LEAF = 2  # below that ScaNN's trainer stops by itself with fewer centres
+MIN_SCANN_ROWS_PER_LEAF = 2  # with fewer rows, ScaNN's trainer returns fewer centroids
 
 
 def train_centroids(embeddings: np.ndarray, tree: Tree, seed: int, trainer: str = "auto") -> tuple[np.ndarray, str]:
-    """Learns the leaves' centroids from a sample.
+    """Trains the centroids of leaves on a sample.
 
     Args:
         embeddings: `(n, d)` float32, n >= tree.num_leaves; may be memory-mapped.
         tree: Number of leaves, sample size and iterations.
-        seed: Of sample and initialisation.
-        trainer: `scann`, `own`, or `auto` for the first where it is installed.
+        seed: Seeds the sample and the initialisation.
+        trainer: `scann`, `own` (built in), or `auto`: ScaNN if it is installed.
 
     Returns:
-        `(num_leaves, d)` float32, and the name of the trainer that made them.
+        `(num_leaves, d)` float32, and the name of the trainer that was used.
 
     Raises:
-        BuildError: There are fewer embeddings than leaves, or ScaNN was asked for and failed.
+        BuildError: There are fewer embeddings than leaves, or `trainer` is `scann` and ScaNN failed.
     """
     if len(embeddings) < tree.num_leaves:
         raise BuildError(f"{len(embeddings)} embeddings cannot fill {tree.num_leaves} leaves; ask for fewer")
@@ -46,7 +46,7 @@ def train_centroids(embeddings: np.ndarray, tree: Tree, seed: int, trainer: str 
         except BuildError as error:
             if trainer == "scann":
                 raise
-            say(f"{error}; the project's own k-means takes its place")
+            say(f"{error}; using the built-in k-means")
     return _own_centroids(sample, tree, rng), "own"
 
 
@@ -76,7 +76,7 @@ def assign_leaves(embeddings: np.ndarray, centroids: np.ndarray) -> np.ndarray:
 
 
 def _own_centroids(sample: np.ndarray, tree: Tree, rng: np.random.Generator) -> np.ndarray:
-    """Lloyd's k-means over mini-batches of the sample; an empty leaf takes half of the fullest one."""
+    """Lloyd's k-means; an empty leaf takes half of the rows of the largest one."""
     count = tree.num_leaves
     centroids = sample[rng.choice(len(sample), count, replace=False)] if tree.random_init else _plus_plus(sample, count, rng)
     centroids = np.array(centroids, np.float32)
@@ -88,10 +88,10 @@ def _own_centroids(sample: np.ndarray, tree: Tree, rng: np.random.Generator) -> 
         filled = sizes > 0
         centroids[filled] = np.add.reduceat(sample[order], starts[filled], axis=0) / sizes[filled, None]
         for leaf in np.flatnonzero(~filled):
-            fullest = int(sizes.argmax())
-            offset = 1e-3 * rng.standard_normal(sample.shape[1], np.float32) * np.abs(centroids[fullest]).mean()
-            centroids[leaf], centroids[fullest] = centroids[fullest] + offset, centroids[fullest] - offset
-            sizes[leaf], sizes[fullest] = sizes[fullest] // 2, sizes[fullest] - sizes[fullest] // 2
+            largest = int(sizes.argmax())
+            offset = 1e-3 * rng.standard_normal(sample.shape[1], np.float32) * np.abs(centroids[largest]).mean()
+            centroids[leaf], centroids[largest] = centroids[largest] + offset, centroids[largest] - offset
+            sizes[leaf], sizes[largest] = sizes[largest] // 2, sizes[largest] - sizes[largest] // 2
         if tree.spherical:
             centroids /= np.maximum(np.linalg.norm(centroids, axis=1, keepdims=True), 1e-12)
     return centroids
@@ -110,7 +110,7 @@ def _plus_plus(sample: np.ndarray, count: int, rng: np.random.Generator) -> np.n
 
 
 def _scann_centroids(sample: np.ndarray, tree: Tree) -> np.ndarray:
-    """Runs ScaNN in a process of its own: importing it would bring TensorFlow into this one."""
+    """Runs ScaNN in a separate process, because importing it would import TensorFlow."""
     with tempfile.TemporaryDirectory() as folder:
         source, target = Path(folder, "sample.npy"), Path(folder, "centroids.npy")
         np.save(source, sample)

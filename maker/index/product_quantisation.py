@@ -6,26 +6,26 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from maker.index.kmeans import assign_leaves, train_centroids
 from maker.index.options import ScoreAH, Tree
-from maker.index.partition import assign_leaves, train_centroids
 
-ENTRIES = 256  # codebook entries a block, one byte
+ENTRIES = 256  # codebook entries per block: a code is one byte
 
 
 @dataclass(frozen=True)
 class Codebooks:
-    """Product quantisation.
+    """A codebook per block of dimensions.
 
     Attributes:
-        entries: `(blocks, entries, dimensions_per_block)` float32; a last, shorter block is padded with zeros.
-        dimension: Of the embeddings.
+        entries: `(blocks, entries, dimensions_per_block)` float32; the last block is padded with zeros if it is shorter.
+        dimension: Dimension of the embeddings.
     """
 
     entries: np.ndarray
     dimension: int
 
     def blocks(self, embeddings: np.ndarray) -> np.ndarray:
-        """Embeddings `(n, d)` as `(n, blocks, dimensions_per_block)`."""
+        """Embeddings `(n, d)` as `(n, blocks, dimensions_per_block)` float32."""
         count, _, width = self.entries.shape
         padded = np.zeros((len(embeddings), count * width), np.float32)
         padded[:, : self.dimension] = embeddings
@@ -37,15 +37,20 @@ class Codebooks:
         return np.stack([assign_leaves(np.ascontiguousarray(blocks[:, b]), e) for b, e in enumerate(self.entries)], 1).astype(np.uint8)
 
     def decode(self, codes: np.ndarray) -> np.ndarray:
-        """What codes stand for, `(n, d)` float32."""
+        """The embeddings that codes `(n, blocks)` stand for, `(n, d)` float32."""
         blocks = self.entries[np.arange(len(self.entries))[None], codes]
         return blocks.reshape(len(codes), -1)[:, : self.dimension]
 
 
 def train_codebooks(embeddings: np.ndarray, score: ScoreAH, seed: int) -> Codebooks:
-    """Learns a codebook a block of dimensions by k-means.
+    """Trains a codebook per block of dimensions by k-means.
 
-    With fewer embeddings than 256 there are as many entries as embeddings, where Model Maker fails.
+    With fewer than 256 embeddings, each embedding is an entry; Model Maker fails in this case.
+
+    Args:
+        embeddings: `(n, d)` float32; may be memory-mapped.
+        score: Block size, sample size and iterations.
+        seed: Seeds the sample and the initialisation.
     """
     width = min(score.dimensions_per_block, embeddings.shape[1])
     count = -(-embeddings.shape[1] // width)
