@@ -28,19 +28,20 @@ def test_a_constant_used_by_two_signatures_is_stored_once(tmp_path):
 
 
 def test_every_constant_starts_at_a_multiple_of_sixteen(tmp_path):
+    constants = [np.array(values, np.float32) for values in ([0, 1, 2], [0.5], [5, 6, 7])]
     model = Model("test")
     g = model.subgraph("s")
     query = g.tensor("query", (3,), np.float32)
     x = query
-    for length in (3, 1, 3):
-        x = g.add(x, np.arange(length, dtype=np.float32))
+    for constant in constants:
+        x = g.add(x, constant)
     model.signature(g, {"query": query}, {"out": x})
     model.write(tmp_path / "m.tflite")
     content = (tmp_path / "m.tflite").read_bytes()
-    for buffer in Source(tmp_path / "m.tflite").model.buffers:
-        if buffer.data is not None and len(buffer.data) == 12:
-            assert content.index(bytes(np.asarray(buffer.data, np.uint8))) % 16 == 0
-    assert run(tmp_path / "m.tflite", query=np.ones(3, np.float32))["out"].tolist() == [1.0, 3.0, 5.0]
+    held = [bytes(buffer.data) for buffer in Source(tmp_path / "m.tflite").model.buffers if buffer.data is not None]
+    assert {constant.tobytes() for constant in constants} <= set(held)
+    assert {content.index(constant.tobytes()) % 16 for constant in constants} == {0}
+    assert run(tmp_path / "m.tflite", query=np.ones(3, np.float32))["out"].tolist() == [6.5, 8.5, 10.5]
 
 
 def test_a_constant_in_pieces_reads_back_whole(tmp_path):

@@ -390,6 +390,7 @@ def test_the_command_line_shows_relevance_and_says_when_nothing_is(with_curve, c
     assert main(["search", str(with_curve), TEXTS[0], "-k", "2"]) == 0
     shown = capsys.readouterr().out.splitlines()
     assert shown[0] == TEXTS[0]
+    assert len(shown) == 3
     assert all(" %  images/" in line for line in shown[1:])
     assert main(["search", str(with_curve), TEXTS[0], "--min-relevance", "0.999"]) == 0
     assert capsys.readouterr().out.splitlines() == [TEXTS[0], "  nothing relevant"]
