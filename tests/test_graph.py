@@ -8,6 +8,7 @@ from maker.errors import BuildError, EncoderError
 from maker.graph.flatbuffer import Chunks
 from maker.graph.model import Model
 from maker.graph.source import Source
+from task.format import tflite_model
 
 
 def run(path: Path, **query: np.ndarray) -> dict[str, np.ndarray]:
@@ -53,6 +54,24 @@ def test_a_constant_in_pieces_reads_back_whole(tmp_path):
     model.signature(g, {"query": query}, {"out": g.gather(g.constant(chunks), query)})
     model.write(tmp_path / "m.tflite")
     assert np.array_equal(run(tmp_path / "m.tflite", query=np.array([19, 4], np.int32))["out"], table[[19, 4]])
+
+
+def test_constants_are_found_by_the_signature_whose_graph_has_them(tmp_path):
+    model = Model("test")
+    for number in (1, 2):
+        g = model.subgraph(f"s{number}")
+        x = query = g.tensor("query", (3,), np.float32)
+        for value in (number, 10 * number):
+            x = g.add(x, g.constant(np.full(3, value, np.float32), "shift"))
+        model.signature(g, {"query": query}, {"out": x})
+    model.write(tmp_path / "m.tflite")
+    content = (tmp_path / "m.tflite").read_bytes()
+    for number in (1, 2):
+        found = tflite_model.constants(content, f"s{number}")
+        assert set(found) == {"shift"}
+        assert (found["shift"].shape, found["shift"].scale) == ((3,), 1)
+        assert np.frombuffer(content, "<f4", 3, found["shift"].offset).tolist() == [10 * number] * 3  # the last one of that name
+    assert tflite_model.constants(content, "s3") == {}
 
 
 def test_pieces_that_do_not_add_up_are_an_error(tmp_path):

@@ -8,6 +8,7 @@ import pytest
 from maker import searcher
 from maker.errors import BuildError, DataError
 from maker.export.searcher_file import SearcherContent, write_searcher
+from maker.index import balanced
 from maker.index.balanced import leaf_shape, partition
 from maker.index.build import build_index, default_options, with_routing
 from maker.index.options import ScaNNOptions, ScoreAH, ScoreBruteForce, Tree
@@ -126,9 +127,25 @@ def test_a_partition_holds_each_item_once_with_others_that_are_near(items, leave
     assert sorted(cut.order.tolist()) == list(range(items))
     assert (len(cut.groups) > 1) == (leaves > 1024)
     assert cut.groups.sum() == len(cut.centroids) == -(-items // cut.rows)
+    starts = np.arange(0, items, cut.rows)
+    means = np.add.reduceat(embeddings[cut.order], starts) / np.diff([*starts, items])[:, None]
+    np.testing.assert_allclose(cut.centroids, means, atol=1e-5)
     leaf = np.arange(items) // cut.rows
     spread = ((embeddings[cut.order] - cut.centroids[leaf]) ** 2).sum(1).mean()
     assert spread < 0.5 * ((embeddings - embeddings.mean(0)) ** 2).sum(1).mean()
+
+
+def test_groups_have_the_leaves_that_their_rows_fill(monkeypatch, rng):
+    filled = np.array([8.9, 9.9, 10.9, 11.1, 9.1, 10.1, 8.9, 10.9, 10.1, 10.1])  # leaves, of 13 that a group may have
+    owner = np.repeat(np.arange(10), np.rint(20 * filled).astype(int))
+    centres = 20 * np.eye(10, 16, dtype=np.float32)
+    embeddings = (centres[owner] + rng.standard_normal((len(owner), 16))).astype(np.float32)
+    monkeypatch.setattr(balanced, "MANY_GROUPS", 10)
+    monkeypatch.setattr(balanced, "_centres", lambda *_: (centres, np.zeros(10, np.float32)))
+    groups = balanced._groups(embeddings, 100, 20, rng)
+    assert [len(group) for group in groups] == (20 * np.rint(filled)).tolist()
+    assert sorted(np.concatenate(groups).tolist()) == list(range(len(owner)))
+    assert np.mean([(owner[group] == number).mean() for number, group in enumerate(groups)]) > 0.98
 
 
 @pytest.mark.parametrize("leaves", [120, 1200])
@@ -252,6 +269,32 @@ def test_four_bits_take_half_the_bytes_and_lose_less_counted_from_their_leaf(tmp
         sizes.append(coder.encode(rows[:1], 0).rows.nbytes)
     assert sizes == [32, 16, 16]
     assert errors[0] < errors[1] < 0.4 * errors[2]
+
+
+@pytest.mark.parametrize(("bits", "tree"), [(8, None), (4, None), (4, Tree(40, 8))])
+def test_rows_are_coded_alike_however_they_are_cut(monkeypatch, rng, bits, tree):
+    embeddings = (rng.uniform(0.8, 1.25, (2000, 1)) * rng.standard_normal((2000, 32))).astype(np.float32)
+    index = build_index(embeddings, ScaNNOptions("dot_product", tree=tree, score_ah=ScoreAH(1)), bits=bits)
+    rows, coder = embeddings[index.order], row_coder(index)
+    whole = coder.encode(rows, 0)
+    rest = coder.encode(rows[700:], 700)
+    assert np.array_equal(rest.rows, whole.rows[700:])
+    assert np.array_equal(rest.steps, whole.steps[700:])
+    assert np.array_equal(coder.decode(rest, 700), coder.decode(whole, 0)[700:])
+    monkeypatch.setattr("maker.index.build.BLOCK", 300)
+    again = row_coder(index)
+    assert (again.unit, again.step_type) == (coder.unit, coder.step_type)
+
+
+def test_steps_of_a_byte_are_wide_enough_for_the_widest_rows(rng):
+    embeddings = (rng.uniform(0.8, 1.25, (2000, 1)) * rng.standard_normal((2000, 32))).astype(np.float32)
+    widest = embeddings[np.argsort(embeddings.std(1))[-50:]]
+    coder = row_coder(build_index(embeddings, ScaNNOptions("dot_product", score_ah=ScoreAH(1)), bits=4))
+    assert coder.step_type is np.uint8
+    of_bytes, of_floats = (
+        ((each.decode(each.encode(widest, 0), 0) - widest) ** 2).sum() for each in (coder, replace(coder, unit=1.0, step_type=np.float32))
+    )
+    assert of_bytes < 1.02 * of_floats
 
 
 def test_four_bits_are_refused_where_there_are_no_single_dimensions():

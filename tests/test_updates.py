@@ -138,7 +138,7 @@ def test_what_cannot_be_added_or_removed_is_refused(searcher_file, tmp_path):
         open_text(model, overlay=tmp_path / "o")
 
 
-def test_a_graph_of_others_takes_additions_only(searcher_file, embeddings):
+def test_a_graph_of_others_takes_additions_only(searcher_file, embeddings, tmp_path):
     """Without rows that are known, choices and gaps cannot be served; everything else can."""
     content = searcher_file.read_bytes().replace(b"rows\0", b"vows\0")
     with TextSearcher.create_from_options(TextSearcherOptions(BaseOptions(file_content=content))) as one:
@@ -151,6 +151,12 @@ def test_a_graph_of_others_takes_additions_only(searcher_file, embeddings):
                 InvalidArgumentError, match="the rows of its index are not found, so `allowed` and `remove` cannot be served"
             ):
                 ask()
+    with open_text(searcher_file) as one:
+        one.remove(7)
+        one.save_overlay(tmp_path / "o")
+    (tmp_path / "s.tflite").write_bytes(content)
+    with pytest.raises(InvalidArgumentError, match="the rows of its index are not found"):
+        open_text(tmp_path / "s.tflite", overlay=tmp_path / "o")
 
 
 def test_masks_speak_of_the_items_there_were(searcher_file, embeddings):
