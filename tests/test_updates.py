@@ -87,6 +87,13 @@ def test_what_is_added_is_merged_exactly(tmp_path, distance):
             assert [n.id for n in found] == [i for i in order if i in set(allowed.tolist())]
 
 
+def test_a_file_without_changes_is_asked_through_its_graph_alone(searcher_file, embeddings, monkeypatch):
+    with open_text(searcher_file) as one:
+        monkeypatch.setattr("task.search.finder.Finder.find", lambda *_: pytest.fail("the graph's answer was not enough"))
+        assert one.search_embedding(embeddings[7]).nearest_neighbors[0].id == 7
+        assert len(one.search(TEXTS[0]).nearest_neighbors) == 5
+
+
 def test_removed_items_leave_no_gap(searcher_file, embeddings):
     with open_text(searcher_file, 50) as one:
         everything = GraphEngine(BaseOptions(str(searcher_file))).search_embedding(
