@@ -173,6 +173,17 @@ def test_a_flipped_bit_is_an_error_or_without_effect(packed):
     assert noticed >= 8 * (len(content) - 13 - 40)  # all but the metaindex and the footer's padding
 
 
+def test_a_bad_entry_with_a_right_checksum_is_an_error():
+    content = bytearray(encode([(b"a", b"value")]))
+    content[2] = 100  # bytes of the value, more than there are
+    content[18:22] = mask(crc32c(bytes(content[:18]))).to_bytes(4, "little")
+    table = SSTable(bytes(content))
+    with pytest.raises(SSTableError, match="entry"):
+        table[b"a"]
+    with pytest.raises(SSTableError, match="entry"):
+        list(table)
+
+
 @given(st.binary(max_size=3000))
 def test_snappy_is_read_back(content):
     assert snappy.decompress(snappy.compress(content)) == content
