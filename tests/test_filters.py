@@ -91,7 +91,7 @@ def test_the_right_ones_are_found_however_few(engine, vectors, share):
         if engine.distance == "squared_l2":
             exact = ((vectors - query) ** 2).sum(axis=1)
         # Rows and query are rounded; what is found may be off by that, not by a row of another item.
-        assert np.corrcoef(distances, exact[[n.id for n in found]])[0, 1] > 0.95 or len(found) < 5
+        assert np.abs(distances - exact[[n.id for n in found]]).mean() < 0.25 * exact.std()
         best = engine.search_embedding(query, SearchRequest(max_results=3, allowed=allowed)).nearest_neighbors
         assert best == found[:3]
 
