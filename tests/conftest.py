@@ -54,6 +54,12 @@ def words_tower(seed: int = 0, word_pairs: int = 0) -> WordsTower:
     return WordsTower(vocabulary.hashes, table, size)
 
 
+@pytest.fixture
+def rng() -> np.random.Generator:
+    """Random numbers of one test, the same whichever tests ran before it."""
+    return np.random.default_rng(5)
+
+
 @pytest.fixture(scope="session")
 def encoder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """An encoder file with a text and an image tower."""

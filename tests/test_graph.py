@@ -8,6 +8,7 @@ from maker.errors import BuildError, EncoderError
 from maker.graph.flatbuffer import Chunks
 from maker.graph.model import Model
 from maker.graph.source import Source
+from task.format import tflite_model
 
 
 def run(path: Path, **query: np.ndarray) -> dict[str, np.ndarray]:
@@ -28,19 +29,20 @@ def test_a_constant_used_by_two_signatures_is_stored_once(tmp_path):
 
 
 def test_every_constant_starts_at_a_multiple_of_sixteen(tmp_path):
+    constants = [np.array(values, np.float32) for values in ([0, 1, 2], [0.5], [5, 6, 7])]
     model = Model("test")
     g = model.subgraph("s")
     query = g.tensor("query", (3,), np.float32)
     x = query
-    for length in (3, 1, 3):
-        x = g.add(x, np.arange(length, dtype=np.float32))
+    for constant in constants:
+        x = g.add(x, constant)
     model.signature(g, {"query": query}, {"out": x})
     model.write(tmp_path / "m.tflite")
     content = (tmp_path / "m.tflite").read_bytes()
-    for buffer in Source(tmp_path / "m.tflite").model.buffers:
-        if buffer.data is not None and len(buffer.data) == 12:
-            assert content.index(bytes(np.asarray(buffer.data, np.uint8))) % 16 == 0
-    assert run(tmp_path / "m.tflite", query=np.ones(3, np.float32))["out"].tolist() == [1.0, 3.0, 5.0]
+    held = [bytes(buffer.data) for buffer in Source(tmp_path / "m.tflite").model.buffers if buffer.data is not None]
+    assert {constant.tobytes() for constant in constants} <= set(held)
+    assert {content.index(constant.tobytes()) % 16 for constant in constants} == {0}
+    assert run(tmp_path / "m.tflite", query=np.ones(3, np.float32))["out"].tolist() == [6.5, 8.5, 10.5]
 
 
 def test_a_constant_in_pieces_reads_back_whole(tmp_path):
@@ -52,6 +54,24 @@ def test_a_constant_in_pieces_reads_back_whole(tmp_path):
     model.signature(g, {"query": query}, {"out": g.gather(g.constant(chunks), query)})
     model.write(tmp_path / "m.tflite")
     assert np.array_equal(run(tmp_path / "m.tflite", query=np.array([19, 4], np.int32))["out"], table[[19, 4]])
+
+
+def test_constants_are_found_by_the_signature_whose_graph_has_them(tmp_path):
+    model = Model("test")
+    for number in (1, 2):
+        g = model.subgraph(f"s{number}")
+        x = query = g.tensor("query", (3,), np.float32)
+        for value in (number, 10 * number):
+            x = g.add(x, g.constant(np.full(3, value, np.float32), "shift"))
+        model.signature(g, {"query": query}, {"out": x})
+    model.write(tmp_path / "m.tflite")
+    content = (tmp_path / "m.tflite").read_bytes()
+    for number in (1, 2):
+        found = tflite_model.constants(content, f"s{number}")
+        assert set(found) == {"shift"}
+        assert (found["shift"].shape, found["shift"].scale) == ((3,), 1)
+        assert np.frombuffer(content, "<f4", 3, found["shift"].offset).tolist() == [10 * number] * 3  # the last one of that name
+    assert tflite_model.constants(content, "s3") == {}
 
 
 def test_pieces_that_do_not_add_up_are_an_error(tmp_path):

@@ -19,8 +19,7 @@ from task.core import BaseOptions
 from task.search import GraphEngine
 from task.vision.resize import resize
 
-RNG = np.random.default_rng(0)
-PIXELS = RNG.integers(0, 256, (20, 30, 3)).astype(np.uint8)
+PIXELS = np.random.default_rng(0).integers(0, 256, (20, 30, 3)).astype(np.uint8)
 
 
 @pytest.mark.parametrize("size", [(64, 48), (7, 9), (20, 30), (1, 1), (41, 5), (5, 60)])
@@ -30,8 +29,8 @@ def test_resizing_is_what_pillow_calls_bilinear(size):
     assert np.abs(ours - pillow).max() <= 1
 
 
-def test_a_large_photo_is_resized_as_a_small_one():
-    big = RNG.integers(0, 256, (900, 700, 3)).astype(np.uint8)
+def test_a_large_photo_is_resized_as_a_small_one(rng):
+    big = rng.integers(0, 256, (900, 700, 3)).astype(np.uint8)
     pillow = np.asarray(Image.fromarray(big).resize((60, 50), Image.Resampling.BILINEAR)).astype(int)
     assert np.abs(resize(big, 50, 60).astype(int) - pillow).max() <= 1
 
@@ -82,10 +81,10 @@ def test_the_first_frame_of_an_animation_is_taken(tmp_path):
     assert load_image(tmp_path / "a.gif")[0, 0].tolist() == [255, 0, 0]
 
 
-def test_bad_files_are_refused_with_the_reason(tmp_path):
+def test_bad_files_are_refused_with_the_reason(tmp_path, rng):
     (tmp_path / "empty.jpg").touch()
     (tmp_path / "text.jpg").write_text("hello")
-    Image.fromarray(RNG.integers(0, 256, (200, 200, 3)).astype(np.uint8)).save(tmp_path / "whole.jpg")
+    Image.fromarray(rng.integers(0, 256, (200, 200, 3)).astype(np.uint8)).save(tmp_path / "whole.jpg")
     (tmp_path / "cut.jpg").write_bytes((tmp_path / "whole.jpg").read_bytes()[:9000])
     for name, reason in {"empty": "empty file", "text": "not an image", "cut": "truncated", "gone": "missing file"}.items():
         with pytest.raises(DataError, match=reason):
@@ -177,9 +176,9 @@ def test_an_interrupted_folder_goes_on_where_it_stopped(tmp_path, encoder, monke
     assert np.array_equal(again, whole)
 
 
-def test_a_recompressed_picture_on_both_sides_of_a_split_is_found(tmp_path):
-    smooth = resize(RNG.integers(0, 256, (6, 6, 3)).astype(np.uint8), 80, 90)
-    other = resize(RNG.integers(0, 256, (6, 6, 3)).astype(np.uint8), 80, 90)
+def test_a_recompressed_picture_on_both_sides_of_a_split_is_found(tmp_path, rng):
+    smooth = resize(rng.integers(0, 256, (6, 6, 3)).astype(np.uint8), 80, 90)
+    other = resize(rng.integers(0, 256, (6, 6, 3)).astype(np.uint8), 80, 90)
     Image.fromarray(smooth).save(tmp_path / "a.jpg", quality=30)
     again = resize(load_image(tmp_path / "a.jpg"), 60, 50)
     hashes = {"val": int(difference_hash(again)), "same": int(difference_hash(smooth)), "other": int(difference_hash(other)), "flat": 0}

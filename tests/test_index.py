@@ -8,6 +8,7 @@ import pytest
 from maker import searcher
 from maker.errors import BuildError, DataError
 from maker.export.searcher_file import SearcherContent, write_searcher
+from maker.index import balanced
 from maker.index.balanced import leaf_shape, partition
 from maker.index.build import build_index, default_options, with_routing
 from maker.index.kmeans import assign_leaves, train_centroids
@@ -17,8 +18,6 @@ from maker.index.tune import leaf_ranks, recall_at_budget, rows_recall, tune
 from task.core import BaseOptions
 from task.processor import SearchOptions
 from task.text import TextSearcher, TextSearcherOptions
-
-RNG = np.random.default_rng(5)
 
 
 def export(embeddings, path, options, k=20, **kwargs):
@@ -39,12 +38,12 @@ def distances(embeddings, query, measure):
 @pytest.mark.parametrize("measure", ["dot_product", "squared_l2"])
 @pytest.mark.parametrize("tree", [None, Tree(9, 9)])
 @pytest.mark.parametrize("items", [5, 9, 130, 257])
-def test_float_rows_give_exact_neighbours_and_distances(tmp_path, measure, tree, items):
+def test_float_rows_give_exact_neighbours_and_distances(tmp_path, measure, tree, items, rng):
     if tree and items < tree.num_leaves:
         tree = Tree(items, items)
-    embeddings = RNG.standard_normal((items, 13)).astype(np.float32)
+    embeddings = rng.standard_normal((items, 13)).astype(np.float32)
     with export(embeddings, tmp_path / "x.tflite", ScaNNOptions(measure, tree=tree, score_brute_force=ScoreBruteForce())) as opened:
-        for query in RNG.standard_normal((5, 13)).astype(np.float32):
+        for query in rng.standard_normal((5, 13)).astype(np.float32):
             expected = distances(embeddings, query, measure)
             found = opened.search_embedding(query).nearest_neighbors
             assert [int(n.metadata) for n in found] == np.argsort(expected, kind="stable")[:20].tolist()
@@ -53,26 +52,26 @@ def test_float_rows_give_exact_neighbours_and_distances(tmp_path, measure, tree,
 
 @pytest.mark.parametrize("measure", ["dot_product", "squared_l2"])
 @pytest.mark.parametrize(("block", "least"), [(1, 0.95), (2, 0.75), (3, 0.6), (50, 0.05)])
-def test_quantised_rows_find_most_neighbours(tmp_path, measure, block, least):
-    embeddings = RNG.standard_normal((1000, 24)).astype(np.float32)
+def test_quantised_rows_find_most_neighbours(tmp_path, measure, block, least, rng):
+    embeddings = rng.standard_normal((1000, 24)).astype(np.float32)
     with export(embeddings, tmp_path / "x.tflite", ScaNNOptions(measure, score_ah=ScoreAH(block)), k=10) as opened:
         hits = 0
-        queries = RNG.standard_normal((40, 24)).astype(np.float32)
+        queries = rng.standard_normal((40, 24)).astype(np.float32)
         for query in queries:
             truth = set(np.argsort(distances(embeddings, query, measure))[:10].tolist())
             hits += len(truth & {int(n.metadata) for n in opened.search_embedding(query).nearest_neighbors})
     assert hits / 400 >= least
 
 
-def test_fewer_rows_than_codebook_entries_work(tmp_path):
-    embeddings = RNG.standard_normal((20, 8)).astype(np.float32)
+def test_fewer_rows_than_codebook_entries_work(tmp_path, rng):
+    embeddings = rng.standard_normal((20, 8)).astype(np.float32)
     with export(embeddings, tmp_path / "x.tflite", ScaNNOptions("dot_product", score_ah=ScoreAH(2)), k=3) as opened:
         nearest = opened.search_embedding(embeddings[4] * 9).nearest_neighbors
     assert int(nearest[0].metadata) == int(np.argmax(embeddings @ embeddings[4]))
 
 
-def test_negative_similarities_are_not_displaced_by_padding(tmp_path):
-    embeddings = -np.abs(RNG.standard_normal((19, 6))).astype(np.float32)
+def test_negative_similarities_are_not_displaced_by_padding(tmp_path, rng):
+    embeddings = -np.abs(rng.standard_normal((19, 6))).astype(np.float32)
     query = np.ones(6, np.float32)
     with export(embeddings, tmp_path / "x.tflite", ScaNNOptions("dot_product", score_ah=ScoreAH(1)), k=30) as opened:
         found = opened.search_embedding(query).nearest_neighbors
@@ -81,8 +80,8 @@ def test_negative_similarities_are_not_displaced_by_padding(tmp_path):
     assert {int(n.metadata) for n in found} == set(range(19))
 
 
-def test_the_same_input_gives_the_same_bytes(tmp_path):
-    embeddings = RNG.standard_normal((200, 8)).astype(np.float32)
+def test_the_same_input_gives_the_same_bytes(tmp_path, rng):
+    embeddings = rng.standard_normal((200, 8)).astype(np.float32)
     contents = []
     for name in ("a", "b"):
         export(embeddings, tmp_path / name, ScaNNOptions("dot_product", tree=Tree(10, 3), score_ah=ScoreAH(2))).close()
@@ -90,8 +89,8 @@ def test_the_same_input_gives_the_same_bytes(tmp_path):
     assert contents[0] == contents[1]
 
 
-def test_a_query_scans_the_share_of_the_leaves_that_was_asked_for():
-    embeddings = RNG.standard_normal((3200, 8)).astype(np.float32)
+def test_a_query_scans_the_share_of_the_leaves_that_was_asked_for(rng):
+    embeddings = rng.standard_normal((3200, 8)).astype(np.float32)
     index = build_index(embeddings, ScaNNOptions("dot_product", tree=Tree(40, 4), score_ah=ScoreAH(1)))
     assert index.budget == math.ceil(0.1 * index.blocks)
     assert sorted(index.order.tolist()) == list(range(3200))
@@ -102,9 +101,9 @@ def test_few_items_are_not_partitioned():
     assert default_options(20_000).tree is not None
 
 
-def test_the_share_for_a_recall_gives_that_recall():
-    embeddings = RNG.standard_normal((4000, 12)).astype(np.float32)
-    queries = RNG.standard_normal((200, 12)).astype(np.float32)
+def test_the_share_for_a_recall_gives_that_recall(rng):
+    embeddings = rng.standard_normal((4000, 12)).astype(np.float32)
+    queries = rng.standard_normal((200, 12)).astype(np.float32)
     truth = np.argsort(-(queries @ embeddings.T), 1)[:, :10]
     index = tune(build_index(embeddings, ScaNNOptions("dot_product", tree=Tree(60, 1), score_ah=ScoreAH(1))), queries, truth, 0.9)
     means = [embeddings[index.order[start : start + index.block]].mean(0) for start in range(0, 4000, index.block)]
@@ -122,15 +121,31 @@ def test_leaves_of_one_size_leave_fewer_rows_of_padding_than_a_leaf_has(items, l
 
 
 @pytest.mark.parametrize(("items", "leaves"), [(4403, 12), (12_000, 1200)])
-def test_a_partition_holds_each_item_once_with_others_that_are_near(items, leaves):
-    embeddings = RNG.standard_normal((items, 4)).astype(np.float32)
+def test_a_partition_holds_each_item_once_with_others_that_are_near(items, leaves, rng):
+    embeddings = rng.standard_normal((items, 4)).astype(np.float32)
     cut = partition(embeddings, leaves, 0)
     assert sorted(cut.order.tolist()) == list(range(items))
     assert (len(cut.leaves_per_group) > 1) == (leaves > 1024)
     assert cut.leaves_per_group.sum() == len(cut.centroids) == -(-items // cut.rows_per_leaf)
+    starts = np.arange(0, items, cut.rows_per_leaf)
+    means = np.add.reduceat(embeddings[cut.order], starts) / np.diff([*starts, items])[:, None]
+    np.testing.assert_allclose(cut.centroids, means, atol=1e-5)
     leaf = np.arange(items) // cut.rows_per_leaf
     spread = ((embeddings[cut.order] - cut.centroids[leaf]) ** 2).sum(1).mean()
     assert spread < 0.5 * ((embeddings - embeddings.mean(0)) ** 2).sum(1).mean()
+
+
+def test_groups_have_the_leaves_that_their_rows_fill(monkeypatch, rng):
+    filled = np.array([8.9, 9.9, 10.9, 11.1, 9.1, 10.1, 8.9, 10.9, 10.1, 10.1])  # leaves, of 13 that a group may have
+    owner = np.repeat(np.arange(10), np.rint(20 * filled).astype(int))
+    centres = 20 * np.eye(10, 16, dtype=np.float32)
+    embeddings = (centres[owner] + rng.standard_normal((len(owner), 16))).astype(np.float32)
+    monkeypatch.setattr(balanced, "MANY_GROUPS", 10)
+    monkeypatch.setattr(balanced, "_centres", lambda *_: (centres, np.zeros(10, np.float32)))
+    groups = balanced._groups(embeddings, 100, 20, rng)
+    assert [len(group) for group in groups] == (20 * np.rint(filled)).tolist()
+    assert sorted(np.concatenate(groups).tolist()) == list(range(len(owner)))
+    assert np.mean([(owner[group] == number).mean() for number, group in enumerate(groups)]) > 0.98
 
 
 @pytest.mark.parametrize("leaves", [120, 1200])
@@ -155,8 +170,8 @@ def queries_of_another_kind(count, seed):
 
 
 @pytest.mark.parametrize("leaves", [150, 1200])
-def test_routing_learned_from_queries_finds_more_at_the_same_budget(leaves):
-    embeddings = RNG.standard_normal((12_000, 16)).astype(np.float32)
+def test_routing_learned_from_queries_finds_more_at_the_same_budget(leaves, rng):
+    embeddings = rng.standard_normal((12_000, 16)).astype(np.float32)
     embeddings[:, 8:] *= 0.4
     learning, asked = queries_of_another_kind(6000, 1), queries_of_another_kind(300, 2)
     index = build_index(embeddings, ScaNNOptions("dot_product", tree=Tree(leaves, leaves // 20), score_ah=ScoreAH(1)))
@@ -182,41 +197,48 @@ def test_tuning_searches_as_many_groups_as_the_recall_needs():
     assert searched == sorted(searched)
 
 
-def test_routing_that_does_not_help_is_not_taken():
-    embeddings = RNG.standard_normal((3000, 8)).astype(np.float32)
+def test_routing_that_does_not_help_is_not_taken(rng):
+    embeddings = rng.standard_normal((3000, 8)).astype(np.float32)
     index = build_index(embeddings, ScaNNOptions("dot_product", tree=Tree(60, 6), score_ah=ScoreAH(1)))
-    queries = RNG.standard_normal((600, 8)).astype(np.float32)
-    meaningless = RNG.integers(0, 3000, (600, 10))
+    queries = rng.standard_normal((600, 8)).astype(np.float32)
+    meaningless = rng.integers(0, 3000, (600, 10))
     assert with_routing(index, queries, meaningless).leaves is index.leaves
 
 
 @pytest.mark.parametrize("measure", ["dot_product", "squared_l2"])
 @pytest.mark.parametrize(("dimension", "tree"), [(16, None), (13, None), (1, None), (16, Tree(20, 20)), (16, Tree(1025, 900))])
-def test_four_bits_answer_what_their_rows_say(tmp_path, measure, dimension, tree):
-    embeddings = RNG.standard_normal((2203, dimension)).astype(np.float32)
+def test_four_bits_answer_what_their_rows_say(tmp_path, measure, dimension, tree, rng):
+    embeddings = rng.standard_normal((2203, dimension)).astype(np.float32)
     options = ScaNNOptions(measure, tree=tree, score_ah=ScoreAH(1))
     index = build_index(embeddings, options, bits=4)
     coder = row_coder(index)
     stored = coder.decode(coder.encode(embeddings[index.order], 0), 0)
+    place = np.argsort(index.order)
     metadata = [str(i).encode() for i in range(len(embeddings))]
     write_searcher(SearcherContent(index=index, metadata=metadata, k=10), tmp_path / "x.tflite")
     with TextSearcher.create_from_file(str(tmp_path / "x.tflite")) as opened:
-        for query in RNG.standard_normal((8, dimension)).astype(np.float32):
-            expected = np.sort(distances(stored, query, measure))[:5]
-            found = [n.distance for n in opened.search_embedding(query).nearest_neighbors]
-            assert np.allclose(found, expected, atol=2e-4 * max(1, np.abs(expected).max())) or tree
-            if tree:  # the query is rounded where it meets the leaves' centroids, and the last leaves may be left out
-                assert np.isclose(found[0], expected[0], atol=0.03 * max(1, abs(expected[0])))
+        for query in rng.standard_normal((8, dimension)).astype(np.float32):
+            expected = distances(stored, query, measure)
+            if coder.bases is not None:  # the query is rounded to int8 where it meets the centroids of the leaves
+                centroids = (coder.bases.rows * coder.bases.steps)[np.arange(len(stored)) // index.block]
+                step = np.abs(query).max() / 127
+                lost = centroids @ (query - np.rint(query / step) * step)
+                expected += lost if measure == "dot_product" else 2 * lost
+            found = opened.search_embedding(query).nearest_neighbors
+            best = np.argsort(expected, kind="stable")[:5]
+            tolerance = 2e-4 * max(1, np.abs(expected[best]).max())
+            np.testing.assert_allclose([n.distance for n in found], expected[best], atol=tolerance, rtol=0)
+            np.testing.assert_allclose([expected[place[n.id]] for n in found], expected[best], atol=tolerance, rtol=0)
 
 
 @pytest.mark.parametrize("measure", ["dot_product", "squared_l2"])
 @pytest.mark.parametrize(("bits", "rescorer"), [(4, "int8"), (4, "float32"), (8, "float32")])
 @pytest.mark.parametrize("tree", [None, Tree(20, 20), Tree(1025, 1025)])
-def test_finer_rows_rescore_the_best(tmp_path, measure, bits, rescorer, tree):
-    embeddings = RNG.standard_normal((2203, 24)).astype(np.float32)
+def test_finer_rows_rescore_the_best(tmp_path, measure, bits, rescorer, tree, rng):
+    embeddings = rng.standard_normal((2203, 24)).astype(np.float32)
     coarse = build_index(embeddings, ScaNNOptions(measure, tree=tree, score_ah=ScoreAH(1)), bits=bits)
     index = replace(coarse, rescorer=rescorer)
-    queries = RNG.standard_normal((30, 24)).astype(np.float32)
+    queries = rng.standard_normal((30, 24)).astype(np.float32)
     truth = np.stack([np.argsort(distances(embeddings, q, measure))[:10] for q in queries])
     metadata = [str(i).encode() for i in range(len(embeddings))]
     write_searcher(SearcherContent(index=index, metadata=metadata, k=10), tmp_path / "x.tflite")
@@ -235,9 +257,9 @@ def test_finer_rows_rescore_the_best(tmp_path, measure, bits, rescorer, tree):
     assert np.allclose([n.distance for n in among], exact, atol=1e-3 if rescorer == "float32" else 0.3)
 
 
-def test_four_bits_take_half_the_bytes_and_lose_less_counted_from_their_leaf(tmp_path):
-    centres = RNG.standard_normal((40, 32)).astype(np.float32)
-    embeddings = (centres[RNG.integers(0, 40, 4000)] + 0.4 * RNG.standard_normal((4000, 32))).astype(np.float32)
+def test_four_bits_take_half_the_bytes_and_lose_less_counted_from_their_leaf(tmp_path, rng):
+    centres = rng.standard_normal((40, 32)).astype(np.float32)
+    embeddings = (centres[rng.integers(0, 40, 4000)] + 0.4 * rng.standard_normal((4000, 32))).astype(np.float32)
     errors, sizes = [], []
     for bits, tree in ((8, Tree(40, 8)), (4, Tree(40, 8)), (4, None)):
         index = build_index(embeddings, ScaNNOptions("dot_product", tree=tree, score_ah=ScoreAH(1)), bits=bits)
@@ -249,14 +271,40 @@ def test_four_bits_take_half_the_bytes_and_lose_less_counted_from_their_leaf(tmp
     assert errors[0] < errors[1] < 0.4 * errors[2]
 
 
+@pytest.mark.parametrize(("bits", "tree"), [(8, None), (4, None), (4, Tree(40, 8))])
+def test_rows_are_coded_alike_however_they_are_cut(monkeypatch, rng, bits, tree):
+    embeddings = (rng.uniform(0.8, 1.25, (2000, 1)) * rng.standard_normal((2000, 32))).astype(np.float32)
+    index = build_index(embeddings, ScaNNOptions("dot_product", tree=tree, score_ah=ScoreAH(1)), bits=bits)
+    rows, coder = embeddings[index.order], row_coder(index)
+    whole = coder.encode(rows, 0)
+    rest = coder.encode(rows[700:], 700)
+    assert np.array_equal(rest.rows, whole.rows[700:])
+    assert np.array_equal(rest.steps, whole.steps[700:])
+    assert np.array_equal(coder.decode(rest, 700), coder.decode(whole, 0)[700:])
+    monkeypatch.setattr("maker.index.build.BLOCK", 300)
+    again = row_coder(index)
+    assert (again.unit, again.step_type) == (coder.unit, coder.step_type)
+
+
+def test_steps_of_a_byte_are_wide_enough_for_the_widest_rows(rng):
+    embeddings = (rng.uniform(0.8, 1.25, (2000, 1)) * rng.standard_normal((2000, 32))).astype(np.float32)
+    widest = embeddings[np.argsort(embeddings.std(1))[-50:]]
+    coder = row_coder(build_index(embeddings, ScaNNOptions("dot_product", score_ah=ScoreAH(1)), bits=4))
+    assert coder.step_type is np.uint8
+    of_bytes, of_floats = (
+        ((each.decode(each.encode(widest, 0), 0) - widest) ** 2).sum() for each in (coder, replace(coder, unit=1.0, step_type=np.float32))
+    )
+    assert of_bytes < 1.02 * of_floats
+
+
 def test_four_bits_are_refused_where_there_are_no_single_dimensions():
     for options in (ScaNNOptions("dot_product", score_brute_force=ScoreBruteForce()), ScaNNOptions("dot_product", score_ah=ScoreAH(2))):
         with pytest.raises(BuildError, match="bits must be 8, or 4 with"):
             build_index(np.ones((3, 4), np.float32), options, bits=4)
 
 
-def test_scales_of_very_different_rows_keep_their_precision(tmp_path):
-    embeddings = RNG.standard_normal((500, 16)).astype(np.float32)
+def test_scales_of_very_different_rows_keep_their_precision(tmp_path, rng):
+    embeddings = rng.standard_normal((500, 16)).astype(np.float32)
     embeddings[::2] *= 1e-3
     coder = row_coder(build_index(embeddings, ScaNNOptions("squared_l2", score_ah=ScoreAH(1))))
     assert coder.scale_type is np.float32
@@ -266,9 +314,9 @@ def test_scales_of_very_different_rows_keep_their_precision(tmp_path):
     assert even.scale_type is np.uint8
 
 
-def test_what_rows_allow_is_what_an_exhaustive_search_of_them_finds(tmp_path):
-    embeddings = RNG.standard_normal((700, 16)).astype(np.float32)
-    queries = RNG.standard_normal((60, 16)).astype(np.float32)
+def test_what_rows_allow_is_what_an_exhaustive_search_of_them_finds(tmp_path, rng):
+    embeddings = rng.standard_normal((700, 16)).astype(np.float32)
+    queries = rng.standard_normal((60, 16)).astype(np.float32)
     truth = np.argsort(-(queries @ embeddings.T), 1)[:, :10]
     for options in (ScaNNOptions("dot_product", score_ah=ScoreAH(1)), ScaNNOptions("dot_product", score_ah=ScoreAH(4))):
         with export(embeddings, tmp_path / "x.tflite", options, k=10) as opened:
@@ -278,8 +326,8 @@ def test_what_rows_allow_is_what_an_exhaustive_search_of_them_finds(tmp_path):
 
 
 @pytest.mark.parametrize("leaves", [50, 400, 1000])
-def test_however_small_the_leaves_an_item_is_found_by_its_own_embedding(tmp_path, leaves):
-    embeddings = RNG.standard_normal((2000, 32)).astype(np.float32)
+def test_however_small_the_leaves_an_item_is_found_by_its_own_embedding(tmp_path, leaves, rng):
+    embeddings = rng.standard_normal((2000, 32)).astype(np.float32)
     embeddings /= np.linalg.norm(embeddings, axis=1, keepdims=True)
     options = ScaNNOptions("squared_l2", tree=Tree(leaves, leaves // 10), score_ah=ScoreAH(1))
     with export(embeddings, tmp_path / "x.tflite", options, k=5) as opened:
@@ -287,8 +335,8 @@ def test_however_small_the_leaves_an_item_is_found_by_its_own_embedding(tmp_path
     assert np.mean(found) > 0.98
 
 
-def test_a_query_scans_enough_rows_for_k_neighbours(tmp_path):
-    embeddings = RNG.standard_normal((2000, 8)).astype(np.float32)
+def test_a_query_scans_enough_rows_for_k_neighbours(tmp_path, rng):
+    embeddings = rng.standard_normal((2000, 8)).astype(np.float32)
     with export(embeddings, tmp_path / "x.tflite", ScaNNOptions("dot_product", tree=Tree(100, 1), score_ah=ScoreAH(1)), k=50) as opened:
         assert len(opened.search_embedding(embeddings[0]).nearest_neighbors) == 50
 
@@ -298,8 +346,8 @@ def test_values_too_large_to_square_are_refused():
         build_index(np.array([[1, 1], [1e30, 0]], np.float32), default_options(2))
 
 
-def test_own_k_means_leaves_no_leaf_empty_and_lowers_the_error():
-    points = np.repeat(RNG.standard_normal((3, 4)).astype(np.float32), 50, axis=0) + 0.01 * RNG.standard_normal((150, 4)).astype(np.float32)
+def test_own_k_means_leaves_no_leaf_empty_and_lowers_the_error(rng):
+    points = np.repeat(rng.standard_normal((3, 4)).astype(np.float32), 50, axis=0) + 0.01 * rng.standard_normal((150, 4)).astype(np.float32)
     centroids, trainer = train_centroids(points, Tree(3, 1), 0, "own")
     leaves = assign_leaves(points, centroids)
     assert trainer == "own"
@@ -307,17 +355,17 @@ def test_own_k_means_leaves_no_leaf_empty_and_lowers_the_error():
     assert ((points - centroids[leaves]) ** 2).sum(1).mean() < 0.8
 
 
-def test_k_means_plus_plus_finds_separate_clusters():
+def test_k_means_plus_plus_finds_separate_clusters(rng):
     centres = 10 * np.eye(5, dtype=np.float32)
-    points = np.repeat(centres, 20, axis=0) + 0.01 * RNG.standard_normal((100, 5)).astype(np.float32)
+    points = np.repeat(centres, 20, axis=0) + 0.01 * rng.standard_normal((100, 5)).astype(np.float32)
     centroids, _ = train_centroids(points, Tree(5, 1, random_init=False), 0, "own")
     assert np.bincount(assign_leaves(points, centroids), minlength=5).tolist() == [20] * 5
 
 
-def test_scann_and_the_own_trainer_are_about_as_good():
+def test_scann_and_the_own_trainer_are_about_as_good(rng):
     if importlib.util.find_spec("scann") is None:
         pytest.skip("scann is not installed")
-    points = RNG.standard_normal((4000, 16)).astype(np.float32)
+    points = rng.standard_normal((4000, 16)).astype(np.float32)
     errors = []
     for trainer in ("scann", "own"):
         centroids, made_by = train_centroids(points, Tree(50, 1), 0, trainer)

@@ -231,6 +231,17 @@ def test_a_long_word_is_unknown():
     assert tokenizer.pieces("a" * 101) == ["[UNK]"]
 
 
+def test_the_longest_piece_is_found():
+    assert WordPieceTokenizer(b"[UNK]\nelephant\ne\n##l\n").pieces("elephant") == ["elephant"]
+
+
+def test_long_words_are_counted_in_bytes_as_the_task_library_does():
+    vocabulary = "[UNK]\né\n##é\n".encode()
+    assert WordPieceTokenizer(vocabulary).pieces("é" * 50) == ["é", *["##é"] * 49]
+    assert WordPieceTokenizer(vocabulary).pieces("é" * 51) == ["[UNK]"]
+    assert WordPieceTokenizer(vocabulary, len).pieces("é" * 51) == ["é", *["##é"] * 50]
+
+
 def test_the_vertical_tab_is_no_space_to_the_task_library():
     tokenizer = RegexTokenizer("test", r"[\s,]+|\s", WORDS)
     assert tokenizer.encode("the\vit it", 4) == [1, 2, 7, 0]

@@ -316,8 +316,10 @@ def test_the_first_result_of_all_shards_passes_the_gate_for_all(gated, encoder, 
     with open_text(rest, min_relevance="auto") as one, open_text(rest, [alone], min_relevance="auto") as both:
         assert one.search(opened).nearest_neighbors == []
         found = both.search(opened).nearest_neighbors
+        chosen = both.search(opened, allowed=[n.id for n in found[:2]]).nearest_neighbors
     assert found[0].id == len(embeddings) - 1
     assert len(found) == 5
+    assert [n.relevance for n in chosen] == pytest.approx([n.relevance for n in found[:2]], abs=1e-5)
 
 
 def test_shards_with_different_curves_have_none(with_curve, gated, encoder, embeddings, tmp_path):
@@ -390,6 +392,7 @@ def test_the_command_line_shows_relevance_and_says_when_nothing_is(with_curve, c
     assert main(["search", str(with_curve), TEXTS[0], "-k", "2"]) == 0
     shown = capsys.readouterr().out.splitlines()
     assert shown[0] == TEXTS[0]
+    assert len(shown) == 3
     assert all(" %  images/" in line for line in shown[1:])
     assert main(["search", str(with_curve), TEXTS[0], "--min-relevance", "0.999"]) == 0
     assert capsys.readouterr().out.splitlines() == [TEXTS[0], "  nothing relevant"]

@@ -84,6 +84,19 @@ def test_content_and_path_give_the_same_answers(searcher_file):
     assert TextSearcher.create_from_options(options).search(TEXTS[0]) == by_path
 
 
+def test_the_interpreter_has_as_many_threads_as_were_asked_for(searcher_file, monkeypatch):
+    asked = []
+
+    def recording(**options):
+        asked.append(options["num_threads"])
+        return Interpreter(**options)
+
+    monkeypatch.setattr("task.core.interpreter._interpreter_class", lambda: recording)
+    for threads in (-1, 1, 3):
+        TextSearcher.create_from_options(TextSearcherOptions(BaseOptions(str(searcher_file), num_threads=threads))).close()
+    assert asked == [None, 1, 3]  # where none are asked for, the interpreter chooses
+
+
 def test_max_results_is_honoured_up_to_k(searcher_file):
     for wanted, expected in ((1, 1), (7, 7), (1000, 50)):
         options = TextSearcherOptions(BaseOptions(str(searcher_file)), search_options=SearchOptions(max_results=wanted))

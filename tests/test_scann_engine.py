@@ -292,6 +292,7 @@ def answers(content: bytes, query: np.ndarray) -> list[tuple[bytes, float]] | No
 @pytest.mark.parametrize("compress", [None, snappy.compress])
 def test_truncation_at_every_byte_is_an_error(rows, compress):
     content = float_index(rows[:12, :3].copy(), METADATA[:12], leaves=3, searched=3, compress=compress)
+    assert answers(content, rows[0, :3]) is not None
     assert all(answers(content[:size], rows[0, :3]) is None for size in range(len(content)))
 
 
@@ -302,6 +303,7 @@ def test_mutations_are_an_error_or_without_effect(rows, kind, count):
     make = float_index if kind == "float" else lambda *a, **k: hashed_index(*a, block=2, entries=5, **k)
     content = make(few, METADATA[:20], leaves=3, searched=3, compress=snappy.compress)
     expected, source = answers(content, few[0]), random.Random(3)
+    assert expected is not None
     for _ in range(count):
         damaged = bytearray(content)
         for _ in range(source.randint(1, 4)):

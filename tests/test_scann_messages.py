@@ -140,7 +140,7 @@ def test_codebooks_of_uneven_entries_are_refused():
         wire.number(2, 9),  # no such embedding type
         wire.nested(2, b""),  # a number as bytes
         wire.number(1, 1),  # a message as a number
-        wire.nested(1, wire.nested(3, wire.nested(1, wire.nested(1, b"abc")))),  # floats of three bytes
+        wire.nested(1, wire.nested(3, wire.nested(1, wire.nested(1, b"abcdef")))),  # one and a half floats
         b"\x0b",  # a group
         b"\x02\x00",  # field 0
         b"\x0a\x05a",  # longer than the rest

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import io
 from pathlib import Path
 
 import numpy as np
@@ -12,11 +13,13 @@ from hypothesis import strategies as st
 
 from task.task_library import snappy, varint
 from task.task_library.crc32c import FOLD_BYTES, FOLDS, crc32c, mask, unmask
-from task.task_library.sstable import SSTable, SSTableError, encode
+from task.task_library.sstable import BLOCK_BYTES, RESTART_INTERVAL, SSTable, SSTableError, encode, write
+from task.task_library.sstable_block import BlockWriter
 
 LEGACY = Path(__file__).parents[2] / "shared" / "data" / "legacy"
 published = pytest.mark.skipif(not LEGACY.exists(), reason=f"{LEGACY} is not here")
 
+COUNTED = bytes(range(256)) + bytes(44)  # 300 bytes
 ENTRIES = st.dictionaries(st.binary(max_size=12), st.one_of(st.binary(max_size=80), st.binary(min_size=5000, max_size=5100)), max_size=60)
 
 
@@ -65,6 +68,13 @@ def test_varints_are_read_back(value, tail):
     assert varint.decode(content + tail, 0) == (value, len(content))
 
 
+@pytest.mark.parametrize(
+    ("value", "content"), [(0, b"\0"), (127, b"\x7f"), (128, b"\x80\x01"), (300, b"\xac\x02"), (2**64 - 1, b"\xff" * 9 + b"\x01")]
+)
+def test_varints_take_no_byte_too_many(value, content):
+    assert varint.encode(value) == content
+
+
 @pytest.mark.parametrize("content", [b"", b"\x80", b"\xff" * 9 + b"\x7f", b"\xff" * 11])
 def test_a_varint_that_does_not_end_is_an_error(content):
     with pytest.raises(varint.VarintError):
@@ -107,6 +117,32 @@ def test_only_blocks_that_shrink_by_more_than_an_eighth_are_compressed():
     assert len(encode([(b"a", b"abc" * 2000)], snappy.compress)) < 1000
 
 
+@pytest.mark.parametrize(("saved", "kept"), [(0, False), (1, True)])
+def test_a_block_that_shrinks_by_an_eighth_alone_is_not_compressed(saved, kept):
+    entries = [(b"a", bytes(6000))]
+    content = encode(entries, lambda block: block[: len(block) - len(block) // 8 - saved])
+    assert (len(content) < len(encode(entries))) is kept
+
+
+@pytest.mark.parametrize(("less", "blocks"), [(0, 2), (1, 1)])
+def test_a_block_is_closed_at_its_size(less, blocks):
+    whole = BlockWriter(RESTART_INTERVAL)
+    whole.add(b"a", bytes(BLOCK_BYTES))
+    value = bytes(2 * BLOCK_BYTES - whole.size - less)
+    assert len(list(SSTable(encode([(b"a", value), (b"b", b"")]))._index)) == blocks
+
+
+def test_the_index_has_the_shortest_keys_between_blocks():
+    table = SSTable(encode([(key, bytes(5000)) for key in (b"abc", b"abzz", b"ac", b"kite")]))
+    assert [key for key, _ in table._index] == [b"abd", b"abzz", b"b", b"l"]
+
+
+def test_writing_says_how_many_bytes_were_written():
+    target = io.BytesIO(b"before")
+    target.seek(6)
+    assert write([(b"a", b"value")], target) == len(target.getvalue()) - 6
+
+
 @published
 @pytest.mark.parametrize("name", ["dummy_index.ldb", "universal_sentence_encoder_index.ldb"])
 def test_published_tables_are_written_again_byte_for_byte(name):
@@ -137,6 +173,17 @@ def test_a_flipped_bit_is_an_error_or_without_effect(packed):
     assert noticed >= 8 * (len(content) - 13 - 40)  # all but the metaindex and the footer's padding
 
 
+def test_a_bad_entry_with_a_right_checksum_is_an_error():
+    content = bytearray(encode([(b"a", b"value")]))
+    content[2] = 100  # bytes of the value, more than there are
+    content[18:22] = mask(crc32c(bytes(content[:18]))).to_bytes(4, "little")
+    table = SSTable(bytes(content))
+    with pytest.raises(SSTableError, match="entry"):
+        table[b"a"]
+    with pytest.raises(SSTableError, match="entry"):
+        list(table)
+
+
 @given(st.binary(max_size=3000))
 def test_snappy_is_read_back(content):
     assert snappy.decompress(snappy.compress(content)) == content
@@ -148,18 +195,24 @@ def test_snappy_of_repeating_content_is_read_back(parts):
     assert snappy.decompress(snappy.compress(content)) == content
 
 
+def test_snappy_of_several_fragments_is_read_back():
+    content = b"0123456789" * 7000 + np.random.default_rng(0).bytes(70_000) + bytes(70_000)
+    packed = snappy.compress(content)
+    assert snappy.decompress(packed) == content
+    assert len(packed) < 90_000
+
+
 @pytest.mark.parametrize(
     ("content", "expected"),
     [
         (b"\x00", b""),
-        (b"\x0a\x00a\x15\x01", b"a" * 10),  # a copy of six that repeats what it writes, with a one-byte offset
+        (b"\x0a\x00a\x15\x01", b"a" * 10),  # a copy of nine that repeats what it writes, with a one-byte offset
+        (b"\xb0\x02\xf4\x2b\x01" + COUNTED + b"\x21\x02", COUNTED + COUNTED[42:46]),  # an offset of 258, of 11 bits; a long literal
         (b"\x06\x04ab\x0e\x02\x00", b"ababab"),  # two-byte offset
         (b"\x06\x04ab\x0f\x02\x00\x00\x00", b"ababab"),  # four-byte offset
     ],
 )
 def test_snappy_reads_each_kind_of_tag(content, expected):
-    if content.startswith(b"\x0a"):
-        content, expected = b"\x07\x00a\x09\x01", b"a" * 7
     assert snappy.decompress(content) == expected
 
 

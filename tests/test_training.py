@@ -16,7 +16,6 @@ from maker.training.vocabulary import CaptionRows, build_vocabulary
 from task.format import utf8
 
 SIZE = TokenizerSize(max_bytes=64, max_characters=48, max_units=12, max_grams=12, gram_rows=64)
-RNG = np.random.default_rng(0)
 
 
 def run_graph(tmp_path, shape, dtype, write, queries):
@@ -41,8 +40,8 @@ def test_ranks_count_nearer_items_and_ties_by_half():
     assert recall(np.array([0.0, 4.0, 9.0, 30.0])) == {"R@1": 25.0, "R@5": 50.0, "R@10": 75.0}
 
 
-def test_the_interval_holds_the_figure_and_narrows_with_more_images():
-    few, many = RNG.integers(0, 20, 100), RNG.integers(0, 20, 10_000)
+def test_the_interval_holds_the_figure_and_narrows_with_more_images(rng):
+    few, many = rng.integers(0, 20, 100), rng.integers(0, 20, 10_000)
     for found in (few, many):
         low, high = interval(found, np.arange(len(found)), 10)
         assert low <= 100 * (found < 10).mean() <= high
@@ -62,10 +61,10 @@ def test_of_several_answers_the_nearest_counts():
 
 
 @pytest.mark.parametrize("loss", ["info_nce", "soft_targets", "sigmoid"])
-def test_every_loss_is_lower_where_captions_match_their_images(loss):
+def test_every_loss_is_lower_where_captions_match_their_images(loss, rng):
     from maker.training.losses import Loss
 
-    images = np.linalg.qr(RNG.standard_normal((8, 8)))[0].astype(np.float32)
+    images = np.linalg.qr(rng.standard_normal((8, 8)))[0].astype(np.float32)
     same = np.repeat(np.eye(8, dtype=np.float32), 2, axis=0)
     matching, shuffled = np.repeat(images, 2, axis=0), np.repeat(np.roll(images, 1, axis=0), 2, axis=0)
     of = Loss(loss)
@@ -98,30 +97,30 @@ def test_the_command_line_says_what_every_option_is(capsys):
     assert set(descriptions()) == {option.name for option in fields(TrainingOptions)}
 
 
-def test_the_exported_head_computes_what_was_trained(tmp_path):
+def test_the_exported_head_computes_what_was_trained(tmp_path, rng):
     from maker.training.head import Head
     from maker.training.image_side import FrozenFeatures, embed
 
-    features = np.abs(RNG.standard_normal((6, 20))).astype(np.float32)
+    features = np.abs(rng.standard_normal((6, 20))).astype(np.float32)
     head = Head(20, 8, 0.5, 0, None)
     side = FrozenFeatures(features, head)
     for variable in side.variables:
-        variable.assign_add(0.1 * RNG.standard_normal(variable.shape).astype(np.float32))
+        variable.assign_add(0.1 * rng.standard_normal(variable.shape).astype(np.float32))
     by_graph = run_graph(tmp_path, (1, 20), np.float32, lambda g, q: write_layers(g, q, head.layers()), features[:, None])
     assert np.allclose(by_graph, embed(side, np.arange(6)), atol=1e-5)
 
 
 @pytest.mark.parametrize("pooling", ["average", "attention"])
-def test_the_exported_words_compute_what_was_trained(tmp_path, pooling):
+def test_the_exported_words_compute_what_was_trained(tmp_path, pooling, rng):
     from maker.training.text_side import TextSide
 
     texts = ["a red kite", "一只黑猫", "unknown words here", "two kites"]
     tokens = tokenize(texts, SIZE)
     vocabulary = build_vocabulary(tokenize(["a red kite 一只猫"] * 2, SIZE), 2, 2, SIZE)
     side = TextSide(vocabulary, 32, 0.3, 0, pooling=pooling)
-    side.log_weights.assign(RNG.standard_normal(side.log_weights.shape).astype(np.float32) / 3)
+    side.log_weights.assign(rng.standard_normal(side.log_weights.shape).astype(np.float32) / 3)
     for attention in side.variables[2:]:
-        attention.assign(20 * RNG.standard_normal(attention.shape).astype(np.float32))
+        attention.assign(20 * rng.standard_normal(attention.shape).astype(np.float32))
     queries = [utf8.encode(text, SIZE.max_bytes) for text in texts]
     by_graph = run_graph(tmp_path, (1, SIZE.max_bytes), np.uint8, side.tower().write, queries)
     trained = side.embed(CaptionRows(tokens, vocabulary).rows())
@@ -131,22 +130,22 @@ def test_the_exported_words_compute_what_was_trained(tmp_path, pooling):
         assert (side.embed(CaptionRows(tokens, vocabulary).rows()) * trained).sum(1).min() < 0.99
 
 
-def test_the_exported_network_computes_what_was_trained(tmp_path):
+def test_the_exported_network_computes_what_was_trained(tmp_path, rng):
     from maker.training.image_side import CNN_SIZE, ScratchCnn, embed
 
-    pixels = RNG.integers(0, 256, (2, CNN_SIZE, CNN_SIZE, 3)).astype(np.uint8)
+    pixels = rng.integers(0, 256, (2, CNN_SIZE, CNN_SIZE, 3)).astype(np.uint8)
     side = ScratchCnn(pixels, 8)
     tower = side.backbone()
     by_graph = run_graph(tmp_path, tower.input_shape, np.uint8, tower.write, pixels[:, None])
     assert np.allclose(by_graph, embed(side, np.arange(2)), atol=1e-4)
 
 
-def test_the_linear_start_already_finds_images_by_their_words():
+def test_the_linear_start_already_finds_images_by_their_words(rng):
     from maker.training.head import layer_normalise
     from maker.training.initialise import linear_start
 
-    topics = RNG.integers(0, 5, 400)
-    features = (5 * np.eye(5, 30)[topics] + RNG.standard_normal((400, 30))).astype(np.float32)
+    topics = rng.integers(0, 5, 400)
+    features = (5 * np.eye(5, 30)[topics] + rng.standard_normal((400, 30))).astype(np.float32)
     rows = (topics + 1)[:, None].astype(np.int32)
     start = linear_start(layer_normalise(features), rows, np.arange(400), 6, 8, 4)
     images = layer_normalise(features) @ start.weights + start.bias

@@ -16,15 +16,13 @@ from maker.pipeline.tuning import IndexSettings, Queries, choose_index
 from task.format import archive
 from task.text import TextSearcher
 
-RNG = np.random.default_rng(8)
 
-
-def unit(count, dimension=16):
-    vectors = RNG.standard_normal((count, dimension)).astype(np.float32)
+def unit(count, seed):
+    vectors = np.random.default_rng(seed).standard_normal((count, 16)).astype(np.float32)
     return vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
 
 
-ITEMS, ASKED = unit(4000), unit(200)
+ITEMS, ASKED = unit(4000, seed=8), unit(200, seed=9)
 
 
 def manifest(path):

@@ -15,7 +15,7 @@ from task_library_files import DOT, float_index, lookup_text_model
 from maker import searcher
 from maker.cli import main
 from maker.evaluation.inspection import inspect, tower_bytes
-from maker.evaluation.relevance import Judged, measure
+from maker.evaluation.relevance import JudgedResults, measure
 from maker.pipeline import IndexSettings, index_embeddings, update_index
 from maker.pipeline.index import FileContent, IndexedItems, write_index
 from maker.report.card import CardFields, card_fields, model_card, read_card
@@ -90,6 +90,13 @@ def test_what_is_added_is_merged_exactly(tmp_path, distance):
             assert [n.id for n in found] == [i for i in order if i in set(allowed.tolist())]
 
 
+def test_a_file_without_changes_is_asked_through_its_graph_alone(searcher_file, embeddings, monkeypatch):
+    with open_text(searcher_file) as one:
+        monkeypatch.setattr("task.search.finder.Finder.find", lambda *_: pytest.fail("the graph's answer was not enough"))
+        assert one.search_embedding(embeddings[7]).nearest_neighbors[0].id == 7
+        assert len(one.search(TEXTS[0]).nearest_neighbors) == 5
+
+
 def test_removed_items_leave_no_gap(searcher_file, embeddings):
     with open_text(searcher_file, 50) as one:
         everything = GraphEngine(BaseOptions(str(searcher_file))).search_embedding(
@@ -141,7 +148,7 @@ def test_what_cannot_be_added_or_removed_is_refused(searcher_file, tmp_path):
         open_text(model, overlay=tmp_path / "o")
 
 
-def test_a_graph_of_others_takes_additions_only(searcher_file, embeddings):
+def test_a_graph_of_others_takes_additions_only(searcher_file, embeddings, tmp_path):
     """Without rows that are known, choices and gaps cannot be served; everything else can."""
     content = searcher_file.read_bytes().replace(b"rows\0", b"vows\0")
     with TextSearcher.create_from_options(TextSearcherOptions(BaseOptions(file_content=content))) as one:
@@ -154,6 +161,12 @@ def test_a_graph_of_others_takes_additions_only(searcher_file, embeddings):
                 InvalidArgumentError, match="the rows of its index are not found, so `allowed` and `remove` cannot be served"
             ):
                 ask()
+    with open_text(searcher_file) as one:
+        one.remove(7)
+        one.save_overlay(tmp_path / "o")
+    (tmp_path / "s.tflite").write_bytes(content)
+    with pytest.raises(InvalidArgumentError, match="the rows of its index are not found"):
+        open_text(tmp_path / "s.tflite", overlay=tmp_path / "o")
 
 
 def test_masks_speak_of_the_items_there_were(searcher_file, embeddings):
@@ -445,7 +458,7 @@ def indexed(tmp_path: Path) -> Path:
     """A searcher of 300 items by their embeddings, with a model card and a curve."""
     items = IndexedItems(embeddings=unit(3, 300), metadata=[b"%d" % i for i in range(300)])
     curve = {"slope": 8.0, "intercept": 4.0, "gate": 0.3, "cut": 0.2, "rule": "a rule", "how": "some captions"}
-    judged = Judged(np.array([[-0.9, -0.2]], np.float32), np.array([[True, False]]), np.array([np.nan], np.float32))
+    judged = JudgedResults(np.array([[-0.9, -0.2]], np.float32), np.array([[True, False]]), np.array([np.nan], np.float32))
     curve["measured"] = measure(judged, 8.0, 4.0, 0.3, 0.2)
     fields = CardFields(author="A. Nother", license="CC0", intended_use="finding a test's items")
     content = FileContent(relevance={"search_text": curve}, card=lambda manifest: model_card(manifest, fields, "base"))
