@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -13,9 +12,9 @@ from hypothesis import strategies as st
 from task.format import snappy, varint
 from task.format.crc32c import FOLD_BYTES, FOLDS, crc32c, mask, unmask
 from task.format.sstable import SSTable, SSTableError, encode
+from tests.outside_data import LEGACY, absent
 
-LEGACY = Path(__file__).parents[2] / "shared" / "data" / "legacy"
-published = pytest.mark.skipif(not LEGACY.exists(), reason=f"{LEGACY} is not here")
+published = pytest.mark.skipif(not LEGACY.exists(), reason=absent(LEGACY))
 
 ENTRIES = st.dictionaries(st.binary(max_size=12), st.one_of(st.binary(max_size=80), st.binary(min_size=5000, max_size=5100)), max_size=60)
 
