@@ -111,6 +111,7 @@ def entry_of(one: Measured, reference: Measured | None, run: dict[str, Any]) -> 
     """What the results keep of a variant."""
     return {
         "label": one.variant.label,
+        "library": one.variant.library,
         "version": one.version,
         "builds": one.builds,
         "points": [point.figures() for point in one.points],
