@@ -10,7 +10,7 @@ FLICKR := $(POCKET_SEARCHER_DATA)/flickr8k
 MOBILENET_FILE := $(POCKET_SEARCHER_DATA)/weights/mobilenet_v2_1.0_224_quant.tflite
 MOBILENET := tflite:$(MOBILENET_FILE)\#MobilenetV2/Logits/AvgPool
 
-.PHONY: help demo test test-all old-runtime check fix bench bench-million bench-flickr bench-retrieval bench-scale bench-ten-million bench-cold bench-updates bench-threads test-web android test-portable conformance notebook wheel test-install install-matrix clean
+.PHONY: help demo test test-all coverage old-runtime check fix bench bench-million bench-flickr bench-retrieval bench-scale bench-ten-million bench-cold bench-updates bench-threads test-web android test-portable conformance notebook wheel test-install install-matrix clean
 
 help:  ## Show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -34,6 +34,15 @@ test: $(VENV)/installed old-runtime  ## Run the default tests
 
 test-all: $(VENV)/installed old-runtime  ## Run all tests
 	$(BIN)/pytest
+
+coverage: $(VENV)/installed old-runtime  ## Run the default tests and list the lines of task/ that none of them ran; pages in build/coverage/html
+	mkdir -p build/coverage
+	$(BIN)/coverage erase
+	$(BIN)/coverage run -m pytest -m "not slow"
+	$(BIN)/coverage combine --quiet
+	$(BIN)/coverage html --quiet --skip-covered --skip-empty
+	$(BIN)/coverage report --include 'task/*' --show-missing --skip-covered
+	$(BIN)/coverage report --format total
 
 # The last CPython that tflite-runtime has wheels for is 3.11; without one the test that wants it says so.
 OLD_PYTHON := $(firstword $(foreach p,python3.11 python3.10,$(shell command -v $(p) 2>/dev/null)))
