@@ -10,7 +10,7 @@ FLICKR := $(POCKET_SEARCHER_DATA)/flickr8k
 MOBILENET_FILE := $(POCKET_SEARCHER_DATA)/weights/mobilenet_v2_1.0_224_quant.tflite
 MOBILENET := tflite:$(MOBILENET_FILE)\#MobilenetV2/Logits/AvgPool
 
-.PHONY: help demo test test-all coverage old-runtime check fix bench bench-million bench-flickr bench-retrieval bench-scale bench-ten-million bench-cold bench-updates bench-threads test-web android test-portable conformance notebook wheel test-install install-matrix clean
+.PHONY: help demo test test-all coverage old-runtime check fix bench bench-million bench-flickr bench-retrieval bench-scale bench-ten-million bench-history bench-cold bench-updates bench-threads test-web android test-portable conformance notebook wheel test-install install-matrix clean
 
 help:  ## Show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -99,6 +99,10 @@ bench-scale: $(VENV)/installed  ## Index 1,000,000 x 128: seconds, peak memory, 
 
 bench-ten-million: $(VENV)/installed  ## The same for 10,000,000 x 64, which are never in memory together; 3 GB of disk in the temporary folder
 	$(BIN)/python -m tests.benchmarks.scale --items 10000000 --dimension 64
+
+VERSION = $(shell sed -n 's/^version = "\(.*\)"/\1/p' pyproject.toml)
+bench-history: $(VENV)/installed  ## Write what the benchmarks measured to docs/benchmarks/<version>.json
+	$(BIN)/python -m tests.benchmarks.history $(VERSION)
 
 bench-cold: $(VENV)/installed  ## Open a searcher of 1,000,000 x 128 in fresh processes: time to the first answer, memory
 	$(BIN)/python -m tests.benchmarks.cold_start
