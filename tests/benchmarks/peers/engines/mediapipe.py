@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import ctypes
 import subprocess
-import sys
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
@@ -39,7 +38,13 @@ class Engine:
         lookup_text_model(folder / ITEMS, vectors)
         lookup_text_model(folder / QUERIES, queries)
         (folder / TABLE).unlink(missing_ok=True)
-        subprocess.run([config["python"], "-c", FILL, str(folder), str(len(vectors))], check=True, stdout=sys.stderr)
+        if not Path(config["python"]).exists():
+            raise FileNotFoundError(f"{config['python']} is missing")
+        done = subprocess.run(
+            [config["python"], "-c", FILL, str(folder), str(len(vectors))], stderr=subprocess.PIPE, text=True, check=False
+        )
+        if done.returncode:
+            raise RuntimeError(done.stderr.strip().splitlines()[-1])
         (folder / ITEMS).unlink()
         (folder / "queries.txt").write_text("".join(f"q{number}\n" for number in range(len(queries))))
         return (folder / TABLE).stat().st_size
