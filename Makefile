@@ -3,11 +3,14 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 DEMO := demo
-FLICKR := ../shared/data/flickr8k
-WEIGHTS := ../shared/data/weights
-MOBILENET := tflite:$(WEIGHTS)/mobilenet_v2_1.0_224_quant.tflite\#MobilenetV2/Logits/AvgPool
+# The data that is not in the repository: docs/data.md. Tests and benchmarks read the same variable.
+POCKET_SEARCHER_DATA ?= ../shared/data
+export POCKET_SEARCHER_DATA
+FLICKR := $(POCKET_SEARCHER_DATA)/flickr8k
+MOBILENET_FILE := $(POCKET_SEARCHER_DATA)/weights/mobilenet_v2_1.0_224_quant.tflite
+MOBILENET := tflite:$(MOBILENET_FILE)\#MobilenetV2/Logits/AvgPool
 
-.PHONY: help demo test test-all old-runtime check fix bench bench-million bench-flickr bench-retrieval bench-scale bench-ten-million bench-cold bench-updates bench-threads test-web android test-portable conformance notebook wheel test-install install-matrix clean
+.PHONY: help demo test test-all coverage old-runtime check fix bench bench-million bench-flickr bench-retrieval bench-scale bench-ten-million bench-history bench-cold bench-updates bench-threads test-web android test-portable conformance notebook wheel test-install install-matrix clean
 
 help:  ## Show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -31,6 +34,15 @@ test: $(VENV)/installed old-runtime  ## Run the default tests
 
 test-all: $(VENV)/installed old-runtime  ## Run all tests
 	$(BIN)/pytest
+
+coverage: $(VENV)/installed old-runtime  ## Run the default tests and list the lines of task/ that none of them ran; pages in build/coverage/html
+	mkdir -p build/coverage
+	$(BIN)/coverage erase
+	$(BIN)/coverage run -m pytest -m "not slow"
+	$(BIN)/coverage combine --quiet
+	$(BIN)/coverage html --quiet --skip-covered --skip-empty
+	$(BIN)/coverage report --include 'task/*' --show-missing --skip-covered
+	$(BIN)/coverage report --format total
 
 # The last CPython that tflite-runtime has wheels for is 3.11; without one the test that wants it says so.
 OLD_PYTHON := $(firstword $(foreach p,python3.11 python3.10,$(shell command -v $(p) 2>/dev/null)))
@@ -59,13 +71,17 @@ $(PEERS)/installed: tests/benchmarks/peers/requirements.txt $(VENV)/installed
 	touch $@
 
 bench: $(PEERS)/installed  ## Against other libraries at 123,287 x 128: recall, latency, size, build, memory; table and plots in build/bench
-	if [ -d $(FLICKR) ] && [ ! -e build/flickr/searcher.tflite ]; then $(MAKE) bench-flickr; fi
+	if [ -d "$(FLICKR)" ] && [ ! -e build/flickr/searcher.tflite ]; then $(MAKE) bench-flickr; fi
 	$(BIN)/python -m tests.benchmarks.peers.run
 
 bench-million: $(PEERS)/installed  ## The same at 1,000,000 x 128, drawn data only; hours, for graphs are built on one thread
 	$(BIN)/python -m tests.benchmarks.peers.run --data clustered,heavy --items 1000000 --rounds 3
 
-bench-flickr: $(VENV)/installed  ## Build on Flickr8k twice (cold, then cached) and evaluate the file
+# Stops with one line where a file of docs/data.md is absent.
+$(FLICKR)/captions.tsv $(MOBILENET_FILE):
+	@echo "$@ is not here; docs/data.md says how to get it" >&2; exit 1
+
+bench-flickr: $(FLICKR)/captions.tsv $(MOBILENET_FILE) $(VENV)/installed  ## Build on Flickr8k twice (cold, then cached) and evaluate the file
 	rm -rf build/flickr && mkdir -p build/flickr
 	for run in cold cached; do \
 	  if [ $$run = cached ]; then rm -f build/flickr/searcher.work/encoder-* build/flickr/searcher.work/head-*; fi; \
@@ -75,7 +91,7 @@ bench-flickr: $(VENV)/installed  ## Build on Flickr8k twice (cold, then cached) 
 	done
 	$(BIN)/maker evaluate build/flickr/searcher.tflite --images $(FLICKR) --captions $(FLICKR)/captions.tsv --split val --language en
 
-bench-retrieval: $(VENV)/installed  ## Retrieval on Flickr8k by language, recipe and seed, with fewer dimensions, and with misspelt queries
+bench-retrieval: $(FLICKR)/captions.tsv $(MOBILENET_FILE) $(VENV)/installed  ## Retrieval on Flickr8k by language, recipe and seed, with fewer dimensions, and with misspelt queries
 	$(BIN)/python -m tests.benchmarks.retrieval --flickr $(FLICKR) --image-encoder "$(MOBILENET)"
 
 bench-scale: $(VENV)/installed  ## Index 1,000,000 x 128: seconds, peak memory, latency
@@ -83,6 +99,10 @@ bench-scale: $(VENV)/installed  ## Index 1,000,000 x 128: seconds, peak memory, 
 
 bench-ten-million: $(VENV)/installed  ## The same for 10,000,000 x 64, which are never in memory together; 3 GB of disk in the temporary folder
 	$(BIN)/python -m tests.benchmarks.scale --items 10000000 --dimension 64
+
+VERSION = $(shell sed -n 's/^version = "\(.*\)"/\1/p' pyproject.toml)
+bench-history: $(VENV)/installed  ## Write what the benchmarks measured to docs/benchmarks/<version>.json
+	$(BIN)/python -m tests.benchmarks.history $(VERSION)
 
 bench-cold: $(VENV)/installed  ## Open a searcher of 1,000,000 x 128 in fresh processes: time to the first answer, memory
 	$(BIN)/python -m tests.benchmarks.cold_start

@@ -23,7 +23,6 @@ from maker.training.vocabulary import build_vocabulary
 settings.register_profile("shared", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("shared")
 
-SHARED = Path(__file__).parents[2] / "shared" / "data"
 DIMENSION, SIDE = 16, 12
 TEXTS = [
     "a red kite above a green hill",

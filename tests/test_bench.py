@@ -93,6 +93,33 @@ def test_ratio_is_taken_within_each_round(drawn, tmp_path):
     assert run.best_of(theirs, ours, 0.95)["times_pocket"] == 1.0
 
 
+def line(library, name, p50, size):
+    best = p50 and {
+        "build": name,
+        "p50_cpu_ms": p50,
+        "p99_cpu_ms": 2 * p50,
+        "times_pocket_cpu": p50,
+        "bytes_per_item": size,
+        "cpu_seconds": 1,
+    }
+    return {
+        "library": library,
+        "label": name,
+        "version": "1",
+        "opened": {"open_ms": 1},
+        "best": {"0.9": best, "0.95": best if p50 else None},
+    }
+
+
+def test_summary_shows_the_fastest_setting_of_each_library_and_the_one_of_equal_bytes():
+    ours, fine = line(report.OURS, "ours", 1.0, 140), line(report.OURS, "ours, rescored", 1.2, 650)
+    quick, small, smaller = line("A", "A float", 0.5, 580), line("A", "A int8", 0.9, 205), line("A", "A 4 bits", 2.0, 80)
+    large, short_of_it, apart = line("B", "B", 1.1, 600), line("C", "C", None, 100), line("", "through the library", 0.1, 140)
+    assert report.fastest([ours, fine, smaller, small, quick, large, short_of_it, apart]) == [quick, small, ours, large]
+    rows = report.summary("d", {"variants": {"a": quick, "o": ours}}).splitlines()[-2:]
+    assert rows[0] == "| A float (1); A float | 0.500 / 1.000 | 0.5 | 0.500 | 580 | 1 | 1.0 |"
+
+
 def test_results_of_a_part_replace_only_their_own():
     kept = {"heavy-10": {"variants": {"a": 1, "b": 2}, "skipped": {"c": "no", "d": "no"}}}
     run.merge(kept, "heavy-10", {"variants": {"b": 3, "c": 4}, "skipped": {"a": "died"}})
@@ -113,13 +140,13 @@ def test_a_worker_that_fails_says_why_and_goes_on(tmp_path):
 
 def test_quick_run_measures_what_is_installed(tmp_path):
     command = [sys.executable, "-m", "tests.benchmarks.peers.run", "--quick", "--data", "clustered", "--items", str(ITEMS)]
-    command += ["--peers", "pocket-task,faiss-ivf-sq8-same,hnswlib,sqlite-vec-int8", "--work", str(tmp_path)]
+    command += ["--peers", "pocket-task,faiss-ivf-sq8-same,hnswlib,sqlite-vec-int8,mediapipe", "--work", str(tmp_path)]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     entry = json.loads((tmp_path / "results.json").read_text())["data"][f"clustered-{ITEMS}"]
     found, skipped = entry["variants"], entry["skipped"]
     assert {"pocket", "pocket-task"} <= set(found), skipped
-    for name in ("faiss-ivf-sq8-same", "hnswlib", "sqlite-vec-int8"):
+    for name in ("faiss-ivf-sq8-same", "hnswlib", "sqlite-vec-int8", "mediapipe"):
         assert name in found or "missing" in skipped[name] or "No module" in skipped[name]
     for variant in found.values():
         shown = variant["best"]["0.9"]

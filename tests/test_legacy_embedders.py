@@ -23,9 +23,9 @@ from task.task_library.regex_tokenizer import RegexTokenizer
 from task.task_library.resize_fixed import resize_fixed
 from task.text import TextEmbedder, TextEmbedderOptions
 from task.vision import ImageEmbedder, ImageEmbedderOptions, TensorImage
+from tests.outside_data import WEIGHTS, absent
 
-SHARED = Path(__file__).parents[2] / "shared" / "data"
-weights = pytest.mark.skipif(not (SHARED / "weights").exists(), reason=f"{SHARED / 'weights'} is not here")
+weights = pytest.mark.skipif(not WEIGHTS.exists(), reason=absent(WEIGHTS))
 
 ITEMS, WIDTH = 50, 6
 ROWS = np.random.default_rng(9).standard_normal((ITEMS, WIDTH)).astype(np.float32)
@@ -94,7 +94,7 @@ def test_vectors_that_have_no_cosine(bare_model, u, v, message):
 
 @weights
 def test_a_float_image_model_is_normalised_by_its_metadata():
-    model = SHARED / "weights" / "mobilenet_v2_035_96_embedder_with_metadata.tflite"
+    model = WEIGHTS / "mobilenet_v2_035_96_embedder_with_metadata.tflite"
     dog, cat = (TensorImage.create_from_array(np.random.default_rng(i).integers(0, 256, (120, 90, 3), dtype=np.uint8)) for i in range(2))
     options = ImageEmbedderOptions(BaseOptions(str(model)), EmbeddingOptions(l2_normalize=True))
     with ImageEmbedder.create_from_options(options) as embedder:
@@ -105,7 +105,7 @@ def test_a_float_image_model_is_normalised_by_its_metadata():
 
 @weights
 def test_uint8_outputs_are_dequantised():
-    model = SHARED / "weights" / "mobilenet_v1_1.0_224_quant_embedding_extractor.tflite"
+    model = WEIGHTS / "mobilenet_v1_1.0_224_quant_embedding_extractor.tflite"
     image = TensorImage.create_from_array(np.random.default_rng(0).integers(0, 256, (224, 224, 3), dtype=np.uint8))
     with ImageEmbedder.create_from_file(str(model)) as embedder:
         value = embedder.embed(image).embeddings[0].feature_vector.value
@@ -118,7 +118,7 @@ def test_uint8_outputs_are_dequantised():
 @weights
 def test_a_float_image_model_without_normalisation_is_what_the_task_library_says():
     with pytest.raises(RuntimeError, match="Input tensor has type kTfLiteFloat32: it requires specifying NormalizationOptions"):
-        ImageEmbedder.create_from_file(str(SHARED / "weights" / "mobilenet_v1_0.25_224_float.tflite"))
+        ImageEmbedder.create_from_file(str(WEIGHTS / "mobilenet_v1_0.25_224_float.tflite"))
 
 
 def test_one_or_three_means(tmp_path):

@@ -17,11 +17,11 @@ from task.processor import BoundingBox, EmbeddingOptions, SearchOptions
 from task.task_library.resize_fixed import resize_fixed
 from task.text import TextEmbedder, TextSearcher, TextSearcherOptions
 from task.vision import ImageSearcher, TensorImage
+from tests.outside_data import LEGACY, absent
 
-SHARED = Path(__file__).parents[2] / "shared" / "data"
-REGEX_SEARCHER = SHARED / "legacy" / "regex_searcher.tflite"
-REGEX_EMBEDDER = SHARED / "legacy" / "regex_one_embedding_with_metadata.tflite"
-published = pytest.mark.skipif(not REGEX_SEARCHER.exists(), reason=f"{REGEX_SEARCHER} is not here")
+REGEX_SEARCHER = LEGACY / "regex_searcher.tflite"
+REGEX_EMBEDDER = LEGACY / "regex_one_embedding_with_metadata.tflite"
+published = pytest.mark.skipif(not REGEX_SEARCHER.exists(), reason=absent(REGEX_SEARCHER))
 
 QUERY = "The weather was excellent."
 WEATHER, SUN, CAT, SUNNY, CAR = (

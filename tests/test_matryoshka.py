@@ -157,13 +157,8 @@ def test_a_length_that_cannot_be_is_refused_in_one_line(tmp_path, trained_encode
         index(embeddings, output, 17)
     with pytest.raises(BuildError, match="dimension must be at least 1, found 0"):
         index(embeddings, output, 0)
-<<<<<<< HEAD
     with pytest.raises(DataError, match="the embedder produces 16 dimensions, but the embeddings have 12"):
-        index(unit(50, 12), output, embedder=trained_encoder)
-=======
-    with pytest.raises(DataError, match="the embedder makes 16 dimensions, the embeddings have 12"):
         index(unit(rng, 50, 12), output, embedder=trained_encoder)
->>>>>>> tst
     with pytest.raises(DataError, match="queries: 8 dimensions, expected 16"):
         index(embeddings, output, queries=unit(rng, 50, CUT))
     embeddings[7] = np.eye(DIMENSION, dtype=np.float32)[12]
@@ -180,15 +175,9 @@ def test_the_whole_dimension_gives_the_file_without_the_option(tmp_path, trained
     assert digests[0] == digests[1]
 
 
-<<<<<<< HEAD
-def test_where_no_rows_fit_a_size_the_trained_lengths_are_named(tmp_path, trained_encoder):
-    embeddings, size = unit(3000, DIMENSION), {"max_size": 160_000}
-    with pytest.raises(BuildError, match="MB; use --index-dimension 4 or 8, for which the towers were trained, shorter metadata"):
-=======
 def test_where_no_rows_fit_a_size_the_trained_lengths_are_named(tmp_path, trained_encoder, rng):
     embeddings, size = unit(rng, 3000, DIMENSION), {"max_size": 160_000}
-    with pytest.raises(BuildError, match="asked for; use --index-dimension 4 or 8, for which the towers were trained, shorter metadata"):
->>>>>>> tst
+    with pytest.raises(BuildError, match="MB; use --index-dimension 4 or 8, for which the towers were trained, shorter metadata"):
         index(embeddings, tmp_path / "s.tflite", None, embedder=trained_encoder, settings=size)
 
 

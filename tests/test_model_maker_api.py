@@ -2,14 +2,15 @@
 
 import numpy as np
 import pytest
-from conftest import DIMENSION, SHARED, run_fresh
+from conftest import DIMENSION, run_fresh
 from PIL import Image
 
 from maker import searcher
 from maker.errors import BuildError, DataError, EncoderError, MakerError
 from task.text import TextSearcher
+from tests.outside_data import WEIGHTS, absent
 
-EMBEDDER = SHARED / "weights" / "mobilenet_v1_1.0_224_quant_embedding_extractor.tflite"
+EMBEDDER = WEIGHTS / "mobilenet_v1_1.0_224_quant_embedding_extractor.tflite"
 
 SNIPPET = """
 import sys
@@ -38,7 +39,7 @@ def test_the_snippet_runs_without_tensorflow_in_the_process(encoder, tmp_path, m
     assert len(TextSearcher.create_from_file("searcher.tflite").search("a red kite").nearest_neighbors) == 5
 
 
-@pytest.mark.skipif(not EMBEDDER.exists(), reason=f"{EMBEDDER} is not here")
+@pytest.mark.skipif(not EMBEDDER.exists(), reason=absent(EMBEDDER))
 def test_the_snippet_runs_with_an_image_embedder_made_by_others(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     assert run_fresh(SNIPPET, str(EMBEDDER), "1024") == "built"

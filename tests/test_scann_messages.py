@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 from dataclasses import fields, is_dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -24,9 +23,9 @@ from task.task_library.scann_messages import (
     ScannOnDeviceConfig,
 )
 from task.task_library.sstable import SSTable
+from tests.outside_data import LEGACY, absent
 
-LEGACY = Path(__file__).parents[2] / "shared" / "data" / "legacy"
-published = pytest.mark.skipif(not LEGACY.exists(), reason=f"{LEGACY} is not here")
+published = pytest.mark.skipif(not LEGACY.exists(), reason=absent(LEGACY))
 
 
 def vectors(length: int) -> st.SearchStrategy[np.ndarray]:

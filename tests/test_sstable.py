@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import io
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -15,9 +14,9 @@ from task.task_library import snappy, varint
 from task.task_library.crc32c import FOLD_BYTES, FOLDS, crc32c, mask, unmask
 from task.task_library.sstable import BLOCK_BYTES, RESTART_INTERVAL, SSTable, SSTableError, encode, write
 from task.task_library.sstable_block import BlockWriter
+from tests.outside_data import LEGACY, absent
 
-LEGACY = Path(__file__).parents[2] / "shared" / "data" / "legacy"
-published = pytest.mark.skipif(not LEGACY.exists(), reason=f"{LEGACY} is not here")
+published = pytest.mark.skipif(not LEGACY.exists(), reason=absent(LEGACY))
 
 COUNTED = bytes(range(256)) + bytes(44)  # 300 bytes
 ENTRIES = st.dictionaries(st.binary(max_size=12), st.one_of(st.binary(max_size=80), st.binary(min_size=5000, max_size=5100)), max_size=60)

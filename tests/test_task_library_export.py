@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import task_library_files as files
-from conftest import DIMENSION, SHARED, SIDE, TEXTS, PooledColours, run_fresh, words_tower
+from conftest import DIMENSION, SIDE, TEXTS, PooledColours, run_fresh, words_tower
 from PIL import Image
 
 from maker import searcher
@@ -27,10 +27,10 @@ from task.task_library.regex_tokenizer import RegexTokenizer
 from task.task_library.scann_file import ScannFile
 from task.text import TextEmbedder, TextSearcher
 from task.vision import ImageSearcher, TensorImage
+from tests.outside_data import LEGACY, WEIGHTS, absent
 
 TASK_LIBRARY, INDEX_FILE = searcher.ExportFormat.TASK_LIBRARY, searcher.ExportFormat.SCANN_INDEX_FILE
 SCORERS = {"float": {"score_brute_force": searcher.ScoreBruteForce()}, 1: {"score_ah": ScoreAH(1)}, 3: {"score_ah": ScoreAH(3)}}
-WEIGHTS = SHARED / "weights"
 CAPTIONS = [*TEXTS, "a café above a Café", "SEA sea", "naïve, naïve naive"]
 
 
@@ -244,7 +244,7 @@ def test_the_image_tower_of_an_encoder(worded, embeddings, tmp_path):
         made(worded, embeddings).export(TASK_LIBRARY, path, query="sound")
 
 
-@pytest.mark.skipif(not WEIGHTS.exists(), reason=f"{WEIGHTS} is not here")
+@pytest.mark.skipif(not WEIGHTS.exists(), reason=absent(WEIGHTS))
 @pytest.mark.parametrize("name", ["mobilenet_v1_0.25_224_float", "mobilenet_v2_035_96_embedder_with_metadata"])
 def test_models_of_others_are_copied_as_they_are(tmp_path, name):
     source, path = WEIGHTS / f"{name}.tflite", tmp_path / "s.tflite"
@@ -314,9 +314,9 @@ def test_an_exported_searcher_is_an_embedder_again(worded, embeddings, tmp_path,
             again.export(searcher.ExportFormat.TFLITE, tmp_path / "graph.tflite")
 
 
-@pytest.mark.skipif(not (SHARED / "legacy" / "regex_searcher.tflite").exists(), reason="no published searcher here")
+@pytest.mark.skipif(not LEGACY.exists(), reason=absent(LEGACY))
 def test_a_published_searcher_is_indexed_again(tmp_path):
-    source = SHARED / "legacy" / "regex_searcher.tflite"
+    source = LEGACY / "regex_searcher.tflite"
     loader = searcher.TextDataLoader.create(str(source), l2_normalize=True)
     (tmp_path / "x.csv").write_text("text,m\nThe weather was excellent.,weather\na cat sleeps,cat\n")
     loader.load_from_csv(str(tmp_path / "x.csv"), "text", "m")

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from conftest import SHARED
 
 from maker.encoders.embedder import image_tower
 from maker.graph.model import Model
 from maker.graph.source import Source
 from maker.task_library.model_copy import copied_model
 from task.format import tflite_metadata, tflite_model
+from tests.outside_data import WEIGHTS, absent
 
 FILE = {"name": "labels.txt", "description": "labels", "type": 2, "locale": "zh", "version": "2"}
 EVERYTHING = {
@@ -96,9 +96,9 @@ def test_a_copied_model_keeps_what_its_metadata_said(tmp_path, kind, said_versio
     assert found == {k: v for k, v in said.items() if k != "min_parser_version"}
 
 
-@pytest.mark.skipif(not (SHARED / "weights").exists(), reason="../shared/data/weights is not here")
+@pytest.mark.skipif(not WEIGHTS.exists(), reason=absent(WEIGHTS))
 def test_others_metadata_are_read_whole():
-    content = (SHARED / "weights" / "mobilenet_v2_035_96_embedder_with_metadata.tflite").read_bytes()
+    content = (WEIGHTS / "mobilenet_v2_035_96_embedder_with_metadata.tflite").read_bytes()
     found = tflite_metadata.decode(tflite_model.metadata(content, tflite_metadata.NAME))
     assert tflite_metadata.decode(tflite_metadata.encode(found)) == found
     (tensor,) = found["subgraph_metadata"][0]["input_tensor_metadata"]

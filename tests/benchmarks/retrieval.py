@@ -23,6 +23,7 @@ from maker.training.metrics import ranks, recall
 from maker.workspace import Rejects
 from task.core import BaseOptions
 from task.search import GraphEngine
+from tests.outside_data import FLICKR, absent
 
 SHORTEST_WORD = 4  # letters of a word that may be misspelt
 LETTERS = "abcdefghijklmnopqrstuvwxyz"
@@ -81,11 +82,13 @@ def misspelt_loss(encoder: Path, captions: list[Caption], embeddings: dict[str, 
 def main() -> None:
     """Runs all combinations; prints one line each, and the mean over the seeds."""
     parser = argparse.ArgumentParser()
-    parser.add_argument("--flickr", type=Path, default=Path("../shared/data/flickr8k"))
+    parser.add_argument("--flickr", type=Path, default=FLICKR)
     parser.add_argument("--image-encoder", required=True)
     parser.add_argument("--work", type=Path, default=Path("build/retrieval"))
     parser.add_argument("--seeds", type=int, default=3)
     given = parser.parse_args()
+    if not given.flickr.is_dir():
+        parser.error(absent(given.flickr))
     captions = [c for c in read_captions(given.flickr / "captions.tsv", Rejects()) if (c.split, c.language) == ("val", "en")]
     for recipe, language, more in RUNS:
         name = f"{recipe} {language or 'en + zh'}{' matryoshka' if more else ''}"

@@ -104,6 +104,9 @@ def main() -> None:
         engine = GraphEngine(BaseOptions(str(target), num_threads=1))
         found = [[int(n.metadata) for n in engine.search_embedding(q, SearchRequest(max_results=10)).nearest_neighbors] for q in queries]
         figures["recall_of_other_queries"] = round(float(np.mean([np.isin(t, f).mean() for t, f in zip(truth, found, strict=True)])), 4)
+    results = Path("build", "scale", f"{given.items}x{given.dimension}.json")  # for the benchmark history
+    results.parent.mkdir(parents=True, exist_ok=True)
+    results.write_text(json.dumps(figures, indent=1), encoding="utf-8")
     sys.stdout.write("".join(f"{name:30}{value}\n" for name, value in figures.items()))
     sys.stdout.write("".join(f"{point}\n" for point in curve))
 

@@ -13,6 +13,7 @@ from maker import searcher
 from maker.encoders.spellings import spellings
 from maker.export.encoder_file import write_encoder
 from maker.task_library.searcher_file import open_any_embedder
+from tests.outside_data import LEGACY, WEIGHTS
 
 TEXTS = [
     "a red kite above a green hill",
@@ -68,8 +69,8 @@ def exported_jobs(folder: Path, items: int, images: list[str]) -> list[dict[str,
 def _copied_jobs(folder: Path, exported: Path, images: list[str]) -> list[dict[str, Any]]:
     """Models made by others, and exported ones that get a new index."""
     jobs: list[dict[str, Any]] = []
-    sources = {path.stem: path for name in MODELS if (path := conftest.SHARED / "weights" / f"{name}.tflite").exists()}
-    published = conftest.SHARED / "legacy" / "regex_searcher.tflite"
+    sources = {path.stem: path for name in MODELS if (path := WEIGHTS / f"{name}.tflite").exists()}
+    published = LEGACY / "regex_searcher.tflite"
     for name, path in {**sources, "exported": exported, **({published.stem: published} if published.exists() else {})}.items():
         dimension = open_any_embedder(str(path)).dimension
         rows = np.abs(np.random.default_rng(5).standard_normal((600, dimension))).astype(np.float32)

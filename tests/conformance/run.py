@@ -31,10 +31,10 @@ from exported import exported_jobs  # noqa: E402
 from task.task_library import snappy  # noqa: E402
 from task.task_library.scann_messages import IndexConfig, LookupType  # noqa: E402
 from task.task_library.sstable import SSTable  # noqa: E402
+from tests.outside_data import LEGACY, WEIGHTS, absent  # noqa: E402
 
 REQUIREMENTS = ["tflite-support==0.4.4", "numpy<2"]
 PYTHONS = ["python3.11", "python3.10", "python3.9"]
-LEGACY = HERE.parents[2] / "shared" / "data" / "legacy"
 DIMENSION, QUERIES, SIDE = 24, 40, (12, 10)
 TOLERANCES = {"float": 1e-5, "hashed": 1e-4}  # of a distance, relative to the larger of 1 and itself
 PIXEL_STEP = 1.0  # x86 rounds means of four twice
@@ -67,6 +67,9 @@ def main() -> int:
     python = reference_python(arguments.environment)
     if python is None:
         return 1 if os.environ.get("CI") else 0
+    for folder in (LEGACY, WEIGHTS):
+        if not folder.is_dir():
+            print(f"left out: {absent(folder)}")
     with tempfile.TemporaryDirectory() as folder:
         jobs = make_jobs(Path(folder), arguments.items)
         (Path(folder) / "jobs.json").write_text(json.dumps(jobs), encoding="utf-8")

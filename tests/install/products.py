@@ -56,9 +56,9 @@ TASK_LIBRARY = (
 )
 MODEL_MAKER = "from tflite_model_maker import searcher\nprint('searcher:', searcher.Searcher.__name__)\n"
 MEDIAPIPE = """
-from mediapipe.tasks.python import text, vision
+from mediapipe.tasks.python import retrieval, text, vision
 text.TextEmbedder.cosine_similarity, vision.ImageEmbedder.cosine_similarity
-print("searchers:", [n for m in (text, vision) for n in dir(m) if "search" in n.lower()])
+print("searchers:", retrieval.SemanticRetriever.__name__, retrieval.UniversalEmbedder.__name__)
 """
 MEDIAPIPE_MAKER = """
 import mediapipe_model_maker as maker
@@ -143,7 +143,7 @@ def products(wheel: Path, searcher: Path, found: str) -> list[Product]:
             rescue=("numpy<1.24",),
             parts=("tflite-support", "tflite-model-maker"),
         ),
-        Product("mediapipe", ("mediapipe",), MEDIAPIPE, "no searcher: embedders, and the cosine of two embeddings"),
+        Product("mediapipe", ("mediapipe",), MEDIAPIPE, "text, pictures, sound; compares every row; its embedders are downloads; Python"),
         Product("mediapipe-model-maker", ("mediapipe-model-maker",), MEDIAPIPE_MAKER),
         Product(
             "sqlite-vec",

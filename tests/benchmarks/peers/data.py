@@ -17,13 +17,13 @@ import numpy as np
 
 from maker.evaluation.index_quality import exact_neighbours
 from maker.pipeline import embed
+from tests.outside_data import FLICKR, absent
 
 NEIGHBOURS = 10
 QUERIES, ROUTING = 1000, 20_000
 DIMENSION = 128
 BLOCK = 16_384
 REVISION = 2  # increase it when the data changes
-FLICKR = Path("../shared/data/flickr8k")
 ENCODER = Path("build/flickr/searcher.tflite")
 TILE_NOISE = 0.6  # norm of the noise on a photo's embedding, whose norm is 1
 
@@ -68,8 +68,7 @@ def prepare(name: str, items: int, work: Path) -> DataSet:
     encoder = ENCODER if name == "flickr" else None
     data_set = DataSet(name, work / f"{name}-{items}", encoder)
     if name == "flickr" and not ENCODER.exists():
-        why = "make bench-flickr makes it" if FLICKR.is_dir() else f"and it cannot be made without {FLICKR}"
-        raise DataMissingError(f"{ENCODER} is missing; {why}")
+        raise DataMissingError(f"{ENCODER} is missing; make bench-flickr makes it" if FLICKR.is_dir() else absent(FLICKR))
     made_of = {"revision": REVISION, "items": items} | ({"encoder": ENCODER.stat().st_mtime} if encoder else {})
     marker = data_set.folder / "data.json"
     if marker.exists() and json.loads(marker.read_text()) == made_of:
@@ -165,7 +164,7 @@ def _flickr(vectors: np.ndarray, folder: Path, work: Path) -> np.ndarray:
 def _embedded(work: Path) -> tuple[np.ndarray, tuple[list[str], np.ndarray]]:
     """Embeddings of Flickr8k's photos, and English captions with their embeddings: 2,000 held-out ones, then 20,000 training captions."""
     if not FLICKR.is_dir():
-        raise DataMissingError(f"{FLICKR}: missing; the photos of Flickr8k are not part of the repository")
+        raise DataMissingError(absent(FLICKR))
     work.mkdir(parents=True, exist_ok=True)
     with open(FLICKR / "captions.tsv", encoding="utf-8", newline="") as file:
         rows = list(csv.DictReader(file, delimiter="\t", quoting=csv.QUOTE_NONE))

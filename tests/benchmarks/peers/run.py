@@ -111,6 +111,7 @@ def entry_of(one: Measured, reference: Measured | None, run: dict[str, Any]) -> 
     """The entry of a variant in the results."""
     return {
         "label": one.variant.label,
+        "library": one.variant.library,
         "version": one.version,
         "builds": one.builds,
         "points": [point.figures() for point in one.points],
@@ -121,13 +122,17 @@ def entry_of(one: Measured, reference: Measured | None, run: dict[str, Any]) -> 
 
 
 def best_of(one: Measured, reference: Measured | None, recall: float) -> dict[str, Any] | None:
-    """The fastest point with the recall; `times_pocket` is its time relative to the reference, the median over the rounds of this run."""
+    """The fastest point with the recall, and its time relative to the reference: the median over the rounds of this run.
+
+    `times_pocket` compares elapsed time; `times_pocket_cpu` compares processor time, which a busy machine changes less.
+    """
     point = measure.best(one.points, recall)
     if point is None:
         return None
     against = measure.best(reference.points, recall) if reference else None
     ratio = round(float(np.median(np.divide(point.p50, against.p50))), 2) if against else None
-    return {**point.figures(), "times_pocket": ratio, **one.builds[point.build]}
+    cpu = round(float(np.median(np.divide(point.p50_cpu, against.p50_cpu))), 2) if against else None
+    return {**point.figures(), "times_pocket": ratio, "times_pocket_cpu": cpu, **one.builds[point.build]}
 
 
 def make_task_library() -> None:

@@ -13,6 +13,7 @@ from .data import DIMENSION, DataSet
 
 PEERS = Path("build/bench/venv/bin/python")
 TASK_LIBRARY = Path("build/task_library/bin/python")
+OURS = "Pocket Searcher"  # the summary compares sizes with this library
 REFERENCE = "pocket"  # part of every run; ratios are relative to it
 MOST_LEAVES = 8192  # of the peers: with more, k-means on one thread takes hours
 RECALLS = (0.9, 0.95, 0.98)
@@ -43,6 +44,7 @@ class Variant:
         build_python: The interpreter for building, if it is another one.
         queries: `vectors`, `sentences`, or `names` (which the build writes to `queries.txt`).
         shares: The variant that builds the indexes, if this one only searches them.
+        library: Name in the summary, which shows the fastest variant of each library; empty to leave the variant out.
     """
 
     name: str
@@ -53,6 +55,7 @@ class Variant:
     build_python: Path | None = None
     queries: str = "vectors"
     shares: str | None = field(default=None)
+    library: str = ""
 
 
 def variants(data: DataSet, items: int, quick: bool) -> list[Variant]:
@@ -62,7 +65,7 @@ def variants(data: DataSet, items: int, quick: bool) -> list[Variant]:
     leaves = min(same.num_leaves, MOST_LEAVES) if same else 64
     square = max(16, int(items**0.5))
     sizes = (square,) if quick else tuple(dict.fromkeys((square, 4096 if items >= LARGE else min(1024, items // 40), leaves)))
-    return [*ours, *_task_library(data, items, sizes), *_scann(sizes), *_faiss(sizes, leaves), *_graphs(), *_sqlite_vec()]
+    return [*ours, *_task_library(data, items, sizes), *_scann(sizes), *_faiss(sizes, leaves), *_graphs(), *_scans(data)]
 
 
 def _ours(data: DataSet, quick: bool) -> list[Variant]:
@@ -84,7 +87,14 @@ def _ours(data: DataSet, quick: bool) -> list[Variant]:
     for suffix, label, settings in kinds:
         name = f"pocket{suffix}"
         found.append(
-            Variant(name, f"Pocket Searcher {label}, `search_embedding`, bare", "pocket", builds(targets, "signature", **settings), here)
+            Variant(
+                name,
+                f"Pocket Searcher {label}, `search_embedding`, bare",
+                "pocket",
+                builds(targets, "signature", **settings),
+                here,
+                library=OURS,
+            )
         )
         library = builds(targets, "search_embedding", **settings)
         found.append(
@@ -115,17 +125,23 @@ def _task_library(data: DataSet, items: int, sizes: tuple[int, ...]) -> list[Var
             builds.append(Build(f"{leaves} leaves", config, leaves_searched))
         name = f"task-library-{scorer}"
         label = f"Task Library 0.4.4, {label}"
-        found.append(Variant(name, label, "task_library", tuple(builds), TASK_LIBRARY, Path(sys.executable), "names"))
+        found.append(
+            Variant(name, label, "task_library", tuple(builds), TASK_LIBRARY, Path(sys.executable), "names", library="Task Library")
+        )
     return found
 
 
 def _scann(sizes: tuple[int, ...]) -> list[Variant]:
-    builds = []
-    for leaves, quantize in [*((leaves, False) for leaves in sizes), (sizes[len(sizes) // 2], True)]:
-        config = {"leaves": leaves, "block": 2, "quantize": quantize}
-        settings = tuple([w, c] for w in WIDTHS[2::2] if w <= leaves // 2 for c in (30, 100, 300))
-        builds.append(Build(f"{leaves} leaves, reordered by {'int8' if quantize else 'float32'}", config, settings))
-    return [Variant("scann", "ScaNN, tree + AH 2 + reordering", "scann", tuple(builds), Path(sys.executable))]
+    found = []
+    for name, quantize in (("float32", False), ("int8", True)):  # two lines: at one recall the faster would hide the smaller
+        builds = []
+        for leaves in sizes:
+            config = {"leaves": leaves, "block": 2, "quantize": quantize}
+            settings = tuple([w, c] for w in WIDTHS[2::2] if w <= leaves // 2 for c in (30, 100, 300))
+            builds.append(Build(f"{leaves} leaves, reordered by {name}", config, settings))
+        label = f"ScaNN, tree + AH 2, {name} reordering"
+        found.append(Variant(f"scann-{name}", label, "scann", tuple(builds), Path(sys.executable), library="ScaNN"))
+    return found
 
 
 def _faiss(sizes: tuple[int, ...], leaves: int) -> list[Variant]:
@@ -134,7 +150,7 @@ def _faiss(sizes: tuple[int, ...], leaves: int) -> list[Variant]:
 
     def flat(name: str, codes: str) -> Variant:
         builds = tuple(Build(f"IVF{n},{codes}", {"factory": f"IVF{n},{codes}"}, probes(n)) for n in sizes[:2])
-        return Variant(name, f"faiss IVF,{codes}", "faiss", builds)
+        return Variant(name, f"faiss IVF,{codes}", "faiss", builds, library="faiss IVF")
 
     same = f"IVF{leaves},SQ8"
     as_ours = ", as many as ours" if leaves < MOST_LEAVES else ""
@@ -146,17 +162,23 @@ def _faiss(sizes: tuple[int, ...], leaves: int) -> list[Variant]:
             f"faiss IVF,SQ8, {leaves} leaves{as_ours}",
             "faiss",
             (Build(same, {"factory": same}, probes(leaves)),),
+            library="faiss IVF",
         ),
         flat("faiss-ivf-sq8", "SQ8"),
         flat("faiss-ivf-pq", "PQ64"),
         Variant(
-            "faiss-ivf-pq-refined", "faiss IVF,PQ fast scan, refined by SQ8", "faiss", (Build(refined, {"factory": refined}, candidates),)
+            "faiss-ivf-pq-refined",
+            "faiss IVF,PQ fast scan, refined by SQ8",
+            "faiss",
+            (Build(refined, {"factory": refined}, candidates),),
+            library="faiss IVF",
         ),
         Variant(
             "faiss-hnsw",
             "faiss HNSW16",
             "faiss",
             (Build("HNSW16", {"factory": "HNSW16,Flat", "construction": 200}, tuple(f"efSearch={w}" for w in WIDTHS if w >= 12)),),
+            library="faiss HNSW",
         ),
     ]
 
@@ -165,11 +187,25 @@ def _graphs() -> list[Variant]:
     widths = tuple(w for w in WIDTHS if w >= 12)
     hnsw = Build("M 16", {"m": 16, "construction": 200, "dimension": DIMENSION}, widths)
     rows = Build("connectivity 16", {"connectivity": 16, "construction": 128, "dtype": "i8"}, widths)
-    return [Variant("hnswlib", "hnswlib", "hnswlib", (hnsw,)), Variant("usearch", "usearch i8", "usearch", (rows,))]
-
-
-def _sqlite_vec() -> list[Variant]:
     return [
-        Variant(f"sqlite-vec-{column}", f"sqlite-vec, exact scan of {column}", "sqlite_vec", (Build(column, {"column": column}),))
+        Variant("hnswlib", "hnswlib", "hnswlib", (hnsw,), library="hnswlib"),
+        Variant("usearch", "usearch i8", "usearch", (rows,), library="usearch"),
+    ]
+
+
+def _scans(data: DataSet) -> list[Variant]:
+    """What compares a query with every row."""
+    found = [
+        Variant(
+            f"sqlite-vec-{column}",
+            f"sqlite-vec, exact scan of {column}",
+            "sqlite_vec",
+            (Build(column, {"column": column}),),
+            library="sqlite-vec",
+        )
         for column in ("float", "int8")
     ]
+    config = {"queries": str(data.folder / "queries.npy"), "python": str(PEERS)}
+    label = "MediaPipe `SemanticRetriever`, exact scan of float32"
+    scan = Build("float32", config)
+    return [*found, Variant("mediapipe", label, "mediapipe", (scan,), PEERS, Path(sys.executable), "names", library="MediaPipe")]
