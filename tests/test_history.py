@@ -38,8 +38,8 @@ def test_figures_of_the_targets_that_were_run_are_written(measured, tmp_path, ca
     assert figures["scale.1000000x128.index_s"] == 1.5
     assert len(figures) == 6 + 1 + len(history.OF_SCALE)
     said = capsys.readouterr().err
-    assert "flickr/searcher.tflite is not here; make bench-flickr makes it" in said
-    assert "10000000x64.json is not here; make bench-ten-million makes it" in said
+    assert "flickr/searcher.tflite is missing; make bench-flickr makes it" in said
+    assert "10000000x64.json is missing; make bench-ten-million makes it" in said
 
 
 def test_nothing_measured_is_an_error(tmp_path, capsys):

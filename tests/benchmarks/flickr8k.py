@@ -44,7 +44,7 @@ def main(argv: list[str] | None = None) -> int:
 
 
 def found(folder: Path, name: str) -> Path:
-    """The file of that name, wherever it lies in the folder."""
+    """The file of that name, anywhere in the folder."""
     path = next(folder.rglob(name), None)
     if path is None:
         raise FileNotFoundError(f"{folder}: {name} is not here")
@@ -52,7 +52,7 @@ def found(folder: Path, name: str) -> Path:
 
 
 def captions(path: Path) -> Iterator[tuple[str, str]]:
-    """Photo and caption of each line: `name.jpg#0<TAB>caption`, or with a space in the tab's place."""
+    """Photo and caption of each line: `name.jpg#0<TAB>caption`, or with a space instead of the tab."""
     for line in path.read_text(encoding="utf-8").splitlines():
         key, _, text = line.replace("\t", " ", 1).partition(" ")
         if text.strip():

@@ -1,8 +1,8 @@
 """Writes a release's measured figures to `docs/benchmarks/<version>.json`; `make bench-history` runs it.
 
-It reads what `make bench-flickr`, `bench`, `bench-scale` and `bench-ten-million` left in `build/`; a target that was not run is named and
-left out. A file is `{"version", "date", "machine", "figures"}`; `figures` has an object for each name, `{"value", "unit", "better",
-"target"}`, so that a curve over releases is `[file["figures"][name]["value"] for file in files]`. A name keeps its meaning.
+It reads the output of `make bench-flickr`, `bench`, `bench-scale` and `bench-ten-million` in `build/`. A target that was not run is left
+out with a message. A file is `{"version", "date", "machine", "figures"}`; `figures` has an object for each name, `{"value", "unit",
+"better", "target"}`, so a curve over releases is `[file["figures"][name]["value"] for file in files]`. The meaning of a name never changes.
 """
 
 from __future__ import annotations
@@ -58,7 +58,7 @@ def main(argv: list[str] | None = None) -> int:
 
 
 def of_flickr(path: Path) -> Iterator[Figure]:
-    """Retrieval, size and latency, from the report that the searcher carries."""
+    """Retrieval, size and latency, from the report in the searcher's manifest."""
     if not measured(path, "make bench-flickr"):
         return
     content = path.read_bytes()
@@ -96,7 +96,7 @@ def of_variant(prefix: str, name: str, variant: dict[str, Any], best: dict[str, 
 
 
 def of_scale(path: Path, size: str, target: str) -> Iterator[Figure]:
-    """Indexing and asking many items."""
+    """Indexing and searching many items."""
     if not measured(path, target):
         return
     figures = json.loads(path.read_text(encoding="utf-8"))
@@ -105,9 +105,9 @@ def of_scale(path: Path, size: str, target: str) -> Iterator[Figure]:
 
 
 def measured(path: Path, target: str) -> bool:
-    """Whether the target's output is there; where not, that is said."""
+    """Whether the output of the target exists; prints a message if not."""
     if not path.exists():
-        sys.stderr.write(f"left out: {path} is not here; {target} makes it\n")
+        sys.stderr.write(f"left out: {path} is missing; {target} makes it\n")
     return path.exists()
 
 

@@ -14,7 +14,7 @@ from matplotlib import pyplot as plt  # noqa: E402
 
 TABLE = "table.md"
 LEVEL = "0.95"  # the recall at which the summary compares
-EQUAL_BYTES = 1.5  # an index of at most so many times our bytes an item is of equal size
+EQUAL_BYTES = 1.5  # an index counts as equally large up to this multiple of our bytes per item
 AXES = (("p50_ms", "p50, ms"), ("p99_ms", "p99, ms"), ("bytes_per_item", "bytes per item"))
 
 
@@ -64,11 +64,11 @@ def table(name: str, entry: dict[str, Any]) -> str:
 
 
 def summary(name: str, entry: dict[str, Any]) -> str:
-    """A Markdown table of a data set with each library at its fastest setting, and the fastest one of equal bytes.
+    """A Markdown table of a data set with the fastest setting of each library, and the fastest of equally large indexes.
 
-    Times are processor time: every library has one thread, and a busy machine changes it less than the time on the clock.
+    Times are processor times: every library has one thread, and other load on the machine affects them less than wall-clock times.
     """
-    head = ["", "p50 / p99, CPU ms", "of ours", "p50 at 90 %", "bytes an item", "build, CPU s", "open, ms"]
+    head = ["", "p50 / p99, CPU ms", "of ours", "p50 at 90 %", "bytes per item", "build, CPU s", "open, ms"]
     lines = [f"## {name}, each library at its fastest setting with recall {LEVEL}, and at that of equal bytes", ""]
     lines += ["| " + " | ".join(head) + " |", "|" + "---|" * len(head)]
     for variant in fastest(list(entry["variants"].values())):
@@ -87,10 +87,10 @@ def summary(name: str, entry: dict[str, Any]) -> str:
 
 
 def fastest(variants: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Of each library the variant that reaches the recall in the least time, and where it is larger than ours the fastest of equal bytes.
+    """The fastest variant of each library with the recall; if it is larger than ours, also the fastest equally large one.
 
     Returns:
-        The quickest first; a library that does not reach the recall is left out.
+        The fastest first, without libraries that do not reach the recall.
     """
     reached = sorted((v for v in variants if v.get("library") and v["best"][LEVEL]), key=lambda v: v["best"][LEVEL]["p50_cpu_ms"])
     ours = [v["best"][LEVEL]["bytes_per_item"] for v in reached if v["library"] == OURS]

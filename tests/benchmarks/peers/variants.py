@@ -194,7 +194,7 @@ def _graphs() -> list[Variant]:
 
 
 def _scans(data: DataSet) -> list[Variant]:
-    """What compares a query with every row."""
+    """Libraries that compare each query with all rows."""
     found = [
         Variant(
             f"sqlite-vec-{column}",

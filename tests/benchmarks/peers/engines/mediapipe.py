@@ -1,8 +1,8 @@
-"""MediaPipe's `SemanticRetriever`: an SQLite table of float32 rows, all of which are compared with each query. There are no settings.
+"""MediaPipe's `SemanticRetriever`: compares each query with all float32 rows of an SQLite table. There are no settings.
 
-Its embedders are models that are downloaded. Here a table of vectors takes their place: the sentence `q7` is looked up as row 7, so
-that what is timed is the search and next to nothing else. The Python options take no text embedder of one's own; the C options do.
-`config`: `queries`, and `python`, the interpreter that has the library: it fills the table, this project's writes the models.
+Its embedders are downloaded models. Here a table of vectors replaces them: it looks up the sentence `q7` as row 7, so that practically only
+the search is timed. The C options accept such a text embedder; the Python options do not. `config`: `queries`, and `python`, the
+interpreter that has the library. That interpreter fills the table; this project's interpreter writes the models.
 """
 
 from __future__ import annotations
@@ -20,16 +20,16 @@ FILL = "from tests.benchmarks.peers.engines import mediapipe; import sys; mediap
 
 
 class Engine:
-    """The retriever; its scores are cosines, whose order is that of dot products among rows of norm 1."""
+    """The retriever. Its scores are cosines; for rows of norm 1 they give the same order as dot products."""
 
     def version(self) -> str:
         try:
-            found = version("mediapipe")
+            installed = version("mediapipe")
         except PackageNotFoundError:
             return "this project's lookup models"
         from mediapipe.tasks.python import retrieval  # noqa: F401
 
-        return found
+        return installed
 
     def build(self, vectors: np.ndarray, folder: Path, config: dict[str, Any]) -> int:
         from tests.task_library_files import lookup_text_model
@@ -55,15 +55,15 @@ class Engine:
     def use(self, setting: None) -> None:
         pass
 
-    def ask(self, query: str) -> Any:
+    def search(self, query: str) -> Any:
         return self._opened[0].retrieve(query, 10, min_similarity=-1.0)
 
-    def ids(self, found: Any) -> Any:
-        return [record.id for record in found.records]
+    def ids(self, result: Any) -> Any:
+        return [record.id for record in result.records]
 
 
 def fill(folder: str, count: str) -> None:
-    """Inserts all items, each embedded by the table of vectors."""
+    """Inserts all items; the table of vectors embeds them."""
     retriever, embedder = opened(Path(folder), ITEMS)
     for number in range(int(count)):
         retriever.insert_document(str(number), f"q{number}")
@@ -72,7 +72,7 @@ def fill(folder: str, count: str) -> None:
 
 
 def opened(folder: Path, model: str) -> tuple[Any, Any]:
-    """A retriever over the folder's table, and its text embedder, which has to live as long."""
+    """A retriever over the folder's table, and its text embedder, which must stay open as long as the retriever."""
     from mediapipe.tasks.python import text
     from mediapipe.tasks.python.core import mediapipe_c_bindings
     from mediapipe.tasks.python.core.base_options import BaseOptions
