@@ -6,8 +6,13 @@ Results go to stdout, progress and logs to stderr. The exit status is 0, 1 (fail
 from __future__ import annotations
 
 import argparse
+import io
+import os
+import signal
 import sys
-from collections.abc import Sequence
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 from maker.commands import (
@@ -32,18 +37,52 @@ from task.errors import TaskError
 VERBS = (build, embed, index, search, evaluate, classify, inspect, preview, report, export, export_android, verify, sample)
 
 
+RESUMING = (build, embed, evaluate, classify, preview, export_android)  # verbs that keep the results of an interrupted run
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs a verb and returns the exit status."""
     given = _parser().parse_args(arguments)
+    _set_up_streams()
     try:
-        given.run(given)
+        with _terminable():
+            given.run(given)
+            sys.stdout.flush()
+    except BrokenPipeError:  # the reader of `maker … | head` is gone
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
     except (MakerError, TaskError, OSError) as error:
         sys.stderr.write(f"maker: error: {' '.join(str(error).split())}\n")
         return 1
     except KeyboardInterrupt:
-        sys.stderr.write("maker: interrupted; the same command resumes\n")
+        hint = "; the same command resumes" if given.resumes else ""
+        sys.stderr.write(f"maker: interrupted{hint}\n")
         return 130
     return 0
+
+
+def _set_up_streams() -> None:
+    """Replaces characters that the encoding of the terminal lacks, instead of failing."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")
+
+
+@contextmanager
+def _terminable() -> Iterator[None]:
+    """Lets SIGTERM end the command like Ctrl-C, so that it cleans up."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGTERM, _interrupt)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def _interrupt(*_: object) -> None:
+    raise KeyboardInterrupt
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -54,7 +93,7 @@ def _parser() -> argparse.ArgumentParser:
         name = module.__name__.rpartition(".")[2].replace("_", "-")
         verb = verbs.add_parser(name, help=module.HELP)
         module.add_arguments(verb)
-        verb.set_defaults(run=module.run)
+        verb.set_defaults(run=module.run, resumes=module in RESUMING)
     return parser
 
 

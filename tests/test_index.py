@@ -141,7 +141,7 @@ def test_groups_have_the_leaves_that_their_rows_fill(monkeypatch, rng):
     centres = 20 * np.eye(10, 16, dtype=np.float32)
     embeddings = (centres[owner] + rng.standard_normal((len(owner), 16))).astype(np.float32)
     monkeypatch.setattr(balanced, "MANY_GROUPS", 10)
-    monkeypatch.setattr(balanced, "_centres", lambda *_: (centres, np.zeros(10, np.float32)))
+    monkeypatch.setattr(balanced, "_priced_centroids", lambda *_: balanced._PricedCentroids(centres, np.zeros(10, np.float32)))
     groups = balanced._groups(embeddings, 100, 20, rng)
     assert [len(group) for group in groups] == (20 * np.rint(filled)).tolist()
     assert sorted(np.concatenate(groups).tolist()) == list(range(len(owner)))
@@ -219,8 +219,8 @@ def test_four_bits_answer_what_their_rows_say(tmp_path, measure, dimension, tree
     with TextSearcher.create_from_file(str(tmp_path / "x.tflite")) as opened:
         for query in rng.standard_normal((8, dimension)).astype(np.float32):
             expected = distances(stored, query, measure)
-            if coder.bases is not None:  # the query is rounded to int8 where it meets the centroids of the leaves
-                centroids = (coder.bases.rows * coder.bases.steps)[np.arange(len(stored)) // index.block]
+            if coder.centroids is not None:  # the query is rounded to int8 where it meets the centroids of the leaves
+                centroids = (coder.centroids.codes * coder.centroids.scales)[np.arange(len(stored)) // index.block]
                 step = np.abs(query).max() / 127
                 lost = centroids @ (query - np.rint(query / step) * step)
                 expected += lost if measure == "dot_product" else 2 * lost
@@ -278,21 +278,22 @@ def test_rows_are_coded_alike_however_they_are_cut(monkeypatch, rng, bits, tree)
     rows, coder = embeddings[index.order], row_coder(index)
     whole = coder.encode(rows, 0)
     rest = coder.encode(rows[700:], 700)
-    assert np.array_equal(rest.rows, whole.rows[700:])
-    assert np.array_equal(rest.steps, whole.steps[700:])
+    assert np.array_equal(rest.codes, whole.codes[700:])
+    assert np.array_equal(rest.scales, whole.scales[700:])
     assert np.array_equal(coder.decode(rest, 700), coder.decode(whole, 0)[700:])
     monkeypatch.setattr("maker.index.build.BLOCK", 300)
     again = row_coder(index)
-    assert (again.unit, again.step_type) == (coder.unit, coder.step_type)
+    assert (again.scale_unit, again.scale_type) == (coder.scale_unit, coder.scale_type)
 
 
-def test_steps_of_a_byte_are_wide_enough_for_the_widest_rows(rng):
+def test_scales_of_a_byte_are_wide_enough_for_the_widest_rows(rng):
     embeddings = (rng.uniform(0.8, 1.25, (2000, 1)) * rng.standard_normal((2000, 32))).astype(np.float32)
     widest = embeddings[np.argsort(embeddings.std(1))[-50:]]
     coder = row_coder(build_index(embeddings, ScaNNOptions("dot_product", score_ah=ScoreAH(1)), bits=4))
-    assert coder.step_type is np.uint8
+    assert coder.scale_type is np.uint8
     of_bytes, of_floats = (
-        ((each.decode(each.encode(widest, 0), 0) - widest) ** 2).sum() for each in (coder, replace(coder, unit=1.0, step_type=np.float32))
+        ((each.decode(each.encode(widest, 0), 0) - widest) ** 2).sum()
+        for each in (coder, replace(coder, scale_unit=1.0, scale_type=np.float32))
     )
     assert of_bytes < 1.02 * of_floats
 

@@ -159,7 +159,7 @@ def test_a_length_that_cannot_be_is_refused_in_one_line(tmp_path, trained_encode
         index(embeddings, output, 0)
     with pytest.raises(DataError, match="the embedder produces 16 dimensions, but the embeddings have 12"):
         index(unit(rng, 50, 12), output, embedder=trained_encoder)
-    with pytest.raises(DataError, match="queries: 8 dimensions, expected 16"):
+    with pytest.raises(DataError, match="queries: found 8 dimensions, expected 16"):
         index(embeddings, output, queries=unit(rng, 50, CUT))
     embeddings[7] = np.eye(DIMENSION, dtype=np.float32)[12]
     with pytest.raises(DataError, match="embeddings: row 7 has only zeros in its first 8 dimensions"):
@@ -200,7 +200,7 @@ def test_a_build_trains_cuts_measures_and_says_so(photos, tmp_path, capsys):
     command = ["build", "--images", str(photos), "--captions", str(photos / "captions.tsv"), "--output", str(output), "--epochs", "2"]
     command += ["--batch-size", "8", "--dimension", "32", "--matryoshka", "16,8"]
     assert main([*command, "--index-dimension", "12"]) == 1
-    message = "--index-dimension 12: this run is trained for 8 or 16 or 32 dimensions; expected one of these"
+    message = "--index-dimension 12: this run is trained for 8 or 16 or 32 dimensions; pass one of these"
     assert message in capsys.readouterr().err
     assert not output.with_suffix(".work").exists()  # it is said before anything is trained
     assert main([*command, "--index-dimension", "8"]) == 0

@@ -289,7 +289,7 @@ def test_the_command_writes_a_report_from_files(tmp_path, searcher, pictures, ca
     assert "r.html: " in capsys.readouterr().out
     described = len({c.image for c in captions[1::2]})
     assert described < ITEMS
-    assert f"among the {described} pictures that these captions describe" in (tmp_path / "r.html").read_text()
+    assert f"among the {described} pictures that the captions describe" in (tmp_path / "r.html").read_text()
     assert main(command) == 1
     assert "exists already" in capsys.readouterr().err
     with pytest.raises(DataError, match="no such folder"):

@@ -460,7 +460,7 @@ def indexed(tmp_path: Path) -> Path:
     curve = {"slope": 8.0, "intercept": 4.0, "gate": 0.3, "cut": 0.2, "rule": "a rule", "how": "some captions"}
     judged = JudgedResults(np.array([[-0.9, -0.2]], np.float32), np.array([[True, False]]), np.array([np.nan], np.float32))
     curve["measured"] = measure(judged, 8.0, 4.0, 0.3, 0.2)
-    fields = CardFields(author="A. Nother", license="CC0", intended_use="finding a test's items")
+    fields = CardFields(author="A. Nother", license="CC0", data="drawn", intended_use="finding a test's items")
     content = FileContent(relevance={"search_text": curve}, card=lambda manifest: model_card(manifest, fields, "base"))
     write_index(items, tmp_path / "base.tflite", IndexSettings(k=20), content)
     return tmp_path / "base.tflite"
@@ -469,8 +469,8 @@ def indexed(tmp_path: Path) -> Path:
 def test_a_fold_keeps_the_model_cards_author_terms_and_use(indexed, tmp_path):
     update_index(indexed, with_change(indexed, tmp_path / "o", added=2), tmp_path / "new.tflite")
     card = read_card(tmp_path / "new.tflite")
-    assert card_fields(card) == CardFields(author="A. Nother", license="CC0", intended_use="finding a test's items")
-    assert "finds 302 items" in card
+    assert card_fields(card) == CardFields(author="A. Nother", license="CC0", data="drawn", intended_use="finding a test's items")
+    assert "searches 302 items" in card
 
 
 @pytest.mark.parametrize(("added", "removed", "kept"), [(10, 20, True), (40, 0, False), (0, 40, False)])

@@ -4,14 +4,21 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+import signal
+import sys
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
+from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import TypeAlias
 
+from maker.errors import DataError
 from maker.progress import progress
 
+CURRENT = ".current"  # suffix of the file that names the item in hand
 BLOCK = 64  # items per task; an interrupted run loses at most this many per worker
 THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 Job: TypeAlias = tuple[list[str], Path]  # items, and the .npz to write
@@ -30,6 +37,9 @@ def embedded_blocks(
         title: Title of the progress bar.
         open_encoder: Called once per worker process, with the path of the encoder.
         embed_block: Writes the `.npz` of a block, atomically.
+
+    Raises:
+        DataError: A worker process was killed.
     """
     folder = done / "blocks"
     folder.mkdir(parents=True, exist_ok=True)
@@ -40,10 +50,11 @@ def embedded_blocks(
     for _ in range(len(files) - len(jobs)):
         next(ticks)
     if workers > 1:
-        context = multiprocessing.get_context("spawn")  # a forked process with the threads of TensorFlow deadlocks
-        with _one_thread_each(), ProcessPoolExecutor(workers, context, open_encoder, (str(encoder),)) as pool:
-            for _ in pool.map(embed_block, jobs):
+        try:
+            for _ in _in_workers(workers, open_encoder, str(encoder), embed_block, jobs):
                 next(ticks)
+        except BrokenProcessPool as error:
+            raise DataError(f"{title}: {_what_broke(jobs)}") from error
     else:
         open_encoder(str(encoder))
         for job in jobs:
@@ -53,7 +64,71 @@ def embedded_blocks(
     yield list(files.values())
     for file in files.values():
         file.unlink()
+    for left in folder.glob(f"*{CURRENT}"):
+        left.unlink()
     folder.rmdir()
+
+
+def working_on(target: Path, item: str) -> None:
+    """Notes which item of a block is embedded now: if the process is killed, the error can name it."""
+    target.with_suffix(CURRENT).write_text(item, encoding="utf-8", errors="backslashreplace")
+
+
+def _in_workers(
+    workers: int, open_encoder: Callable[[str], None], encoder: str, embed_block: Callable[[Job], None], jobs: Sequence[Job]
+) -> Iterator[None]:
+    """Runs the jobs in worker processes; yields after each."""
+    context = multiprocessing.get_context("spawn")  # a forked process with the threads of TensorFlow deadlocks
+    with _one_thread_each(), ProcessPoolExecutor(workers, context, _start_worker, (open_encoder, encoder)) as pool:
+        try:
+            with _main_module_hidden():
+                done = pool.map(embed_block, jobs)
+            yield from done
+        except BaseException:  # an interrupted run starts no further block
+            pool.shutdown(wait=False, cancel_futures=True)
+            raise
+
+
+def _start_worker(open_encoder: Callable[[str], None], encoder: str) -> None:
+    """Prepares a worker process, which ends when its parent does, even if the parent is killed."""
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        threading.Thread(target=_end_with, args=(parent,), daemon=True).start()
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent ends the workers when it is interrupted
+    open_encoder(encoder)
+
+
+def _end_with(parent: BaseProcess) -> None:
+    parent.join()
+    os._exit(1)
+
+
+def _what_broke(jobs: Sequence[Job]) -> str:
+    """The reason why a worker process is gone, with the items that the workers had in hand."""
+    notes = [target.with_suffix(CURRENT) for _, target in jobs if not target.exists()]
+    items = [note.read_text(encoding="utf-8") for note in notes if note.exists()]
+    where = f" while it worked on {' or '.join(items)}" if items else ""
+    return (
+        f"a worker process was killed{where}, probably because memory ran out; remove or scale down the item, or free memory, "
+        "and run the same command again"
+    )
+
+
+@contextmanager
+def _main_module_hidden() -> Iterator[None]:
+    """Keeps worker processes from importing the main script, which would run it again if it has no `__main__` guard.
+
+    `multiprocessing.spawn` imports what `__main__` names as its file or its spec. Workers only need this package.
+    """
+    main = sys.modules["__main__"]
+    kept = {name: getattr(main, name) for name in ("__file__", "__spec__") if hasattr(main, name)}
+    for name in kept:
+        setattr(main, name, None)
+    try:
+        yield
+    finally:
+        for name, value in kept.items():
+            setattr(main, name, value)
 
 
 @contextmanager

@@ -11,7 +11,7 @@ import numpy as np
 
 from maker.data.duplicates import difference_hash
 from maker.data.images import OUTSIDE, lies_within, load_image
-from maker.embedding.blocks import Job, embedded_blocks
+from maker.embedding.blocks import Job, embedded_blocks, working_on
 from maker.errors import DataError
 from maker.workspace import Workspace, atomic, content_digest, digest, file_state
 from task.core import BaseOptions
@@ -108,6 +108,7 @@ def _embed_block(job: Job) -> None:
     dimension = _runners.output_size(SIGNATURE)
     values, hashes, reasons = [np.zeros((0, dimension), np.float32)], [], []
     for path in paths:
+        working_on(target, path)
         try:
             image = load_image(Path(path)) if path else None
         except DataError as error:

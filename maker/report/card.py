@@ -16,6 +16,7 @@ from task.core import BaseOptions
 from task.core.model_file import ModelFile
 from task.format.manifest import Manifest
 
+LABELS = {"author": "Author", "license": "Licence of this file", "data": "Source and licence of pictures and captions"}
 BLANK = "_to be filled in_"
 USE = "Finding pictures of this collection by a sentence{}, on a phone, in a browser or on a computer, without a connection."
 COLUMNS = ("R@1", "R@5", "R@10", "median_rank", "MRR")
@@ -59,6 +60,7 @@ def model_card(manifest: Manifest, fields: CardFields, title: str) -> str:
         m=manifest,
         t=manifest.training,
         fields=fields,
+        known=[(label, getattr(fields, name)) for name, label in LABELS.items()],
         blank=BLANK,
         query_kinds=" or ".join(["a sentence"] * by_text + ["a picture"] * by_image) or "an embedding",
         default_use=USE.format(" or by another picture" if by_image else ""),
@@ -91,9 +93,8 @@ def read_card(searcher: Path) -> str:
 
 def card_fields(card: str) -> CardFields:
     """The fields that only people know, out of a card that `model_card` wrote; empty where they were left open."""
-    rows = {"author": "Author", "license": "Licence of this file", "data": "Pictures and captions, and their terms"}
     fields = {}
-    for name, label in rows.items():
+    for name, label in LABELS.items():
         found = re.search(rf"^\| {re.escape(label)} \| (.*) \|$", card, re.MULTILINE)
         fields[name] = found[1] if found and found[1] != BLANK else ""
     _, _, use = card.partition("## Intended use\n\n")
