@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import pytest
-from maker.data.rejects import Rejects
 from PIL import Image
 
 from maker.data.captions import read_captions
+from maker.workspace.rejects import Rejects
 from tests.benchmarks import flickr8k
 
 
