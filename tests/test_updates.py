@@ -470,7 +470,7 @@ def test_a_fold_keeps_the_model_cards_author_terms_and_use(indexed, tmp_path):
     update_index(indexed, with_change(indexed, tmp_path / "o", added=2), tmp_path / "new.tflite")
     card = read_card(tmp_path / "new.tflite")
     assert card_fields(card) == CardFields(author="A. Nother", license="CC0", intended_use="finding a test's items")
-    assert "finds 302 items" in card
+    assert "searches 302 items" in card
 
 
 @pytest.mark.parametrize(("added", "removed", "kept"), [(10, 20, True), (40, 0, False), (0, 40, False)])
