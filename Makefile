@@ -21,7 +21,7 @@ $(VENV)/installed: pyproject.toml
 	$(BIN)/pip install --quiet --editable '.[maker,dev]'
 	touch $@
 
-demo: $(VENV)/installed  ## Draw the sample corpus, build a searcher from scratch, ask it three questions
+demo: $(VENV)/installed  ## Draw the sample corpus, build a searcher from scratch, search with three sentences
 	$(BIN)/maker sample $(DEMO)/scenes
 	$(BIN)/maker build --images $(DEMO)/scenes --captions $(DEMO)/scenes/captions.tsv --image-encoder scratch \
 	  --output $(DEMO)/searcher.tflite --overwrite
@@ -35,7 +35,7 @@ test: $(VENV)/installed old-runtime  ## Run the default tests
 test-all: $(VENV)/installed old-runtime  ## Run all tests
 	$(BIN)/pytest
 
-coverage: $(VENV)/installed old-runtime  ## Run the default tests and list the lines of task/ that none of them ran; pages in build/coverage/html
+coverage: $(VENV)/installed old-runtime  ## Run the default tests and list the lines of task/ that no test runs; HTML report in build/coverage/html
 	mkdir -p build/coverage
 	$(BIN)/coverage erase
 	$(BIN)/coverage run -m pytest -m "not slow"
@@ -44,9 +44,9 @@ coverage: $(VENV)/installed old-runtime  ## Run the default tests and list the l
 	$(BIN)/coverage report --include 'task/*' --show-missing --skip-covered
 	$(BIN)/coverage report --format total
 
-# The last CPython that tflite-runtime has wheels for is 3.11; without one the test that wants it says so.
+# tflite-runtime has wheels up to CPython 3.11. Without such a CPython, the test that needs it is skipped.
 OLD_PYTHON := $(firstword $(foreach p,python3.11 python3.10,$(shell command -v $(p) 2>/dev/null)))
-old-runtime:  ## Make the virtual environment of tflite-runtime 2.14, on which files are tested too
+old-runtime:  ## Create the virtual environment of tflite-runtime 2.14, with which files are tested too
 	@if [ -n "$(OLD_PYTHON)" ] && [ ! -e .venv-tflite-2.14/installed ]; then \
 	  $(OLD_PYTHON) -m venv .venv-tflite-2.14 && \
 	  .venv-tflite-2.14/bin/pip install --quiet --disable-pip-version-check tflite-runtime==2.14.0 'numpy<2' && \
@@ -58,11 +58,11 @@ check: $(VENV)/installed  ## Check format, lint, types and layers
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-fix: $(VENV)/installed  ## Format and mend what ruff can
+fix: $(VENV)/installed  ## Format and apply automatic fixes
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
-# The other libraries live in an environment of their own; one that cannot be installed here is left out of the table.
+# The other libraries are in their own environment. The table leaves out those that cannot be installed.
 PEERS := build/bench/venv
 $(PEERS)/installed: tests/benchmarks/peers/requirements.txt $(VENV)/installed
 	$(BIN)/python -m venv $(PEERS)
@@ -70,14 +70,14 @@ $(PEERS)/installed: tests/benchmarks/peers/requirements.txt $(VENV)/installed
 	  $(PEERS)/bin/pip install --quiet --disable-pip-version-check "$$requirement" || echo "bench: $$requirement could not be installed"; done
 	touch $@
 
-bench: $(PEERS)/installed  ## Against other libraries at 123,287 x 128: recall, latency, size, build, memory; table and plots in build/bench
+bench: $(PEERS)/installed  ## Compare with other libraries at 123,287 x 128: recall, latency, size, build, memory; table and plots in build/bench
 	if [ -d "$(FLICKR)" ] && [ ! -e build/flickr/searcher.tflite ]; then $(MAKE) bench-flickr; fi
 	$(BIN)/python -m tests.benchmarks.peers.run
 
-bench-million: $(PEERS)/installed  ## The same at 1,000,000 x 128, drawn data only; hours, for graphs are built on one thread
+bench-million: $(PEERS)/installed  ## The same at 1,000,000 x 128 with generated data; takes hours, because graphs are built on one thread
 	$(BIN)/python -m tests.benchmarks.peers.run --data clustered,heavy --items 1000000 --rounds 3
 
-# Stops with one line where a file of docs/data.md is absent.
+# Stops with one line if a file of docs/data.md is missing.
 $(FLICKR)/captions.tsv $(MOBILENET_FILE):
 	@echo "$@ is not here; docs/data.md says how to get it" >&2; exit 1
 
@@ -91,26 +91,26 @@ bench-flickr: $(FLICKR)/captions.tsv $(MOBILENET_FILE) $(VENV)/installed  ## Bui
 	done
 	$(BIN)/maker evaluate build/flickr/searcher.tflite --images $(FLICKR) --captions $(FLICKR)/captions.tsv --split val --language en
 
-bench-retrieval: $(FLICKR)/captions.tsv $(MOBILENET_FILE) $(VENV)/installed  ## Retrieval on Flickr8k by language, recipe and seed, with fewer dimensions, and with misspelt queries
+bench-retrieval: $(FLICKR)/captions.tsv $(MOBILENET_FILE) $(VENV)/installed  ## Measure retrieval on Flickr8k by language, recipe and seed, with fewer dimensions, and with misspelt queries
 	$(BIN)/python -m tests.benchmarks.retrieval --flickr $(FLICKR) --image-encoder "$(MOBILENET)"
 
 bench-scale: $(VENV)/installed  ## Index 1,000,000 x 128: seconds, peak memory, latency
 	$(BIN)/python -m tests.benchmarks.scale
 
-bench-ten-million: $(VENV)/installed  ## The same for 10,000,000 x 64, which are never in memory together; 3 GB of disk in the temporary folder
+bench-ten-million: $(VENV)/installed  ## The same for 10,000,000 x 64, more than fits in memory; needs 3 GB in the temporary folder
 	$(BIN)/python -m tests.benchmarks.scale --items 10000000 --dimension 64
 
 VERSION = $(shell sed -n 's/^version = "\(.*\)"/\1/p' pyproject.toml)
-bench-history: $(VENV)/installed  ## Write what the benchmarks measured to docs/benchmarks/<version>.json
+bench-history: $(VENV)/installed  ## Write the figures of the benchmarks to docs/benchmarks/<version>.json
 	$(BIN)/python -m tests.benchmarks.history $(VERSION)
 
-bench-cold: $(VENV)/installed  ## Open a searcher of 1,000,000 x 128 in fresh processes: time to the first answer, memory
+bench-cold: $(VENV)/installed  ## Open a searcher of 1,000,000 x 128 in new processes: time to the first result, memory
 	$(BIN)/python -m tests.benchmarks.cold_start
 
-bench-threads: $(VENV)/installed  ## Queries of an on-device ScaNN index with one thread and with two
+bench-threads: $(VENV)/installed  ## Measure queries of an on-device ScaNN index with one thread and with two
 	$(BIN)/python -m tests.benchmarks.scann_threads
 
-bench-updates: $(VENV)/installed  ## Filters and updates at 123,287 x 128: latency among some items, and beside an overlay
+bench-updates: $(VENV)/installed  ## Measure filters and updates at 123,287 x 128: latency with a filter, and with an overlay
 	$(BIN)/python -m tests.benchmarks.updates
 
 LITERT := maker/preview/web/vendor/litert/index.js
@@ -122,9 +122,9 @@ test-web: $(VENV)/installed $(LITERT)  ## Test the preview in headless Chromium 
 	node tests/web/run.mjs --python $(BIN)/python
 	$(BIN)/pytest -q tests/test_report.py -k chromium
 
-# The app shows what its assets hold: an exported searcher, else the one of `make demo`, else the tests' own.
+# The app contains an exported searcher, else that of `make demo`, else that of the tests.
 ANDROID := build/android
-android: $(VENV)/installed  ## Test the Android demo and pack its APK without Gradle (needs JDK 17, gcc, aapt, zipalign, apksigner)
+android: $(VENV)/installed  ## Test the Android demo and build its APK without Gradle (needs JDK 17, gcc, aapt, zipalign, apksigner)
 	$(BIN)/python android_demo/without_gradle/fixtures.py $(ANDROID)/fixtures
 	if [ -e android_demo/app/src/main/assets/searcher.tflite ]; then true; \
 	elif [ -e $(DEMO)/searcher.tflite ]; then $(BIN)/maker export-android $(DEMO)/searcher.tflite --images $(DEMO)/scenes android_demo; \
@@ -132,25 +132,25 @@ android: $(VENV)/installed  ## Test the Android demo and pack its APK without Gr
 	$(BIN)/python android_demo/without_gradle test --build $(ANDROID)
 	$(BIN)/python android_demo/without_gradle apk --build $(ANDROID)
 
-test-portable: $(VENV)/installed  ## Ask a searcher on every runtime: LiteRT old and new, TensorFlow, LiteRT.js, ARM64 under QEMU
+test-portable: $(VENV)/installed  ## Test a searcher on every runtime: LiteRT old and new, TensorFlow, LiteRT.js, ARM64 under QEMU
 	rm -rf build/portable/files
 	$(BIN)/python -m tests.portable.run
 
-conformance: $(VENV)/installed  ## Compare task with the Task Library itself (tflite-support 0.4.4, CPython 3.9 to 3.11)
+conformance: $(VENV)/installed  ## Compare task with the Task Library (tflite-support 0.4.4, CPython 3.9 to 3.11)
 	$(BIN)/python tests/conformance/run.py
 
-notebook: $(VENV)/installed $(LITERT)  ## Run the notebooks on drawn data: no error, no warning, no empty figure, R@10 of 90 %
+notebook: $(VENV)/installed $(LITERT)  ## Run the notebooks on generated data: no error, no warning, no empty figure, R@10 of at least 90 %
 	$(BIN)/python -m tests.notebooks.run colab/text_to_image_search.ipynb colab/bring_your_own_embeddings.ipynb
 
-wheel: $(VENV)/installed $(LITERT)  ## Build the wheel, the web page's parts in it
+wheel: $(VENV)/installed $(LITERT)  ## Build the wheel, with the files of the web page
 	rm -rf dist build/lib build/bdist.*
 	$(BIN)/pip wheel --quiet --no-deps --wheel-dir dist .
 
-test-install: wheel  ## Install the wheel on every CPython 3.10 to 3.13 found: size, seconds to import, a search
+test-install: wheel  ## Install the wheel on every installed CPython from 3.10 to 3.13: size, import time, a search
 	$(BIN)/python -m tests.install.run dist/*.whl
 
-install-matrix: wheel  ## Install this and what else there is on CPython 3.9 to 3.13: does each install, import, answer? An hour or two
+install-matrix: wheel  ## Install this and other products on CPython 3.9 to 3.13: does each install, import and search? Takes an hour or two
 	$(BIN)/python -m tests.install.matrix
 
-clean:  ## Remove what the targets made, the virtual environment excepted
+clean:  ## Remove the files of all targets, except the virtual environments
 	rm -rf $(DEMO) build dist *.egg-info

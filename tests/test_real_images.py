@@ -19,7 +19,7 @@ from maker.data.images import list_images, load_image
 from maker.errors import DataError
 from maker.workspace import Rejects, Workspace
 from task.vision import TensorImage
-from task.vision.decode import MOST_PIXELS
+from task.vision.decode import MAX_PIXELS
 
 PIXELS = np.random.default_rng(0).integers(0, 256, (20, 30, 3)).astype(np.uint8)
 
@@ -184,7 +184,7 @@ def test_a_picture_that_does_not_fit_into_memory_is_a_reject(tmp_path):
 
 
 def test_a_picture_of_too_many_pixels_says_so(tmp_path):
-    side = int(MOST_PIXELS**0.5) + 10
+    side = int(MAX_PIXELS**0.5) + 10
     stream = io.BytesIO()
     Image.new("1", (8, 8)).save(stream, "PNG")
     content = bytearray(stream.getvalue())

@@ -125,7 +125,7 @@ def test_counts_and_dimensions_have_to_agree(folders, tmp_path):
     with pytest.raises(DataError, match=f"3 metadata for {ITEMS} items"):
         searcher.Searcher.create_from_server_scann(folders / "float", ["a", "b", "c"])
     model = files.lookup_text_model(tmp_path / "m.tflite", np.eye(3, dtype=np.float32))
-    with pytest.raises(DataError, match="makes 3 dimensions, the embeddings have 10"):
+    with pytest.raises(DataError, match="has 3 dimensions, the embeddings have 10"):
         searcher.Searcher.create_from_server_scann(folders / "float", [""] * ITEMS, str(model))
 
 

@@ -96,8 +96,8 @@ def test_files_that_do_not_belong_together_are_refused(shards, tmp_path, encoder
         (build(tmp_path / "l2.tflite", few, encoder, names, "squared_l2"), "distance squared_l2, but .*0.tflite has dot_product"),
         (build(tmp_path / "wide.tflite", folded, None, names), "dimensions 32, but .*0.tflite has 16"),
         (build(tmp_path / "bare.tflite", few, None, names), r"image size None, but .*0.tflite has \(12, 12\)"),
-        (build(tmp_path / "t.tflite", few, other_texts, names), "its tower embeds a sentence otherwise than that of .*0.tflite"),
-        (build(tmp_path / "i.tflite", few, other_images, names), "its tower embeds an image otherwise than that of .*0.tflite"),
+        (build(tmp_path / "t.tflite", few, other_texts, names), "its tower embeds a sentence differently from that of .*0.tflite"),
+        (build(tmp_path / "i.tflite", few, other_images, names), "its tower embeds an image differently from that of .*0.tflite"),
     ]:
         with pytest.raises(InvalidArgumentError, match=f"{Path(file).name}: {problem}"):
             TextSearcher.create_from_files([shards[0], file])

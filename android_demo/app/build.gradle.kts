@@ -3,7 +3,7 @@ plugins {
     id("org.jetbrains.kotlin.android")
 }
 
-// without_gradle/ reads the numbers below, so that both builds make the same app.
+// without_gradle/ reads the versions below, so that both builds make the same app.
 android {
     namespace = "pocketsearcher.demo"
     compileSdk = 34
@@ -37,14 +37,14 @@ android {
     }
 
     androidResources {
-        // The searcher is mapped into memory where it lies in the APK, which compression would prevent.
+        // The searcher is mapped directly from the APK, which is impossible if it is compressed.
         noCompress += "tflite"
-        // The default leaves out folders whose names start with an underscore, and thumbnails are named as the photos are.
+        // The default ignores folders that start with an underscore, but folders of thumbnails have the names of those of photos.
         ignoreAssetsPattern = "!.git:!.DS_Store"
     }
 
     packaging {
-        // TensorFlow Lite 2.16.1's libraries are aligned for pages of 4 KB; unpacked, they load where pages are 16 KB, too.
+        // The libraries of TensorFlow Lite 2.16.1 are aligned for pages of 4 KB; unpacked, they also load on devices with 16 KB pages.
         jniLibs.useLegacyPackaging = true
     }
 
@@ -61,7 +61,7 @@ android {
         unitTests {
             isIncludeAndroidResources = true
             all {
-                // LiteRT's library and the files to ask; tests that want them are skipped without. `make android` sets both.
+                // The library of LiteRT and the test files; tests that need them are skipped without. `make android` sets both.
                 for (name in listOf("pocketsearcher.litert", "pocketsearcher.fixtures")) {
                     providers.gradleProperty(name).orNull?.let { value -> it.systemProperty(name, value) }
                 }

@@ -1,6 +1,7 @@
-"""Compiles, tests and packs the app without Gradle: `python android_demo/without_gradle --help`.
+"""Compiles, tests and packages the app without Gradle: `python android_demo/without_gradle --help`.
 
-Needs a JDK 17, gcc and Debian's aapt, zipalign and apksigner; the rest comes from Maven repositories, pinned in `artifacts.lock`.
+It needs a JDK 17, gcc and the tools aapt, zipalign and apksigner of Debian. The rest comes from Maven repositories, pinned in
+`artifacts.lock`.
 """
 
 from __future__ import annotations
@@ -19,11 +20,11 @@ from unit_tests import run_tests
 
 
 def main() -> None:
-    """Runs what the arguments ask for."""
+    """Runs the verb in the arguments."""
     parser = argparse.ArgumentParser(prog="without_gradle", description=__doc__)
     parser.add_argument("verb", choices=("apk", "test"))
-    parser.add_argument("--build", type=Path, default=Path("build/android"), help="folder of downloads and results (default %(default)s)")
-    parser.add_argument("--litert", type=Path, help="test: libLiteRt.so (default: that of this Python's ai-edge-litert)")
+    parser.add_argument("--build", type=Path, default=Path("build/android"), help="folder for downloads and results (default %(default)s)")
+    parser.add_argument("--litert", type=Path, help="test: libLiteRt.so (default: that of the installed ai-edge-litert)")
     parser.add_argument("--fixtures", type=Path, help="test: folder that fixtures.py made (default: fixtures in --build)")
     given = parser.parse_args()
     require_tools()
@@ -36,7 +37,7 @@ def main() -> None:
 
 
 def installed_litert() -> Path:
-    """LiteRT's C library inside the wheel."""
+    """The C library of LiteRT in the wheel."""
     found = find_spec("ai_edge_litert")
     if found is None or not found.submodule_search_locations:
         raise SystemExit("ai-edge-litert is not installed; pass --litert libLiteRt.so")
@@ -44,7 +45,7 @@ def installed_litert() -> Path:
 
 
 def make(project: Project, build: Path) -> None:
-    """Makes `build/android/pocket-searcher.apk` with the assets that `maker export-android` wrote."""
+    """Builds `build/android/pocket-searcher.apk`, with the assets of `maker export-android`."""
     cache, work = build / "downloads", fresh(build / "apk")
     (platform,), libraries = fetch("platform", cache), fetch("app", cache)
     resources = compile_resources(project, platform, SOURCES / "main" / "assets", work)
@@ -58,7 +59,7 @@ def make(project: Project, build: Path) -> None:
 
 
 def say(text: str) -> None:
-    """Writes a line of results."""
+    """Prints a line."""
     sys.stdout.write(text + "\n")
     sys.stdout.flush()
 

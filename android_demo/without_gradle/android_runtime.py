@@ -1,4 +1,4 @@
-"""TensorFlow Lite's Android library on this machine, over a small stand-in for Android's C library (`bionic/`)."""
+"""Runs the Android library of TensorFlow Lite on this machine, with a small replacement for the C library of Android (`bionic/`)."""
 
 from __future__ import annotations
 
@@ -11,19 +11,19 @@ from tools import fresh, run
 
 SOURCE = Path(__file__).parent / "bionic"
 ABI, LIBRARY = "x86_64", "libtensorflowlite_jni.so"
-EMPTY = ("libm.so", "libdl.so", "liblog.so")  # what they have is in libc.so, too
+EMPTY = ("libm.so", "libdl.so", "liblog.so")  # libc.so has their functions, too
 
 
 def runs_here() -> bool:
-    """Whether this machine can: the stand-in is for glibc on x86-64."""
+    """Whether this machine can run it: the replacement needs glibc on x86-64."""
     return (platform.system(), platform.machine()) == ("Linux", "x86_64")
 
 
 def build_runtime(folder: Path, cache: Path) -> Path:
-    """Writes the library and what it is linked to into a folder, for Java's library path and the loader's.
+    """Writes the library and its dependencies to a folder, for the library paths of Java and the loader.
 
     Args:
-        folder: Made anew.
+        folder: The folder, which is replaced.
         cache: Folder of downloads.
     """
     fresh(folder)

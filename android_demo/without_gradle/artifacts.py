@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 CENTRAL = "https://repo.maven.apache.org/maven2"
-GOOGLE = "https://maven.google.com"  # has androidx.test, which Robolectric runs on; nothing of it goes into the app
+GOOGLE = "https://maven.google.com"  # for androidx.test, which Robolectric needs; the app contains nothing of it
 LOCK = Path(__file__).parent / "artifacts.lock"
 
 
@@ -20,10 +20,10 @@ class Artifact:
     """A file of a Maven repository.
 
     Attributes:
-        uses: What it is for: `app`, `compiler`, `platform`, ….
+        uses: Its purposes: `app`, `compiler`, `platform`, ….
         coordinate: `group:artifact:version`.
         type: `jar` or `aar`.
-        sha256: Of its content.
+        sha256: Digest of the content.
     """
 
     uses: tuple[str, ...]
@@ -33,26 +33,26 @@ class Artifact:
 
     @property
     def name(self) -> str:
-        """The file's name."""
+        """The name of the file."""
         _, artifact, version = self.coordinate.split(":")
         return f"{artifact}-{version}.{self.type}"
 
     @property
     def url(self) -> str:
-        """Where it is."""
+        """The address of the file."""
         group, artifact, version = self.coordinate.split(":")
         repository = GOOGLE if group.startswith("androidx.") else CENTRAL
         return f"{repository}/{group.replace('.', '/')}/{artifact}/{version}/{self.name}"
 
 
 def read_lock() -> list[Artifact]:
-    """What the builds are made of."""
+    """The artifacts in the lock file."""
     lines = [line.split() for line in LOCK.read_text(encoding="utf-8").splitlines() if line and not line.startswith("#")]
     return [Artifact(tuple(uses.split(",")), *coordinate.split("@"), sha256) for uses, coordinate, sha256 in lines]
 
 
 def check_versions(dependencies: tuple[str, ...]) -> None:
-    """Stops where Gradle would take another version than the lock has."""
+    """Checks that Gradle and the lock file have the same versions."""
     locked = {artifact.coordinate.rpartition(":")[0]: artifact.coordinate for artifact in read_lock()}
     for wanted in dependencies:
         found = locked.get(wanted.rpartition(":")[0], wanted)
@@ -61,28 +61,28 @@ def check_versions(dependencies: tuple[str, ...]) -> None:
 
 
 def fetch(use: str, cache: Path) -> list[Path]:
-    """Downloads what a use needs and is not in the cache yet.
+    """Downloads the artifacts for a purpose, unless they are in the cache.
 
     Args:
-        use: As the lock names it.
+        use: A purpose in the lock file.
         cache: Folder of downloads.
 
     Returns:
-        The files, in the lock's order; of an `.aar` its classes.
+        The files, in the order of the lock file; for an `.aar`, its classes.
     """
     return [_classes(_fetch(artifact, cache)) for artifact in read_lock() if use in artifact.uses]
 
 
 def fetch_archives(use: str, cache: Path) -> list[Path]:
-    """The `.aar` files of a use, as they are."""
+    """The `.aar` files for a purpose."""
     return [_fetch(artifact, cache) for artifact in read_lock() if use in artifact.uses and artifact.type == "aar"]
 
 
 def fetch_unpinned(coordinate: str, cache: Path) -> Path | None:
-    """Downloads an `.aar` that is only compiled against, checked by the repository's own SHA-1.
+    """Downloads an `.aar` that is only needed to compile, checked by the SHA-1 in the repository.
 
     Returns:
-        Its classes; None where the repository does not have it.
+        Its classes; None if the repository does not have it.
     """
     artifact = Artifact((), coordinate, "aar", "")
     path = cache / artifact.name

@@ -1,4 +1,4 @@
-"""Compiles the app's resources and Kotlin sources."""
+"""Compiles the resources and the Kotlin sources of the app."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from tools import class_path, fresh, java, run
 
 TASK_TEXT = "org.tensorflow:tensorflow-lite-task-text"
 COMPILER = "org.jetbrains.kotlin.cli.jvm.K2JVMCompiler"
-# The dexer knows no invokedynamic, so lambdas become classes. Java 8 is what Gradle compiles against, too.
+# The dexer does not support invokedynamic, so lambdas become classes. Gradle compiles for Java 8, too.
 ANDROID = ("-jvm-target", "1.8", "-Xjdk-release=1.8", "-Xlambdas=class", "-Xsam-conversions=class", "-Xstring-concat=inline")
 
 
@@ -20,16 +20,16 @@ def compile_resources(project: Project, platform: Path, assets: Path, work: Path
 
     Args:
         project: The app.
-        platform: Android's classes and resources.
-        assets: The app's assets; may be missing.
+        platform: Classes and resources of Android.
+        assets: The assets of the app; the folder may be missing.
         work: Folder for results.
 
     Returns:
-        The package: compiled resources, manifest and assets, the searcher stored uncompressed.
+        The package: compiled resources, manifest and assets, with the searcher uncompressed.
     """
     generated = fresh(work / "generated")
     manifest = (SOURCES / "main" / "AndroidManifest.xml").read_text(encoding="utf-8")
-    # What Gradle's plugin writes into it: the package, and that native libraries are unpacked (see useLegacyPackaging).
+    # The Gradle plugin writes this into the manifest: the package, and to unpack native libraries (see useLegacyPackaging).
     manifest = manifest.replace("<manifest ", f'<manifest package="{project.namespace}" ', 1)
     manifest = manifest.replace("<application", '<application\n        android:extractNativeLibs="true"', 1)
     (generated / "AndroidManifest.xml").write_text(manifest, encoding="utf-8")
@@ -55,7 +55,7 @@ def compile_kotlin(sources: Sequence[Path], class_folders: Sequence[Path], outpu
         class_folders: Folders and jars to compile against.
         output: Folder for the classes.
         cache: Folder of downloads.
-        options: More of the compiler's options.
+        options: Further options of the compiler.
     """
     arguments = ["-no-stdlib", "-no-reflect", "-Werror", "-d", fresh(output), "-classpath", class_path(class_folders), *options]
     java(fetch("compiler", cache), COMPILER, *arguments, *sources)
@@ -63,13 +63,13 @@ def compile_kotlin(sources: Sequence[Path], class_folders: Sequence[Path], outpu
 
 
 def compile_app(flavor: str, platform: Path, libraries: Sequence[Path], work: Path, cache: Path) -> Path:
-    """Compiles the app in one of its flavours, against the resources of `compile_resources`."""
+    """Compiles a flavour of the app, against the resources of `compile_resources`."""
     against = [*libraries, platform, work / "r"]
     return compile_kotlin(kotlin_sources("main", flavor), against, work / f"classes-{flavor}", cache, *ANDROID)
 
 
 def check_task_library(project: Project, platform: Path, libraries: Sequence[Path], work: Path, cache: Path) -> str:
-    """Compiles the flavour that asks with the Task Library, against that library.
+    """Compiles the flavour that uses the Task Library, against that library.
 
     Returns:
         A line that says whether it could be compiled.

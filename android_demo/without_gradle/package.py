@@ -1,4 +1,4 @@
-"""Makes an APK of compiled classes and resources: shrunk, dexed, aligned, signed."""
+"""Packages compiled classes and resources into an APK: shrunk, dexed, aligned, signed."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ from artifacts import fetch, fetch_archives
 from project import APP, Project
 from tools import java, run
 
-PASSWORD = "android"  # of the key that debug builds are signed with, everywhere
-OLDEST = "platform-min"  # the lock's classes of Android at minSdk
-NEWER = "android.graphics.ImageDecoder*"  # what the app uses where the device has it
+PASSWORD = "android"  # of the debug key, as in all Android builds
+OLDEST = "platform-min"  # the classes of Android at minSdk, in the lock file
+NEWER = "android.graphics.ImageDecoder*"  # newer classes, which the app only uses on devices that have them
 DATE = (1980, 1, 1, 0, 0, 0)
 
 
 def dex(classes: Sequence[Path], libraries: Sequence[Path], project: Project, work: Path, cache: Path) -> Path:
-    """Shrinks the classes with ProGuard, which also turns the Kotlin library's lambdas into classes, and dexes them.
+    """Shrinks the classes with ProGuard, which also converts the lambdas of the Kotlin library to classes, and dexes them.
 
-    ProGuard stops at any reference that neither the app nor the oldest Android that it is for resolves, those in NEWER excepted.
+    ProGuard fails for any reference that neither the app nor the oldest supported Android resolves, except those in NEWER.
     """
     (platform,) = fetch(OLDEST, cache)
     shrunk, output = work / "shrunk.jar", work / "classes.dex"
@@ -52,13 +52,13 @@ def dex(classes: Sequence[Path], libraries: Sequence[Path], project: Project, wo
 
 
 def make_apk(resources: Path, dexed: Path, output: Path, work: Path, cache: Path) -> Path:
-    """Puts everything into one file, aligns and signs it.
+    """Adds everything to one file, aligns and signs it.
 
     Args:
         resources: The package of `compile_resources`.
         dexed: `classes.dex`.
         output: The APK.
-        work: Folder for what lies in between.
+        work: Folder for intermediate files.
         cache: Folder of downloads.
     """
     unsigned, aligned = work / "unsigned.apk", work / "aligned.apk"
@@ -76,10 +76,10 @@ def make_apk(resources: Path, dexed: Path, output: Path, work: Path, cache: Path
 
 
 def verify_apk(apk: Path, project: Project) -> list[str]:
-    """Asks Android's tools whether they take the APK, and looks at what matters to the searcher.
+    """Verifies the APK with the tools of Android, and checks that the searcher is uncompressed.
 
     Returns:
-        Lines that say what was found.
+        Lines with the results.
     """
     run("zipalign", "-c", "-p", "4", apk)
     signed = run("apksigner", "verify", "--verbose", apk)
@@ -105,7 +105,7 @@ def _add(apk: zipfile.ZipFile, name: str, content: bytes) -> None:
 
 
 def _key(folder: Path) -> Path:
-    """A key of this machine, made once."""
+    """The debug key of this machine, created once."""
     path = folder / "debug.keystore"
     if not path.exists():
         name = ["-alias", "debug", "-dname", "CN=Android Debug,O=Android,C=US", "-keyalg", "RSA", "-keysize", "2048", "-validity", "10000"]

@@ -1,1 +1,1 @@
-"""Files for apps that use the Task Library, and the indexes that ScaNN's servers have; `task.task_library` reads them."""
+"""Writes files for apps with the Task Library, and reads server-side ScaNN indexes. `task.task_library` reads the files."""

@@ -1,4 +1,4 @@
-"""Models that the Task Library takes: copies of others, and those that this project's towers become."""
+"""Models for the Task Library: copies of existing models, and models made from towers of this project."""
 
 from __future__ import annotations
 
@@ -17,26 +17,26 @@ from maker.graph.source import Source, SourceTensor
 from maker.task_library import words_model
 from task.format import archive, tflite_metadata
 
-PARSER_VERSION = "1.4.0"  # the first that knows indexes
+PARSER_VERSION = "1.4.0"  # the first with support for indexes
 VOCABULARY = "vocab.txt"
 EMBEDDING = "embedding"
-GRAPH = "serving_default"  # not a name by which an encoder of this project is known
+GRAPH = "serving_default"  # unlike the signatures of an encoder of this project
 
 
 def copied_model(path: Path, source_path: str, tower: Tower | None, index_file: str) -> bool:
-    """Copies a model as it is, with its associated files, but for an index that it holds.
+    """Copies a model with its associated files, except for an index in it.
 
     Args:
-        path: Where.
+        path: The file to write.
         source_path: The model.
-        tower: The image tower that it is; None for a model that takes text.
-        index_file: Name that the metadata give the new index.
+        tower: The image tower in the model; None for a model that takes text.
+        index_file: Name of the new index in the metadata.
 
     Returns:
         False, and nothing is written, where the Task Library would not take the model as it is.
 
     Raises:
-        EncoderError: A text model has an output that the Task Library refuses.
+        EncoderError: The Task Library does not support the output of a text model.
     """
     source = Source(source_path)
     inputs, outputs = source.inputs(), source.outputs()
@@ -65,7 +65,7 @@ def copied_model(path: Path, source_path: str, tower: Tower | None, index_file: 
 
 
 def rebuilt_image_model(path: Path, tower: Tower, index_file: str) -> None:
-    """Writes an image tower as a model of one subgraph, from uint8 `image` to float32 `embedding`."""
+    """Writes an image tower as a model with one subgraph, from uint8 `image` to float32 `embedding`."""
     model = Model("pocket-searcher image embedder")
     g = model.subgraph(GRAPH)
     query = g.tensor("image", tower.input_shape, np.uint8)
@@ -76,7 +76,7 @@ def rebuilt_image_model(path: Path, tower: Tower, index_file: str) -> None:
 
 
 def written_words_model(path: Path, encoder: str, index_file: str) -> None:
-    """Writes an encoder's `words` tower with a regex tokenizer; raises as `words_model.words_model` does."""
+    """Writes the `words` tower of an encoder with a regex tokenizer. It raises the errors of `words_model.words_model`."""
     words = words_model.words_model(encoder)
     model = Model("pocket-searcher text embedder")
     g = model.subgraph(GRAPH)
@@ -110,7 +110,7 @@ def _is_taken(output: SourceTensor) -> bool:
 
 
 def _described(source: Source) -> dict[str, Any]:
-    """A model's TFLite Metadata; empty where there are none."""
+    """The TFLite Metadata of a model; empty if there are none."""
     for entry in source.model.metadata or []:
         data = source.model.buffers[entry.buffer].data
         if _text(entry.name) == tflite_metadata.NAME and data is not None:
@@ -122,7 +122,7 @@ def _described(source: Source) -> dict[str, Any]:
 
 
 def _complete(described: dict[str, Any], inputs: list[SourceTensor], outputs: list[SourceTensor]) -> None:
-    """Sees to an entry a tensor, and drops an index."""
+    """Makes sure that each tensor has an entry, and drops an index."""
     subgraphs = described.setdefault("subgraph_metadata", [])
     if not subgraphs:
         subgraphs.append({})
@@ -142,7 +142,7 @@ def _indexes(described: dict[str, Any]) -> list[dict[str, Any]]:
 
 
 def _normalize(described: dict[str, Any], mean: np.ndarray, std: np.ndarray) -> None:
-    """Says how pixels become floats, where nothing does."""
+    """Adds the normalisation of pixels if the metadata have none."""
     tensor = described["subgraph_metadata"][0]["input_tensor_metadata"][0]
     units = tensor.setdefault("process_units", [])
     if not any(unit.get("options_type") == tflite_metadata.NORMALIZATION_OPTIONS for unit in units):
@@ -163,8 +163,8 @@ def _release(version: str) -> list[int]:
 
 
 def _write_copy(path: Path, source: Source, metadata: bytes) -> None:
-    """Writes a model with other TFLite Metadata; its constants are moved, aligned, and not changed."""
-    model = Source(source.path).model  # one of our own to change
+    """Writes a model with new TFLite Metadata. Its constants move, aligned, but do not change."""
+    model = Source(source.path).model  # a copy that can be changed
     constants: dict[int, flatbuffer.Constant] = {}
     for index, buffer in enumerate(model.buffers):
         if (getattr(buffer, "offset", 0) or 0) > 1:

@@ -1,4 +1,4 @@
-"""Codebooks of single dimensions, which sorting learns and applies faster than a matrix product."""
+"""Codebooks of single dimensions. With sorting, they are trained and applied faster than with matrix products."""
 
 from __future__ import annotations
 
@@ -8,16 +8,16 @@ from maker.index import product_quantisation
 from maker.index.options import ScoreAH
 
 ENTRIES = product_quantisation.ENTRIES
-SEGMENTS = 1024  # of the values' density
+SEGMENTS = 1024  # of the density of the values
 
 
 def train(embeddings: np.ndarray, score: ScoreAH, seed: int) -> list[np.ndarray]:
-    """A codebook a dimension by one-dimensional k-means, `(256, 1)` float32 each, entries ascending.
+    """Trains one codebook per dimension by one-dimensional k-means, `(256, 1)` float32 each, with ascending entries.
 
     Args:
         embeddings: `(n, d)` float32; may be memory-mapped.
         score: Sample size and iterations.
-        seed: Of the sample.
+        seed: Seed of the sample.
     """
     rng = np.random.default_rng(seed)
     size = min(len(embeddings), score.training_sample_size)
@@ -26,7 +26,7 @@ def train(embeddings: np.ndarray, score: ScoreAH, seed: int) -> list[np.ndarray]
 
 
 def encode(embeddings: np.ndarray, books: list[np.ndarray]) -> np.ndarray:
-    """The nearest entry of each dimension's ascending codebook, `(n, d)` uint8; ties go to the lower entry."""
+    """The nearest entry in the codebook of each dimension, `(n, d)` uint8; ties go to the lower entry."""
     codes = np.empty(embeddings.shape, np.uint8)
     for d, book in enumerate(books):
         codes[:, d] = np.searchsorted(_borders(book[:, 0]), embeddings[:, d], side="left")
@@ -38,7 +38,7 @@ def _borders(entries: np.ndarray) -> np.ndarray:
 
 
 def _codebook(ascending: np.ndarray, iterations: int) -> np.ndarray:
-    """Lloyd's iterations; an entry that no value is nearest to stays where it is.
+    """Lloyd's iterations. An entry that is nearest to no value does not move.
 
     They start from a density of entries that goes with the cube root of the values' (Panter, Dite, Proc. IRE 1951): between two
     quantiles at a distance w lie entries in proportion to w^(2/3).

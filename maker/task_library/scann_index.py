@@ -1,4 +1,4 @@
-"""An on-device ScaNN index, as the Task Library searches it, from an index of this project."""
+"""Makes on-device ScaNN indexes for the Task Library."""
 
 from __future__ import annotations
 
@@ -30,13 +30,13 @@ DISTANCES = {"dot_product": DistanceMeasure.DOT_PRODUCT, "squared_l2": DistanceM
 
 @dataclass(frozen=True, kw_only=True)
 class ScannContent:
-    """An index but for its metadata.
+    """An index without metadata.
 
     Attributes:
-        config: How it is searched.
-        partitions: For each leaf its rows, float32 embeddings or uint8 codes.
-        order: The item in each row, through the partitions.
-        dimension: Of a query.
+        config: How to search the index.
+        partitions: The rows of each leaf, float32 embeddings or uint8 codes.
+        order: The item in each row, over all partitions.
+        dimension: Dimension of queries.
     """
 
     config: IndexConfig
@@ -46,13 +46,13 @@ class ScannContent:
 
 
 def scann_content(embeddings: np.ndarray, options: ScaNNOptions, seed: int = 0, trainer: str = "auto") -> ScannContent:
-    """Indexes embeddings for the Task Library, whose leaves are as large as k-means makes them.
+    """Indexes embeddings for the Task Library. Its leaves have the sizes that k-means gives, unlike those of graph searchers.
 
     Args:
         embeddings: `(n, d)` float32; may be memory-mapped.
         options: Distance, partitioning and scorer.
-        seed: Of the k-means and of the samples that codebooks are learnt from.
-        trainer: `scann`, `own`, or `auto` for ScaNN's k-means where it is installed.
+        seed: Seed of k-means and of the samples for codebooks.
+        trainer: Implementation of k-means: `scann`, `own`, or `auto` for ScaNN if it is installed.
 
     Raises:
         BuildError: There are fewer embeddings than leaves, or ScaNN was asked for and failed.
@@ -84,12 +84,12 @@ def laid_out(
     """Sorts rows into partitions.
 
     Args:
-        rows: Float32 embeddings, or uint8 codes where there is `hashing`.
+        rows: Float32 embeddings, or uint8 codes with `hashing`.
         leaves: The leaf of each row; None for one partition.
-        partitioner: The leaves' centroids; None for one partition.
+        partitioner: The centroids of the leaves; None for one partition.
         hashing: The codebooks.
-        distance: Of a row from a query.
-        dimension: Of a query.
+        distance: The distance of a row from a query.
+        dimension: Dimension of queries.
     """
     order = np.arange(len(rows))
     partitions = [rows]
@@ -105,20 +105,20 @@ def laid_out(
 
 
 def write_index(path: Path, content: ScannContent, metadata: Sequence[bytes], user_info: str = "", compression: bool = True) -> None:
-    """Writes the index file; an existing one is replaced.
+    """Writes the index file. An existing one is replaced.
 
     Args:
-        path: Where.
+        path: The file to write.
         content: The index.
-        metadata: One entry an item.
-        user_info: The builder's own text.
-        compression: Snappy.
+        metadata: One entry per item.
+        user_info: The text of the builder.
+        compression: Compress with Snappy.
 
     Raises:
         BuildError: Metadata and items differ in number.
     """
     if len(metadata) != len(content.order):
-        raise BuildError(f"{path}: {len(metadata)} metadata for {len(content.order)} items; there has to be one an item")
+        raise BuildError(f"{path}: {len(metadata)} metadata for {len(content.order)} items; expected one per item")
     ordered = [metadata[i] for i in content.order.tolist()]
     with atomic(path) as temporary, open(temporary, "wb") as file:
         compress = snappy.compress if compression else None
@@ -126,7 +126,7 @@ def write_index(path: Path, content: ScannContent, metadata: Sequence[bytes], us
 
 
 def search_fraction(searched: int, leaves: int) -> float:
-    """The float32 share of which the Task Library makes exactly `searched` leaves; the plain quotient is one too many at times."""
+    """The float32 share for which the Task Library searches exactly `searched` leaves; with the plain quotient it may search one more."""
     fraction = np.float32(searched) / np.float32(leaves)
     while np.ceil(np.float32(leaves) * fraction) > searched:
         fraction = np.nextafter(fraction, np.float32(0))
@@ -134,7 +134,7 @@ def search_fraction(searched: int, leaves: int) -> float:
 
 
 def _quantised(embeddings: np.ndarray, score: ScoreAH, seed: int) -> tuple[list[np.ndarray], np.ndarray]:
-    """Codebooks of 256 entries, of the last block with its own width, and the rows' codes."""
+    """Codebooks of 256 entries, and the codes of the rows. The last block may have fewer dimensions."""
     if score.dimensions_per_block == 1:
         books = scalar_codebooks.train(embeddings, score, seed)
         return books, scalar_codebooks.encode(embeddings, books)

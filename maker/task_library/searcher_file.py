@@ -1,4 +1,4 @@
-"""Searchers for the Task Library: an embedder, TFLite Metadata that say how a query enters it, and an on-device ScaNN index."""
+"""Writes searchers for the Task Library: an embedder with TFLite Metadata for its inputs, and an on-device ScaNN index."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from task.format import archive
 from task.opening import open_engine
 from task.processor import EmbeddingOptions, SearchOptions
 
-INDEX_FILE = "on_device_scann_index.ldb"  # as Model Maker calls it
+INDEX_FILE = "on_device_scann_index.ldb"  # its name in Model Maker
 KINDS = ("text", "image")
 
 
@@ -29,10 +29,10 @@ class Embedder:
     """A `.tflite` that embeds queries.
 
     Attributes:
-        path: Where it is.
-        dimension: Of its embeddings.
-        towers: By kind, where it can be taken into a graph.
-        refused: Why it cannot, where there are no towers: a text model for the Task Library.
+        path: The file.
+        dimension: Dimension of the embeddings.
+        towers: The towers by kind, if a graph searcher can contain them.
+        refused: The error that says why it cannot, for a text model for the Task Library.
     """
 
     path: str
@@ -42,10 +42,10 @@ class Embedder:
 
 
 def open_any_embedder(path: str) -> Embedder:
-    """Opens what either kind of searcher can embed queries with.
+    """Opens an embedder for a graph searcher or a Task Library searcher.
 
     Raises:
-        EncoderError: It is no TFLite model, or none that takes an image or text.
+        EncoderError: The file is not a TFLite model, or it takes neither an image nor text.
     """
     try:
         towers = open_embedder(path)
@@ -68,20 +68,20 @@ def write_task_library(
     compression: bool = True,
     query: str | None = None,
 ) -> None:
-    """Writes the searcher and opens it; an existing file is replaced.
+    """Writes the searcher and opens it to check it. An existing file is replaced.
 
     Args:
-        path: Where.
-        embedder: What embeds queries. An index that it holds is left out.
+        path: The file to write.
+        embedder: Embeds queries. An index in its file is left out.
         content: The index.
-        metadata: One entry an item.
-        user_info: The builder's own text.
-        compression: Snappy, of the index.
-        query: `text` or `image`, for an embedder that takes both; the Task Library's models take one. Text where None.
+        metadata: One entry per item.
+        user_info: The text of the builder.
+        compression: Compress the index with Snappy.
+        query: `text` or `image`, for an embedder with both, because Task Library models have one input; text if None.
 
     Raises:
         EncoderError: The embedder cannot be written as a model for the Task Library.
-        BuildError: The dimensions differ, there is no such query, or what was written cannot be opened.
+        BuildError: The dimensions differ, the embedder does not take this kind of query, or the written file cannot be opened.
     """
     if embedder.dimension != content.dimension:
         raise BuildError(

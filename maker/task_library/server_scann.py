@@ -1,4 +1,4 @@
-"""Reads the folder that ScaNN's `searcher.serialize` writes (scann 1.2 to 1.4), without ScaNN or TensorFlow.
+"""Reads a folder that `searcher.serialize` of ScaNN wrote (scann 1.2 to 1.4), without ScaNN or TensorFlow.
 
 Its configuration is a protocol buffer of which a few fields say whether the Task Library can search the same index; the numbers below are
 those of ScaNN's messages. Anything that a device would search otherwise than the server does is refused.
@@ -21,10 +21,10 @@ CONFIG, PARTITIONER, TOKENS = "scann_config.pb", "serialized_partitioner.pb", "d
 DATASET, CODES, CODEBOOK = "dataset.npy", "hashed_dataset.npy", "ah_codebook.pb"
 DISTANCE, BRUTE_FORCE, PARTITIONING, HASH, REORDERING = 5, 7, 8, 13, 17  # of ScannConfig
 QUERY_SPILLING, PARTITIONING_DISTANCE, QUERY_DISTANCE = 21, 10, 25  # of PartitioningConfig
-MAX_SPILL_CENTERS = 3  # of its spilling
+MAX_SPILL_CENTERS = 3  # of QuerySpillingConfig
 ASYMMETRIC_HASH = 5  # of HashConfig
 PROJECTION, LOOKUP_TYPE, RESIDUALS, SCHEME = 1, 20, 22, 23  # of AsymmetricHasherConfig
-CHUNKS = (0, 1, 2, 13)  # types of projection that only cut a vector into blocks
+CHUNKS = (0, 1, 2, 13)  # types of projection that only split a vector into blocks
 PARTITIONING_PROJECTION = 12  # of PartitioningConfig
 LOOKUPS = {0: LookupType.FLOAT, 1: LookupType.INT8, 2: LookupType.INT16}
 LUT16 = 3
@@ -154,12 +154,12 @@ def _only(fields: Fields, number: int) -> memoryview:
 
 
 def _number(fields: Fields, number: int) -> int:
-    """A number, 0 where it is absent."""
+    """A number; 0 if it is absent."""
     return wire.to_number(*fields[number][-1]) if number in fields else 0
 
 
 def _numbers(fields: Fields, single: int, double: int) -> np.ndarray:
-    """Repeated floats, or doubles in another field; packed or not."""
+    """Repeated floats, or doubles in another field, packed or not."""
     number, dtype, width = (single, "<f4", 4) if single in fields else (double, "<f8", 8)
     parts = [bytes(v) if k == wire.BYTES else int(v).to_bytes(width, "little") for k, v in fields.get(number, [])]
     content = b"".join(parts)

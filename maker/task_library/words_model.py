@@ -1,4 +1,4 @@
-"""The `words` tower as the Task Library takes text: ids from a regex tokenizer, and the sum of their rows.
+"""The `words` tower as a model for the Task Library: a regex tokenizer gives ids, whose rows are summed.
 
 Pairs of neighbouring words are found by the ids of the two. What the encoder's own graph does with the trigrams of unknown words and with
 attention has no place in such a model: a regex tokenizer gives one id a token, whose rows are summed; nor does it say how many delimiters
@@ -25,24 +25,24 @@ from maker.graph.subgraph import Subgraph
 from task.format import archive, manifest
 
 PAD, UNKNOWN = "<PAD>", "<UNKNOWN>"
-NOTHING = 0  # the id, and row of zeros, of both
+NOTHING = 0  # the id of `<PAD>` and `<UNKNOWN>`, whose row is zeros
 GATHER = schema.BuiltinOperator.GATHER
 LAST_DELIMITER = 0xFFFD
 LARGEST_KEY = 2**31 - 1
 SURROGATES = range(0xD800, 0xE000)
-IN_CLASS = "\\]^-["  # what a class of a regular expression has to escape
+IN_CLASS = "\\]^-["  # characters to escape in a class of a regular expression
 
 
 @dataclass(frozen=True)
 class WordsModel:
-    """The tower's known words.
+    """The known words of the tower.
 
     Attributes:
-        codes: `(1 + w + p, d)` int8: zeros, the words' rows, the pairs' rows.
-        scales: `(1 + w + p,)` float32, by which rows are multiplied.
+        codes: `(1 + w + p, d)` int8: a row of zeros, the rows of words, the rows of pairs.
+        scales: `(1 + w + p,)` float32, the scale of each row.
         ids: Row by spelling, in lower case.
         pairs: `(p, 2)` int32 ids of the words of each pair.
-        length: Ids of a query.
+        length: Number of ids of a query.
     """
 
     codes: np.ndarray
@@ -52,7 +52,7 @@ class WordsModel:
     length: int
 
     def write(self, g: Subgraph) -> tuple[int, int]:
-        """Adds the model; returns its input, `[1, length]` int32, and its output, `[1, d]` float32 of norm 1."""
+        """Adds the model. Returns its input, `[1, length]` int32, and its output, unit-norm `[1, d]` float32."""
         ids = g.tensor("ids", (1, self.length), np.int32)
         row = g.reshape(ids, (self.length,))
         if len(self.pairs):
@@ -63,8 +63,8 @@ class WordsModel:
         return ids, g.l2_normalize(g.reshape(g.sum(scaled, axis=0), (1, self.codes.shape[1])))
 
     def _pair_rows(self, g: Subgraph, words: int) -> int:
-        """The rows of the known pairs that neighbouring words make; 0 where they make none."""
-        first_pair = len(self.codes) - len(self.pairs)  # no word has this id, nor a larger one
+        """The row of the pair of each two neighbouring words; 0 if it is not known."""
+        first_pair = len(self.codes) - len(self.pairs)  # larger than the ids of words
         before, one, base = g.shift(words, 1), np.array(1, np.int32), np.array(first_pair, np.int32)
         both = g.mul(g.minimum(words, one), g.minimum(before, one))
         table = HashTable(self.pairs[:, 0] * first_pair + self.pairs[:, 1])
@@ -72,7 +72,7 @@ class WordsModel:
         return g.add(found, g.mul(g.minimum(found, one), np.array(first_pair - 1, np.int32)))
 
     def vocabulary(self) -> bytes:
-        """The tokenizer's file: each spelling in lower case, capitalised and in capitals, composed and decomposed."""
+        """The file of the tokenizer: each spelling in lower case, capitalised and in capitals, composed and decomposed."""
         tokens = {PAD: NOTHING, UNKNOWN: NOTHING}
         for variants in (_as_is, _capitals):
             for word, row in self.ids.items():
@@ -86,7 +86,7 @@ def words_model(path: str) -> WordsModel:
     """Reads the tower of an encoder file.
 
     Raises:
-        EncoderError: The file does not hold the words, or its text tower is of another kind.
+        EncoderError: The file does not contain the words, or its text tower is of another kind.
     """
     with open(path, "rb") as file:
         content = file.read()
@@ -116,7 +116,7 @@ def words_model(path: str) -> WordsModel:
 
 
 def _pairs(words: Mapping[str, int], ids: Mapping[str, int]) -> tuple[np.ndarray, list[int]]:
-    """The ids of each pair's words, and the pairs' rows; none where the ids are too many for a number of 31 bits to hold two."""
+    """The ids of the words of each pair, and the rows of the pairs; none if two ids do not fit into 31 bits."""
     known = [(spelling.split(spellings.PAIR), row) for spelling, row in words.items() if spellings.PAIR in spelling]
     of_ids = {(ids[first], ids[second]): row for (first, second), row in known if first in ids and second in ids}
     if (max(ids.values()) + 1) ** 2 > LARGEST_KEY:
@@ -126,7 +126,7 @@ def _pairs(words: Mapping[str, int], ids: Mapping[str, int]) -> tuple[np.ndarray
 
 @cache
 def delimiters() -> str:
-    """A regular expression, the same to RE2 and to Python, for what lies between words: all that is no letter, digit or mark."""
+    """A regular expression for the text between words, valid in RE2 and Python: all characters except letters, digits and marks."""
     ranges: list[list[int]] = []
     for code in range(LAST_DELIMITER + 1):
         if code in SURROGATES or classify(code)[1] != SEPARATOR:
@@ -157,7 +157,7 @@ def _capitals(word: str) -> Iterable[str]:
 
 
 def _table(source: Source) -> tuple[np.ndarray, np.ndarray]:
-    """The embedding table's int8 codes and the rows' scales, which are gathered with the same index."""
+    """The int8 codes and the scales of the embedding table, which are gathered with the same index."""
     graph = source.subgraph("embed_text")
     gathers = [op for op in graph.operators if _code(source, op) == GATHER]
     for op in gathers:

@@ -1,1 +1,1 @@
-"""The parts of a searcher file, encoding and decoding side by side."""
+"""The parts of a searcher file, each with its encoder and decoder."""

@@ -1,4 +1,7 @@
-"""The ZIP tail of a `.tflite` that holds its associated files, as TFLite Metadata lays it out: stored, offsets from the file's start."""
+"""The ZIP archive at the end of a `.tflite` with its associated files, uncompressed, with offsets from the start of the file.
+
+The layout is that of TFLite Metadata.
+"""
 
 from __future__ import annotations
 
@@ -10,25 +13,25 @@ from pathlib import Path
 from typing import Any
 
 LOCAL_HEADER = 30  # bytes before the name in a local file header (PKWARE APPNOTE 4.3.7)
-LENGTHS_AT = 26  # lengths of name and extra field
-FIXED_DATE = (1980, 1, 1, 0, 0, 0)  # ZIP's earliest, so that the same input gives the same bytes
+LENGTHS_AT = 26  # offset of the lengths of name and extra field
+FIXED_DATE = (1980, 1, 1, 0, 0, 0)  # the earliest in ZIP; a fixed date makes files reproducible
 
 
 class ArchiveError(Exception):
-    """The tail cannot be read."""
+    """The archive cannot be read."""
 
 
 def append(path: Path, name: str, content: bytes | Path) -> None:
     """Adds an associated file.
 
     Args:
-        path: A `.tflite`, with or without a tail.
-        name: The entry's name.
-        content: Its bytes, or a file to copy them from.
+        path: A `.tflite`, with or without an archive.
+        name: Name of the associated file.
+        content: The bytes, or a file to copy.
     """
     entry = zipfile.ZipInfo(name, FIXED_DATE)
     entry.compress_type = zipfile.ZIP_STORED
-    entry.create_system = 3  # Unix, whatever the machine
+    entry.create_system = 3  # Unix, on all machines
     entry.external_attr = 0o644 << 16
     with zipfile.ZipFile(path, "a") as tail:
         if isinstance(content, Path):
@@ -47,10 +50,10 @@ def locate(content: bytes | mmap) -> dict[str, tuple[int, int]]:
         content: A whole `.tflite`.
 
     Returns:
-        Name to `(offset, size)`, in file order; empty where there is no tail.
+        `(offset, size)` in bytes by name, in file order; empty if there is no archive.
 
     Raises:
-        ArchiveError: The tail is damaged or compressed.
+        ArchiveError: The archive is damaged or compressed.
     """
     reader = _Reader(content)
     if not zipfile.is_zipfile(reader):
@@ -73,7 +76,7 @@ def locate(content: bytes | mmap) -> dict[str, tuple[int, int]]:
 
 
 def model_size(content: bytes | mmap) -> int:
-    """Bytes of the FlatBuffer, before the first associated file."""
+    """The number of bytes of the FlatBuffer, before the first associated file."""
     reader = _Reader(content)
     if not zipfile.is_zipfile(reader):
         return len(content)
@@ -82,7 +85,7 @@ def model_size(content: bytes | mmap) -> int:
 
 
 class _Reader(io.RawIOBase):
-    """A file object over bytes or a map that copies only what is read; `io.BytesIO` would copy a map whole."""
+    """A file object over bytes or a memory map. It copies only what is read; `io.BytesIO` would copy the whole map."""
 
     def __init__(self, content: bytes | mmap) -> None:
         self._content, self._at = content, 0

@@ -1,4 +1,4 @@
-"""The items' metadata: an offset table and the bytes, so that item i is read without reading the rest.
+"""The metadata of the items: a table of offsets and the bytes, so that one item is read without the others.
 
 `items.offsets` holds `n + 1` little-endian uint32; item i is `items.bytes[offsets[i] : offsets[i + 1]]`.
 """
@@ -24,7 +24,7 @@ def encode(items: Sequence[bytes]) -> tuple[bytes, bytes]:
     """The contents of `items.offsets` and `items.bytes`.
 
     Raises:
-        ItemTableError: The metadata take more than 4 GiB.
+        ItemTableError: The metadata exceed 4 GiB.
     """
     ends = np.cumsum([0, *map(len, items)], dtype=np.uint64)
     if ends[-1] > LIMIT:
@@ -33,15 +33,15 @@ def encode(items: Sequence[bytes]) -> tuple[bytes, bytes]:
 
 
 class ItemTable:
-    """Reads items in place from a file's content."""
+    """Reads items in place from the content of a file."""
 
     def __init__(self, content: bytes | mmap, offsets: tuple[int, int], data: tuple[int, int]) -> None:
-        """Looks at the table's bounds.
+        """Checks the bounds of the table.
 
         Args:
             content: The whole file.
-            offsets: `(offset, size)` of `items.offsets` in it.
-            data: `(offset, size)` of `items.bytes` in it.
+            offsets: `(offset, size)` of `items.offsets` in the file.
+            data: `(offset, size)` of `items.bytes` in the file.
 
         Raises:
             ItemTableError: The sizes contradict each other.
@@ -64,8 +64,8 @@ class ItemTable:
         """The metadata of an item in `[0, len)`.
 
         Raises:
-            IndexError: There is no such item.
-            ItemTableError: The offsets run backwards or out of the file.
+            IndexError: The item does not exist.
+            ItemTableError: The offsets are not ascending or exceed the file.
         """
         if not 0 <= item < self._count:
             raise IndexError(f"item {item} of {self._count}")

@@ -1,4 +1,4 @@
-"""`searcher.json`: what the file holds and how to ask it."""
+"""`searcher.json`, the manifest: the content of the file and how to query it."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ FILE = "searcher.json"
 FORMAT = "pocket-searcher"
 VERSION = 1
 DISTANCES = ("dot_product", "squared_l2")
-NORM_TOLERANCE = 1e-3  # within which the norm of an embedding counts as 1
+NORM_TOLERANCE = 1e-3  # an embedding is normalised if its norm differs from 1 by at most this
 
 
 class ManifestError(Exception):
@@ -19,28 +19,28 @@ class ManifestError(Exception):
 
 
 class NewerManifestError(ManifestError):
-    """The manifest's format version is above this release's."""
+    """The format version is newer than this release."""
 
 
 @dataclass(kw_only=True)
 class Manifest:
-    """The manifest's content; FORMAT.md explains each key.
+    """The content of the manifest; FORMAT.md explains each key.
 
     Attributes:
-        distance: `dot_product` (reported negative) or `squared_l2`.
-        dimension: Length of an embedding.
+        distance: `dot_product`, which is reported negated, or `squared_l2`.
+        dimension: Dimension of the embeddings.
         items: Number of items; 0 in an encoder file, which has no index.
-        k: Neighbours that a signature returns.
+        k: Number of neighbours that a signature returns.
         normalized: Whether embeddings have Euclidean norm 1, within `NORM_TOLERANCE`.
-        user_info: The builder's own text.
-        query: How queries enter: `text` and `image` preprocessing.
+        user_info: The text of the builder.
+        query: Preprocessing of queries, by `text`, `tokens` and `image`.
         index: Partitioning and quantisation.
-        encoders: What the towers are.
-        training: Options and curve of the training.
-        report: Figures measured on this file, each with how.
-        relevance: By `search_text`, the logistic curve from a distance to the probability that a result is relevant.
-        golden: Queries with the answers that every runtime has to give.
-        sha256: Digest of the model's bytes (`model`) and of each associated file but this one.
+        encoders: Description of the towers.
+        training: Options and history of the training.
+        report: Figures measured on this file, each with its method.
+        relevance: For `search_text`, the logistic curve from a distance to the probability that a result is relevant.
+        golden: Queries with the results that every runtime has to return.
+        sha256: Digests of the bytes of the model (`model`) and of each associated file except this one.
     """
 
     distance: str
@@ -66,11 +66,11 @@ def encode(manifest: Manifest) -> bytes:
 
 
 def decode(content: bytes) -> Manifest:
-    """Reads `searcher.json`; keys that this release does not know are left out.
+    """Reads `searcher.json`. Unknown keys are ignored.
 
     Raises:
-        NewerManifestError: The format version is above this release's.
-        ManifestError: It is no manifest, or a key is missing or of the wrong type.
+        NewerManifestError: The format version is newer than this release.
+        ManifestError: The content is not a manifest, or a key is missing or has the wrong type.
     """
     try:
         values = json.loads(content)

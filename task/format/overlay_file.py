@@ -1,4 +1,4 @@
-"""The file of what was added to a searcher and removed from it: an uncompressed ZIP archive that opens with its base only."""
+"""Overlay files, with the items added to and removed from a searcher: uncompressed ZIP archives that only open with their base."""
 
 from __future__ import annotations
 
@@ -32,21 +32,21 @@ class OverlayError(Exception):
 
 
 class NewerOverlayError(OverlayError):
-    """The format version is above this release's."""
+    """The format version is newer than this release."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class OverlayContent:
-    """What an overlay file holds.
+    """The content of an overlay file.
 
     Attributes:
-        base: `sha256.model` of the base's manifest.
-        items: The base's number of items.
-        next_id: The id that the next item gets; ids of items that were added and removed again stay unused.
-        rows: `(a, d)` float32 embeddings of what was added.
-        ids: `(a,)` int32, their ids, ascending from `items` on.
-        metadata: One entry a row.
-        removed: Ascending int32 ids of the base's items that are hidden.
+        base: `sha256.model` in the manifest of the base.
+        items: Number of items in the base.
+        next_id: The id of the next added item. Ids of items that were added and removed again stay unused.
+        rows: `(a, d)` float32 embeddings of the added items.
+        ids: `(a,)` int32 ids of the added items, ascending, at least `items`.
+        metadata: One entry per row.
+        removed: Ascending int32 ids of the removed items of the base.
     """
 
     base: str
@@ -62,7 +62,7 @@ def write(path: Path, content: OverlayContent) -> None:
     """Writes the file under a temporary name and renames it.
 
     Raises:
-        OverlayError: The metadata take more than 4 GiB.
+        OverlayError: The metadata exceed 4 GiB.
     """
     try:
         offsets, data = item_table.encode(content.metadata)
@@ -99,9 +99,9 @@ def read(path: Path) -> OverlayContent:
     """Reads the file into memory.
 
     Raises:
-        NewerOverlayError: The format version is above this release's.
-        OverlayError: It is no overlay, or it is damaged.
-        FileNotFoundError: There is no such file.
+        NewerOverlayError: The format version is newer than this release.
+        OverlayError: The file is not an overlay, or it is damaged.
+        FileNotFoundError: The file does not exist.
     """
     content = path.read_bytes()
     try:

@@ -1,7 +1,7 @@
-"""The stored rows of a searcher's index, read in place.
+"""The stored rows of an index, read in place.
 
-A graph searcher has no signature that takes an item or a choice of items. Its rows are constants of the graph, which have names, and this
-file is the only reader that knows them.
+A graph searcher has no signature for a single item or for a filter. Its rows are named constants of the graph, which only this module
+reads.
 """
 
 from __future__ import annotations
@@ -17,15 +17,15 @@ from . import tflite_model
 
 SIGNATURE = "search_embedding"
 ARRAYS = ("rows", "steps", "ids", "bases", "base_steps", "entries")  # names of constants
-FINE = {"fine_rows": "rows", "fine_steps": "steps"}  # the same of finer rows, which are taken where there are any
+FINE = {"fine_rows": "rows", "fine_steps": "steps"}  # names for the finer rows, which are used if there are any
 TYPES = {0: "float32", 2: "int32", 3: "uint8", 9: "int8"}  # TensorType of the schema
 DTYPES = {"float32": "<f4", "int32": "<i4", "uint8": "<u1", "int8": "<i1"}
-MIDDLE = np.float32(7.5)  # of 4-bit values
+MIDDLE = np.float32(7.5)  # of 4-bit codes
 
 
 @dataclass(frozen=True)
 class Place:
-    """An array in the file: bytes from the file's start, shape, and type of its values; little-endian, row-major."""
+    """An array in the file, little-endian and row-major: offset in bytes from the start of the file, shape and type of its values."""
 
     offset: int
     shape: list[int]
@@ -34,18 +34,20 @@ class Place:
 
 @dataclass(frozen=True)
 class Rows:
-    """Where an index keeps what it knows of its items; `c` blocks of `b` rows.
+    """Where the rows of an index are in the file, as `c` blocks of `b` rows. The names are those of the constants.
+
+    The scale of a row is `unit * step`.
 
     Attributes:
-        kind: `int8`: a row is `unit * step * values`. `int4`: `unit * step * (values - 7.5)`, plus its block's base where there are bases.
-            `float32`: as it is. `product`: entry numbers, a block of dimensions each.
-        rows: `(c, b, width)`; 4-bit rows as uint8: dimension i in the low four bits, dimension i + width in the high ones.
-        unit: What a step of 1 stands for.
-        steps: `(c, b)` uint8 or float32; None for `float32` and `product`.
-        ids: `(c, b)` int32, the item in each row, -1 for padding; None where row i is item i.
-        bases: `(c, d)` int8, for 4-bit rows.
-        base_steps: `(c, 1)` float32: a base is its step times its values.
-        entries: `(blocks, entries, dimensions)` float32, for `product`.
+        kind: `int8`: a row is `scale * codes`. `int4`: a row is `scale * (codes - 7.5)`, plus the base of its block if there are bases.
+            `float32`: a row is its values. `product`: a row has one number of a codebook entry per block of dimensions.
+        rows: `(c, b, width)` codes. 4-bit codes are packed as uint8: dimension i is in the low four bits, dimension i + width in the high.
+        unit: The scale of rows with a step of 1.
+        steps: `(c, b)` uint8 or float32, the scale of each row in units; None for `float32` and `product`.
+        ids: `(c, b)` int32, the item in each row, -1 for padding; None if row i is item i.
+        bases: `(c, d)` int8 codes of the base of each block, for 4-bit rows.
+        base_steps: `(c, 1)` float32, the scale of each base.
+        entries: `(blocks, entries, dimensions)` float32 codebooks, for `product`.
     """
 
     kind: str
@@ -58,7 +60,7 @@ class Rows:
     entries: Place | None = None
 
     def describe(self) -> dict[str, Any]:
-        """As JSON can say it."""
+        """The attributes, for JSON."""
         return asdict(self)
 
 
@@ -69,7 +71,7 @@ def locate_rows(content: bytes | mmap) -> Rows | None:
         content: The whole file.
 
     Returns:
-        Where they are, or None where the graph is not one that this release knows: the file can be searched all the same.
+        Their places; None if this release does not know the layout of the graph. The file can still be searched.
 
     Raises:
         ModelError: The FlatBuffer is damaged.
@@ -101,23 +103,23 @@ def locate_rows(content: bytes | mmap) -> Rows | None:
 
 
 class StoredRows:
-    """Views of the rows where they lie in the file; nothing is copied until rows are asked for.
+    """Views of the rows in the file. Rows are copied only when a method returns them.
 
     Attributes:
-        kind, unit: As in `Rows`.
-        block: Rows a block.
-        rows: `(rows, width)`, padding included.
-        steps: `(rows,)`, or None.
-        bases, base_steps, entries: As in `Rows`.
+        kind: As in `Rows`.
+        block: Rows per block.
+        rows: `(rows, width)`, including padding.
+        bases, entries: As in `Rows`.
+        base_scales: `(c, 1)` float32, the scale of each base.
         items: `(rows,)` int32, the item in each row, -1 for padding.
-        dimension: Of an embedding.
+        dimension: Dimension of the embeddings.
     """
 
     def __init__(self, content: bytes | mmap, places: Rows, dimension: int) -> None:
-        """Lays views over the file, which has to stay open as long as they are used.
+        """Makes views of the file, which has to stay open as long as they are used.
 
         Raises:
-            ValueError: A place is not within the file.
+            ValueError: An array is not within the file.
         """
 
         def view(place: Place | None) -> np.ndarray | None:
@@ -126,40 +128,40 @@ class StoredRows:
             count = int(np.prod(place.shape, dtype=np.int64))
             return np.frombuffer(content, DTYPES[place.type], count, place.offset).reshape(place.shape)
 
-        self.kind, self.unit, self.dimension = places.kind, np.float32(places.unit), dimension
+        self.kind, self.dimension, self._unit = places.kind, dimension, np.float32(places.unit)
         _, self.block, width = places.rows.shape
         rows, steps, ids = view(places.rows), view(places.steps), view(places.ids)
         assert rows is not None
         self.rows: np.ndarray = rows.reshape(-1, width)
-        self.steps: np.ndarray | None = None if steps is None else steps.reshape(-1)
+        self._steps: np.ndarray | None = None if steps is None else steps.reshape(-1)
         self.items: np.ndarray = np.arange(len(self.rows), dtype=np.int32) if ids is None else ids.reshape(-1)
-        self.bases, self.base_steps, self.entries = view(places.bases), view(places.base_steps), view(places.entries)
+        self.bases, self.base_scales, self.entries = view(places.bases), view(places.base_steps), view(places.entries)
 
-    def values(self, rows: np.ndarray | slice) -> np.ndarray:
-        """What is multiplied with a row's step, `(n, d)` float32; not for `product`."""
+    def codes(self, rows: np.ndarray | slice) -> np.ndarray:
+        """The codes of rows, without the offset of 4-bit codes, `(n, d)` float32; not for `product`."""
         stored = self.rows[rows]
         if self.kind != "int4":
             return stored.astype(np.float32)
-        values = np.concatenate([stored & 15, stored >> 4], axis=1)[:, : self.dimension]
-        return values - MIDDLE
+        codes = np.concatenate([stored & 15, stored >> 4], axis=1)[:, : self.dimension]
+        return codes - MIDDLE
 
-    def real_steps(self, rows: np.ndarray | slice) -> np.ndarray | None:
-        """What a 1 among a row's values stands for, `(n,)` float32; None where rows have no steps."""
-        return None if self.steps is None else self.steps[rows].astype(np.float32) * self.unit
+    def scales(self, rows: np.ndarray | slice) -> np.ndarray | None:
+        """The scales of rows, `(n,)` float32; None for rows without scales."""
+        return None if self._steps is None else self._steps[rows].astype(np.float32) * self._unit
 
     def blocks(self, rows: np.ndarray | slice) -> np.ndarray:
-        """The blocks that rows lie in."""
+        """The block of each row."""
         return (np.arange(*rows.indices(len(self.rows))) if isinstance(rows, slice) else rows) // self.block
 
     def decode(self, rows: np.ndarray | slice) -> np.ndarray:
-        """What some rows, by their numbers, stand for: `(n, d)` float32."""
+        """The embeddings in rows, `(n, d)` float32, by row number."""
         if self.entries is not None:
             stored = self.rows[rows]
             return self.entries[np.arange(len(self.entries)), stored].reshape(len(stored), -1)[:, : self.dimension]
-        decoded, steps = self.values(rows), self.real_steps(rows)
-        if steps is not None:
-            decoded *= steps[:, None]
-        if self.bases is not None and self.base_steps is not None:
+        decoded, scales = self.codes(rows), self.scales(rows)
+        if scales is not None:
+            decoded *= scales[:, None]
+        if self.bases is not None and self.base_scales is not None:
             leaves = self.blocks(rows)
-            decoded += self.bases[leaves] * self.base_steps[leaves]
+            decoded += self.bases[leaves] * self.base_scales[leaves]
         return decoded

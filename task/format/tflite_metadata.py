@@ -1,6 +1,6 @@
-"""TFLite Metadata (`metadata_schema.fbs`), every field of them, so that what is read can be written again whole.
+"""TFLite Metadata (`metadata_schema.fbs`) with all fields, so that metadata can be read and written again without loss.
 
-Tables are described as field lists, so that encoding and decoding stay side by side; the numbers are the schema's field ids.
+Lists of fields describe the tables, for both the encoder and the decoder. The numbers are the field ids of the schema.
 """
 
 from __future__ import annotations
@@ -20,7 +20,8 @@ VOCABULARY, SCANN_INDEX_FILE = 5, 6  # AssociatedFileType
 NORMALIZATION_OPTIONS, SCORE_CALIBRATION_OPTIONS, SCORE_THRESHOLDING_OPTIONS = 1, 2, 3
 BERT_TOKENIZER, SENTENCE_PIECE_TOKENIZER, REGEX_TOKENIZER = 4, 5, 6
 
-# A field is (name, id, kind); a kind is text, texts, bytes, one of SCALARS or VECTORS, a Union, One table, or a list of tables' fields.
+# A field is (name, id, kind). A kind is text, texts, bytes, one of SCALARS or VECTORS, a Union, One table, or the fields of each table
+# in a list.
 SCALARS = {"byte": ("B", "Uint8"), "int": ("i", "Int32"), "uint": ("I", "Uint32"), "float": ("f", "Float32")}
 VECTORS = {"floats": ("f", np.float32), "uints": ("I", np.uint32)}
 DATA_ALIGNMENT = 16  # of custom metadata
@@ -35,9 +36,9 @@ class One:
 
 @dataclass(frozen=True)
 class Union:
-    """A field that is one of several tables, which another field, before it, tells."""
+    """A field that is one of several tables; an earlier field, `selector`, holds which one."""
 
-    told_by: str
+    selector: str
     tables: dict[int, list[Any]]
 
 
@@ -99,12 +100,12 @@ MODEL = [
 
 
 class MetadataError(Exception):
-    """The buffer is no TFLite Metadata."""
+    """The buffer is not valid TFLite Metadata."""
 
 
 @dataclass
 class TensorMetadata:
-    """What the metadata say of one tensor."""
+    """The metadata of one tensor."""
 
     name: str = ""
     description: str = ""
@@ -113,17 +114,17 @@ class TensorMetadata:
 
 
 def encode(model: dict[str, Any]) -> bytes:
-    """Packs nested dictionaries whose keys are the field names above."""
+    """Encodes nested dictionaries whose keys are the field names above."""
     builder = flatbuffers.Builder(1024)
     builder.Finish(_write(builder, MODEL, model), IDENTIFIER)
     return bytes(builder.Output())
 
 
 def decode(content: bytes) -> dict[str, Any]:
-    """Unpacks into nested dictionaries; absent fields are left out.
+    """Decodes to nested dictionaries without absent fields.
 
     Raises:
-        MetadataError: It is no TFLite Metadata, or it is damaged.
+        MetadataError: The content is not TFLite Metadata, or it is damaged.
     """
     if content[4:8] != IDENTIFIER:
         raise MetadataError(f"bytes 4 to 8 are {content[4:8]!r}, expected {IDENTIFIER!r}")
@@ -135,7 +136,7 @@ def decode(content: bytes) -> dict[str, Any]:
 
 
 def first_input(content: bytes) -> TensorMetadata:
-    """What the metadata say of the first subgraph's first input; empty where they say nothing."""
+    """The metadata of the first input of the first subgraph; empty if there are none."""
     for subgraph in decode(content).get("subgraph_metadata", [])[:1]:
         for tensor in subgraph.get("input_tensor_metadata", [])[:1]:
             found = TensorMetadata(tensor.get("name", ""), tensor.get("description", ""))
@@ -170,9 +171,9 @@ def _write(builder: Any, fields: list[Any], values: dict[str, Any]) -> int:
 
 
 def _write_beside(builder: Any, kind: Any, value: Any, values: dict[str, Any]) -> int:
-    """Writes what a table points to, and returns where it is."""
+    """Writes a value that a table points to, and returns its offset."""
     if isinstance(kind, Union):
-        return _write(builder, kind.tables[values[kind.told_by]], value)
+        return _write(builder, kind.tables[values[kind.selector]], value)
     if isinstance(kind, One):
         return _write(builder, kind.fields, value)
     if kind == "text":
@@ -200,9 +201,9 @@ def _read(table: Table, fields: list[Any]) -> dict[str, Any]:
         if isinstance(kind, str) and kind in SCALARS:
             (values[name],) = struct.unpack_from(f"<{SCALARS[kind][0]}", table.Bytes, offset + table.Pos)
         elif isinstance(kind, Union | One):
-            held = kind.fields if isinstance(kind, One) else kind.tables.get(values.get(kind.told_by, 0))
-            if held is not None:
-                values[name] = _read(Table(table.Bytes, table.Indirect(offset + table.Pos)), held)
+            inner = kind.fields if isinstance(kind, One) else kind.tables.get(values.get(kind.selector, 0))
+            if inner is not None:
+                values[name] = _read(Table(table.Bytes, table.Indirect(offset + table.Pos)), inner)
         elif kind == "text":
             values[name] = table.String(offset + table.Pos).decode()
         else:

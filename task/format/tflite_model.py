@@ -1,4 +1,4 @@
-"""A TFLite model's FlatBuffer, as far as the runtime has to look into it: named metadata buffers, custom operators, constants.
+"""Reads parts of the FlatBuffer of a TFLite model: named metadata buffers, custom operators and constants.
 
 Field numbers and enumerations are those of TensorFlow Lite's schema (`schema.fbs`, version 3c).
 """
@@ -33,9 +33,9 @@ class Constant:
 
     Attributes:
         type: A `TensorType` of the schema.
-        shape: Its shape.
-        offset: Where its values start, from the file's start.
-        scale: The step of a quantised one, 1 where it is not quantised.
+        shape: The shape.
+        offset: Offset of the values in bytes from the start of the file.
+        scale: The scale if it is quantised, else 1.
     """
 
     type: int
@@ -45,7 +45,7 @@ class Constant:
 
 
 def constants(content: bytes | mmap, signature: str) -> dict[str, Constant]:
-    """The constants of the graph that a signature runs, by name; of several of one name the last. Empty where there is no such signature.
+    """The constants of the graph of a signature, by name; the last one if a name repeats. Empty if there is no such signature.
 
     Raises:
         ModelError: The FlatBuffer is damaged.
@@ -68,7 +68,7 @@ def constants(content: bytes | mmap, signature: str) -> dict[str, Constant]:
 
 
 def metadata(content: bytes | mmap, name: str) -> bytes | None:
-    """The buffer attached under a name, such as `tflite_metadata.NAME`; None where there is none.
+    """The metadata buffer with a name, such as `tflite_metadata.NAME`; None if there is none.
 
     Raises:
         ModelError: The FlatBuffer is damaged.
@@ -85,7 +85,7 @@ def metadata(content: bytes | mmap, name: str) -> bytes | None:
 
 
 def custom_operators(content: bytes | mmap) -> list[str]:
-    """The custom operators that a model names, builtin ones excepted; raises as `metadata` does."""
+    """The names of the custom operators of a model. It raises the errors of `metadata`."""
     try:
         names = [_bytes(code, CUSTOM_CODE) for code in _tables(_root(content), OPERATOR_CODES)]
     except (struct.error, IndexError, TypeError, ValueError, OverflowError) as error:

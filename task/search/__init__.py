@@ -1,4 +1,4 @@
-"""Engines that answer queries; `task.opening` picks the one that a file is for."""
+"""Engines that search; `task.opening` chooses the engine for a file."""
 
 from .engine import Embedder, Engine
 from .graph import GraphEngine

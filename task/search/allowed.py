@@ -1,4 +1,4 @@
-"""The items that a search may find, as callers name them."""
+"""Filters: the items that a search may find, as callers pass them."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ Allowed: TypeAlias = Iterable[int] | np.ndarray  # ids, or a boolean mask
 
 
 def allowed_items(allowed: Allowed, items: int, least: int) -> np.ndarray:
-    """The ids of a choice, ascending, each once, int64.
+    """The ids of a filter, ascending and unique, int64.
 
     Args:
-        allowed: Ids in any order, or a boolean array with a value an id.
-        items: How many ids there are.
-        least: How many a mask has to speak of; those that it leaves out at the end were added since it was made and are not allowed.
+        allowed: Ids in any order, or a boolean array with one value per id.
+        items: Number of ids.
+        least: Minimum length of a mask. Items after its end were added after the mask was made; they are not allowed.
 
     Raises:
-        InvalidArgumentError: There is no such id, a mask has another length, or it is neither ids nor a mask.
+        InvalidArgumentError: An id does not exist, a mask has another length, or `allowed` is neither ids nor a mask.
     """
     if isinstance(allowed, (str, bytes)):
         raise ArgumentTypeError(f"allowed has to be ids or a boolean mask, found {type(allowed).__name__}.")

@@ -1,4 +1,4 @@
-"""What searchers and embedders ask of an engine; the file decides which one answers."""
+"""The interfaces of engines, which searchers and embedders call. The format of the file decides which engine it is."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from ..processor.relevance import RelevanceCurve
 from ..processor.results import SearchResult
 from .request import SearchRequest
 
-EMBEDDING = "embedding"  # the kind of a query that came embedded
+EMBEDDING = "embedding"  # the kind of a query that is an embedding
 NO_INDEX = (
     "Unable to find index file: SearchOptions.index_file is not set and no AssociatedFile with type SCANN_INDEX_FILE could be found in "
     "the output tensor metadata."
@@ -19,35 +19,35 @@ NO_INDEX = (
 
 
 class Embedder(Protocol):
-    """Turns queries into embeddings; safe to use from several threads."""
+    """Embeds queries; thread-safe."""
 
     @property
     def dimension(self) -> int:
-        """Length of an embedding."""
+        """Dimension of the embeddings."""
 
     @property
     def resampling(self) -> str:
-        """How an image is brought to `image_size`: a name that `task.vision.resize.resize_as` knows."""
+        """How to resize an image to `image_size`: a name for `task.vision.resize.resize_as`."""
 
     def embed_text(self, text: str) -> np.ndarray:
         """The `(d,)` float32 embedding of a sentence.
 
         Raises:
-            InvalidArgumentError: The file embeds no text, or `text` is no str.
+            InvalidArgumentError: The file does not embed text, or `text` is not a str.
         """
 
     def embed_image(self, pixels: np.ndarray) -> np.ndarray:
-        """The `(d,)` float32 embedding of an image, `(height, width, 3)` uint8 RGB of the size that `image_size` says.
+        """The `(d,)` float32 embedding of an image, `(height, width, 3)` uint8 RGB with the size of `image_size`.
 
         Raises:
-            InvalidArgumentError: The file embeds no images, or the image is of another size.
+            InvalidArgumentError: The file does not embed images, or the image has another size.
         """
 
     def image_size(self) -> tuple[int, int]:
-        """Height and width that image queries have to have.
+        """The height and width of image queries, in pixels.
 
         Raises:
-            InvalidArgumentError: The file takes no images.
+            InvalidArgumentError: The file does not take images.
         """
 
     def close(self) -> None:
@@ -55,69 +55,69 @@ class Embedder(Protocol):
 
 
 class Engine(Embedder, Protocol):
-    """Finds items, too."""
+    """Embeds queries and finds items; thread-safe."""
 
     @property
     def distance(self) -> str:
-        """What distances are: `dot_product` (negative) or `squared_l2`."""
+        """The distance: `dot_product`, which is negated, or `squared_l2`; smaller is nearer."""
 
     @property
     def user_info(self) -> str:
-        """The builder's own text; bytes that are no UTF-8 are surrogates, as `os.fsdecode` has them."""
+        """The text of the builder. Bytes that are not UTF-8 are surrogates, as with `os.fsdecode`."""
 
     @property
     def items(self) -> int:
-        """How many ids there are; items that were added count, those removed still do."""
+        """The number of ids. Added items count, and removed items still count."""
 
     @property
     def built_items(self) -> int:
-        """How many items the file was built with; they have the first ids."""
+        """The number of items that the file was built with; they have the first ids."""
 
     def has(self, item: int) -> bool:
-        """Whether there is an item of that id that was not removed."""
+        """Whether an item exists and was not removed."""
 
     def item(self, number: int) -> bytes:
         """The metadata of an item in `[0, items)`.
 
         Raises:
-            DamagedFileError: There is no such item.
+            DamagedFileError: The item does not exist.
         """
 
     def search_text(self, query: str, request: SearchRequest) -> SearchResult:
-        """Finds the items nearest to a sentence; raises as `embed_text` does."""
+        """Finds the items nearest to a sentence. It raises the errors of `embed_text`."""
 
     def search_image(self, pixels: np.ndarray, request: SearchRequest) -> SearchResult:
-        """Finds the items nearest to an image; raises as `embed_image` does."""
+        """Finds the items nearest to an image. It raises the errors of `embed_image`."""
 
     def search_embedding(self, vector: np.ndarray, request: SearchRequest, kind: str = EMBEDDING) -> SearchResult:
-        """Finds the items nearest to an embedding, `(d,)` float32; it is used as it is, not normalised.
+        """Finds the items nearest to an embedding, `(d,)` float32, which is not normalised.
 
-        `kind` is what was embedded, `text`, `image` or `embedding`.
+        `kind` is the kind of the original query: `text`, `image` or `embedding`.
 
         Raises:
-            InvalidArgumentError: Its length is not the index's dimension, or it is not finite.
+            InvalidArgumentError: The embedding has another dimension than the index, or a value that is not finite.
         """
 
     def relevance_curve(self, kind: str) -> RelevanceCurve | None:
-        """The curve of queries by `text`, `image` or `embedding`, from their distances to relevance; None where there is none."""
+        """The curve from distance to relevance for queries of a kind, `text`, `image` or `embedding`; None if there is none."""
 
     def add(self, vector: np.ndarray, metadata: bytes) -> int:
         """Adds an item, `(d,)` float32, and returns its id.
 
         Raises:
-            InvalidArgumentError: The index takes no changes, or the embedding cannot be one of it.
+            InvalidArgumentError: The index cannot be changed, or the embedding does not fit into it.
         """
 
     def remove(self, item: int) -> None:
-        """Hides an item; its id is not used again.
+        """Hides an item. Its id is not reused.
 
         Raises:
-            InvalidArgumentError: The index takes no changes, or there is no such item.
+            InvalidArgumentError: The index cannot be changed, or the item does not exist.
         """
 
     def save_overlay(self, path: Path) -> None:
-        """Writes what was added and removed to a file that opens with its base.
+        """Writes the added and removed items to a file that opens together with its base.
 
         Raises:
-            InvalidArgumentError: The index takes no changes.
+            InvalidArgumentError: The index cannot be changed.
         """

@@ -1,4 +1,4 @@
-"""Searches that the graph alone does not answer: among chosen items, and with items added or removed."""
+"""Searches that the graph alone cannot do: with a filter, and with added or removed items."""
 
 from __future__ import annotations
 
@@ -22,34 +22,35 @@ Found = tuple[np.ndarray, np.ndarray]  # ids and distances, nearest first
 
 
 class Finder:
-    """Joins the graph, the exact scores of its rows and the overlay; safe to use from several threads.
+    """Combines the graph, exact scores of its rows and the overlay; thread-safe.
 
     Attributes:
-        overlay: What was added and removed.
+        overlay: The added and removed items.
     """
 
-    def __init__(self, file: ModelFile, manifest: Manifest, ask: Callable[[np.ndarray], Found]) -> None:
-        """Starts without changes.
+    def __init__(self, file: ModelFile, manifest: Manifest, search_graph: Callable[[np.ndarray], Found]) -> None:
+        """Starts without added or removed items.
 
         Args:
             file: The searcher.
-            manifest: Its manifest.
-            ask: Asks the graph with a `(d,)` float32 embedding; ids are -1 where there is no further neighbour.
+            manifest: The manifest of the searcher.
+            search_graph: Runs the graph with a `(d,)` float32 embedding. It pads the ids with -1 after the last neighbour.
         """
-        self._file, self._manifest, self._ask = file, manifest, ask
+        self._file, self._manifest, self._search_graph = file, manifest, search_graph
         self.overlay = Overlay(manifest.items, manifest.dimension, manifest.distance)
         self._scorer: ExactScorer | None = None
         self._lock = threading.Lock()
 
     def find(self, vector: np.ndarray, request: SearchRequest) -> Found:
-        """The nearest items.
+        """Finds the nearest items.
 
         Args:
             vector: `(d,)` float32.
-            request: What is wanted; without `allowed` no more than the file's k are found.
+            request: The request. Without `allowed` there are at most k results, the k of the file.
 
         Returns:
-            With `allowed`, the right ones, by exact search; else the graph's that were not removed, and those added that are as near.
+            With `allowed`, the exact nearest of these items. Else the results of the graph without removed items, merged with the added
+            items that are as near.
         """
         self._file.check_unchanged()
         max_results, allowed = request.max_results, request.allowed
@@ -58,7 +59,7 @@ class Finder:
             base_items = allowed[:split]
             base = self.scorer.nearest(vector, base_items[self.overlay.shown(base_items)], max_results)
             return _merged(base, self.overlay.nearest(vector, max_results, allowed[split:]), max_results)
-        ids, distances = self._ask(vector)
+        ids, distances = self._search_graph(vector)
         real = ids >= 0
         ids, distances = ids[real].astype(np.int64), distances[real]
         count = min(max_results, self._manifest.k)
@@ -68,20 +69,20 @@ class Finder:
             limit = float(near[-1])
         added = self.overlay.nearest(vector, count, limit=limit)
         found = _merged((ids[shown][:count], near), added, count)
-        # What the graph did not return is no nearer than the last that it did; it returns fewer than k where there is nothing else.
-        whole = len(ids) < self._manifest.k or (len(found[0]) == count and found[1][-1] <= distances[-1])
-        if not whole and not shown.all():
+        # All further items are at least as far as the last result of the graph. There are none if it returns fewer than k.
+        complete = len(ids) < self._manifest.k or (len(found[0]) == count and found[1][-1] <= distances[-1])
+        if not complete and not shown.all():
             found = _merged(self.scorer.nearest(vector, self.overlay.base(), count), added, count)
         return found
 
     def remove(self, item: int) -> None:
-        """Hides an item; raises as `Overlay.remove` does, and where the rows cannot be found."""
+        """Hides an item. It raises the errors of `Overlay.remove` and `scorer`."""
         if item < self._manifest.items:
-            _ = self.scorer  # removed items leave gaps that only the rows can fill
+            _ = self.scorer  # fails now, not in a later search: results in place of removed items need the rows
         self.overlay.remove(item)
 
     def contents(self) -> Found:
-        """Every item that was not removed: ascending ids and `(n, d)` float32 rows."""
+        """All items that were not removed: ascending ids and `(n, d)` float32 rows."""
         self._file.check_unchanged()
         base, added = self.overlay.base(), self.overlay.content("")
         rows = np.empty((len(base) + len(added.ids), self._manifest.dimension), np.float32)
@@ -90,10 +91,10 @@ class Finder:
         return np.concatenate([base, added.ids]), rows
 
     def save(self, path: Path) -> None:
-        """Writes what was added and removed.
+        """Writes the added and removed items.
 
         Raises:
-            InvalidArgumentError: The base has no fingerprint, or the metadata take more than 4 GiB.
+            InvalidArgumentError: The base has no fingerprint, or the metadata exceed 4 GiB.
         """
         try:
             overlay_file.write(path, self.overlay.content(self._fingerprint()))
@@ -101,13 +102,13 @@ class Finder:
             raise InvalidArgumentError(f"{path}: {error}.") from error
 
     def load(self, path: Path) -> None:
-        """Reads what was added and removed.
+        """Reads the added and removed items.
 
         Raises:
-            InvalidArgumentError: It belongs to another searcher.
-            MissingFileError: There is no such file.
-            DamagedFileError: It is no overlay, or it is damaged.
-            NewerFormatError: It was written in a newer format.
+            InvalidArgumentError: The overlay belongs to another searcher.
+            MissingFileError: The file does not exist.
+            DamagedFileError: The file is not an overlay, or it is damaged.
+            NewerFormatError: The file has a newer format.
         """
         try:
             content = overlay_file.read(path)
@@ -135,10 +136,10 @@ class Finder:
 
     @property
     def scorer(self) -> ExactScorer:
-        """Scores the file's rows.
+        """The scorer of the rows in the file.
 
         Raises:
-            InvalidArgumentError: The graph is not one whose rows are known.
+            InvalidArgumentError: The rows cannot be found in the graph.
             DamagedFileError: The FlatBuffer is damaged.
         """
         with self._lock:

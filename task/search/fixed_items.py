@@ -1,4 +1,4 @@
-"""What engines answer whose items stay as they were built."""
+"""The base of engines whose items cannot be changed."""
 
 from __future__ import annotations
 
@@ -11,38 +11,34 @@ from ..errors import InvalidArgumentError
 
 
 class FixedItems(ABC):
-    """The part of an engine that says that nothing can be added or removed."""
+    """Refuses to add or remove items."""
 
     @property
     @abstractmethod
     def items(self) -> int:
-        """How many there are."""
+        """The number of items."""
 
     @abstractmethod
     def _unchangeable(self) -> InvalidArgumentError:
-        """Why not, and what to do."""
+        """The error that says why, and what to do."""
 
     @property
     def built_items(self) -> int:
-        """How many items there were from the start: all."""
+        """The number of items that the file was built with: all."""
         return self.items
 
     def has(self, item: int) -> bool:
-        """Whether there is an item of that id."""
+        """Whether an item exists."""
         return 0 <= item < self.items
 
     def add(self, vector: np.ndarray, metadata: bytes) -> int:
-        """Refuses.
-
-        Raises:
-            InvalidArgumentError: Always.
-        """
+        """Raises InvalidArgumentError."""
         raise self._unchangeable()
 
     def remove(self, item: int) -> None:
-        """Refuses, as `add` does."""
+        """Raises InvalidArgumentError."""
         raise self._unchangeable()
 
     def save_overlay(self, path: Path) -> None:
-        """Refuses, as `add` does."""
+        """Raises InvalidArgumentError."""
         raise self._unchangeable()

@@ -1,4 +1,4 @@
-"""The engine for graph files: the model's signatures, and beside them what they cannot answer."""
+"""The engine for graph searchers: it runs the signatures of the model, and searches beside them with filters and overlays."""
 
 from __future__ import annotations
 
@@ -20,20 +20,20 @@ from .request import SearchRequest
 
 
 class GraphEngine(GraphEmbedder):
-    """A searcher file: an embedder that finds items, too."""
+    """The engine for a graph searcher; thread-safe."""
 
     def __init__(self, options: BaseOptions, file: ModelFile | None = None) -> None:
         """Opens the file.
 
         Args:
-            options: Where it is and how it is run.
-            file: The file where it is open already; it is closed with the engine.
+            options: The file and how to run it.
+            file: The file, if it is already open. It is closed with the engine.
 
         Raises:
-            InvalidArgumentError: It is no TFLite model, or it has no index.
-            MissingFileError: There is no such file.
+            InvalidArgumentError: The file is not a TFLite model, or it has no index.
+            MissingFileError: The file does not exist.
             DamagedFileError: Manifest, items and signatures contradict each other.
-            NewerFormatError: It was written in a newer format.
+            NewerFormatError: The file has a newer format.
         """
         super().__init__(options, file)
         try:
@@ -42,36 +42,36 @@ class GraphEngine(GraphEmbedder):
                 key: RelevanceCurve(value["slope"], value["intercept"], value["cut"], value.get("gate", 0.0))
                 for key, value in self.manifest.relevance.items()
             }
-            self._finder = Finder(self._file, self.manifest, self._ask)
+            self._finder = Finder(self._file, self.manifest, self._search_graph)
         except BaseException:
             self.close()
             raise
 
     @property
     def distance(self) -> str:
-        """What distances are."""
+        """The distance: `dot_product`, which is negated, or `squared_l2`."""
         return self.manifest.distance
 
     @property
     def user_info(self) -> str:
-        """The builder's own text."""
+        """The text of the builder."""
         return self.manifest.user_info
 
     @property
     def items(self) -> int:
-        """How many ids there are; items that were added count, those removed still do."""
+        """The number of ids. Added items count, and removed items still count."""
         return self._finder.overlay.next_id
 
     @property
     def built_items(self) -> int:
-        """How many items the file was built with."""
+        """The number of items that the file was built with."""
         return self.manifest.items
 
     def search_text(self, query: str, request: SearchRequest) -> SearchResult:
-        """Finds the items nearest to a sentence, none where it holds no word; a sentence longer than the file reads is cut at a character.
+        """Finds the items nearest to a sentence; none if it contains no word. A sentence that is too long is cut between characters.
 
         Raises:
-            InvalidArgumentError: The file answers no text, or the query is no string.
+            InvalidArgumentError: The file does not take text, or the query is not a string.
         """
         self._refuse_num_leaves(request)
         if self._in_graph(request):
@@ -80,33 +80,33 @@ class GraphEngine(GraphEmbedder):
         return self._result("text", *self._finder.find(vector, request), request) if vector.any() else SearchResult([])
 
     def search_image(self, pixels: np.ndarray, request: SearchRequest) -> SearchResult:
-        """Finds the items nearest to an image, `(height, width, 3)` uint8 RGB of the size that `image_size` says."""
+        """Finds the items nearest to an image, `(height, width, 3)` uint8 RGB with the size of `image_size`."""
         self._refuse_num_leaves(request)
         if self._in_graph(request):
             return self._result("image", *self._run("search_image", self._image(pixels, "search_image")), request)
         return self._result("image", *self._finder.find(self.embed_image(pixels), request), request)
 
     def search_embedding(self, vector: np.ndarray, request: SearchRequest, kind: str = EMBEDDING) -> SearchResult:
-        """Finds the items nearest to an embedding, `(d,)` float32; it is used as it is, not normalised.
+        """Finds the items nearest to an embedding, `(d,)` float32, which is not normalised.
 
         Raises:
-            InvalidArgumentError: Its length is not the index's dimension, or it is not finite.
+            InvalidArgumentError: The embedding has another dimension than the index, or a value that is not finite.
         """
         self._refuse_num_leaves(request)
         query = self._vector(vector, "query")
         if self._in_graph(request):
-            return self._result(kind, *self._ask(query), request)
+            return self._result(kind, *self._search_graph(query), request)
         return self._result(kind, *self._finder.find(query, request), request)
 
     def relevance_curve(self, kind: str) -> RelevanceCurve | None:
-        """The curve of queries by `text`, `image` or `embedding`; None where the file has none."""
+        """The relevance curve for queries of a kind, `text`, `image` or `embedding`; None if the file has none."""
         return self._curves.get(f"search_{kind}")
 
     def add(self, vector: np.ndarray, metadata: bytes) -> int:
         """Adds an item beside the graph, `(d,)` float32, and returns its id.
 
         Raises:
-            InvalidArgumentError: The embedding has another length, a value that is not finite, or another norm than the file's have.
+            InvalidArgumentError: The embedding has another dimension or norm than those of the file, or a value that is not finite.
         """
         row = self._vector(vector, "item")
         norm = float(np.linalg.norm(row))
@@ -117,27 +117,27 @@ class GraphEngine(GraphEmbedder):
         return self._finder.overlay.add(row, metadata)
 
     def remove(self, item: int) -> None:
-        """Hides an item, built in or added; its id is not used again.
+        """Hides an item of the file, or one that was added. Its id is not reused.
 
         Raises:
-            InvalidArgumentError: There is no such item.
+            InvalidArgumentError: The item does not exist.
         """
         self._finder.remove(item)
 
     def has(self, item: int) -> bool:
-        """Whether there is an item of that id that was not removed."""
+        """Whether an item exists and was not removed."""
         return self._finder.overlay.has(item)
 
     def save_overlay(self, path: Path) -> None:
-        """Writes what was added and removed; raises as `Finder.save` does."""
+        """Writes the added and removed items. It raises the errors of `Finder.save`."""
         self._finder.save(path)
 
     def load_overlay(self, path: Path) -> None:
-        """Reads what was added and removed; raises as `Finder.load` does."""
+        """Reads the added and removed items. It raises the errors of `Finder.load`."""
         self._finder.load(path)
 
     def contents(self) -> tuple[np.ndarray, np.ndarray]:
-        """Every item that was not removed: ascending ids, and `(n, d)` float32 embeddings as they are stored.
+        """All items that were not removed: ascending ids, and `(n, d)` float32 embeddings as they are stored.
 
         Raises:
             InvalidArgumentError: The rows cannot be found.
@@ -148,7 +148,7 @@ class GraphEngine(GraphEmbedder):
         """The metadata of item `number`.
 
         Raises:
-            DamagedFileError: There is no such item.
+            DamagedFileError: The item does not exist.
             SearcherError: The file was overwritten while it was open.
         """
         self._file.check_unchanged()
@@ -169,10 +169,10 @@ class GraphEngine(GraphEmbedder):
         return values
 
     def _run(self, signature: str, query: np.ndarray | Mapping[str, np.ndarray]) -> Found:
-        found = self._runners.run(signature, query)
-        return found["ids"][0], found["distances"][0]
+        outputs = self._runners.run(signature, query)
+        return outputs["ids"][0], outputs["distances"][0]
 
-    def _ask(self, vector: np.ndarray) -> Found:
+    def _search_graph(self, vector: np.ndarray) -> Found:
         return self._run("search_embedding", vector[None])
 
     def _result(self, kind: str, ids: np.ndarray, distances: np.ndarray, request: SearchRequest) -> SearchResult:
@@ -189,7 +189,7 @@ class GraphEngine(GraphEmbedder):
         return SearchResult(neighbors)
 
     def _in_graph(self, request: SearchRequest) -> bool:
-        """Whether the graph's own signature answers."""
+        """Whether a signature of the graph alone can answer the request."""
         return request.allowed is None and not self._finder.overlay.changed
 
     def _refuse_num_leaves(self, request: SearchRequest) -> None:

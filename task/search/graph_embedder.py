@@ -1,4 +1,4 @@
-"""The embedder for graph files: a searcher's towers, or those of an encoder file."""
+"""The embedder for graph files: it runs the towers of a searcher or an encoder file."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ from .token_input import TokenInput
 
 
 class GraphEmbedder:
-    """A searcher or encoder file and its interpreters; safe to use from several threads.
+    """A searcher or encoder file and its interpreters; thread-safe.
 
     Attributes:
-        manifest: The file's manifest.
-        resampling: How images are brought to size.
+        manifest: The manifest of the file.
+        resampling: How to resize images.
     """
 
     resampling = "triangle"
@@ -30,14 +30,14 @@ class GraphEmbedder:
         """Opens the file.
 
         Args:
-            options: Where it is and how it is run.
-            file: The file where it is open already; it is closed with the embedder.
+            options: The file and how to run it.
+            file: The file, if it is already open. It is closed with the embedder.
 
         Raises:
-            InvalidArgumentError: It is no TFLite model, or it has no manifest.
-            MissingFileError: There is no such file.
+            InvalidArgumentError: The file is not a TFLite model, or it has no manifest.
+            MissingFileError: The file does not exist.
             DamagedFileError: The manifest is damaged.
-            NewerFormatError: It was written in a newer format.
+            NewerFormatError: The file has a newer format.
         """
         self._file = ModelFile(options) if file is None else file
         try:
@@ -49,35 +49,35 @@ class GraphEmbedder:
 
     @property
     def signatures(self) -> list[str]:
-        """What can be asked: `search_text`, `embed_image`, …."""
+        """The signatures of the file: `search_text`, `embed_image`, …."""
         return list(self._runners.signatures)
 
     @property
     def dimension(self) -> int:
-        """Length of an embedding."""
+        """Dimension of the embeddings."""
         return self.manifest.dimension
 
     def embed_text(self, text: str) -> np.ndarray:
-        """The `(d,)` float32 embedding of a sentence; zeros where the tower finds no word in it.
+        """The `(d,)` float32 embedding of a sentence; zeros if the tower finds no word in it.
 
         Raises:
-            InvalidArgumentError: The file embeds no text, or the embedding is not finite.
+            InvalidArgumentError: The file does not embed text, or the embedding is not finite.
         """
         return self._finite(self._runners.run(*self._text("embed", text))["embedding"][0], "text")
 
     def embed_image(self, pixels: np.ndarray) -> np.ndarray:
-        """The `(d,)` float32 embedding of an image of the size that `image_size` says.
+        """The `(d,)` float32 embedding of an image with the size of `image_size`.
 
         Raises:
-            InvalidArgumentError: The file embeds no images, or the embedding is not finite.
+            InvalidArgumentError: The file does not embed images, or the embedding is not finite.
         """
         return self._finite(self._runners.run("embed_image", self._image(pixels, "embed_image"))["embedding"][0], "image")
 
     def image_size(self) -> tuple[int, int]:
-        """Height and width that image queries have to have.
+        """The height and width of image queries, in pixels.
 
         Raises:
-            InvalidArgumentError: The file answers no images.
+            InvalidArgumentError: The file does not take images.
         """
         signature = "search_image" if self.manifest.items else "embed_image"
         self._require(signature)
@@ -85,7 +85,7 @@ class GraphEmbedder:
         return height, width
 
     def close(self) -> None:
-        """Releases the interpreter and the file."""
+        """Releases the interpreters and the file."""
         self._runners.close()
         self._file.close()
 
@@ -100,7 +100,7 @@ class GraphEmbedder:
         return values
 
     def _text(self, verb: str, query: str) -> tuple[str, np.ndarray | Mapping[str, np.ndarray]]:
-        """The signature that takes text, and its input: UTF-8 bytes, or ids where the tokenizer lies beside the graph."""
+        """The signature that takes text, and its input: UTF-8 bytes, or token ids if the tokenizer is not in the graph."""
         tokenized = f"{verb}_tokens" in self._runners.signatures
         signature = f"{verb}_tokens" if tokenized else f"{verb}_text"
         self._require(signature)
@@ -113,7 +113,7 @@ class GraphEmbedder:
 
     @cached_property
     def _token_input(self) -> TokenInput:
-        # Opened by the first sentence: whoever searches with images does not need the tokenizer's library.
+        # Opened at the first sentence: image queries do not need the library of the tokenizer.
         described = self.manifest.query.get("tokens")
         if not isinstance(described, dict) or not isinstance(described.get("file"), str):
             raise DamagedFileError(f"{self._file.name}: the manifest's query.tokens names no tokenizer file.")

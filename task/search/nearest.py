@@ -1,4 +1,4 @@
-"""The smallest of many distances."""
+"""Selects the smallest distances."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import numpy as np
 
 
 def nearest(rows: np.ndarray, distances: np.ndarray, count: int) -> np.ndarray:
-    """Positions of the smallest distances, ascending, ties by `rows`; those that are no number are left out."""
+    """The positions of the `count` smallest distances, ascending; ties go to the lower row. NaN is left out."""
     if len(distances) > count:
         limit = np.partition(distances, count - 1)[count - 1]  # NaN sorts last
         candidates = np.flatnonzero(~(distances > limit) & ~np.isnan(distances))

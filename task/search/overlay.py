@@ -1,4 +1,4 @@
-"""What was added to an open searcher and removed from it, searched beside its graph."""
+"""Items that were added to or removed from an open searcher, searched beside its graph."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ LARGEST = float(np.finfo(np.float32).max)
 
 @dataclass(frozen=True)
 class _Added:
-    """Rows at one moment: views of `(a, d)` and `(a,)` arrays that only grow. `alive` alone changes under a reader's eyes."""
+    """The added rows at one moment: views of `(a, d)` and `(a,)` arrays that only grow. Only `alive` may change while it is read."""
 
     rows: np.ndarray
     norms: np.ndarray
@@ -38,27 +38,27 @@ class _Added:
 
 
 class Overlay:
-    """Float32 rows and hidden items; writers take turns, readers never wait.
+    """Added rows, float32, and hidden items; thread-safe. Writers wait for each other, readers never wait.
 
     Attributes:
-        base_items: Ids from here on are the overlay's.
-        changed: Whether there was ever an item added or removed.
+        base_items: Number of items in the base; ids from this one on belong to the overlay.
+        changed: Whether an item was ever added or removed.
     """
 
     def __init__(self, base_items: int, dimension: int, distance: str) -> None:
-        """Starts without changes; `distance` is `dot_product` or `squared_l2`."""
+        """Starts without added or removed items; `distance` is `dot_product` or `squared_l2`."""
         self.base_items, self.changed = base_items, False
         self._l2 = distance == "squared_l2"
         self._lock = threading.Lock()
         self._next_id = base_items
-        self._metadata: list[bytes] = []  # one a row
+        self._metadata: list[bytes] = []  # one per row
         self._space = self._added = _Added.allocate(0, dimension)
         self._hidden: np.ndarray | None = None  # (base_items,) bool
         self._dead = 0
 
     @property
     def next_id(self) -> int:
-        """The id that the next item gets."""
+        """The id of the next added item."""
         return self._next_id
 
     def add(self, vector: np.ndarray, metadata: bytes) -> int:
@@ -72,10 +72,10 @@ class Overlay:
             return self._next_id - 1
 
     def remove(self, item: int) -> None:
-        """Hides an item for good.
+        """Hides an item permanently.
 
         Raises:
-            InvalidArgumentError: There is no such item, or it was removed before.
+            InvalidArgumentError: The item does not exist, or it was already removed.
         """
         with self._lock:
             if not self._has(item):
@@ -93,10 +93,10 @@ class Overlay:
             self.changed = True
 
     def metadata(self, item: int) -> bytes:
-        """The metadata of an added item, for a while also when it was removed.
+        """The metadata of an added item. A search that runs while the item is removed can still read it.
 
         Raises:
-            IndexError: There is none.
+            IndexError: The item does not exist.
         """
         place = self._place(item)
         if place == len(self._added) or self._added.ids[place] != item:
@@ -104,29 +104,29 @@ class Overlay:
         return self._metadata[place]
 
     def has(self, item: int) -> bool:
-        """Whether there is an item of that id, in the base or added, that was not removed."""
+        """Whether an item, in the base or added, exists and was not removed."""
         with self._lock:
             return self._has(item)
 
     def shown(self, ids: np.ndarray) -> np.ndarray:
-        """Which of some of the base's items were not removed: a mask."""
+        """A mask: which of these items of the base were not removed."""
         return np.ones(len(ids), np.bool_) if self._hidden is None else ~self._hidden[ids]
 
     def base(self) -> np.ndarray:
-        """All of the base's items that were not removed, ascending."""
+        """All items of the base that were not removed, ascending."""
         return np.arange(self.base_items) if self._hidden is None else np.flatnonzero(~self._hidden)
 
     def nearest(self, query: np.ndarray, count: int, ids: np.ndarray | None = None, limit: float = np.inf) -> tuple[np.ndarray, np.ndarray]:
-        """The nearest among what was added.
+        """The nearest among the added items.
 
         Args:
-            query: `(d,)` float32; it is not rounded.
-            count: How many at most.
-            ids: The added items to look at, ascending; all where None.
-            limit: The largest distance that is of use.
+            query: `(d,)` float32; it is not quantised.
+            count: Maximum number of results.
+            ids: The added items to search, ascending; all if None.
+            limit: Leave out items with a larger distance.
 
         Returns:
-            Ids, int64, and their distances, float32; nearest first.
+            Ids, int64, and their distances, float32; the nearest first.
         """
         added, dead = self._added, self._dead
         if ids is not None:
@@ -144,7 +144,7 @@ class Overlay:
         return added.ids[best], distances[best]
 
     def content(self, base: str) -> OverlayContent:
-        """What a file has to hold; `base` is the base's fingerprint."""
+        """The content for a file; `base` is the fingerprint of the base."""
         with self._lock:
             places = np.flatnonzero(self._added.alive)
             kept = self._added.at(places)

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import numpy as np
 
-SINGLE = 9000  # values; OpenBLAS gives larger matrices to several threads, which wait for each other where the machine is busy
+SINGLE = 9000  # values; OpenBLAS splits larger matrices over threads, which wait for each other on a busy machine
 
 
 def products(rows: np.ndarray, query: np.ndarray) -> np.ndarray:
-    """`(n,)` dot products of `(n, d)` rows, float32 as the query, by one thread."""
+    """The dot products of `(n, d)` float32 rows with a `(d,)` float32 query, `(n,)` float32, computed on one thread."""
     count, width = rows.shape
-    together = max(1, SINGLE // max(width, 1))
-    whole = count // together * together
-    found = np.empty(count, np.float32)
-    np.matmul(rows[:whole].reshape(-1, together, width), query, out=found[:whole].reshape(-1, together))
-    np.matmul(rows[whole:], query, out=found[whole:])
-    return found
+    block = max(1, SINGLE // max(width, 1))
+    whole = count // block * block
+    dots = np.empty(count, np.float32)
+    np.matmul(rows[:whole].reshape(-1, block, width), query, out=dots[:whole].reshape(-1, block))
+    np.matmul(rows[whole:], query, out=dots[whole:])
+    return dots

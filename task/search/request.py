@@ -1,4 +1,4 @@
-"""What a search is asked for, beside the query itself."""
+"""The parameters of a search besides the query."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ import numpy as np
 
 @dataclass(frozen=True, kw_only=True)
 class SearchRequest:
-    """How an engine answers one query.
+    """The parameters of one search.
 
     Attributes:
-        max_results: How many neighbours at most, at least 1.
-        num_leaves: How many leaves of the index are searched; None for the number that the index was built for.
-        allowed: Ascending ids of the items that may be found, `(n,)` integers; all of them are scored. None leaves the choice to the index.
+        max_results: Maximum number of neighbours, at least 1.
+        num_leaves: Number of leaves to search; None takes the number in the index.
+        allowed: Ascending ids of the items that may be found, `(n,)` integers; all of them are scored. None searches the index.
     """
 
     max_results: int

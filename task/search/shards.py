@@ -1,4 +1,4 @@
-"""Several searchers of the same towers, asked as one."""
+"""Searches several searchers with the same towers as one."""
 
 from __future__ import annotations
 
@@ -15,24 +15,24 @@ from .fixed_items import FixedItems
 from .request import SearchRequest
 
 PROBE = "a photo of two people and a dog"
-TOLERANCE = 1e-3  # of the probes' embeddings, relative to their norm: the same towers on the same machine agree far better
+TOLERANCE = 1e-3  # relative difference between embeddings of a probe; equal towers on one machine differ much less
 
 
 class ShardedEngine(FixedItems):
-    """Embeds a query once, searches every shard with it and merges by distance; safe to use from several threads.
+    """Embeds a query once, searches every shard and merges the results by distance; thread-safe.
 
-    Ids go on from shard to shard: those of the second begin where the first has `items`.
+    Ids continue from shard to shard: the first id of the second shard is the number of items in the first.
     """
 
     def __init__(self, shards: Sequence[Engine], names: Sequence[str]) -> None:
-        """Joins the shards; they are closed with the engine.
+        """Takes ownership of the shards.
 
         Args:
             shards: At least one.
-            names: What error messages call each.
+            names: The name of each in errors.
 
         Raises:
-            InvalidArgumentError: Dimensions, distances, or what the towers make of a query differ.
+            InvalidArgumentError: The shards have different dimensions, distances or towers.
         """
         self._shards, self._names = list(shards), list(names)
         _check(self._shards, self._names)
@@ -40,27 +40,27 @@ class ShardedEngine(FixedItems):
 
     @property
     def dimension(self) -> int:
-        """Length of an embedding."""
+        """Dimension of the embeddings."""
         return self._shards[0].dimension
 
     @property
     def distance(self) -> str:
-        """What distances are."""
+        """The distance: `dot_product`, which is negated, or `squared_l2`."""
         return self._shards[0].distance
 
     @property
     def resampling(self) -> str:
-        """How images are brought to size."""
+        """How to resize images."""
         return self._shards[0].resampling
 
     @property
     def user_info(self) -> str:
-        """The first shard's."""
+        """The text of the builder of the first shard."""
         return self._shards[0].user_info
 
     @property
     def items(self) -> int:
-        """How many there are in all shards."""
+        """The number of items in all shards."""
         return int(self._starts[-1])
 
     def item(self, number: int) -> bytes:
@@ -73,11 +73,11 @@ class ShardedEngine(FixedItems):
         return self._shards[0].embed_text(text)
 
     def embed_image(self, pixels: np.ndarray) -> np.ndarray:
-        """The `(d,)` float32 embedding of an image of the size that `image_size` says."""
+        """The `(d,)` float32 embedding of an image with the size of `image_size`."""
         return self._shards[0].embed_image(pixels)
 
     def image_size(self) -> tuple[int, int]:
-        """Height and width that image queries have to have."""
+        """The height and width of image queries, in pixels."""
         return self._shards[0].image_size()
 
     def search_text(self, query: str, request: SearchRequest) -> SearchResult:
@@ -90,21 +90,21 @@ class ShardedEngine(FixedItems):
         return self.search_embedding(self.embed_image(pixels), request, "image")
 
     def search_embedding(self, vector: np.ndarray, request: SearchRequest, kind: str = EMBEDDING) -> SearchResult:
-        """Finds the items nearest to an embedding, `(d,)` float32; it is used as it is, not normalised."""
-        found: list[NearestNeighbor] = []
+        """Finds the items nearest to an embedding, `(d,)` float32, which is not normalised."""
+        neighbors: list[NearestNeighbor] = []
         for shard, start, end in zip(self._shards, self._starts[:-1].tolist(), self._starts[1:].tolist(), strict=True):
             part = request
             if request.allowed is not None:
                 first, last = np.searchsorted(request.allowed, (start, end))
                 part = replace(request, allowed=request.allowed[first:last] - start)
             result = shard.search_embedding(vector, part, kind)
-            found.extend(replace(neighbor, id=neighbor.id + start) for neighbor in result.nearest_neighbors)
+            neighbors.extend(replace(neighbor, id=neighbor.id + start) for neighbor in result.nearest_neighbors)
         if self.relevance_curve(kind) is None:
-            found = [replace(neighbor, relevance=None) for neighbor in found]
-        return SearchResult(sorted(found, key=lambda neighbor: neighbor.distance)[: request.max_results])
+            neighbors = [replace(neighbor, relevance=None) for neighbor in neighbors]
+        return SearchResult(sorted(neighbors, key=lambda neighbor: neighbor.distance)[: request.max_results])
 
     def relevance_curve(self, kind: str) -> RelevanceCurve | None:
-        """The one that all shards have; None where they differ, for a curve holds on the items that it was fitted on."""
+        """The curve of all shards; None if they differ, because a curve is only valid for the items that it was fitted on."""
         first, *others = (shard.relevance_curve(kind) for shard in self._shards)
         return first if all(curve == first for curve in others) else None
 
@@ -137,7 +137,7 @@ def _check(shards: list[Engine], names: list[str]) -> None:
             one, other = probe(first), probe(shard)
             if one is not None and other is not None and np.linalg.norm(one - other) > TOLERANCE * np.linalg.norm(one):
                 raise InvalidArgumentError(
-                    f"{name}: its tower embeds {what} otherwise than that of {names[0]}; shards have to be built with the same towers."
+                    f"{name}: its tower embeds {what} differently from that of {names[0]}; shards have to be built with the same towers."
                 )
 
 

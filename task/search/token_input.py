@@ -1,4 +1,4 @@
-"""Turns a sentence into ids for a graph whose tokenizer travels beside it; the manifest's `query.tokens` says how."""
+"""Tokenizes sentences for graphs that take token ids, as `query.tokens` in the manifest describes."""
 
 from __future__ import annotations
 
@@ -14,31 +14,31 @@ FILES = {WORDPIECE: "vocab.txt", SENTENCEPIECE: "tokenizer.model", HUGGING_FACE:
 
 
 class Tokenizer(Protocol):
-    """Splits text into ids."""
+    """Converts text to token ids."""
 
     def ids(self, text: str, length: int) -> list[int]:
-        """At most `length` ids, those that frame a text included; a longer text loses its end, not the frame."""
+        """At most `length` ids, including the start and end ids. A longer text loses its last pieces, but not the end id."""
 
 
 class TokenInput:
-    """Prepares the inputs of `search_tokens` and `embed_tokens`; safe to use from several threads.
+    """Prepares the inputs of `search_tokens` and `embed_tokens`; thread-safe.
 
     Attributes:
-        length: Ids that the graph takes.
-        names: The inputs' names: `ids` and, where the graph wants it, `mask`.
+        length: Number of ids that the graph takes.
+        names: Names of the inputs: `ids` and, if the graph takes it, `mask`.
     """
 
     def __init__(self, name: str, described: dict[str, Any], content: bytes) -> None:
         """Opens the tokenizer.
 
         Args:
-            name: What error messages call the file.
-            described: The manifest's `query.tokens`.
-            content: The tokenizer's file.
+            name: Name of the file in errors.
+            described: The value of `query.tokens` in the manifest.
+            content: The file of the tokenizer.
 
         Raises:
-            InvalidArgumentError: The library that the tokenizer needs is not installed.
-            DamagedFileError: The tokenizer is damaged, or of a kind that this release does not know.
+            InvalidArgumentError: The tokenizer needs a library that is not installed.
+            DamagedFileError: The tokenizer is damaged, or this release does not know its kind.
         """
         try:
             self.length, self.names, self._padding = int(described["length"]), list(described["inputs"]), int(described["padding_id"])
@@ -49,21 +49,21 @@ class TokenInput:
             raise DamagedFileError(f"{name}: the manifest's query.tokens cannot be used ({error!r}).") from error
 
     def ids(self, text: str) -> list[int]:
-        """A text's ids, cut to `length` and not padded."""
-        # The libraries refuse lone surrogates.
+        """The ids of a text, cut to `length` and not padded."""
+        # The libraries do not accept unpaired surrogates.
         return self._tokenizer.ids(text.encode("utf-8", "replace").decode(), self.length)
 
     def prepare(self, text: str) -> dict[str, np.ndarray]:
         """The inputs by name: `ids` int32 `[1, length]`, padded, and `mask`, 1 where there is an id."""
-        found = self.ids(text)
+        unpadded = self.ids(text)
         ids, mask = np.full((1, self.length), self._padding, np.int32), np.zeros((1, self.length), np.int32)
-        ids[0, : len(found)] = found
-        mask[0, : len(found)] = 1
+        ids[0, : len(unpadded)] = unpadded
+        mask[0, : len(unpadded)] = 1
         return {name: {"ids": ids, "mask": mask}[name] for name in self.names}
 
 
 class FramedPieces:
-    """WordPiece or SentencePiece between a start and an end id, either of which may be missing."""
+    """WordPiece or SentencePiece ids between a start id and an end id, both optional."""
 
     def __init__(
         self, tokenizer: WordPieceTokenizer | SentencePieceTokenizer, start: int | None, end: int | None, lower_case: bool
@@ -72,25 +72,25 @@ class FramedPieces:
         self._start, self._end = ([] if id is None else [id] for id in (start, end))
 
     def ids(self, text: str, length: int) -> list[int]:
-        """At most `length` ids, the frame's included."""
+        """At most `length` ids, including the start and end ids."""
         if isinstance(self._tokenizer, WordPieceTokenizer):
             text = bert_normalized(text, self._lower_case)
         elif self._lower_case:
             text = text.lower()
-        room = length - len(self._start) - len(self._end)
-        pieces = self._tokenizer.pieces(text)[:room]
+        capacity = length - len(self._start) - len(self._end)
+        pieces = self._tokenizer.pieces(text)[:capacity]
         return [*self._start, *(self._tokenizer.id(piece) for piece in pieces), *self._end]
 
 
 class HuggingFaceTokenizer:
-    """A `tokenizer.json`, by the package `tokenizers`."""
+    """A `tokenizer.json`, run by the package `tokenizers`."""
 
     def __init__(self, name: str, content: bytes, length: int) -> None:
         """Reads the file.
 
         Raises:
             InvalidArgumentError: The package `tokenizers` is not installed.
-            DamagedFileError: It is no `tokenizer.json`.
+            DamagedFileError: The file is not a valid `tokenizer.json`.
         """
         try:
             from tokenizers import Tokenizer as Library
@@ -106,7 +106,7 @@ class HuggingFaceTokenizer:
         self._library.enable_truncation(length)
 
     def ids(self, text: str, length: int) -> list[int]:
-        """The ids of a text, cut to the length that the tokenizer was opened with."""
+        """The ids of a text, cut to the length given to the constructor."""
         return list(self._library.encode(text).ids)
 
 

@@ -1,4 +1,4 @@
-"""Tokenizers that a model leaves to the caller, by the files that travel with it."""
+"""WordPiece and SentencePiece tokenizers, for models that take token ids."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 
 from ..errors import DamagedFileError, InvalidArgumentError
 
-CLS, SEP, UNK = "[CLS]", "[SEP]", "[UNK]"  # of BERT's
+CLS, SEP, UNK = "[CLS]", "[SEP]", "[UNK]"  # of BERT
 MAX_WORD = 100  # a longer word is unknown
 SPACES = frozenset("\t\n\f\r ")
 IDEOGRAPHS = (
@@ -24,25 +24,25 @@ IDEOGRAPHS = (
 
 
 class WordPieceTokenizer:
-    """BERT's: words and punctuation, then the longest pieces that the vocabulary has, from the left."""
+    """The tokenizer of BERT: it splits text into words and punctuation, and these into the longest known pieces, from the left."""
 
     def __init__(self, vocabulary: bytes, size: Callable[[str], int] | None = None) -> None:
         """Reads the vocabulary.
 
         Args:
-            vocabulary: A piece a line, numbered from 0.
-            size: How long a word is; in UTF-8 bytes, as to the Task Library, where None. BERT itself counts characters.
+            vocabulary: One piece per line, numbered from 0.
+            size: Measures the length of a word. None counts UTF-8 bytes, as the Task Library does; BERT counts characters.
         """
         self._size = size or _utf8_length
         self._ids = {piece: number for number, piece in enumerate(lines(vocabulary))}
         self._longest = max(map(len, self._ids), default=0)
 
     def pieces(self, text: str) -> list[str]:
-        """A text's pieces; those that continue a word start with `##`."""
+        """The pieces of a text; pieces inside a word start with `##`."""
         return [piece for word in words(text) for piece in self._split(word)]
 
     def id(self, piece: str) -> int:
-        """A piece's number; 0 where the vocabulary lacks it."""
+        """The number of a piece; 0 if it is not in the vocabulary."""
         return self._ids.get(piece, 0)
 
     def _split(self, word: str) -> list[str]:
@@ -62,14 +62,14 @@ class WordPieceTokenizer:
 
 
 class SentencePieceTokenizer:
-    """SentencePiece, by its own package."""
+    """A SentencePiece model, run by the package `sentencepiece`."""
 
     def __init__(self, name: str, model: bytes) -> None:
         """Reads the model.
 
         Raises:
             InvalidArgumentError: The package `sentencepiece` is not installed.
-            DamagedFileError: It is no SentencePiece model.
+            DamagedFileError: The file is not a valid SentencePiece model.
         """
         try:
             import sentencepiece
@@ -82,18 +82,18 @@ class SentencePieceTokenizer:
             raise DamagedFileError(f"{name}: the SentencePiece model cannot be read ({error}).") from error
 
     def pieces(self, text: str) -> list[str]:
-        """A text's pieces."""
+        """The pieces of a text."""
         return [str(piece) for piece in self._processor.EncodeAsPieces(text)]
 
     def id(self, piece: str) -> int:
-        """A piece's number; that of the unknown piece where the model lacks it."""
+        """The number of a piece; that of the unknown piece if the model lacks it."""
         return int(self._processor.PieceToId(piece))
 
 
 def bert_normalized(text: str, lower_case: bool) -> str:
-    """A text as BERT's own tokenizer cleans it (Devlin et al., 2019; `BasicTokenizer` of the released code).
+    """Cleans a text as the tokenizer of BERT does (Devlin et al., 2019; `BasicTokenizer` of the released code).
 
-    Control characters go, spaces of any kind become plain ones; with `lower_case` letters lose their case and their accents.
+    It removes control characters and replaces all kinds of space by plain ones. With `lower_case`, it also removes case and accents.
     """
     cleaned = "".join(" " if c.isspace() else c for c in text if not _is_control(c))
     if not lower_case:
@@ -111,7 +111,7 @@ def _utf8_length(word: str) -> int:
 
 
 def words(text: str) -> Iterator[str]:
-    """Splits at spaces, and before and after punctuation and ideographs, which are words of their own."""
+    """Splits a text at spaces and around punctuation and ideographs, each of which is a word."""
     start = 0
     for at, character in enumerate(text):
         if character in SPACES or _stands_alone(character):
@@ -132,8 +132,8 @@ def _stands_alone(character: str) -> bool:
 
 
 def lines(content: bytes) -> list[str]:
-    """A vocabulary's lines; a carriage return is part of one, as in the Task Library."""
-    found = content.decode("utf-8", "replace").split("\n")
-    if found and not found[-1]:
-        found.pop()
-    return found
+    """The lines of a vocabulary. A carriage return is part of its line, as in the Task Library."""
+    rows = content.decode("utf-8", "replace").split("\n")
+    if rows and not rows[-1]:
+        rows.pop()
+    return rows

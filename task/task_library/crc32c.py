@@ -1,10 +1,10 @@
-"""CRC-32C (Castagnoli) in NumPy, and the masking that LevelDB stores it with.
+"""CRC-32C (Castagnoli) in NumPy, with the masking of LevelDB.
 
-A CRC is linear over XOR: each byte of a chunk contributes a word that depends on its value and its place, so a whole chunk is a table
-look-up and an XOR over its bytes. Chunks are joined pairwise; moving a CRC past the bytes that follow it is linear, too.
+A CRC is linear over XOR. Each byte of a chunk contributes a word that depends on its value and position, so the CRC of a chunk is the XOR
+of table entries. Chunks are combined in pairs: shifting a CRC past the bytes after it is linear, too.
 
-Long content is folded first. `x**6777 + x**484 + x**100 + 1` is a multiple of the polynomial, and stays one when x is replaced by x**2,
-x**4, x**8, …: a piece may be XORed into those that lie 6293, 6677 and 6777 places behind it, and dropped.
+Long content is folded first. `x**6777 + x**484 + x**100 + 1` is a multiple of the polynomial, also if x is replaced by x**2, x**4, x**8, ….
+Therefore a piece can be removed if it is XORed into the pieces 6293, 6677 and 6777 places after it.
 """
 
 from __future__ import annotations
@@ -18,10 +18,10 @@ import numpy as np
 Bytes: TypeAlias = "bytes | bytearray | memoryview | mmap | np.ndarray"
 
 POLYNOMIAL = 0x82F63B78  # bit-reversed 0x1EDC6F41
-CHUNK = 256  # bytes that one row of the position table covers
+CHUNK = 256  # bytes, the length of the position table
 PLACE = 4  # bytes; a power of two
 FOLDS = tuple(PLACE * places for places in (6777 - 484, 6777 - 100, 6777))
-FOLD_BYTES = 1 << 22  # folded at a time, which bounds the memory
+FOLD_BYTES = 1 << 22  # folded at a time, to limit the memory
 MASK_DELTA = 0xA282EAD8
 ALL_ONES = 0xFFFFFFFF
 
@@ -34,12 +34,12 @@ def crc32c(content: Bytes) -> int:
 
 
 def mask(crc: int) -> int:
-    """What LevelDB stores for a CRC: a CRC over data that hold CRCs would be weak."""
+    """Masks a CRC as LevelDB stores it, because a CRC of data that contain CRCs would be weak."""
     return ((crc >> 15 | crc << 17) + MASK_DELTA) & ALL_ONES
 
 
 def unmask(stored: int) -> int:
-    """The CRC of which LevelDB stored `stored`."""
+    """The CRC of a masked value."""
     rotated = (stored - MASK_DELTA) & ALL_ONES
     return (rotated >> 17 | rotated << 15) & ALL_ONES
 
@@ -60,7 +60,7 @@ def _fold(data: np.ndarray) -> np.ndarray:
 
 
 def _remainder(data: np.ndarray) -> int:
-    """The CRC register after `data` when it starts at zero; leading zero bytes do not change it."""
+    """The CRC register after `data`, starting from 0. Leading zero bytes do not change it."""
     count = 1
     while count * CHUNK < len(data):
         count *= 2
@@ -96,7 +96,7 @@ def _byte_table() -> np.ndarray:
 
 @cache
 def _positions() -> np.ndarray:
-    """`(CHUNK, 256)` uint32: what a byte adds to the register, by its place in a chunk."""
+    """`(CHUNK, 256)` uint32: the contribution of a byte to the register, by its position in a chunk."""
     table = np.empty((CHUNK, 256), np.uint32)
     table[-1] = step = _byte_table()
     for place in range(CHUNK - 2, -1, -1):
@@ -107,7 +107,7 @@ def _positions() -> np.ndarray:
 
 @lru_cache(maxsize=64)
 def _shift_tables(power: int) -> np.ndarray:
-    """`(4, 256)` uint32: a register's byte to its share of the register `2 ** power` zero bytes later."""
+    """`(4, 256)` uint32: the contribution of each byte of a register to the register `2 ** power` zero bytes later."""
     if power == 0:
         step = _byte_table()
         registers = np.arange(256, dtype=np.uint32) << np.arange(0, 32, 8, dtype=np.uint32)[:, None]

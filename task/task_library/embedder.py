@@ -1,4 +1,4 @@
-"""The embedder for models made for the Task Library: TFLite Metadata say how a query enters."""
+"""The embedder for Task Library models, whose TFLite Metadata describe their inputs."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ CHANNELS = 3
 
 
 class TaskLibraryEmbedder:
-    """A model and its interpreters; safe to use from several threads.
+    """A model and its interpreters; thread-safe.
 
     Attributes:
-        resampling: How the Task Library brings images to size.
-        subgraph: The metadata of the model's first subgraph.
+        resampling: How to resize images: as in the Task Library.
+        subgraph: The metadata of the first subgraph.
     """
 
     resampling = "bilinear"
@@ -30,13 +30,13 @@ class TaskLibraryEmbedder:
         """Opens the model.
 
         Args:
-            options: Where it is and how it is run.
+            options: The file and how to run it.
             l2_normalize: Divide embeddings by their Euclidean norm.
-            file: The file where it is open already; it is closed with the embedder.
+            file: The file, if it is already open. It is closed with the embedder.
 
         Raises:
-            InvalidArgumentError: It is no TFLite model, or none that the Task Library takes; an operator is not built into LiteRT.
-            MissingFileError: There is no such file.
+            InvalidArgumentError: The file is not a TFLite model, or the Task Library does not take it; or LiteRT lacks an operator.
+            MissingFileError: The file does not exist.
             SearcherError: Metadata are missing or damaged.
         """
         self._file = ModelFile(options) if file is None else file
@@ -69,19 +69,19 @@ class TaskLibraryEmbedder:
 
     @property
     def name(self) -> str:
-        """What error messages call the file."""
+        """Name of the file in errors."""
         return self._file.name
 
     @property
     def dimension(self) -> int:
-        """Length of an embedding."""
+        """Dimension of the embeddings."""
         return self._output.shape[-1]
 
     def embed_text(self, text: str) -> np.ndarray:
         """The `(d,)` float32 embedding of a sentence.
 
         Raises:
-            InvalidArgumentError: The model embeds images, or `text` is no str.
+            InvalidArgumentError: The model embeds images, or `text` is not a str.
         """
         if self._text is None:
             raise InvalidArgumentError(f"{self._file.name}: this model embeds images, not text.")
@@ -90,15 +90,15 @@ class TaskLibraryEmbedder:
         return self._embed(self._text.prepare(text))
 
     def embed_image(self, pixels: np.ndarray) -> np.ndarray:
-        """The `(d,)` float32 embedding of an image, `(height, width, 3)` uint8 RGB of the size that `image_size` says.
+        """The `(d,)` float32 embedding of an image, `(height, width, 3)` uint8 RGB with the size of `image_size`.
 
         Raises:
-            InvalidArgumentError: The model embeds text, or the image is of another size.
+            InvalidArgumentError: The model embeds text, or the image has another size.
         """
         return self._embed([self._require_image().prepare(pixels)])
 
     def image_size(self) -> tuple[int, int]:
-        """Height and width that image queries have to have.
+        """The height and width of image queries, in pixels.
 
         Raises:
             InvalidArgumentError: The model embeds text.
@@ -106,7 +106,7 @@ class TaskLibraryEmbedder:
         return self._require_image().size
 
     def close(self) -> None:
-        """Releases the interpreter and the file."""
+        """Releases the interpreters and the file."""
         self._runner.close()
         self._file.close()
 
@@ -135,8 +135,8 @@ class ImageInput:
         """Reads the normalisation from the metadata, for models that take floats.
 
         Raises:
-            InvalidArgumentError: The input is no RGB image.
-            SearcherError: It wants floats and the metadata do not say which.
+            InvalidArgumentError: The input is not an RGB image.
+            SearcherError: The input takes floats and the metadata have no normalisation.
         """
         self._name, self.size = name, (info.shape[1], info.shape[2])
         if info.shape[0] != 1 or info.shape[3] != CHANNELS or info.dtype not in (np.float32, np.uint8):
@@ -160,10 +160,10 @@ class ImageInput:
             self._normalization = mean, std
 
     def prepare(self, pixels: np.ndarray) -> np.ndarray:
-        """What the input wants of an image.
+        """Prepares an image for the input.
 
         Raises:
-            InvalidArgumentError: The image is of another size or type.
+            InvalidArgumentError: The image has another size or type.
         """
         expected = (*self.size, CHANNELS)
         if pixels.shape != expected or pixels.dtype != np.uint8:

@@ -1,4 +1,4 @@
-"""The engine for on-device ScaNN indexes: an embedder, and an index in the model's file or beside it."""
+"""The engine for on-device ScaNN indexes, in the model file or in another file."""
 
 from __future__ import annotations
 
@@ -21,19 +21,19 @@ from .index import ScannIndex
 
 
 class ScannEngine(FixedItems):
-    """Embeds queries with one file and searches in another, or in another part of the same; safe to use from several threads."""
+    """Combines an embedder with an on-device ScaNN index; thread-safe."""
 
     def __init__(self, embedder: Embedder, index: ScannIndex, file: ModelFile, index_file: ExternalFile | None = None) -> None:
-        """Joins the two.
+        """Takes ownership of embedder and index.
 
         Args:
-            embedder: What embeds queries; closed with the engine.
-            index: What is searched; closed with the engine.
+            embedder: Embeds queries; closed with the engine.
+            index: The index; closed with the engine.
             file: The model.
-            index_file: The file that the index lies in, where that is not the model's; closed with the engine.
+            index_file: The file of the index, if it is not the model file; closed with the engine.
 
         Raises:
-            InvalidArgumentError: The embeddings are not of the index's dimension.
+            InvalidArgumentError: Embedder and index have different dimensions.
         """
         if embedder.dimension != index.dimension:
             raise InvalidArgumentError(f"{file.name}: the model makes {embedder.dimension} dimensions, the index has {index.dimension}.")
@@ -42,34 +42,34 @@ class ScannEngine(FixedItems):
 
     @property
     def dimension(self) -> int:
-        """Length of an embedding."""
+        """Dimension of the embeddings."""
         return self._index.dimension
 
     @property
     def distance(self) -> str:
-        """What distances are."""
+        """The distance: `dot_product`, which is negated, or `squared_l2`."""
         return self._index.distance
 
     @property
     def resampling(self) -> str:
-        """How images are brought to size."""
+        """How to resize images."""
         return self._embedder.resampling
 
     @property
     def user_info(self) -> str:
-        """The builder's own text; bytes that are no UTF-8 are surrogates."""
+        """The text of the builder. Bytes that are not UTF-8 are surrogates."""
         return self._index.user_info
 
     @property
     def items(self) -> int:
-        """How many rows there are."""
+        """The number of rows."""
         return self._index.rows
 
     def item(self, number: int) -> bytes:
         """The metadata of a row.
 
         Raises:
-            DamagedFileError: There is no such row.
+            DamagedFileError: The row does not exist.
         """
         return self._index.metadata(number)
 
@@ -78,11 +78,11 @@ class ScannEngine(FixedItems):
         return self._embedder.embed_text(text)
 
     def embed_image(self, pixels: np.ndarray) -> np.ndarray:
-        """The `(d,)` float32 embedding of an image of the size that `image_size` says."""
+        """The `(d,)` float32 embedding of an image with the size of `image_size`."""
         return self._embedder.embed_image(pixels)
 
     def image_size(self) -> tuple[int, int]:
-        """Height and width that image queries have to have."""
+        """The height and width of image queries, in pixels."""
         return self._embedder.image_size()
 
     def search_text(self, query: str, request: SearchRequest) -> SearchResult:
@@ -91,15 +91,15 @@ class ScannEngine(FixedItems):
         return self._index.search(self._embedder.embed_text(query), request)
 
     def search_image(self, pixels: np.ndarray, request: SearchRequest) -> SearchResult:
-        """Finds the items nearest to an image of the size that `image_size` says."""
+        """Finds the items nearest to an image with the size of `image_size`."""
         self._check_unchanged()
         return self._index.search(self._embedder.embed_image(pixels), request)
 
     def search_embedding(self, vector: np.ndarray, request: SearchRequest, kind: str = EMBEDDING) -> SearchResult:
-        """Finds the items nearest to an embedding, `(d,)` float32; it is used as it is, not normalised.
+        """Finds the items nearest to an embedding, `(d,)` float32, which is not normalised.
 
         Raises:
-            InvalidArgumentError: Its length is not the index's dimension, or it is not finite.
+            InvalidArgumentError: The embedding has another dimension than the index, or a value that is not finite.
         """
         query = np.asarray(vector, np.float32).reshape(-1)
         if not np.isfinite(query).all():
@@ -125,16 +125,16 @@ class ScannEngine(FixedItems):
 
 
 def open_scann_engine(embedder: Embedder, file: ModelFile, beside: SearchOptions | None) -> ScannEngine:
-    """Joins an embedder with an index.
+    """Combines an embedder with an index.
 
     Args:
-        embedder: What embeds queries; closed with the engine, and where there is an error.
+        embedder: Embeds queries; closed with the engine, or if there is an error.
         file: The model, which `embedder` closes.
-        beside: Options that name an index beside the model; None for the index in the model's file.
+        beside: Options with an index in another file; None for the index in the model file.
 
     Raises:
-        InvalidArgumentError: There is no index, or the embeddings are not of its dimension.
-        MissingFileError: There is no such file.
+        InvalidArgumentError: There is no index, or it has another dimension than the embedder.
+        MissingFileError: The file does not exist.
         DamagedFileError: The index is damaged.
     """
     index_file = None
@@ -156,12 +156,12 @@ def open_scann_engine(embedder: Embedder, file: ModelFile, beside: SearchOptions
 
 
 def open_external_index(options: SearchOptions) -> tuple[ScannIndex, ExternalFile]:
-    """The index that the options name; content wins.
+    """Opens the index in the options. If both are given, the content is used.
 
     Raises:
         InvalidArgumentError: The name is empty.
-        MissingFileError: There is no such file.
-        DamagedFileError: It is no index, or it is damaged.
+        MissingFileError: The file does not exist.
+        DamagedFileError: The file is not an index, or it is damaged.
     """
     file = ExternalFile(options.index_file_name, options.index_file_content, "index_file_content")
     try:
@@ -172,11 +172,11 @@ def open_external_index(options: SearchOptions) -> tuple[ScannIndex, ExternalFil
 
 
 def open_embedded_index(file: ModelFile, subgraph: dict[str, Any]) -> ScannIndex:
-    """The index within a model's file.
+    """Opens the index in a model file.
 
     Raises:
-        InvalidArgumentError: The metadata name none.
-        DamagedFileError: It is missing or damaged.
+        InvalidArgumentError: The metadata name no index.
+        DamagedFileError: The index is missing or damaged.
     """
     tensors = subgraph.get("output_tensor_metadata", [])
     indexes = [f for t in tensors for f in t.get("associated_files", []) if f.get("type") == SCANN_INDEX_FILE]

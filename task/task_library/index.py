@@ -20,12 +20,12 @@ from .scann_file import ScannFile, ScannFileError
 from .scann_messages import DistanceMeasure, EmbeddingType, PartitionerProto
 from .sstable import SSTableError
 
-CACHE_BYTES = 1 << 26  # of leaves that are kept ready
+CACHE_BYTES = 1 << 26  # of decoded leaves
 DISTANCES = (DistanceMeasure.SQUARED_L2_DISTANCE, DistanceMeasure.DOT_PRODUCT)
 
 
 class _Leaf(NamedTuple):
-    """Rows of a leaf: their numbers in the index, themselves, and where distances need them their squared norms."""
+    """The rows of a leaf: their numbers in the index, the rows, and their squared norms if distances need them."""
 
     numbers: np.ndarray
     rows: np.ndarray
@@ -33,27 +33,27 @@ class _Leaf(NamedTuple):
 
 
 class ScannIndex:
-    """An index, read in place; safe to use from several threads.
+    """An index, read in place; thread-safe.
 
     Attributes:
-        dimension: Length of a query.
-        num_leaves: How many partitions there are.
+        dimension: Dimension of queries.
+        num_leaves: Number of partitions.
     """
 
     def __init__(self, name: str, content: bytes | mmap, offset: int = 0, size: int | None = None) -> None:
-        """Opens an index; rows are read when a query asks for them.
+        """Opens an index. Rows are read when a query needs them.
 
         Args:
-            name: What error messages call the file.
-            content: What holds the index.
-            offset: Where it starts.
-            size: Its bytes; to the end of `content` where None.
+            name: Name of the file in errors.
+            content: The file that contains the index.
+            offset: Offset of the index in bytes.
+            size: Size of the index in bytes; None for the rest of `content`.
 
         Raises:
-            DamagedFileError: It is no index, or its parts contradict each other.
+            DamagedFileError: The content is not an index, or its parts contradict each other.
         """
         self._name = name
-        self._leaves: dict[int, _Leaf] = {}  # those read first come first, and go first; read without the lock
+        self._leaves: dict[int, _Leaf] = {}  # a cache, the oldest first, which is dropped first; read without the lock
         self._leaves_bytes = 0
         self._lock = threading.Lock()
         try:
@@ -121,12 +121,12 @@ class ScannIndex:
 
     @property
     def distance(self) -> str:
-        """`dot_product`, reported negative, or `squared_l2`."""
+        """The distance: `dot_product`, which is negated, or `squared_l2`."""
         return "dot_product" if self._distance is DistanceMeasure.DOT_PRODUCT else "squared_l2"
 
     @property
     def user_info(self) -> str:
-        """The builder's own text; bytes that are no UTF-8 are surrogates."""
+        """The text of the builder. Bytes that are not UTF-8 are surrogates."""
         try:
             return self._file.user_info().decode("utf-8", "surrogateescape")
         except SSTableError as error:
@@ -134,17 +134,17 @@ class ScannIndex:
 
     @cached_property
     def rows(self) -> int:
-        """How many there are, in all partitions."""
+        """The number of rows in all partitions."""
         try:
             return self._offsets[-1] + len(self._file.partition(self.num_leaves - 1))
         except (SSTableError, ScannFileError) as error:
             raise self._damaged(str(error)) from error
 
     def metadata(self, row: int) -> bytes:
-        """What was stored with a row.
+        """The metadata of a row.
 
         Raises:
-            DamagedFileError: There is no such row, or its block is damaged.
+            DamagedFileError: The row does not exist, or its block is damaged.
         """
         try:
             return self._file.metadata(row)
@@ -156,13 +156,13 @@ class ScannIndex:
 
         Args:
             query: `(d,)` float32.
-            request: How many are wanted, and from where; ids are numbers of rows. All leaves are searched where there are fewer.
+            request: The request; ids are row numbers. If `num_leaves` exceeds the number of leaves, all are searched.
 
         Returns:
             Neighbours by ascending distance, ties by row; rows whose distance is not a number are left out.
 
         Raises:
-            InvalidArgumentError: The query has another length, or `request.num_leaves` is below 1.
+            InvalidArgumentError: The query has another dimension, or `request.num_leaves` is below 1.
             DamagedFileError: A part of the index that the query needs is damaged.
         """
         if query.shape != (self.dimension,):
@@ -181,14 +181,14 @@ class ScannIndex:
             raise self._damaged(str(error)) from error
 
     def close(self) -> None:
-        """Lets go of the content."""
+        """Releases the content."""
         with self._lock:
             self._leaves.clear()
             self._leaves_bytes = 0
         self._file.close()
 
     def _choose(self, query: np.ndarray, num_leaves: int | None) -> np.ndarray:
-        """The leaves to look into, nearest first."""
+        """The leaves to search, the nearest first."""
         count = self._searched if num_leaves is None else min(num_leaves, self.num_leaves)
         if self._centroids is None or count == 0:
             return np.arange(min(count, 1))
@@ -198,17 +198,17 @@ class ScannIndex:
         return np.argsort(scores, kind="stable")[:count]
 
     def _score(self, query: np.ndarray, leaves: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Number and distance of each row of some leaves."""
+        """The number and the distance of each row of leaves."""
         chosen = [self._leaf(leaf) for leaf in leaves.tolist()]
         if not chosen:
             return np.empty(0, np.int64), np.empty(0, np.float32)
-        # A few calls over many rows: NumPy lets other threads run only within a call, and each call's end is a wait for its turn.
+        # Few calls with many rows each: other threads run only during a NumPy call, and each call waits for the lock at its end.
         numbers, stored = (np.concatenate([getattr(leaf, part) for leaf in chosen]) for part in ("numbers", "rows"))
         norms = np.concatenate([leaf.norms for leaf in chosen]) if self._needs_norms else None
         return numbers, self._distances(query, stored, norms)
 
     def _score_rows(self, query: np.ndarray, rows: np.ndarray) -> np.ndarray:
-        """Distance of each of some rows, ascending, wherever they lie."""
+        """The distances of rows in any leaves, given by ascending numbers."""
         offsets = np.array(self._offsets)
         leaves = np.searchsorted(offsets, rows, side="right") - 1
         distances = [np.empty(0, np.float32)]
@@ -218,11 +218,11 @@ class ScannIndex:
         return np.concatenate(distances)
 
     def _leaf(self, number: int) -> _Leaf:
-        """A leaf's rows, remembered; raises as `ScannFile.partition` does."""
+        """The rows of a leaf, cached. It raises the errors of `ScannFile.partition`."""
         known = self._leaves.get(number)
         if known is not None:
             return known
-        # Rows in a file are seldom aligned.
+        # Rows in the file are usually not aligned.
         rows = np.require(self._file.partition(number), requirements="A")
         norms = np.einsum("ij,ij->i", rows, rows) if self._needs_norms else np.empty(0, np.float32)
         leaf = _Leaf(np.arange(self._offsets[number], self._offsets[number] + len(rows)), rows, norms)

@@ -1,4 +1,4 @@
-"""The Task Library's regex tokenizer, whose pattern and vocabulary travel with the model."""
+"""The regex tokenizer of the Task Library; its pattern and vocabulary are in the model file."""
 
 from __future__ import annotations
 
@@ -12,18 +12,18 @@ SPACE_CLASS = r"\t\n\f\r "
 
 
 class RegexTokenizer:
-    """Splits at what a pattern matches; case counts."""
+    """Splits text at the matches of a pattern; case-sensitive."""
 
     def __init__(self, name: str, pattern: str, vocabulary: bytes) -> None:
-        r"""Reads the vocabulary: lines of a token, a space and its id.
+        r"""Reads the vocabulary: one line per token, with the token, a space and its id.
 
         Args:
-            name: What error messages call the model.
-            pattern: What lies between tokens. Classes such as `\w` are ASCII's.
+            name: Name of the model in errors.
+            pattern: Matches the text between tokens. Classes such as `\w` are ASCII only.
             vocabulary: The file.
 
         Raises:
-            InvalidArgumentError: The pattern is none.
+            InvalidArgumentError: The pattern is not valid.
             DamagedFileError: The vocabulary cannot be read, or lacks `<PAD>` or `<UNKNOWN>`.
         """
         try:
@@ -42,7 +42,7 @@ class RegexTokenizer:
             raise DamagedFileError(f"{name}: the vocabulary has no {missing[0]}.")
 
     def encode(self, text: str, length: int) -> list[int]:
-        """A text's ids, cut or padded to `length`."""
+        """The ids of a text, cut or padded to `length`."""
         tokens, start = [], 0
         for match in self._delimiter.finditer(text):
             if match.end() > match.start():
@@ -55,7 +55,7 @@ class RegexTokenizer:
 
 
 def _without_vertical_tab(pattern: str) -> str:
-    r"""A pattern whose `\s` and `\S` mean what RE2, which the Task Library uses, means by them; Python's also know the vertical tab."""
+    r"""Gives `\s` and `\S` the meaning of RE2, which the Task Library uses: unlike Python, without the vertical tab."""
     result, within = "", False
     for part in re.findall(r"\\.|.", pattern, re.DOTALL):
         if part == r"\s" or (part == r"\S" and not within):

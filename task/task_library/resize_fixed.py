@@ -1,4 +1,4 @@
-"""How the Task Library brings images to size: 16.16 fixed-point arithmetic, so that embeddings agree with those made on a phone.
+"""Resizes images as the Task Library does, in 16.16 fixed-point arithmetic, so that embeddings equal those made on a phone.
 
 It samples where libyuv does: between pixel centres when an axis shrinks, from first to last pixel when it grows, at single pixels where
 the ratio is 1 or odd. Shrinking skips pixels, so fine patterns alias.
@@ -15,29 +15,29 @@ HALF = ONE // 2
 
 
 class _Axis(NamedTuple):
-    """Where an axis is sampled: the first place and the step, in 65,536ths of a pixel."""
+    """The sampling of an axis: first position and step, in 65,536ths of a pixel."""
 
     start: int
     step: int
 
     def places(self, count: int) -> np.ndarray:
-        """The places of `count` samples."""
+        """The positions of `count` samples."""
         return self.start + np.arange(count, dtype=np.int64) * self.step
 
 
 def resize_fixed(pixels: np.ndarray, height: int, width: int) -> np.ndarray:
-    """Stretches an image.
+    """Resizes an image.
 
     Args:
         pixels: `(h, w, 3)` uint8.
-        height: Rows wanted.
-        width: Columns wanted.
+        height: Rows of the result.
+        width: Columns of the result.
 
     Returns:
         `(height, width, 3)` uint8.
     """
     source_height, source_width = pixels.shape[:2]
-    across, down = source_width > 1, source_width > 1  # whether neighbouring columns and rows are mixed
+    across, down = source_width > 1, source_width > 1  # whether to interpolate between columns and rows
     if source_height in (1, height, 3 * height):
         down = False
         across = across and source_width not in (width, 3 * width)
@@ -67,7 +67,7 @@ def resize_fixed(pixels: np.ndarray, height: int, width: int) -> np.ndarray:
 
 
 def _between(source: int, target: int) -> _Axis:
-    """Samples that lie between pixels."""
+    """Samples between pixels."""
     if target <= source:
         step = source * ONE // target
         return _Axis(step // 2 - HALF, step)
@@ -77,13 +77,13 @@ def _between(source: int, target: int) -> _Axis:
 
 
 def _within(source: int, target: int) -> _Axis:
-    """Samples that are pixels."""
+    """Samples at pixels."""
     step = source * ONE // target
     return _Axis(step // 2, step)
 
 
 def _mix_columns(pixels: np.ndarray, places: np.ndarray) -> np.ndarray:
-    """Two neighbours by shares of 7 bits that add up to 127."""
+    """Interpolates between two columns, with weights of 7 bits that sum to 127."""
     left = places >> 16
     right = np.minimum(left + 1, pixels.shape[1] - 1)
     share = (places >> 9 & 127).astype(np.uint16)[:, None]
@@ -92,7 +92,7 @@ def _mix_columns(pixels: np.ndarray, places: np.ndarray) -> np.ndarray:
 
 
 def _mix_rows(pixels: np.ndarray, places: np.ndarray) -> np.ndarray:
-    """Two neighbours by shares of 8 bits, rounded."""
+    """Interpolates between two rows, with weights of 8 bits, rounded."""
     top = places >> 16
     bottom = np.minimum(top + 1, pixels.shape[0] - 1)
     share = (places >> 8 & 255).astype(np.uint32)[:, None, None]
@@ -101,7 +101,7 @@ def _mix_rows(pixels: np.ndarray, places: np.ndarray) -> np.ndarray:
 
 
 def _mean_of_four(pixels: np.ndarray, rows: np.ndarray, columns: np.ndarray) -> np.ndarray:
-    """The pixels at some places and those below and to the right."""
+    """The mean of four pixels: at each position, below, to the right, and both."""
     wide = pixels.astype(np.uint16)
     upper, lower = wide[rows], wide[rows + 1]
     total: np.ndarray = upper[:, columns] + upper[:, columns + 1] + lower[:, columns] + lower[:, columns + 1]

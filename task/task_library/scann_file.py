@@ -1,4 +1,4 @@
-"""An on-device ScaNN index: which keys its table has and what is under them.
+"""An on-device ScaNN index file: a table of keys and values.
 
 `INDEX_CONFIG` is the configuration, `E_<partition>` the rows of a partition, `M_<row>` a row's metadata, `USER_INFO` the builder's own
 text. Rows are numbered through the partitions in order.
@@ -21,7 +21,7 @@ DTYPES: dict[EmbeddingType, np.dtype[Any]] = {EmbeddingType.FLOAT: np.dtype("<f4
 
 
 class ScannFileError(Exception):
-    """The index contradicts itself."""
+    """The index is inconsistent."""
 
 
 def encode(
@@ -35,18 +35,18 @@ def encode(
     """Writes an index.
 
     Args:
-        target: Where.
-        config: The configuration; its `embedding_dim` and `global_partition_offsets` are set from the partitions.
-        partitions: For each leaf `(n, columns)`, float32 or uint8 as `config.embedding_type` says.
-        metadata: One entry a row, in the partitions' order.
-        user_info: The builder's own text.
-        compress: As for `sstable.write`.
+        target: The file to write to.
+        config: The configuration; `embedding_dim` and `global_partition_offsets` are set from the partitions.
+        partitions: For each leaf `(n, columns)`, float32 or uint8 according to `config.embedding_type`.
+        metadata: One entry per row, in the order of the partitions.
+        user_info: The text of the builder.
+        compress: As in `sstable.write`.
 
     Returns:
         The number of bytes written.
 
     Raises:
-        ScannFileError: There are more or fewer rows than metadata, or no partitions, or rows of another type or width.
+        ScannFileError: Rows and metadata differ in number, there are no partitions, or rows have another type or width.
     """
     dtype = DTYPES.get(config.embedding_type)
     widths = {p.shape[1] for p in partitions if p.ndim == 2}
@@ -70,7 +70,7 @@ def encode(
 
 
 def _lexical(count: int) -> Iterable[int]:
-    """The numbers below `count`, in the order of their decimal digits: 0, 1, 10, 100, 11, …."""
+    """The numbers below `count`, in alphabetical order: 0, 1, 10, 100, 11, …."""
     return sorted(range(count), key=str)
 
 
@@ -78,15 +78,15 @@ class ScannFile:
     """Reads an index in place.
 
     Attributes:
-        config: Its configuration.
+        config: The configuration of the index.
     """
 
     def __init__(self, content: bytes | mmap, offset: int = 0, size: int | None = None) -> None:
         """Opens the table and reads the configuration.
 
         Raises:
-            SSTableError: It is no table, or it is damaged.
-            ScannFileError: It holds no index.
+            SSTableError: The content is not a table, or it is damaged.
+            ScannFileError: The table does not contain an index.
         """
         self._table = SSTable(content, offset, size)
         try:
@@ -100,15 +100,15 @@ class ScannFile:
 
     @property
     def partitions(self) -> int:
-        """How many there are."""
+        """The number of partitions."""
         return len(self.config.global_partition_offsets)
 
     def partition(self, number: int) -> np.ndarray:
-        """The rows of a partition, `(n, embedding_dim)` float32 or uint8, perhaps unaligned.
+        """The rows of a partition, `(n, embedding_dim)` float32 or uint8; it may be unaligned.
 
         Raises:
-            SSTableError: Its block is damaged.
-            ScannFileError: There is none, or it is no whole number of rows.
+            SSTableError: The block of the partition is damaged.
+            ScannFileError: The partition does not exist, or its size is not a multiple of the row size.
         """
         content = self._get(f"{PARTITION}{number}".encode())
         dtype = DTYPES.get(self.config.embedding_type)
@@ -124,18 +124,18 @@ class ScannFile:
         return rows
 
     def metadata(self, row: int) -> bytes:
-        """A row's metadata; raises as `partition` does."""
+        """The metadata of a row. It raises the errors of `partition`."""
         return bytes(self._get(f"{METADATA}{row}".encode()))
 
     def user_info(self) -> bytes:
-        """The builder's own text, empty where there is none; raises SSTableError as `partition` does."""
+        """The text of the builder; empty if there is none. It raises the SSTableError of `partition`."""
         try:
             return bytes(self._table[USER_INFO])
         except KeyError:
             return b""
 
     def close(self) -> None:
-        """Lets go of the content."""
+        """Releases the content."""
         self._table.close()
 
     def _get(self, key: bytes) -> memoryview:

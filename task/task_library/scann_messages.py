@@ -1,4 +1,4 @@
-"""The messages that configure an on-device ScaNN index, each with its `encode` and `decode`.
+"""The messages that configure an on-device ScaNN index, each with `encode` and `decode`.
 
 A field that is None is absent. Fields of an unknown number are skipped, as protocol buffers have it, and not kept.
 """
@@ -19,11 +19,11 @@ Choice = TypeVar("Choice", bound=IntEnum)
 
 
 class MessageError(Exception):
-    """The content is no such message."""
+    """The content is not a valid message."""
 
 
 class DistanceMeasure(IntEnum):
-    """How far a row is from a query."""
+    """The distance of a row from a query."""
 
     SQUARED_L2_DISTANCE = 0
     DOT_PRODUCT = 1
@@ -31,7 +31,7 @@ class DistanceMeasure(IntEnum):
 
 
 class LookupType(IntEnum):
-    """Of what numbers the table of asymmetric hashing is made."""
+    """The type of the entries in the look-up table of asymmetric hashing."""
 
     FLOAT = 0
     INT16 = 1
@@ -40,7 +40,7 @@ class LookupType(IntEnum):
 
 
 class EmbeddingType(IntEnum):
-    """How a partition's rows are stored."""
+    """How the rows of a partition are stored."""
 
     UNSPECIFIED = 0
     FLOAT = 1
@@ -49,12 +49,12 @@ class EmbeddingType(IntEnum):
 
 @dataclass(kw_only=True, eq=False)
 class PartitionerProto:
-    """The partitions' centroids.
+    """The centroids of the partitions.
 
     Attributes:
         leaf: `(dimension,)` float32 each.
-        search_fraction: Share of the leaves that a query looks into; 1 where absent.
-        query_distance: By which leaves are chosen; squared L2 where absent.
+        search_fraction: Share of the leaves that a query searches; 1 if absent.
+        query_distance: The distance by which leaves are chosen; squared L2 if absent.
     """
 
     leaf: list[np.ndarray] = field(default_factory=list)
@@ -62,17 +62,17 @@ class PartitionerProto:
     query_distance: DistanceMeasure | None = None
 
     def encode(self) -> bytes:
-        """The message's bytes."""
+        """Encodes the message."""
         leaves = b"".join(wire.nested(1, wire.floats(1, leaf)) for leaf in self.leaf)
         fraction = b"" if self.search_fraction is None else wire.single(2, self.search_fraction)
         return leaves + fraction + _encode_choice(3, self.query_distance)
 
     @classmethod
     def decode(cls, content: bytes | memoryview) -> PartitionerProto:
-        """Reads the message.
+        """Decodes the message.
 
         Raises:
-            MessageError: It is damaged.
+            MessageError: The message is damaged.
         """
         return _decode(cls, content, cls._take)
 
@@ -90,9 +90,9 @@ class AsymmetricHashingProto:
     """The codebooks.
 
     Attributes:
-        subspace: For each, its codebook, `(entries, dimensions of the subspace)` float32.
-        query_distance: Which the looked-up distances are; squared L2 where absent.
-        lookup_type: Of what numbers the table is made; FLOAT where absent.
+        subspace: The codebook of each subspace, `(entries, dimensions of the subspace)` float32.
+        query_distance: The distance in the look-up table; squared L2 if absent.
+        lookup_type: The type of the entries in the look-up table; FLOAT if absent.
     """
 
     subspace: list[np.ndarray] = field(default_factory=list)
@@ -100,14 +100,14 @@ class AsymmetricHashingProto:
     lookup_type: LookupType | None = None
 
     def encode(self) -> bytes:
-        """The message's bytes."""
+        """Encodes the message."""
         books = (b"".join(wire.nested(1, wire.floats(1, entry)) for entry in book) for book in self.subspace)
         subspaces = b"".join(wire.nested(1, book) for book in books)
         return subspaces + _encode_choice(2, self.query_distance) + _encode_choice(3, self.lookup_type)
 
     @classmethod
     def decode(cls, content: bytes | memoryview) -> AsymmetricHashingProto:
-        """Reads the message; raises as `PartitionerProto.decode` does."""
+        """Decodes the message. It raises the errors of `PartitionerProto.decode`."""
         return _decode(cls, content, cls._take)
 
     def _take(self, number: int, kind: int, value: wire.Value) -> None:
@@ -121,12 +121,12 @@ class AsymmetricHashingProto:
 
 @dataclass(kw_only=True, eq=False)
 class ScannOnDeviceConfig:
-    """How an index is searched.
+    """How to search an index.
 
     Attributes:
-        query_distance: Of rows stored as floats.
-        asymmetric_hashing: The codebooks, where rows are stored as codes.
-        partitioner: The centroids, where there is more than one partition.
+        query_distance: The distance of rows that are stored as floats.
+        asymmetric_hashing: The codebooks, if rows are stored as codes.
+        partitioner: The centroids, if there is more than one partition.
         has_indexer: Whether there is an indexer, with or without codebooks.
     """
 
@@ -136,7 +136,7 @@ class ScannOnDeviceConfig:
     has_indexer: bool = False
 
     def encode(self) -> bytes:
-        """The message's bytes."""
+        """Encodes the message."""
         hashing, partitioner = self.asymmetric_hashing, self.partitioner
         codebooks = b"" if hashing is None else wire.nested(1, hashing.encode())
         return (
@@ -147,7 +147,7 @@ class ScannOnDeviceConfig:
 
     @classmethod
     def decode(cls, content: bytes | memoryview) -> ScannOnDeviceConfig:
-        """Reads the message; raises as `PartitionerProto.decode` does."""
+        """Decodes the message. It raises the errors of `PartitionerProto.decode`."""
         return _decode(cls, content, cls._take)
 
     def _take(self, number: int, kind: int, value: wire.Value) -> None:
@@ -167,10 +167,10 @@ class IndexConfig:
     """The value of `INDEX_CONFIG`.
 
     Attributes:
-        scann_config: How the index is searched.
+        scann_config: How to search the index.
         embedding_type: How rows are stored.
-        embedding_dim: Numbers in a stored row: dimensions of FLOAT, codes of UINT8.
-        global_partition_offsets: The number of each partition's first row.
+        embedding_dim: Values in a stored row: dimensions of FLOAT, codes of UINT8.
+        global_partition_offsets: The number of the first row of each partition.
     """
 
     scann_config: ScannOnDeviceConfig = field(default_factory=ScannOnDeviceConfig)
@@ -179,7 +179,7 @@ class IndexConfig:
     global_partition_offsets: list[int] = field(default_factory=list)
 
     def encode(self) -> bytes:
-        """The message's bytes."""
+        """Encodes the message."""
         return (
             wire.nested(1, self.scann_config.encode())
             + wire.number(2, self.embedding_type)
@@ -189,7 +189,7 @@ class IndexConfig:
 
     @classmethod
     def decode(cls, content: bytes | memoryview) -> IndexConfig:
-        """Reads the message; raises as `PartitionerProto.decode` does."""
+        """Decodes the message. It raises the errors of `PartitionerProto.decode`."""
         return _decode(cls, content, cls._take)
 
     def _take(self, number: int, kind: int, value: wire.Value) -> None:
@@ -214,15 +214,15 @@ def _decode(cls: type[Message], content: bytes | memoryview, take: Callable[[Mes
 
 
 def _vector(content: memoryview) -> np.ndarray:
-    """The message that Leaf and CodebookEntry are: packed floats in field 1."""
+    """Decodes Leaf and CodebookEntry: packed floats in field 1."""
     parts = [wire.to_floats(kind, value) for number, kind, value in wire.fields(content) if number == 1]
     return np.concatenate(parts) if parts else np.empty(0, np.float32)
 
 
 def _matrix(content: memoryview) -> np.ndarray:
-    """The message that SubspaceCodebook is: vectors of one length in field 1.
+    """Decodes SubspaceCodebook: vectors of equal length in field 1.
 
-    There are tens of thousands in an index. As a rule they differ in their floats only, so they are read as rows of one table.
+    An index has tens of thousands of them. Usually they only differ in their floats, so they are read as the rows of one array.
     """
     first = next(((k, v) for n, k, v in wire.fields(content) if n == 1), None)
     if first is None:

@@ -1,4 +1,4 @@
-"""Snappy's raw format, which LevelDB compresses blocks with: a length, then literals and copies of what came before."""
+"""The raw format of Snappy, with which LevelDB compresses blocks: a length, then literals and copies of earlier bytes."""
 
 from __future__ import annotations
 
@@ -8,19 +8,19 @@ from . import varint
 
 LITERAL, COPY_1, COPY_2, COPY_4 = range(4)  # the low two bits of a tag
 MAX_BYTES = 1 << 32
-FRAGMENT = 1 << 16  # copies do not reach beyond this when writing
-MIN_TABLE, MAX_TABLE = 1 << 8, 1 << 14  # places remembered
-MARGIN = 15  # bytes at a fragment's end that are not looked at
+FRAGMENT = 1 << 16  # bytes compressed independently
+MIN_TABLE, MAX_TABLE = 1 << 8, 1 << 14  # size of the table of positions
+MARGIN = 15  # bytes at the end of a fragment in which no match is searched
 HASH = 0x1E35A7BD
-SKIP = 32  # 32nds of a byte to the next look
+SKIP = 32  # 32nds of a byte to the next search
 
 
 class SnappyError(Exception):
-    """The content is not what Snappy writes."""
+    """The content is not valid Snappy."""
 
 
 def compress(content: bytes) -> bytes:
-    """Packs a block: greedily, by a table of where four bytes were last seen, looking less often the longer nothing repeats.
+    """Compresses a block. A table holds the last position of each four bytes; without matches, the search takes longer steps.
 
     The choices are those of Google's library, so that the bytes are those that the Task Library's index builder writes; `tests/conformance`
     compares them.
@@ -44,7 +44,7 @@ def _compress_fragment(content: bytes, result: bytearray) -> None:
     while at <= limit:
         candidate, table[hashes[at]] = table[hashes[at]], at
         if seen[candidate] != seen[at]:
-            if at == written:  # right after a copy
+            if at == written:  # immediately after a copy
                 at += 1
             else:
                 at += skip >> 5
@@ -78,7 +78,7 @@ def _literal(content: bytes, result: bytearray) -> None:
 
 def _copy(offset: int, length: int, result: bytearray) -> None:
     while length > 0:
-        part = length if length <= 64 else 64 if length >= 68 else 60  # what remains has at least 4 bytes
+        part = length if length <= 64 else 64 if length >= 68 else 60  # the rest has at least 4 bytes
         if part < 12 and offset < 2048:
             result.append(offset >> 8 << 5 | (part - 4) << 2 | COPY_1)
             result.append(offset & 255)
@@ -89,10 +89,10 @@ def _copy(offset: int, length: int, result: bytearray) -> None:
 
 
 def decompress(content: bytes | memoryview) -> bytes:
-    """Unpacks a block.
+    """Decompresses a block.
 
     Raises:
-        SnappyError: It is damaged.
+        SnappyError: The block is damaged.
     """
     content = bytes(content)
     try:
@@ -130,7 +130,7 @@ def decompress(content: bytes | memoryview) -> bytes:
                 raise SnappyError(f"a copy goes back {offset} of {len(result)} bytes")
             if offset >= length:
                 result += result[start : start + length]
-            else:  # the copy repeats what it writes
+            else:  # the copy overlaps its own result
                 result += (result[start:] * (length // offset + 1))[:length]
         if len(result) > size:
             break

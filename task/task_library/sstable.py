@@ -1,4 +1,4 @@
-"""LevelDB's sorted string table, as one file: what the Task Library keeps an index in.
+"""The sorted string table of LevelDB, as one file, in which the Task Library stores an index.
 
 Entries lie in blocks of about 4 KiB, keys ascending and sharing prefixes. A block is followed by a type byte and the masked CRC-32C of
 both. An index block says at which key each block ends; a footer of 48 bytes says where the index block is. A long value is a block by
@@ -19,23 +19,23 @@ from . import snappy, varint
 from .crc32c import crc32c, mask, unmask
 from .sstable_block import Block, BlockError, BlockWriter, shared_prefix
 
-BLOCK_BYTES = 4096  # a block is closed when it has grown to this
-RESTART_INTERVAL = 16  # entries from one whole key to the next
+BLOCK_BYTES = 4096  # a block ends when it reaches this size
+RESTART_INTERVAL = 16  # entries between two complete keys
 TRAILER = struct.Struct("<BI")  # type and masked CRC
 RAW, SNAPPY = 0, 1
 FOOTER_BYTES = 48
 MAGIC = bytes.fromhex("57fb808b247547db")
-CACHE_BYTES = 64 << 20  # of unpacked blocks that a reader keeps
+CACHE_BYTES = 64 << 20  # of decompressed blocks that a reader caches
 
 Compress = Callable[[bytes], bytes]
 
 
 class SSTableError(Exception):
-    """The table is damaged, or its entries are not in order."""
+    """The table is damaged, or its keys are not ascending."""
 
 
 def encode(entries: Iterable[tuple[bytes, bytes]], compress: Compress | None = None) -> bytes:
-    """A table's bytes; the arguments are those of `write`."""
+    """Encodes a table; the arguments are those of `write`."""
     target = io.BytesIO()
     write(entries, target, compress)
     return target.getvalue()
@@ -46,8 +46,9 @@ def write(entries: Iterable[tuple[bytes, bytes]], target: IO[bytes], compress: C
 
     Args:
         entries: Keys, strictly ascending, and their values.
-        target: Where.
-        compress: Snappy's raw format, such as `snappy.compress`; used for blocks that it makes smaller by more than an eighth.
+        target: The file to write to.
+        compress: A compressor for the raw format of Snappy, such as `snappy.compress`. Blocks that it reduces by less than an eighth are
+            stored uncompressed.
 
     Returns:
         The number of bytes written.
@@ -58,7 +59,7 @@ def write(entries: Iterable[tuple[bytes, bytes]], target: IO[bytes], compress: C
     position = 0
 
     def put(content: bytes) -> bytes:
-        """Writes a block and returns its handle."""
+        """Writes a block; returns its handle."""
         nonlocal position
         kind = RAW
         if compress is not None:
@@ -73,7 +74,7 @@ def write(entries: Iterable[tuple[bytes, bytes]], target: IO[bytes], compress: C
 
     block, index = BlockWriter(RESTART_INTERVAL), BlockWriter(1)
     last: bytes | None = None
-    handle: bytes | None = None  # of a block whose end key waits for the next block's first key
+    handle: bytes | None = None  # of the previous block; its separator depends on the next key
     for key, value in entries:
         if last is not None and key <= last:
             raise SSTableError(f"the key {key!r} comes after {last!r}; keys have to ascend")
@@ -95,18 +96,18 @@ def write(entries: Iterable[tuple[bytes, bytes]], target: IO[bytes], compress: C
 
 
 class SSTable:
-    """Reads a table in place; a block is checked when it is first read. Safe to use from several threads."""
+    """Reads a table in place; thread-safe. A block is checked when it is first read."""
 
     def __init__(self, content: bytes | mmap, offset: int = 0, size: int | None = None) -> None:
         """Reads the footer and the index block.
 
         Args:
-            content: What holds the table.
-            offset: Where it starts.
-            size: Its bytes; to the end of `content` where None.
+            content: The file that contains the table.
+            offset: Offset of the table in bytes.
+            size: Size of the table in bytes; None for the rest of `content`.
 
         Raises:
-            SSTableError: It is no table, or its index block is damaged.
+            SSTableError: The content is not a table, or its index block is damaged.
         """
         self._view = memoryview(content)[offset : len(content) if size is None else offset + size]
         self._verified: set[int] = set()
@@ -126,11 +127,11 @@ class SSTable:
             raise SSTableError(str(error)) from error
 
     def __getitem__(self, key: bytes) -> memoryview:
-        """The value of a key, in place where its block is not compressed.
+        """The value of a key; not a copy if its block is not compressed.
 
         Raises:
-            KeyError: There is no such key.
-            SSTableError: A block on the way to it is damaged.
+            KeyError: The key does not exist.
+            SSTableError: A block is damaged.
         """
         try:
             where = self._index.seek(key)
@@ -142,7 +143,7 @@ class SSTable:
         return found[1]
 
     def __iter__(self) -> Iterator[tuple[bytes, memoryview]]:
-        """All entries, in order; raises as `__getitem__` does."""
+        """All entries, in order. It raises the errors of `__getitem__`."""
         try:
             for _, where in self._index:
                 yield from Block(self._read(_handle(where, 0)[0]))
@@ -150,7 +151,7 @@ class SSTable:
             raise SSTableError(str(error)) from error
 
     def close(self) -> None:
-        """Lets go of the content."""
+        """Releases the content."""
         self._view = memoryview(b"")
         self._index = Block(memoryview(BlockWriter(1).finish()))
         with self._lock:
@@ -183,7 +184,7 @@ class SSTable:
         return content
 
     def _keep(self, start: int, content: memoryview) -> None:
-        """Remembers an unpacked block and forgets those not used for longest."""
+        """Caches a decompressed block, and drops the least recently used ones."""
         with self._lock:
             if start not in self._unpacked:
                 self._unpacked[start] = content
@@ -193,7 +194,7 @@ class SSTable:
 
 
 def _handle(content: bytes | memoryview, at: int) -> tuple[tuple[int, int], int]:
-    """A block's start and size, and the place after them."""
+    """Decodes the start and size of a block. Returns them with the offset after them."""
     try:
         start, at = varint.decode(content, at)
         size, at = varint.decode(content, at)

@@ -1,4 +1,4 @@
-"""A block of a sorted string table: entries whose keys share prefixes, and the places where a key is whole."""
+"""A block of a sorted string table: entries whose keys share prefixes, and restarts, where a key is complete."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ class BlockError(Exception):
 
 
 class BlockWriter:
-    """A block under construction."""
+    """Builds a block."""
 
     def __init__(self, interval: int) -> None:
         self._interval = interval
@@ -24,12 +24,12 @@ class BlockWriter:
 
     @property
     def empty(self) -> bool:
-        """Whether nothing was added."""
+        """Whether there are no entries."""
         return not self._content
 
     @property
     def size(self) -> int:
-        """Bytes that the block would take if it were closed now."""
+        """The size of the block with the current entries, in bytes."""
         return len(self._content) + 4 * len(self._restarts) + 4
 
     def add(self, key: bytes, value: bytes) -> None:
@@ -48,12 +48,12 @@ class BlockWriter:
         self.last = key
 
     def finish(self) -> bytes:
-        """The block's bytes."""
+        """Encodes the block."""
         return bytes(self._content) + struct.pack(f"<{len(self._restarts) + 1}I", *self._restarts, len(self._restarts))
 
 
 class Block:
-    """A block's entries, found by binary search over the restarts."""
+    """Finds entries of a block by binary search over the restarts."""
 
     def __init__(self, content: memoryview) -> None:
         if len(content) < 4:
@@ -66,7 +66,7 @@ class Block:
         self._keys: dict[int, bytes] = {}
 
     def seek(self, key: bytes) -> tuple[bytes, memoryview] | None:
-        """The first entry whose key is not below `key`; None where all are."""
+        """The first entry with a key of at least `key`; None if there is none."""
         low, high = 0, self._restarts - 1
         while low < high:
             middle = (low + high + 1) // 2
@@ -89,7 +89,7 @@ class Block:
             yield key, value
 
     def _whole_key(self, number: int) -> bytes:
-        """The key at a restart, remembered: the middle ones are looked at again and again."""
+        """The key at a restart, cached: every search reads the middle ones."""
         if number not in self._keys:
             self._keys[number] = self._entry(self._restart(number), b"")[0]
         return self._keys[number]
@@ -98,12 +98,12 @@ class Block:
         return int(struct.unpack_from("<I", self._content, self._end + 4 * number)[0])
 
     def _entry(self, at: int, previous: bytes) -> tuple[bytes, memoryview, int]:
-        """The entry at a place, and the place after it."""
+        """The entry at an offset, and the offset after it."""
         content = self._content
         shared = rest = size = 128
         if at + 3 <= self._end:
             shared, rest, size = content[at : at + 3]
-        if shared | rest | size < 128:  # each in one byte, as nearly always
+        if shared | rest | size < 128:  # the usual case: one byte each
             at += 3
         else:
             try:
@@ -119,7 +119,7 @@ class Block:
 
 
 def shared_prefix(a: bytes, b: bytes) -> int:
-    """How many bytes at the start are the same."""
+    """The number of equal bytes at the start of both."""
     limit = min(len(a), len(b))
     for i in range(limit):
         if a[i] != b[i]:

@@ -1,4 +1,4 @@
-"""Turns a sentence into what a Task Library model's inputs want: ids, pieces or the string itself."""
+"""Prepares the inputs of Task Library models for a sentence: token ids, or the string itself."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ LOWER_CASE = {code: code + 32 for code in range(ord("A"), ord("Z") + 1)}  # ASCI
 
 
 class TextInput(Protocol):
-    """Prepares a model's inputs."""
+    """Prepares the inputs of a model."""
 
     def prepare(self, text: str) -> list[np.ndarray]:
-        """One array an input."""
+        """One array per input."""
 
 
 class RegexInput:
@@ -35,7 +35,7 @@ class RegexInput:
         self._shape, self._tokenizer = info.shape, tokenizer
 
     def prepare(self, text: str) -> list[np.ndarray]:
-        """One array an input."""
+        """One array per input."""
         ids = self._tokenizer.encode(text, self._shape[-1])
         return [np.array(ids, np.int32).reshape(self._shape)]
 
@@ -48,7 +48,7 @@ class BertInput:
         self._length = None if infos[0].dynamic else infos[0].shape[-1]
 
     def prepare(self, text: str) -> list[np.ndarray]:
-        """One array an input."""
+        """One array per input."""
         pieces = bert_pieces(self._tokenizer, text)
         if self._length is not None and len(pieces) > self._length:
             pieces = [*pieces[: self._length - 1], pieces[-1]]
@@ -66,25 +66,25 @@ class StringInput:
         self._shapes, self._query = [info.shape for info in infos], query
 
     def prepare(self, text: str) -> list[np.ndarray]:
-        """One array an input."""
+        """One array per input."""
         texts = [text.encode("utf-8", "replace") if i == self._query else b"" for i in range(len(self._shapes))]
         return [np.full(shape, content, object) for content, shape in zip(texts, self._shapes, strict=True)]
 
 
 def text_input(file: ModelFile, infos: Sequence[TensorInfo], outputs: int, subgraph: dict[str, Any]) -> tuple[TextInput, int]:
-    """Reads from the metadata how a model takes text.
+    """Chooses how to prepare text for a model, by its metadata.
 
     Args:
         file: The model.
-        infos: Its inputs.
-        outputs: How many outputs it has.
-        subgraph: The metadata of its first subgraph.
+        infos: The inputs.
+        outputs: Number of outputs.
+        subgraph: The metadata of the first subgraph.
 
     Returns:
         What prepares the inputs, and the number of the output that is the embedding.
 
     Raises:
-        InvalidArgumentError: The model takes no text, or not in a way that the Task Library knows.
+        InvalidArgumentError: The model does not take text, or not in a way that the Task Library supports.
         DamagedFileError: A file that the metadata name is missing or damaged.
     """
     if len(infos) not in (1, 3):
@@ -118,7 +118,7 @@ def text_input(file: ModelFile, infos: Sequence[TensorInfo], outputs: int, subgr
 
 
 def bert_pieces(tokenizer: WordPieceTokenizer | SentencePieceTokenizer, text: str) -> list[str]:
-    """A text's pieces as a BERT model takes them, ASCII letters in lower case, between `[CLS]` and `[SEP]`, not cut yet.
+    """The pieces of a text for a BERT model, with ASCII letters in lower case, between `[CLS]` and `[SEP]`, and not cut.
 
     As in the Task Library, a text ends at its first NUL.
     """
@@ -147,7 +147,7 @@ def _bert_tokenizer(file: ModelFile, unit: dict[str, Any]) -> WordPieceTokenizer
 
 
 def _order(tensors: list[dict[str, Any]], names: tuple[str, ...]) -> list[int]:
-    """Which input each name is; their order where the metadata lack one."""
+    """The input of each name; in order of the names if the metadata lack one."""
     found = [tensor.get("name", "") for tensor in tensors]
     return [found.index(name) for name in names] if set(names) <= set(found) else list(range(len(names)))
 

@@ -1,4 +1,4 @@
-"""Little-endian base-128 numbers, as LevelDB, Snappy and protocol buffers write lengths."""
+"""Little-endian base-128 numbers, used by LevelDB, Snappy and protocol buffers."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ MAX_BYTES = 10  # of 64 bits
 
 
 class VarintError(Exception):
-    """The number does not end where it has to."""
+    """The number is cut off or too large."""
 
 
 def encode(value: int) -> bytes:
-    """The bytes of a number in `[0, 2**64)`."""
+    """Encodes a number in `[0, 2**64)`."""
     result = bytearray()
     while value > 127:
         result.append(value & 127 | 128)
@@ -20,10 +20,10 @@ def encode(value: int) -> bytes:
 
 
 def decode(content: bytes | memoryview, at: int) -> tuple[int, int]:
-    """The number at a place and the place after it.
+    """Decodes the number at an offset. Returns it with the offset after it.
 
     Raises:
-        VarintError: The content ends within it, or it has more than 64 bits.
+        VarintError: The number is cut off, or it has more than 64 bits.
     """
     value = 0
     for count, byte in enumerate(content[at : at + MAX_BYTES]):

@@ -1,4 +1,4 @@
-"""The wire format of protocol buffers: the three kinds of field that ScaNN's messages use, encode and decode side by side."""
+"""The wire format of protocol buffers: encoders and decoders for the three kinds of field in messages of ScaNN."""
 
 from __future__ import annotations
 
@@ -20,32 +20,32 @@ class WireError(Exception):
 
 
 def number(field: int, value: int) -> bytes:
-    """A field that holds a whole number or an enumeration's value."""
+    """A field with an integer or an enumeration value."""
     return varint.encode(field << 3 | VARINT) + varint.encode(value)
 
 
 def single(field: int, value: float) -> bytes:
-    """A field that holds a float32."""
+    """A field with a float32."""
     return varint.encode(field << 3 | FIXED32) + struct.pack("<f", value)
 
 
 def nested(field: int, content: bytes) -> bytes:
-    """A field that holds a message or packed numbers."""
+    """A field with a message or packed numbers."""
     return varint.encode(field << 3 | BYTES) + varint.encode(len(content)) + content
 
 
 def floats(field: int, values: np.ndarray) -> bytes:
-    """A field of packed float32; nothing where there are none."""
+    """A field with packed float32; empty if there are none."""
     return nested(field, np.asarray(values, "<f4").tobytes()) if len(values) else b""
 
 
 def numbers(field: int, values: list[int]) -> bytes:
-    """A field of packed uint32; nothing where there are none."""
+    """A field with packed uint32; empty if there are none."""
     return nested(field, b"".join(map(varint.encode, values))) if values else b""
 
 
 def fields(content: bytes | memoryview) -> Iterator[tuple[int, int, Value]]:
-    """A message's fields in order: number, kind, and an int (bit pattern of fixed ones) or the bytes.
+    """The fields of a message in order: number, kind, and an int (the bit pattern of fixed ones) or the bytes.
 
     Raises:
         WireError: The message is damaged.
@@ -74,10 +74,10 @@ def fields(content: bytes | memoryview) -> Iterator[tuple[int, int, Value]]:
 
 
 def to_number(kind: int, value: Value) -> int:
-    """A field's uint32.
+    """The uint32 in a field.
 
     Raises:
-        WireError: It holds something else.
+        WireError: The field has another kind.
     """
     if kind != VARINT or not isinstance(value, int):
         raise WireError(f"a field of kind {kind}, expected a number")
@@ -85,21 +85,21 @@ def to_number(kind: int, value: Value) -> int:
 
 
 def to_single(kind: int, value: Value) -> float:
-    """A field's float32; raises as `to_number` does."""
+    """The float32 in a field. It raises the errors of `to_number`."""
     if kind != FIXED32 or not isinstance(value, int):
         raise WireError(f"a field of kind {kind}, expected a float")
     return float(struct.unpack("<f", value.to_bytes(4, "little"))[0])
 
 
 def to_bytes(kind: int, value: Value) -> memoryview:
-    """A field's bytes; raises as `to_number` does."""
+    """The bytes in a field. It raises the errors of `to_number`."""
     if kind != BYTES or isinstance(value, int):
         raise WireError(f"a field of kind {kind}, expected bytes")
     return value
 
 
 def to_floats(kind: int, value: Value) -> np.ndarray:
-    """A repeated field's float32, packed or one alone; raises as `to_number` does."""
+    """The float32 in a repeated field, packed or single. It raises the errors of `to_number`."""
     if kind == FIXED32:
         return np.array([to_single(kind, value)], np.float32)
     content = to_bytes(kind, value)
@@ -109,7 +109,7 @@ def to_floats(kind: int, value: Value) -> np.ndarray:
 
 
 def to_numbers(kind: int, value: Value) -> list[int]:
-    """A repeated field's uint32, packed or one alone; raises as `to_number` does."""
+    """The uint32 in a repeated field, packed or single. It raises the errors of `to_number`."""
     if kind == VARINT:
         return [to_number(kind, value)]
     content, at, result = bytes(to_bytes(kind, value)), 0, []

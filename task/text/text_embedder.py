@@ -31,12 +31,12 @@ class TextEmbedder(Embedder):
         """Embeds a sentence.
 
         Args:
-            text: What lies beyond the length that the file reads is ignored. It may be empty.
+            text: The sentence; it may be empty. Text beyond the maximum length of the file is ignored.
 
         Returns:
-            One embedding, `(d,)` float32, or int8 stored as uint8 where `embedding_options.quantize` is set.
+            One embedding, `(d,)` float32; with `embedding_options.quantize`, int8 stored as uint8.
 
         Raises:
-            InvalidArgumentError: The file embeds no text, or `text` is no str.
+            InvalidArgumentError: The file does not embed text, or `text` is not a str.
         """
         return self._result(self.engine.embed_text(text))

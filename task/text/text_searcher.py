@@ -33,18 +33,18 @@ class TextSearcher(Searcher):
         """Finds the items nearest to a sentence.
 
         Args:
-            text: The query; what lies beyond the length that the file reads is ignored. It may be empty.
-            num_leaves_to_search: For on-device ScaNN indexes, how many leaves to look into; as built where None.
-            allowed: The items that may be found: ids, or a boolean mask with a value an id. They are all scored, so that the right ones
-                are found however few they are, and `max_results` may be more than the file's k. The time grows with their number.
+            text: The query; it may be empty. Text beyond the maximum length of the file is ignored.
+            num_leaves_to_search: Number of leaves to search, for on-device ScaNN indexes only; None takes the number in the file.
+            allowed: The items that may be found: ids, or a boolean mask with one value per id. All of them are scored, so the result is
+                exact, and `max_results` may exceed the k of the file. The time grows with their number.
 
         Returns:
-            At most `search_options.max_results` neighbours, by ascending distance. Those that `search_options.min_relevance` excludes are
-            left out, and none at all is an answer; the gate of `auto` is for the first of what is allowed.
+            At most `search_options.max_results` neighbours, by ascending distance. `search_options.min_relevance` leaves out some or all of
+            them; the gate of `auto` applies to the nearest allowed item.
 
         Raises:
-            InvalidArgumentError: The file answers no text, `text` is no str, the file's leaves are fixed, `min_relevance`
-                is set and the file has no curve or shards have different ones, or `allowed` names no item.
+            InvalidArgumentError: The file does not take text, `text` is not a str, the number of leaves of the file is fixed,
+                `min_relevance` is set and the file has no curve or the shards have different ones, or `allowed` contains an unknown id.
             DamagedFileError: A part of the index that the query needs is damaged.
         """
         return self._search(text, self._request(num_leaves_to_search, allowed))
@@ -52,7 +52,7 @@ class TextSearcher(Searcher):
     def search_batch(
         self, texts: Iterable[str], *, num_leaves_to_search: int | None = None, allowed: Allowed | None = None
     ) -> list[SearchResult]:
-        """Finds the items nearest to each of some sentences; arguments and errors are those of `search`."""
+        """Finds the items nearest to each sentence; arguments and errors are those of `search`."""
         if isinstance(texts, str):
             raise ArgumentTypeError("search_batch takes several sentences, found one str.")
         request = self._request(num_leaves_to_search, allowed)

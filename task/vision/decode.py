@@ -1,4 +1,4 @@
-"""The one definition of decoding: what training, corpus embedding, thumbnails and queries in Python all see of an image file."""
+"""Decodes image files: the same code for training, embedding, thumbnails and queries."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from ..errors import InvalidArgumentError
 if TYPE_CHECKING:
     from PIL import Image
 
-MOST_PIXELS = 210_000_000
-LARGE = 64_000_000  # pixels above which an image is reduced before it is converted, so that its memory stays bounded
+MAX_PIXELS = 210_000_000
+LARGE = 64_000_000  # larger images are reduced before they are converted, to limit the memory
 STRIP = 1 << 22  # pixels converted at a time
 ORIENTATION = 0x0112  # EXIF 2.3, table 4
 SIXTEEN_BITS = ("I;16", "I;16L", "I;16B", "I;16N", "I")
@@ -25,27 +25,27 @@ _opening = threading.Lock()
 
 
 class UnreadableImageError(InvalidArgumentError):
-    """An image that cannot be decoded; the text is the reason, without the file's name."""
+    """An image cannot be decoded. The text is the reason, without the name of the file."""
 
 
 def decode(source: str | os.PathLike[str] | IO[bytes], at_least: int | None = None) -> np.ndarray:
-    """Decodes an image: upright, over white where it is transparent; of an animation the first frame.
+    """Decodes an image, rotated upright. Transparent parts become white; of an animation, the first frame is used.
 
-    16-bit grey is scaled to 8 bits, as is floating point from 0 to 1. Images above 64 megapixels are reduced by a whole factor.
+    16-bit grey and floating point from 0 to 1 are scaled to 8 bits. Images above 64 megapixels are reduced by an integer factor.
 
     Args:
         source: A path, or an open file.
-        at_least: Height and width in pixels that are enough: a larger JPEG is decoded at a fraction of its size, which is faster.
+        at_least: Height and width in pixels that the caller needs. A larger JPEG is decoded at a fraction of its size, which is faster.
 
     Returns:
         `(height, width, 3)` uint8 RGB.
 
     Raises:
-        UnreadableImageError: It is no image that Pillow reads, it is damaged, or too large.
-        FileNotFoundError: There is no such file.
+        UnreadableImageError: Pillow cannot read the image, or it is damaged or too large.
+        FileNotFoundError: The file does not exist.
     """
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # Pillow warns of odd EXIF and of large images; what it can decode is taken
+        warnings.simplefilter("ignore")  # Pillow warns of odd EXIF and of large images, which are decoded all the same
         try:
             with _open(source) as image:
                 if at_least is not None:
@@ -63,22 +63,22 @@ def _open(source: str | os.PathLike[str] | IO[bytes]) -> Image.Image:
     from PIL import Image
 
     _register_heif()
-    with _opening:  # Pillow's own limit is a global; the limit here is the one that counts
+    with _opening:  # Pillow's limit is a global variable; it is replaced by the limit below
         limit, Image.MAX_IMAGE_PIXELS = Image.MAX_IMAGE_PIXELS, None
         try:
             image = Image.open(source)
         finally:
             Image.MAX_IMAGE_PIXELS = limit
-    if image.width * image.height > MOST_PIXELS:
+    if image.width * image.height > MAX_PIXELS:
         image.close()
         raise UnreadableImageError(
-            f"too large: {image.width} x {image.height} pixels, at most {MOST_PIXELS // 1_000_000} megapixels are read; scale it down"
+            f"too large: {image.width} x {image.height} pixels, at most {MAX_PIXELS // 1_000_000} megapixels are read; scale it down"
         )
     return image
 
 
 def _register_heif() -> None:
-    """Lets Pillow read HEIC where pillow-heif is installed; a second call does nothing."""
+    """Lets Pillow read HEIC if pillow-heif is installed. A second call does nothing."""
     try:
         import pillow_heif  # type: ignore[import-not-found,unused-ignore]
     except ImportError:
@@ -108,13 +108,13 @@ def _rgb(image: Image.Image) -> np.ndarray:
     pixels = np.empty((image.height, image.width, 3), np.uint8)
     for top in range(0, image.height, rows):
         strip = image.crop((0, top, image.width, min(top + rows, image.height)))
-        strip.info = image.info  # cropping keeps the palette's transparency there
+        strip.info = image.info  # it holds the transparency of a palette
         pixels[top : top + rows] = _strip_rgb(strip, scale)
     return pixels
 
 
 def _scale(image: Image.Image) -> float:
-    """What the values of a deep grey image are multiplied with; 1 for other modes."""
+    """The factor that scales the values of a 16-bit or float image to 8 bits; 1 for other modes."""
     if image.mode in SIXTEEN_BITS:
         return 1 / 257.0
     if image.mode == "F":
@@ -135,17 +135,17 @@ def _strip_rgb(image: Image.Image, scale: float) -> np.ndarray:
 
 
 def _orientation(image: Image.Image) -> int:
-    """The EXIF orientation, 1 (upright) to 8; 1 where the EXIF data is damaged, as viewers have it."""
+    """The EXIF orientation, 1 (upright) to 8; 1 if the EXIF data are damaged, as in image viewers."""
     try:
         found = image.getexif().get(ORIENTATION, 1)
-    except Exception:  # damaged EXIF makes Pillow raise whatever its parser meets
+    except Exception:  # for damaged EXIF, Pillow raises many kinds of errors
         return 1
     return found if isinstance(found, int) and 1 <= found <= 8 else 1
 
 
 def _turned(pixels: np.ndarray, orientation: int) -> np.ndarray:
-    """The pixels upright, of an image with that EXIF orientation."""
-    if orientation in (2, 4, 5, 7):  # mirrored: 2 and 4 left to right or top to bottom, 5 and 7 with a quarter turn besides
+    """Rotates pixels with an EXIF orientation upright."""
+    if orientation in (2, 4, 5, 7):  # mirrored: 2 horizontally, 4 vertically, 5 and 7 also with a quarter turn
         pixels = pixels[:, ::-1]
     quarter_turns = {1: 0, 2: 0, 3: 2, 4: 2, 5: 1, 6: 3, 7: 3, 8: 1}[orientation]
     return np.rot90(pixels, quarter_turns)

@@ -32,14 +32,14 @@ class ImageEmbedder(Embedder):
         """Embeds an image.
 
         Args:
-            image: Of any size.
-            bounding_box: The region that is embedded; the whole image where None.
+            image: The image, of any size.
+            bounding_box: The region to embed; the whole image if None.
 
         Returns:
-            One embedding, `(d,)` float32, or int8 stored as uint8 where `embedding_options.quantize` is set.
+            One embedding, `(d,)` float32; with `embedding_options.quantize`, int8 stored as uint8.
 
         Raises:
-            InvalidArgumentError: The file embeds no images, or the box is not within the image.
+            InvalidArgumentError: The file does not embed images, or the box is not within the image.
         """
         engine = self.engine
         return self._result(engine.embed_image(query_pixels(image, bounding_box, engine)))

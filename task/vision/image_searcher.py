@@ -43,17 +43,17 @@ class ImageSearcher(Searcher):
 
         Args:
             image: The query, of any size.
-            bounding_box: The region that is the query; the whole image where None.
-            num_leaves_to_search: For on-device ScaNN indexes, how many leaves to look into; as built where None.
-            allowed: The items that may be found: ids, or a boolean mask with a value an id. They are all scored, so that the right ones
-                are found however few they are, and `max_results` may be more than the file's k. The time grows with their number.
+            bounding_box: The region to use as query; the whole image if None.
+            num_leaves_to_search: Number of leaves to search, for on-device ScaNN indexes only; None takes the number in the file.
+            allowed: The items that may be found: ids, or a boolean mask with one value per id. All of them are scored, so the result is
+                exact, and `max_results` may exceed the k of the file. The time grows with their number.
 
         Returns:
             At most `search_options.max_results` neighbours, by ascending distance.
 
         Raises:
-            InvalidArgumentError: The file answers no images, the box is not within the image, the file's leaves are fixed, or `allowed`
-                names no item.
+            InvalidArgumentError: The file does not take images, the box is not within the image, the number of leaves of the file is fixed,
+                or `allowed` contains an unknown id.
             DamagedFileError: A part of the index that the query needs is damaged.
         """
         return self._search(image, bounding_box, self._request(num_leaves_to_search, allowed))
@@ -61,7 +61,7 @@ class ImageSearcher(Searcher):
     def search_batch(
         self, images: Iterable[TensorImage], *, num_leaves_to_search: int | None = None, allowed: Allowed | None = None
     ) -> list[SearchResult]:
-        """Finds the items nearest to each of some images; arguments and errors are those of `search`."""
+        """Finds the items nearest to each image; arguments and errors are those of `search`."""
         request = self._request(num_leaves_to_search, allowed)
         return [self._search(image, None, request) for image in images]
 

@@ -1,4 +1,4 @@
-"""What image tasks have in common: the region of an image, brought to the size that a model wants."""
+"""Image queries: crops a region and resizes it for a model."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ from .tensor_image import TensorImage
 
 
 def query_pixels(image: TensorImage, bounding_box: BoundingBox | None, embedder: Embedder) -> np.ndarray:
-    """The pixels that a model is asked with, `(height, width, 3)` uint8.
+    """The pixels of a query, `(height, width, 3)` uint8, in the size that the embedder takes.
 
     Args:
-        image: Of any size.
-        bounding_box: The region that is meant; the whole image where None.
-        embedder: What takes the pixels.
+        image: The image, of any size.
+        bounding_box: The region to use; the whole image if None.
+        embedder: The embedder.
 
     Raises:
-        InvalidArgumentError: It takes no images, `image` is none, or the box is not within the image.
+        InvalidArgumentError: The embedder does not take images, `image` is not a TensorImage, or the box is not within the image.
     """
     height, width = embedder.image_size()
     if not isinstance(image, TensorImage):

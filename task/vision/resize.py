@@ -1,4 +1,4 @@
-"""The one definition of resizing: what training, corpus embedding and queries in Python all use."""
+"""Resizes images: the same code for training, embedding and queries."""
 
 from __future__ import annotations
 
@@ -6,23 +6,23 @@ from functools import lru_cache
 
 import numpy as np
 
-NAME = "triangle"  # how the manifest calls it
-BILINEAR = "bilinear"  # what Task Library models expect
+NAME = "triangle"  # its name in the manifest
+BILINEAR = "bilinear"  # for Task Library models
 
 
 def resize(pixels: np.ndarray, height: int, width: int) -> np.ndarray:
-    """Stretches an image to a size with a triangle filter, widened when shrinking so that nothing aliases.
+    """Resizes an image with a triangle filter, which is wider for smaller results to avoid aliasing.
 
-    The aspect ratio is not kept, as in the Task Library. Enlarging, this is bilinear interpolation between pixel centres; shrinking, it
-    is what Pillow calls BILINEAR. Each axis is one matrix product.
+    The aspect ratio is not kept, as in the Task Library. To enlarge, this is bilinear interpolation between pixel centres; to reduce, it is
+    the filter BILINEAR of Pillow. Each axis is one matrix product.
 
     Args:
         pixels: `(h, w, 3)` uint8.
-        height: Rows wanted.
-        width: Columns wanted.
+        height: Rows of the result.
+        width: Columns of the result.
 
     Returns:
-        `(height, width, 3)` uint8, rounded half to even.
+        `(height, width, 3)` uint8, halves rounded to even.
     """
     if pixels.shape[:2] == (height, width):
         return np.ascontiguousarray(pixels)
@@ -37,26 +37,26 @@ def resize(pixels: np.ndarray, height: int, width: int) -> np.ndarray:
 
 
 def resize_as(name: str, pixels: np.ndarray, height: int, width: int) -> np.ndarray:
-    """Stretches an image as an engine wants it.
+    """Resizes an image with a named method.
 
     Args:
-        name: `triangle`, as `resize` does, or `bilinear`, as the Task Library does.
+        name: `triangle` for `resize`, or `bilinear` for the method of the Task Library.
         pixels: `(h, w, 3)` uint8.
-        height: Rows wanted.
-        width: Columns wanted.
+        height: Rows of the result.
+        width: Columns of the result.
 
     Returns:
         `(height, width, 3)` uint8.
     """
     if name != BILINEAR:
         return resize(pixels, height, width)
-    from ..task_library.resize_fixed import resize_fixed  # only Task Library models, which are opened with this folder, ask for it
+    from ..task_library.resize_fixed import resize_fixed  # only for Task Library models, which need that package anyway
 
     return resize_fixed(pixels, height, width)
 
 
 def _apply_banded(rows: np.ndarray, flat: np.ndarray) -> np.ndarray:
-    """`rows @ flat`, touching only the source rows that an output row draws on: a photo of 12 megapixels is mostly zeros else."""
+    """Computes `rows @ flat` from the source rows with non-zero weights only: for large photos most weights are 0."""
     result = np.empty((len(rows), flat.shape[1]), np.float32)
     for target, weights in enumerate(rows):
         used = np.flatnonzero(weights)
@@ -67,7 +67,7 @@ def _apply_banded(rows: np.ndarray, flat: np.ndarray) -> np.ndarray:
 
 @lru_cache(maxsize=64)
 def _weights(source: int, target: int) -> np.ndarray:
-    """`(target, source)` float32; each row holds the shares of the source pixels and sums to 1."""
+    """The weights of source pixels for each target pixel, `(target, source)` float32; each row sums to 1."""
     scale = source / target
     support = max(scale, 1.0)
     centres = (np.arange(target) + 0.5) * scale

@@ -1,4 +1,4 @@
-"""Images as the vision tasks take them."""
+"""Images for the vision tasks."""
 
 from __future__ import annotations
 
@@ -13,19 +13,19 @@ from .resize import resize_as
 
 
 class TensorImage:
-    """An RGB image in memory; it owns its pixels."""
+    """An RGB image in memory, with its own copy of the pixels."""
 
     def __init__(self, pixels: np.ndarray) -> None:
-        """Keeps a copy of `(height, width, 3)` uint8 pixels; use a `create_from_…` for anything else."""
+        """Copies `(height, width, 3)` uint8 pixels. For other inputs use a `create_from_…` method."""
         self._pixels = np.array(pixels, np.uint8, order="C")
 
     @classmethod
     def create_from_file(cls, file_name: str) -> TensorImage:
-        """Reads an image file with Pillow, turned upright by its EXIF orientation and laid over white where it is transparent.
+        """Reads an image file with Pillow, rotated upright by its EXIF orientation. Transparent parts become white.
 
         Raises:
-            MissingFileError: There is no such file.
-            InvalidArgumentError: It is no image that Pillow reads, or Pillow is not installed.
+            MissingFileError: The file does not exist.
+            InvalidArgumentError: Pillow cannot read the image, or is not installed.
         """
         _require_pillow(file_name)
         try:
@@ -37,10 +37,10 @@ class TensorImage:
 
     @classmethod
     def create_from_buffer(cls, buffer: bytes) -> TensorImage:
-        """Reads an image file's content as `create_from_file` reads the file.
+        """Reads the bytes of an image file, as `create_from_file` does.
 
         Raises:
-            InvalidArgumentError: It is no image that Pillow reads, or Pillow is not installed.
+            InvalidArgumentError: Pillow cannot read the image, or is not installed.
         """
         _require_pillow("the buffer")
         try:
@@ -57,7 +57,7 @@ class TensorImage:
                 strides.
 
         Raises:
-            InvalidArgumentError: Another type or shape.
+            InvalidArgumentError: The array has another type or shape.
         """
         pixels = np.asarray(array)
         if pixels.ndim == 2:
@@ -86,7 +86,7 @@ class TensorImage:
         return self._pixels
 
     def resized(self, height: int, width: int, resampling: str) -> np.ndarray:
-        """The pixels in another size, `(height, width, 3)` uint8; `resampling` is a name that `resize.resize_as` knows."""
+        """The pixels in another size, `(height, width, 3)` uint8; `resampling` is a name for `resize.resize_as`."""
         return resize_as(resampling, self._pixels, height, width)
 
 

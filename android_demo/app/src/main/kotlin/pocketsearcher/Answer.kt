@@ -1,21 +1,21 @@
 package pocketsearcher
 
 /**
- * What was found, nearest first.
+ * The result of a query, nearest first.
  *
- * @property neighbors The items that answer the query: none, if nothing matches.
- * @property weaker Those that follow, below the file's [RelevanceCurve.cut]; all, where the first is below its [RelevanceCurve.gate]; none
- *   where the file has no curve.
+ * @property neighbors The relevant items; empty if nothing matches.
+ * @property weaker The other items: those below [RelevanceCurve.cut], or all if the first is below [RelevanceCurve.gate]. Empty if the file
+ *   has no curve.
  */
 data class Answer(val neighbors: List<Neighbor>, val weaker: List<Neighbor>)
 
 /**
- * An item that was found.
+ * An item in a result.
  *
- * @property item Its number, from 0.
- * @property metadata What the builder keeps of it; `maker build` keeps the picture's path.
+ * @property item The number of the item, from 0.
+ * @property metadata The metadata of the item; `maker build` stores the path of the picture.
  * @property distance Smaller is nearer.
- * @property relevance The probability that it is what was asked for; null where the file does not say.
+ * @property relevance The probability that the item matches the query, from 0 to 1; null if the file has no curve.
  */
 class Neighbor(val item: Int, val metadata: ByteArray, val distance: Float, val relevance: Double?) {
     /** The metadata as text. */

@@ -7,22 +7,22 @@ import kotlin.random.Random
 
 private const val RESULTS = 10
 private const val WARM_UP = 5
-private const val DISTINCT = 16 // queries that are asked in turn
+private const val DISTINCT = 16 // different queries, used in turn
 private const val MILLISECOND = 1e6 // in nanoseconds
 private const val TEXT = "a photo of a man riding a bike"
 private val PERCENTILES = listOf(50, 90, 99)
 
 /**
- * Measures a searcher on this device: what `python -m task.benchmark` measures, under the same keys.
+ * Measures a searcher on this device, with the same figures and keys as `python -m task.benchmark`.
  *
- * @param name What the answer calls the file.
- * @param runtime What the answer calls the interpreter.
- * @param version The interpreter's.
- * @param threads What [open] gives the interpreter.
- * @param queries How many of each kind.
- * @param opens How often the file is opened for each kind of search.
+ * @param name Name of the file in the result.
+ * @param runtime Name of the interpreter in the result.
+ * @param version Version of the interpreter.
+ * @param threads Number of threads that [open] gives to the interpreter.
+ * @param queries Number of queries of each kind.
+ * @param opens How many times to open the file for each kind of query.
  * @param open Opens the file.
- * @return Times in milliseconds, by percentile; memory is what is resident, in MB of 10^6 bytes.
+ * @return Times in milliseconds, by percentile, and the resident memory in MB of 10^6 bytes.
  */
 fun benchmark(
     name: String,
@@ -76,7 +76,7 @@ fun benchmark(
     )
 }
 
-/** What the file can be asked, by signature; the number chooses the query. */
+/** A function for each signature of the file; its argument chooses the query. */
 private fun questions(searcher: Searcher): Map<String, (Int) -> Unit> {
     val random = Random(0)
     val golden = searcher.manifest.golden.filter { it.signature == "search_text" }.map { it.query as String }
@@ -92,7 +92,7 @@ private fun questions(searcher: Searcher): Map<String, (Int) -> Unit> {
     ).filterKeys { it in searcher.signatures }
 }
 
-/** A picture of the size that the file wants. */
+/** A random picture with the size that the file takes. */
 private class Noise(size: Manifest.ImageSize, seed: Int) : Pixels {
     override val width = size.width
     override val height = size.height
@@ -114,7 +114,7 @@ private inline fun milliseconds(work: () -> Unit): Double {
 
 private fun millisecondsSince(start: Long): Double = (System.nanoTime() - start) / MILLISECOND
 
-/** Percentiles as NumPy interpolates them. */
+/** Percentiles, interpolated as in NumPy. */
 private fun percentiles(values: List<Double>): JSONObject {
     val sorted = values.sorted()
     val found = PERCENTILES.associate { percent ->
@@ -126,7 +126,7 @@ private fun percentiles(values: List<Double>): JSONObject {
     return JSONObject(found + ("count" to values.size))
 }
 
-/** The signatures of a kind, without it in their names. */
+/** The signatures whose names start with [kind], without this prefix. */
 private fun Map<String, JSONObject>.of(kind: String) = JSONObject(filterKeys { it.startsWith(kind) }.mapKeys { it.key.removePrefix(kind) })
 
 private fun machine() = mapOf(
@@ -136,7 +136,7 @@ private fun machine() = mapOf(
     "cores" to Runtime.getRuntime().availableProcessors(),
 )
 
-/** Linux counts it for every process. */
+/** The resident memory of this process, as Linux reports it. */
 private fun residentMegabytes(): Double? {
     val line = File("/proc/self/status").readLines().firstOrNull { it.startsWith("VmRSS:") }
     return line?.filter(Char::isDigit)?.toLongOrNull()?.let { kibibytes -> Math.round(kibibytes * 1024 / 1e5) / 10.0 }

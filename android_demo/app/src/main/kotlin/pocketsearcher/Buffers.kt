@@ -4,16 +4,16 @@ import java.nio.Buffer
 import java.nio.ByteBuffer
 import java.nio.ByteOrder
 
-/** A view of [size] bytes from [offset], little-endian; nothing is copied, and a direct buffer gives a direct one. */
+/** A view of [size] bytes from [offset], little-endian, without a copy. The view of a direct buffer is direct. */
 internal fun ByteBuffer.part(offset: Int, size: Int): ByteBuffer {
     val whole = duplicate()
-    // As a Buffer: compiled against a newer java.nio, ByteBuffer's own limit() is a method that Android 7 does not have.
+    // Typed as Buffer: newer versions of java.nio have a ByteBuffer.limit() that Android 7 lacks.
     val cursor: Buffer = whole
     cursor.position(offset).limit(offset + size)
     return whole.slice().order(ByteOrder.LITTLE_ENDIAN)
 }
 
-/** Back to the first byte, for reading or writing all of it. */
+/** Moves back to the first byte, to read or write the whole buffer. */
 internal fun ByteBuffer.fromStart(): ByteBuffer = apply { (this as Buffer).clear() }
 
 /** A copy of the bytes from [offset]. */
@@ -22,5 +22,5 @@ internal fun ByteBuffer.bytes(
     size: Int = capacity() - offset,
 ): ByteArray = ByteArray(size).also { part(offset, size).get(it) }
 
-/** Memory that an interpreter reads and writes without copying. */
+/** A buffer that an interpreter reads and writes without a copy. */
 internal fun nativeBuffer(size: Int): ByteBuffer = ByteBuffer.allocateDirect(size).order(ByteOrder.nativeOrder())

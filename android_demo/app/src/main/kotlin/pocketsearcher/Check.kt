@@ -7,18 +7,18 @@ private const val TOLERANCE = 1e-5f
 private val ASKED = setOf("search_text", "search_embedding")
 
 /**
- * Whether the file is whole and this device answers its golden queries as the builder did.
+ * Checks that the file is complete, and that the golden queries have the same results on this device as in the builder.
  *
- * @param pictures Ask the golden picture, too. An image tower of 8-bit arithmetic is rounded differently by different kernels, so
- *   that only float towers have to give its answer everywhere.
- * @return What differs, a line each; none where all is well.
+ * @param pictures Check the golden picture, too. Kernels round 8-bit image towers differently, so only float towers have to give the same
+ *   result on all devices.
+ * @return One line per difference; empty if there are none.
  */
 fun Searcher.check(pictures: Boolean = false): List<String> =
     damagedParts() + manifest.golden.filter { it.signature in ASKED || pictures && it.signature == "search_image" }.mapNotNull(::difference)
 
 private fun Searcher.damagedParts(): List<String> =
     manifest.digests.mapNotNull { (name, expected) ->
-        // The digest reads on from the buffer's position and leaves it at the end.
+        // The digest reads from the position of the buffer and moves it to the end.
         val digest = MessageDigest.getInstance("SHA-256").apply { update(part(name).duplicate()) }.digest()
         val found = digest.joinToString("") { "%02x".format(it) }
         "$name: is damaged (SHA-256 $found, expected $expected)".takeIf { found != expected }
@@ -39,7 +39,7 @@ private fun Searcher.ask(golden: GoldenQuery): Answer =
         else -> throw SearcherException("a golden query is a ${query.javaClass.simpleName}, expected text or numbers; update the app.")
     }
 
-/** The picture that golden image queries ask with: pixel (row y, column x, channel c) is (3x + 5y + 60c) mod 256. */
+/** The picture of golden image queries: pixel (row y, column x, channel c) is (3x + 5y + 60c) mod 256. */
 private fun Searcher.pattern(): Pixels {
     val size = requireNotNull(manifest.imageSize)
     return object : Pixels {

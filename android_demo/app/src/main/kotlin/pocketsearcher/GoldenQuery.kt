@@ -4,10 +4,10 @@ import org.json.JSONArray
 import org.json.JSONObject
 
 /**
- * A question whose answer is written in the file.
+ * A query with its expected result, from the file.
  *
- * @property signature What answers it.
- * @property query A sentence, a [FloatArray], or for pictures the word `pattern`.
+ * @property signature The signature to run.
+ * @property query A sentence, a [FloatArray], or the word `pattern` for a picture.
  * @property ids The nearest items.
  * @property distances Their distances.
  */

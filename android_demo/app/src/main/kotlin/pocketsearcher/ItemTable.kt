@@ -3,12 +3,12 @@ package pocketsearcher
 import java.nio.ByteBuffer
 
 /**
- * The items' metadata: item i is bytes `offsets[i]` to `offsets[i + 1]`, read when it is asked for.
+ * The metadata of the items, read on demand: item i is bytes `offsets[i]` to `offsets[i + 1]`.
  *
- * @param offsets Little-endian uint32, one more than there are items.
+ * @param offsets Little-endian uint32, one more than the number of items.
  */
 internal class ItemTable(private val offsets: ByteBuffer, private val bytes: ByteBuffer, private val file: String) {
-    /** How many items there are. */
+    /** The number of items. */
     val size = offsets.capacity() / WIDTH - 1
 
     init {

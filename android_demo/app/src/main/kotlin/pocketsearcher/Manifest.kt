@@ -4,18 +4,18 @@ import org.json.JSONException
 import org.json.JSONObject
 
 /**
- * What `searcher.json` says of the file; FORMAT.md explains every key.
+ * The content of `searcher.json`; FORMAT.md explains every key.
  *
- * @property distance `dot_product`, reported negative, or `squared_l2`; smaller is nearer in both cases.
- * @property dimension Length of an embedding.
- * @property items How many items there are.
- * @property k How many neighbours a query returns at most.
- * @property userInfo The builder's own text.
- * @property maxTextBytes How many bytes of UTF-8 a text query has at most; null where the file takes no text.
- * @property imageSize What pictures are brought to; null where the file takes no pictures.
- * @property relevance By signature, where the builder could fit them.
- * @property golden Queries with the answers that every device has to give.
- * @property digests Hexadecimal SHA-256 of the file's parts.
+ * @property distance `dot_product`, which is negated, or `squared_l2`; smaller is nearer.
+ * @property dimension Dimension of the embeddings.
+ * @property items Number of items.
+ * @property k Maximum number of neighbours that a query returns.
+ * @property userInfo The text of the builder.
+ * @property maxTextBytes Maximum number of UTF-8 bytes of a text query; null if the file does not take text.
+ * @property imageSize The size that pictures are resized to; null if the file does not take pictures.
+ * @property relevance Relevance curves by signature, as far as the builder could fit them.
+ * @property golden Queries with the results that every device has to return.
+ * @property digests SHA-256 of each part of the file, in hexadecimal digits.
  */
 class Manifest private constructor(
     val distance: String,
@@ -39,12 +39,12 @@ class Manifest private constructor(
         private const val LONGEST_REASON = 100
         private const val RESIZE = "triangle"
 
-        /** @throws SearcherException It is no manifest, or one of a newer format. */
+        /** @throws SearcherException The content is not a manifest, or its format is newer. */
         fun read(content: ByteArray, file: String): Manifest =
             try {
                 read(JSONObject(String(content, Charsets.UTF_8)), file)
             } catch (error: JSONException) {
-                // The message quotes the whole text.
+                // The message contains the whole text.
                 val reason = error.message.orEmpty().lineSequence().first().take(LONGEST_REASON)
                 throw SearcherException("$file: $FILE cannot be read ($reason); copy the file again, or build it again.", error)
             }

@@ -4,7 +4,7 @@ import org.tensorflow.lite.Interpreter
 import java.io.Closeable
 import java.nio.ByteBuffer
 
-/** A model with signatures; one call at a time. */
+/** A model with signatures. It is not thread-safe. */
 interface Model : Closeable {
     /** `search_text`, `search_image`, …. */
     val signatures: Set<String>
@@ -12,13 +12,13 @@ interface Model : Closeable {
     /**
      * Runs a signature.
      *
-     * @param query Of its one input, `query`: direct, of the machine's byte order, exactly of the input's size.
-     * @param outputs Filled by name; direct, of the machine's byte order, exactly of the outputs' sizes.
+     * @param query The only input, `query`: a direct buffer in native byte order, with exactly the size of the input.
+     * @param outputs The buffers to fill, by name: direct, in native byte order, with exactly the sizes of the outputs.
      */
     fun run(signature: String, query: ByteBuffer, outputs: Map<String, ByteBuffer>)
 }
 
-/** TensorFlow Lite's own interpreter. */
+/** A model run by TensorFlow Lite. */
 internal class TfLiteModel(content: ByteBuffer, threads: Int, file: String) : Model {
     private val interpreter =
         try {

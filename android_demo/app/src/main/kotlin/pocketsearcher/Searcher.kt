@@ -7,7 +7,7 @@ import java.io.File
 import java.nio.ByteBuffer
 
 /**
- * A `searcher.tflite`, opened for asking.
+ * An open `searcher.tflite`.
  *
  * ```
  * Searcher.open(File(filesDir, "searcher.tflite")).use { searcher ->
@@ -15,10 +15,10 @@ import java.nio.ByteBuffer
  * }
  * ```
  *
- * Safe to use from several threads, which wait for each other; not for the main thread, because opening reads from storage.
+ * Thread-safe: calls wait for each other. Do not use it on the main thread, because opening reads from storage.
  */
 class Searcher private constructor(private val file: SearcherFile, openModel: (ByteBuffer) -> Model) : Closeable {
-    /** What the file says of itself. */
+    /** The manifest of the file. */
     val manifest = Manifest.read(file.part(Manifest.FILE).bytes(), file.name)
     private val items = ItemTable(file.part(ItemTable.OFFSETS), file.part(ItemTable.BYTES), file.name)
     private val model: Model
@@ -35,27 +35,27 @@ class Searcher private constructor(private val file: SearcherFile, openModel: (B
     private val outputs = mapOf("distances" to nativeBuffer(FLOAT * manifest.k), "ids" to nativeBuffer(INT * manifest.k))
     private val embedding = mapOf("embedding" to nativeBuffer(FLOAT * manifest.dimension))
 
-    /** What can be asked: `search_text`, `search_image`, …. */
+    /** The signatures of the file: `search_text`, `search_image`, …. */
     val signatures: Set<String> get() = model.signatures
 
     /**
-     * Finds the items nearest to a sentence; one that is longer than the file reads is cut between characters.
+     * Finds the items nearest to a sentence. A sentence that is too long is cut between characters.
      *
-     * @throws IllegalArgumentException The file answers no text.
+     * @throws IllegalArgumentException The file does not take text.
      */
     fun search(text: String, maxResults: Int = manifest.k): Answer = search("search_text", textQuery(text, "search_text"), maxResults)
 
     /**
-     * Finds the items nearest to a picture of any size, which has to be upright.
+     * Finds the items nearest to an upright picture of any size.
      *
-     * @throws IllegalArgumentException The file answers no pictures.
+     * @throws IllegalArgumentException The file does not take pictures.
      */
     fun search(bitmap: Bitmap, maxResults: Int = manifest.k): Answer = search(BitmapPixels(bitmap), maxResults)
 
     /**
-     * Finds the items nearest to an embedding of [Manifest.dimension] values; it is used as it is, not normalised.
+     * Finds the items nearest to an embedding of [Manifest.dimension] values, which is not normalised.
      *
-     * @throws IllegalArgumentException Another length, or a value that is not finite.
+     * @throws IllegalArgumentException The embedding has another dimension, or a value that is not finite.
      */
     fun search(vector: FloatArray, maxResults: Int = manifest.k): Answer {
         require(vector.size == manifest.dimension) {
@@ -67,10 +67,10 @@ class Searcher private constructor(private val file: SearcherFile, openModel: (B
         return search("search_embedding", query, maxResults)
     }
 
-    /** The embedding of a sentence; throws as [search] does. */
+    /** The embedding of a sentence. It throws the exceptions of [search]. */
     fun embed(text: String): FloatArray = embed("embed_text", textQuery(text, "embed_text"))
 
-    /** The embedding of a picture; throws as [search] does. */
+    /** The embedding of a picture. It throws the exceptions of [search]. */
     fun embed(bitmap: Bitmap): FloatArray = embed(BitmapPixels(bitmap))
 
     /** The metadata of an item in 0 until [Manifest.items]. */
@@ -78,10 +78,10 @@ class Searcher private constructor(private val file: SearcherFile, openModel: (B
 
     override fun close() = synchronized(model) { model.close() }
 
-    /** Size of the file. */
+    /** Size of the file in bytes. */
     internal val bytes get() = file.size
 
-    /** A part of the file by the name that [Manifest.digests] has for it. */
+    /** A part of the file, by its name in [Manifest.digests]. */
     internal fun part(name: String): ByteBuffer = if (name == "model") file.model else file.part(name)
 
     internal fun search(pixels: Pixels, maxResults: Int = manifest.k): Answer =
@@ -137,10 +137,10 @@ class Searcher private constructor(private val file: SearcherFile, openModel: (B
         private const val TOKENS = "search_tokens"
 
         /**
-         * Opens a file, which is mapped and not read into memory.
+         * Opens a file, which is memory-mapped.
          *
-         * @param threads How many threads a query may use; one is fastest for small files.
-         * @throws SearcherException It is no searcher, it is damaged, or it is newer than this library.
+         * @param threads Number of threads for a query; one is fastest for small files.
+         * @throws SearcherException The file is not a searcher, or it is damaged or newer than this library.
          */
         fun open(file: File, threads: Int = 1): Searcher = open(SearcherFile.map(file), threads)
 
@@ -149,10 +149,10 @@ class Searcher private constructor(private val file: SearcherFile, openModel: (B
 
         private fun open(file: SearcherFile, threads: Int) = Searcher(file) { TfLiteModel(it, threads, file.name) }
 
-        /** Opens a file with another runtime than the one in the app. */
+        /** Opens a file with another runtime than that of the app. */
         fun open(file: File, openModel: (ByteBuffer) -> Model): Searcher = Searcher(SearcherFile.map(file), openModel)
 
-        /** Opens an asset with another runtime than the one in the app. */
+        /** Opens an asset with another runtime than that of the app. */
         fun open(assets: AssetManager, name: String, openModel: (ByteBuffer) -> Model): Searcher =
             Searcher(SearcherFile.map(assets, name), openModel)
     }

@@ -11,15 +11,15 @@ import java.nio.ByteOrder
 import java.nio.channels.FileChannel
 
 /**
- * A searcher file in memory, most often mapped, so that only what is read takes room.
+ * A searcher file in memory. It is usually mapped, so that only the parts that are read take memory.
  *
- * @property name What messages call it.
+ * @property name Name of the file in messages.
  */
 internal class SearcherFile(content: ByteBuffer, val name: String) {
     private val content = content.part(0, content.capacity())
     private val entries = ZipTail.locate(this.content, name)
 
-    /** In bytes. */
+    /** Size in bytes. */
     val size get() = content.capacity()
 
     /** The FlatBuffer: everything before the first associated file. */
@@ -58,7 +58,7 @@ internal class SearcherFile(content: ByteBuffer, val name: String) {
             try {
                 assets.openFd(name)
             } catch (error: FileNotFoundException) {
-                assets.open(name).close() // throws the same where there is no such asset
+                assets.open(name).close() // throws the same exception if the asset does not exist
                 throw SearcherException(
                     """$name: is compressed, expected it as it is; add noCompress += "tflite" to build.gradle.kts.""",
                     error,

@@ -7,9 +7,9 @@ private const val CHANNELS = 3
 private const val WHITE = 255f
 
 /**
- * Stretches a picture to [height] x [width], transparency over white: RGB bytes, row by row.
+ * Resizes a picture to [height] x [width], with white behind transparent pixels: RGB bytes, row by row.
  *
- * A triangle filter of half-width max(1, source / target) pixels per axis, as FORMAT.md has it and `task/vision/resize.py` computes it.
+ * It is a triangle filter with a half-width of max(1, source / target) pixels per axis, as in FORMAT.md and `task/vision/resize.py`.
  */
 internal fun resize(pixels: Pixels, height: Int, width: Int): ByteArray {
     require(pixels.width > 0 && pixels.height > 0) { "the picture is ${pixels.width} x ${pixels.height}, expected at least one pixel." }
@@ -35,7 +35,7 @@ internal fun resize(pixels: Pixels, height: Int, width: Int): ByteArray {
     return rgb
 }
 
-/** The shares of the source pixels from [first] on that an output pixel is made of; they sum to 1. */
+/** The weights of the source pixels of an output pixel, from pixel [first] on; they sum to 1. */
 private class Weights(val first: Int, val shares: FloatArray) {
     inline fun forEachIndexed(use: (Int, Float) -> Unit) = shares.forEachIndexed { i, share -> use(first + i, share) }
 }

@@ -3,12 +3,12 @@ package pocketsearcher
 import java.nio.ByteBuffer
 
 /**
- * Where the associated files of a `.tflite` lie: an uncompressed ZIP archive behind the model, as TFLite Metadata stores them.
+ * Locates the associated files of a `.tflite`: an uncompressed ZIP archive after the model, as in TFLite Metadata.
  *
- * [java.util.zip.ZipFile] would want a file of its own, and would not say where an entry starts.
+ * [java.util.zip.ZipFile] needs a separate file and does not give the offsets of entries.
  */
 internal object ZipTail {
-    /** Bytes [offset] to `offset + size` of the file; [header] is where the entry's own header starts. */
+    /** Bytes [offset] to `offset + size` of the file; [header] is the offset of the header of the entry. */
     class Entry(val offset: Int, val size: Int, val header: Int)
 
     private const val END_SIGNATURE = 0x06054b50
@@ -19,11 +19,11 @@ internal object ZipTail {
     private const val LOCAL_SIZE = 30
 
     /**
-     * Finds the entries by name; there are none where there is no archive.
+     * Finds the entries by name; empty if there is no archive.
      *
      * Field offsets are those of PKWARE's APPNOTE, sections 4.3.7, 4.3.12 and 4.3.16.
      *
-     * @throws SearcherException An entry is compressed or its place makes no sense.
+     * @throws SearcherException An entry is compressed, or it is not within the file.
      */
     fun locate(content: ByteBuffer, file: String): Map<String, Entry> {
         val end = findEnd(content) ?: return emptyMap()

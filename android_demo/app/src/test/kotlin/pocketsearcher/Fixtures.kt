@@ -6,7 +6,7 @@ import org.junit.Assume.assumeTrue
 import java.io.File
 import java.nio.ByteBuffer
 
-/** What `without_gradle/fixtures.py` made. */
+/** The files that `without_gradle/fixtures.py` wrote. */
 internal object Fixtures {
     private val folder get() = File(property("pocketsearcher.fixtures"))
     val sample get() = folder.resolve("sample.tflite")
@@ -29,7 +29,7 @@ internal object Fixtures {
     }
 }
 
-/** An answer as Python writes it: metadata and distances. */
+/** A result from Python: metadata and distances. */
 internal fun JSONArray.neighbors() = List(length()) { getJSONArray(it).run { getString(0) to getDouble(1) } }
 
 /** A picture of big-endian int32 ARGB. */

@@ -42,7 +42,7 @@ class SearcherTest {
         val expected = Fixtures.expected.getJSONObject("pictures")
         for (name in expected.keys()) {
             val bitmap = BitmapFactory.decodeFile(Fixtures.picture("$name.png").path)
-            // A pixel rounded to its other neighbour moves a distance by about this much.
+            // A pixel that is rounded in the other direction changes a distance by about this much.
             same(expected.getJSONArray(name), searcher.search(bitmap, maxResults = 10), 1e-3)
         }
     }

@@ -18,7 +18,7 @@ class TriangleFilterTest {
             val expected = Fixtures.picture(case.getString("resized")).readBytes()
             assertEquals(expected.size, found.size)
             val apart = expected.zip(found) { theirs, ours -> abs((theirs.toInt() and 0xff) - (ours.toInt() and 0xff)) }
-            // Sums of float32 in another order fall on the other side of a half now and then.
+            // The sum of float32 in another order may be on the other side of a half.
             assertTrue("$case: ${apart.max()}", apart.max() <= 1)
             assertTrue("$case: ${apart.count { it > 0 }} of ${apart.size}", apart.count { it > 0 } <= apart.size / 500)
         }

@@ -4,7 +4,7 @@ import android.content.Context
 import org.tensorflow.lite.TensorFlowLite
 import pocketsearcher.Searcher
 
-/** The way of this flavour: the searcher graph on TensorFlow Lite alone. */
+/** In this flavour: the searcher graph, with TensorFlow Lite alone. */
 fun openPhotoSearch(context: Context): PhotoSearch =
     GraphSearch("org.tensorflow:tensorflow-lite" to TensorFlowLite.runtimeVersion()) {
         Searcher.open(context.assets, DemoApplication.ASSET)

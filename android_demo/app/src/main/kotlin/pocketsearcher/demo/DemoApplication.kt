@@ -2,13 +2,13 @@ package pocketsearcher.demo
 
 import android.app.Application
 
-/** Says what the screen asks; tests say otherwise. */
+/** Opens the searcher of the app; tests replace it. */
 open class DemoApplication : Application() {
-    /** Opens the searcher in the app's assets; may take long. */
+    /** Opens the searcher in the assets of the app. This may take long. */
     open fun openSearch(): PhotoSearch = openPhotoSearch(this)
 
     companion object {
-        /** Put there by `maker export-android`. */
+        /** The asset that `maker export-android` writes. */
         const val ASSET = "searcher.tflite"
     }
 }

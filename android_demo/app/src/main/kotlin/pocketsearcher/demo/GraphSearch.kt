@@ -8,10 +8,10 @@ import pocketsearcher.benchmark
 import pocketsearcher.check
 
 /**
- * Asks the searcher graph.
+ * Searches with a searcher graph.
  *
- * @param runtime What runs it, and which version.
- * @param open Opens the file; called again to be measured.
+ * @param runtime Name and version of the runtime.
+ * @param open Opens the file; [report] calls it again to measure.
  */
 class GraphSearch(private val runtime: Pair<String, String>, private val open: () -> Searcher) : PhotoSearch {
     private val searcher = open()
@@ -25,7 +25,7 @@ class GraphSearch(private val runtime: Pair<String, String>, private val open: (
 
     override fun report(): String {
         val wrong = searcher.check()
-        val checked = if (wrong.isEmpty()) "The file is whole; its golden queries are answered right." else wrong.joinToString("\n")
+        val checked = if (wrong.isEmpty()) "The file is complete; all golden queries have the right results." else wrong.joinToString("\n")
         val (name, version) = runtime
         return checked + "\n\n" + benchmark(DemoApplication.ASSET, name, version, open = open).toString(2)
     }

@@ -17,7 +17,7 @@ import android.widget.ProgressBar
 import android.widget.TextView
 import java.io.FileNotFoundException
 
-/** The one screen: a search box, a button for pictures, the latency line and the grid. */
+/** The only screen: a search box, a button for pictures, a line with the latency, and the grid. */
 class MainActivity : Activity() {
     private lateinit var kept: Kept
     private lateinit var adapter: PhotoGrid
@@ -31,10 +31,10 @@ class MainActivity : Activity() {
     private val action by lazy { findViewById<Button>(R.id.action) }
     private val opening by lazy { findViewById<ProgressBar>(R.id.opening) }
 
-    /** What outlives a turned screen. */
+    /** The objects that survive a rotation of the screen. */
     private class Kept(val model: SearchModel, val thumbnails: Thumbnails)
 
-    @Suppress("DEPRECATION") // the same object after a turn, without AndroidX's ViewModel
+    @Suppress("DEPRECATION") // keeps the object through a rotation, without the ViewModel of AndroidX
     override fun onCreate(saved: Bundle?) {
         super.onCreate(saved)
         setContentView(R.layout.main)
@@ -50,7 +50,7 @@ class MainActivity : Activity() {
     }
 
     override fun onRestoreInstanceState(saved: Bundle) {
-        // The box gets its text back, which is no new question where the answer was kept.
+        // The search box gets its text back. That is not a new query if the result was kept.
         restoring = kept.model.screen !is Screen.Opening
         super.onRestoreInstanceState(saved)
         restoring = false

@@ -7,9 +7,9 @@ import android.widget.BaseAdapter
 import android.widget.ImageView
 import android.widget.TextView
 
-/** The grid's cells: a thumbnail, or the photo's name where there is none. */
+/** The cells of the grid: a thumbnail, or the name of the photo if it has none. */
 class PhotoGrid(private val thumbnails: Thumbnails) : BaseAdapter() {
-    /** What is shown, nearest first. */
+    /** The photos to show, nearest first. */
     var photos: List<Photo> = emptyList()
         set(value) {
             field = value

@@ -3,9 +3,9 @@ package pocketsearcher.demo
 import android.graphics.Bitmap
 import java.io.Closeable
 
-/** What the screen asks: the searcher graph, or the Task Library. All calls may take long. */
+/** The search behind the screen: a searcher graph, or the Task Library. All calls may take long. */
 interface PhotoSearch : Closeable {
-    /** How many photos there are; null where the file does not say. */
+    /** The number of photos; null if it is not known. */
     val items: Int?
 
     /** Whether [search] takes pictures. */
@@ -15,17 +15,17 @@ interface PhotoSearch : Closeable {
 
     fun search(picture: Bitmap): Found
 
-    /** Checks and measures the file on this device, as text for people. */
+    /** Checks and measures the file on this device; returns a readable text. */
     fun report(): String
 }
 
 /**
- * What was found, nearest first.
+ * The result of a query, nearest first.
  *
- * @property photos What answers the query.
- * @property weaker What follows, below the relevance that the file calls an answer.
+ * @property photos The relevant photos.
+ * @property weaker The other photos, whose relevance is too low.
  */
 data class Found(val photos: List<Photo>, val weaker: List<Photo> = emptyList())
 
-/** A photo that was found, by the path that the builder knew it by. */
+/** A photo in a result, with its path in the builder. */
 data class Photo(val path: String, val distance: Float, val relevance: Double? = null)

@@ -12,9 +12,9 @@ import android.os.Build
 import android.provider.MediaStore
 import java.io.IOException
 
-private const val LONGEST_SIDE = 2048 // several times what an image tower looks at
+private const val LONGEST_SIDE = 2048 // several times the input size of an image tower
 
-/** Asks for one picture: the photo picker, or where there is none any app that has pictures. */
+/** The intent to pick one picture, with the photo picker or, on older devices, with any app that has pictures. */
 fun pickPicture(): Intent =
     if (Build.VERSION.SDK_INT >= Build.VERSION_CODES.TIRAMISU) {
         Intent(MediaStore.ACTION_PICK_IMAGES).setType("image/*")
@@ -22,7 +22,7 @@ fun pickPicture(): Intent =
         Intent(Intent.ACTION_GET_CONTENT).setType("image/*").addCategory(Intent.CATEGORY_OPENABLE)
     }
 
-/** Decodes a picture upright, large photos at a fraction of their size. */
+/** Decodes a picture, rotated upright. Large photos are decoded at a fraction of their size. */
 fun ContentResolver.decodePicture(uri: Uri): Bitmap =
     if (Build.VERSION.SDK_INT >= Build.VERSION_CODES.P) {
         ImageDecoder.decodeBitmap(ImageDecoder.createSource(this, uri)) { decoder, info, _ ->

@@ -6,52 +6,52 @@ import android.os.Looper
 import java.io.FileNotFoundException
 import java.util.concurrent.Executors
 
-/** What the screen shows. */
+/** The state of the screen. */
 sealed interface Screen {
     /** The searcher is being opened. */
     object Opening : Screen
 
-    /** Nothing was asked yet. */
+    /** There is no query yet. */
     data class Idle(val items: Int?) : Screen
 
-    /** An answer, which may be empty. */
+    /** The result of a query; it may be empty. */
     data class Answered(val query: Query, val found: Found, val milliseconds: Double, val items: Int?) : Screen
 
-    /** The searcher could not be opened; [missing] where the app has none. Opening again may help. */
+    /** The searcher could not be opened; [missing] if the app has none. Opening it again may work. */
     data class Closed(val message: String, val missing: Boolean) : Screen
 
-    /** One question could not be answered. */
+    /** A query failed. */
     data class Failed(val message: String) : Screen
 }
 
-/** What was asked. */
+/** A query. */
 sealed interface Query {
     data class Text(val text: String) : Query
 
-    /** A picture, decoded only when its turn comes. */
+    /** A picture; it is decoded just before the search. */
     class Picture(val name: String, val decode: () -> Bitmap) : Query
 }
 
 /**
- * Asks the searcher on a thread of its own and keeps the screen's state, which outlives an activity that is turned.
+ * Searches on its own thread and keeps the state of the screen, which survives a rotation.
  *
- * Only the newest question counts: older ones that still wait are not asked, and their answers are dropped. To be used on the main thread.
+ * Only the newest query counts: older ones are skipped if they still wait, and their results are dropped. Use it on the main thread.
  */
 class SearchModel(private val open: () -> PhotoSearch) {
     private val main = Handler(Looper.getMainLooper())
     private val worker = Executors.newSingleThreadExecutor()
-    private var search: PhotoSearch? = null // the worker's
+    private var search: PhotoSearch? = null // used by the worker only
 
     @Volatile private var newest = 0
 
-    /** Told of every new state; null while no activity shows it. */
+    /** Receives every new state; null while no activity shows it. */
     var listener: ((Screen) -> Unit)? = null
         set(value) {
             field = value
             value?.invoke(screen)
         }
 
-    /** Whether pictures can be asked with; false until the searcher is open. */
+    /** Whether queries can be pictures; false until the searcher is open. */
     var takesPictures = false
         private set
 
@@ -62,7 +62,7 @@ class SearchModel(private val open: () -> PhotoSearch) {
         }
 
     private var items: Int? = null
-    private var pending: Query? = null // the newest question, for when the searcher is open
+    private var pending: Query? = null // the newest query, to run when the searcher is open
 
     init {
         openSearcher()
@@ -88,7 +88,7 @@ class SearchModel(private val open: () -> PhotoSearch) {
         }
     }
 
-    /** Asks; the answer comes as a new [screen]. An empty text asks nothing. */
+    /** Runs a query; the result becomes the new [screen]. An empty text is no query. */
     fun ask(query: Query) {
         val number = ++newest
         pending = query
@@ -115,7 +115,7 @@ class SearchModel(private val open: () -> PhotoSearch) {
         main.post { use(text) }
     }
 
-    /** Releases the searcher once the last question is answered. */
+    /** Releases the searcher after the query that is running. */
     fun close() {
         newest++
         listener = null

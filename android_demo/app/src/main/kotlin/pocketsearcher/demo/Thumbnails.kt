@@ -9,7 +9,7 @@ import android.util.LruCache
 import java.io.IOException
 import java.util.concurrent.Executors
 
-/** The photos' thumbnails in the app's assets, decoded on threads of their own and kept while there is room. */
+/** Thumbnails of photos in the assets of the app, decoded on their own threads and cached. */
 class Thumbnails(private val assets: AssetManager) {
     private val main = Handler(Looper.getMainLooper())
     private val workers = Executors.newFixedThreadPool(2)
@@ -17,14 +17,14 @@ class Thumbnails(private val assets: AssetManager) {
         override fun sizeOf(path: String, bitmap: Bitmap) = bitmap.byteCount
     }
 
-    /** The thumbnail where it is at hand. */
+    /** The thumbnail if it is cached. */
     fun now(path: String): Bitmap? = kept.get(path)
 
     /**
      * Loads a thumbnail.
      *
-     * @param wanted Asked on a worker before it is decoded: a cell that was scrolled away wants it no more.
-     * @param use Gets it on the main thread; null where there is none.
+     * @param wanted Called on a worker before decoding; false if the cell has been scrolled away.
+     * @param use Receives the thumbnail on the main thread; null if there is none.
      */
     fun load(path: String, wanted: () -> Boolean, use: (Bitmap?) -> Unit) = workers.execute {
         if (!wanted()) return@execute
@@ -35,18 +35,18 @@ class Thumbnails(private val assets: AssetManager) {
         }
     }
 
-    /** Decodes a thumbnail; null where there is none. */
+    /** Decodes a thumbnail; null if there is none. */
     fun decode(path: String): Bitmap? =
         try {
             assets.open("$FOLDER/$path$SUFFIX").use(BitmapFactory::decodeStream)
         } catch (_: IOException) {
-            null // a photo that could not be read when the app was made; its cell shows the name
+            null // the photo could not be read when the app was built; the cell shows its name
         }
 
     fun close() = workers.shutdownNow()
 
     private companion object {
-        // As maker/preview/thumbnails.py writes them.
+        // The same as in maker/preview/thumbnails.py.
         const val FOLDER = "thumbnails"
         const val SUFFIX = ".webp"
 

@@ -2,5 +2,5 @@ package pocketsearcher.demo
 
 import android.content.Context
 
-/** The way of this flavour: the Task Library. */
+/** In this flavour: the Task Library. */
 fun openPhotoSearch(context: Context): PhotoSearch = TaskLibrarySearch(context)

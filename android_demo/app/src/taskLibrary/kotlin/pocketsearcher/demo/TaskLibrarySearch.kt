@@ -10,10 +10,10 @@ import org.tensorflow.lite.task.text.searcher.TextSearcher.TextSearcherOptions
 private const val MAX_RESULTS = 50
 
 /**
- * Asks a file of `ExportFormat.TASK_LIBRARY` with the Task Library's own TextSearcher, for apps that are built on it already.
+ * Searches a file of `ExportFormat.TASK_LIBRARY` with the TextSearcher of the Task Library, for apps that already use that library.
  *
- * The library tokenizes, embeds and searches in native code of its own. It says neither how many items there are nor how relevant they are,
- * and pictures are asked with another class, ImageSearcher.
+ * The library tokenizes, embeds and searches in native code. It gives neither the number of items nor their relevance, and queries with
+ * pictures need another class, ImageSearcher.
  */
 class TaskLibrarySearch(context: Context) : PhotoSearch {
     private val searcher: TextSearcher = TextSearcher.createFromFileAndOptions(

@@ -3,7 +3,7 @@ package pocketsearcher.demo
 import android.graphics.Bitmap
 import java.util.concurrent.CopyOnWriteArrayList
 
-/** The app over an engine that a test holds in its hands. */
+/** The app with a search that the test controls. */
 class FakeApplication : DemoApplication() {
     val search = FakeSearch()
 
@@ -14,10 +14,10 @@ class FakeApplication : DemoApplication() {
 }
 
 class FakeSearch : PhotoSearch {
-    /** What was asked, in order. */
+    /** The queries, in order. */
     val asked = CopyOnWriteArrayList<String>()
 
-    /** Called on the worker for each question; gives its answer. */
+    /** Called on the worker for each query; returns the result. */
     @Volatile var answer: (String) -> Found = { Found(listOf(Photo("images/$it.png", -0.5f))) }
 
     @Volatile var closed = false

@@ -3,7 +3,7 @@ package pocketsearcher.demo
 import pocketsearcher.LiteRtModel
 import pocketsearcher.Searcher
 
-/** The app over LiteRT from the Python wheel, in the place of TensorFlow Lite's Android library. */
+/** The app with LiteRT from the Python wheel instead of the Android library of TensorFlow Lite. */
 class LiteRtApplication : DemoApplication() {
     override fun openSearch() = GraphSearch("ai-edge-litert" to "") {
         Searcher.open(assets, ASSET) { LiteRtModel(it, System.getProperty("pocketsearcher.litert")!!) }

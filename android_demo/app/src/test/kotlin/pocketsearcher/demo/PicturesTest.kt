@@ -37,7 +37,7 @@ class PicturesTest {
         }
     }
 
-    /** How far the pixels are from Python's, in the mean: decoders round differently. */
+    /** The mean difference from the pixels in Python: decoders round differently. */
     private fun apart(bitmap: Bitmap, rgb: ByteArray): Double {
         val pixels = IntArray(bitmap.width * bitmap.height)
         bitmap.getPixels(pixels, 0, bitmap.width, 0, 0, bitmap.width, bitmap.height)

@@ -11,7 +11,7 @@ import java.io.File
 
 private const val PATIENCE_MS = 20_000
 
-/** Lets the main thread work until something is so, in vain with what [found] says; the app's workers are real threads. */
+/** Runs the main thread until a condition holds, else fails with [found]. The workers of the app are real threads. */
 internal fun waitFor(what: String, found: () -> Any = { "" }, condition: () -> Boolean) {
     val end = System.currentTimeMillis() + PATIENCE_MS
     while (true) {
@@ -22,7 +22,7 @@ internal fun waitFor(what: String, found: () -> Any = { "" }, condition: () -> B
     }
 }
 
-/** Draws what the activity shows into a PNG, to be looked at. */
+/** Draws the activity into a PNG, to look at. */
 internal fun Activity.screenshot(name: String) {
     val folder = System.getProperty("pocketsearcher.screenshots") ?: return
     val view: View = window.decorView

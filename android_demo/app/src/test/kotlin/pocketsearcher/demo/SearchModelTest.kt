@@ -63,7 +63,7 @@ class SearchModelTest {
         waitFor("the question") { search.asked.isNotEmpty() }
         model.ask(Query.Text("  "))
         release.countDown()
-        model.report { } // stands in the queue behind it
+        model.report { } // waits in the queue after it
         waitFor("the worker") { model.screen is Screen.Idle }
         assertFalse(seen.any { it is Screen.Answered })
     }
