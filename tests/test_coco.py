@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import io
 import json
 import threading
@@ -50,6 +51,8 @@ class Server(ThreadingHTTPServer):
         self.ranges: list[str] = []
         self.cut: set[str] = set()
         self.gone: set[str] = set()
+        self.tagged: set[str] = set()
+        self.damaged: set[str] = set()
 
     @property
     def host(self) -> str:
@@ -67,16 +70,35 @@ class Handler(BaseHTTPRequestHandler):
         if "Range" in self.headers:
             server.ranges.append(self.headers["Range"])
             start = int(self.headers["Range"].removeprefix("bytes=").rstrip("-"))
+            if start >= len(body):
+                self.send_error(416)
+                return
         self.send_response(206 if "Range" in self.headers else 200)
         self.send_header("Content-Length", str(len(body) - start))
+        if self.path in server.tagged:
+            self.send_header("ETag", f'"{hashlib.md5(body, usedforsecurity=False).hexdigest()}"')
         self.end_headers()
+        if self.path in server.damaged:
+            server.damaged.discard(self.path)
+            body = body[:-1] + b"?"
         if self.path in server.cut:
             server.cut.discard(self.path)
             body = body[: start + (len(body) - start) // 2]
         self.wfile.write(body[start:])
 
+    def do_HEAD(self) -> None:
+        server: Server = self.server
+        self.send_response(200)
+        self.send_header("Content-Length", str(len(server.files[self.path])))
+        self.end_headers()
+
     def log_message(self, format: str, *args: object) -> None:
         pass
+
+
+@pytest.fixture(autouse=True)
+def _no_delays(monkeypatch):
+    monkeypatch.setattr("maker.data.coco.DELAY_S", 0)
 
 
 @pytest.fixture
@@ -157,3 +179,27 @@ def test_a_damaged_archive_is_named(server, tmp_path):
     server.files[ARCHIVE] = b"<html>a proxy's answer</html>"
     with pytest.raises(DataError, match=r"annotations_trainval2014.zip: not COCO's archive .*delete it"):
         download_coco(tmp_path, "val2014", host=server.host)
+
+
+def test_a_download_that_was_complete_but_not_renamed_is_taken(server, tmp_path):
+    (tmp_path / f"{ARCHIVE.rpartition('/')[2]}.part").write_bytes(server.files[ARCHIVE])
+    found = download_coco(tmp_path, "val2014", host=server.host)
+    assert found.captions.exists()
+    assert server.ranges == []
+
+
+def test_a_picture_whose_checksum_does_not_match_is_downloaded_again(server, tmp_path):
+    path = f"/val2014/{image_name('val2014', NUMBERS[0])}"
+    server.tagged, server.damaged = {path}, {path}
+    found = download_coco(tmp_path, "val2014", host=server.host)
+    assert server.asked[path] == 2
+    assert (found.images / image_name("val2014", NUMBERS[0])).read_bytes() == server.files[path]
+
+
+def test_attempts_wait_longer_each_time(server, tmp_path, monkeypatch):
+    waits: list[float] = []
+    monkeypatch.setattr("maker.data.coco.DELAY_S", 0.5)
+    monkeypatch.setattr("maker.data.coco.time.sleep", waits.append)
+    with pytest.raises(DataError, match="cannot be downloaded"):
+        download_coco(tmp_path, "val2014", host="http://127.0.0.1:9")
+    assert waits == [0.5, 1.0, 2.0]

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
+import re
+import time
 import zipfile
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
@@ -18,9 +21,10 @@ from maker.errors import DataError
 from maker.progress import progress, say
 from maker.workspace import atomic
 
-HOST = "http://images.cocodataset.org"
+HOST = "https://s3.amazonaws.com/images.cocodataset.org"  # the certificate of images.cocodataset.org is for another name
 SPLITS = ("train2014", "val2014")  # 82,783 and 40,504 images
 ANNOTATIONS = "annotations/annotations_trainval2014.zip"  # 253 MB, of both splits
+DELAY_S = 0.5  # before the second attempt; doubled before each further one
 CONNECTIONS, ATTEMPTS, TIMEOUT_S, CHUNK = 16, 4, 60, 1 << 20
 
 
@@ -105,8 +109,14 @@ def _fetch_whole(url: str, target: Path) -> None:
     """Downloads a small file in one request."""
 
     def attempt() -> None:
-        with urlopen(url, timeout=TIMEOUT_S) as answer, atomic(target) as temporary:
-            temporary.write_bytes(answer.read())  # raises if fewer bytes arrive than announced
+        with urlopen(url, timeout=TIMEOUT_S) as answer:
+            content = answer.read()  # raises if fewer bytes arrive than announced
+            checksum = answer.headers.get("ETag", "").strip('"')
+        # The ETag of an S3 object that was uploaded in one piece is its MD5; others hold a hyphen.
+        if re.fullmatch(r"[0-9a-f]{32}", checksum) and hashlib.md5(content, usedforsecurity=False).hexdigest() != checksum:
+            raise EOFError("the checksum does not match")
+        with atomic(target) as temporary:
+            temporary.write_bytes(content)
 
     _retry(url, attempt)
 
@@ -118,6 +128,8 @@ def _fetch_in_parts(url: str, target: Path) -> None:
 
     def attempt() -> None:
         start = part.stat().st_size if part.exists() else 0
+        if start and start == _size_of(url):  # an earlier call was interrupted before it renamed the part
+            return
         with urlopen(Request(url, headers={"Range": f"bytes={start}-"}), timeout=TIMEOUT_S) as answer:
             start = start if answer.status == 206 else 0  # else the server ignores the range and sends the whole file
             size = start + int(answer.headers["Content-Length"])
@@ -125,12 +137,20 @@ def _fetch_in_parts(url: str, target: Path) -> None:
                 file.seek(start)
                 for chunk in progress(_chunks(answer), f"download {target.name}, MB", total=(size - start) // CHUNK + 1):
                     file.write(chunk)
+                file.truncate()
         received = part.stat().st_size
         if received != size:
             raise EOFError(f"{received} of {size} bytes received")
 
     _retry(url, attempt)
-    os.replace(part, target)
+    with atomic(target) as temporary:  # on the disk before it takes its name
+        os.replace(part, temporary)
+
+
+def _size_of(url: str) -> int:
+    """The size of a file in bytes, as the server says."""
+    with urlopen(Request(url, method="HEAD"), timeout=TIMEOUT_S) as answer:
+        return int(answer.headers["Content-Length"])
 
 
 def _chunks(answer: Any) -> Iterable[bytes]:
@@ -139,7 +159,9 @@ def _chunks(answer: Any) -> Iterable[bytes]:
 
 def _retry(url: str, attempt: Callable[[], None]) -> None:
     """Tries a few times: among 100,000 requests, networks drop some."""
-    for left in reversed(range(ATTEMPTS)):
+    for number, left in enumerate(reversed(range(ATTEMPTS))):
+        if number:
+            time.sleep(DELAY_S * 2 ** (number - 1))
         try:
             attempt()
             return
