@@ -71,7 +71,13 @@ def embedded_blocks(
 
 def working_on(target: Path, item: str) -> None:
     """Notes which item of a block is embedded now: if the process is killed, the error can name it."""
-    target.with_suffix(CURRENT).write_text(item, encoding="utf-8", errors="backslashreplace")
+    line = item.replace("\n", " ").encode("utf-8", "backslashreplace") + b"\n"
+    # One write over the line before, without truncating: a process that is killed in between leaves one line or the other.
+    descriptor = os.open(target.with_suffix(CURRENT), os.O_WRONLY | os.O_CREAT)
+    try:
+        os.write(descriptor, line)
+    finally:
+        os.close(descriptor)
 
 
 def _in_workers(
@@ -106,8 +112,8 @@ def _end_with(parent: BaseProcess) -> None:
 def _what_broke(jobs: Sequence[Job]) -> str:
     """The reason why a worker process is gone, with the items that the workers had in hand."""
     notes = [target.with_suffix(CURRENT) for _, target in jobs if not target.exists()]
-    items = [note.read_text(encoding="utf-8") for note in notes if note.exists()]
-    where = f" while it worked on {' or '.join(items)}" if items else ""
+    items = [note.read_text(encoding="utf-8", errors="replace").split("\n", 1)[0] for note in notes if note.exists()]
+    where = f" while it worked on {' or '.join(filter(None, items))}" if any(items) else ""
     return (
         f"a worker process was killed{where}, probably because memory ran out; remove or scale down the item, or free memory, "
         "and run the same command again"

@@ -150,7 +150,7 @@ def write_index(items: IndexedItems, output: Path, settings: IndexSettings, cont
 
     rest = sum(len(entry) + ITEM_OFFSET for entry in items.metadata) + (tower_bytes(embedder) if embedder else 0) + OTHER_PARTS
     lengths = [length for length in trained_prefixes(trained) if length < embeddings.shape[1]]
-    chosen = choose_index(embeddings, settings, queries, rest, lengths)
+    chosen = choose_index(embeddings, settings, queries, rest, output, lengths)
     written = SearcherContent(
         index=chosen.index,
         metadata=items.metadata,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -15,6 +14,7 @@ from maker.export.search_graph import search
 from maker.graph.model import Model
 from maker.index.build import Index
 from maker.workspace import atomic
+from maker.workspace.atomic import scratch
 from task.core import BaseOptions
 from task.core.interpreter import SignatureRunners
 from task.core.model_file import ModelFile
@@ -24,7 +24,9 @@ INK, GREY, LINE, MARK = "#1d2433", "#6b7280", "#2563eb", "#dc2626"
 INCHES, DPI = (10.0, 4.0), 100
 
 
-def measure_curve(index: Index, budgets: Sequence[int], queries: np.ndarray, truth: np.ndarray, k: int) -> list[dict[str, Any]]:
+def measure_curve(
+    index: Index, budgets: Sequence[int], queries: np.ndarray, truth: np.ndarray, k: int, beside: Path
+) -> list[dict[str, Any]]:
     """Measures recall and latency for several budgets.
 
     It writes one file with a signature per budget over the same rows, and calls the signatures in turn, so that noise affects all alike.
@@ -35,6 +37,7 @@ def measure_curve(index: Index, budgets: Sequence[int], queries: np.ndarray, tru
         queries: `(q, d)` float32; at most 300 are used.
         truth: `(q, t)` the nearest items of each query by exact search.
         k: Neighbours that a signature returns.
+        beside: The file is temporary and lies beside this one: the folder of temporary files may have too little space.
 
     Returns:
         One point per budget, ascending: `leaves_scanned`, `share_scanned`, `recall` of the true neighbours, `p50_ms` and `p99_ms` of the
@@ -43,8 +46,7 @@ def measure_curve(index: Index, budgets: Sequence[int], queries: np.ndarray, tru
     budgets = sorted(set(budgets))
     chosen = np.linspace(0, len(queries) - 1, min(QUERIES, len(queries))).astype(int)
     hits, times = np.zeros(len(budgets)), np.zeros((len(budgets), len(chosen)))
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder, "curve.tflite")
+    with scratch(beside) as path:
         _write(index, budgets, max(k, truth.shape[1]), path)
         options = BaseOptions(str(path), num_threads=1)
         with ModelFile(options) as file:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -126,7 +127,9 @@ def is_partitioned(items: int) -> bool:
     return default_options(items).tree is not None
 
 
-def choose_index(embeddings: np.ndarray, settings: IndexSettings, queries: Queries, rest: int, lengths: Sequence[int] = ()) -> Chosen:
+def choose_index(
+    embeddings: np.ndarray, settings: IndexSettings, queries: Queries, rest: int, output: Path, lengths: Sequence[int] = ()
+) -> Chosen:
     """Builds and tunes an index according to the settings.
 
     Args:
@@ -134,6 +137,7 @@ def choose_index(embeddings: np.ndarray, settings: IndexSettings, queries: Queri
         settings: The settings.
         queries: Typical queries.
         rest: Bytes of everything else in the file.
+        output: The file that the index is for; temporary files lie beside it.
         lengths: Smaller dimensions that the towers were trained for, for the error.
 
     Raises:
@@ -157,7 +161,7 @@ def choose_index(embeddings: np.ndarray, settings: IndexSettings, queries: Queri
         say(f"training the choice of leaves on {len(queries.routing)} {queries.routing_how}")
         index = with_routing(index, queries.routing, exact_neighbours(embeddings, queries.routing, settings.distance), settings.seed)
     if settings.max_ms is not None:
-        return _by_time(index, settings.max_ms, measuring, truth, settings.k, rows)
+        return _by_time(index, settings.max_ms, measuring, truth, settings.k, rows, output)
     # A neighbour is found if its leaf is scanned and quantisation keeps it among the first ten.
     if max_recall < settings.recall:
         say(
@@ -169,7 +173,7 @@ def choose_index(embeddings: np.ndarray, settings: IndexSettings, queries: Queri
         index = tune(index, measuring, truth, settings.recall / max_recall)
     index = index.with_capacity_for(settings.k)
     budgets = {min(index.blocks, max(1, round(index.budget * multiple))) for multiple in CURVE_BUDGETS}
-    return Chosen(index, measure_curve(index, sorted(budgets), measuring, truth, settings.k), rows)
+    return Chosen(index, measure_curve(index, sorted(budgets), measuring, truth, settings.k, output), rows)
 
 
 def _fitting(index: Index, settings: IndexSettings, rest: int, lengths: Sequence[int]) -> Index:
@@ -190,18 +194,20 @@ def _fitting(index: Index, settings: IndexSettings, rest: int, lengths: Sequence
     return index
 
 
-def _by_time(index: Index, max_ms: float, queries: np.ndarray, truth: np.ndarray, k: int, rows: list[dict[str, Any]]) -> Chosen:
+def _by_time(
+    index: Index, max_ms: float, queries: np.ndarray, truth: np.ndarray, k: int, rows: list[dict[str, Any]], output: Path
+) -> Chosen:
     """The largest budget with a median latency of at most `max_ms`, by linear interpolation between measured budgets."""
     least = -(-k // index.block)
     largest = max(least, math.ceil(MAX_TIMED_SHARE * index.blocks))
     budgets = sorted({int(b) for b in np.geomspace(least, largest, TIMED_BUDGETS).round()})
-    points = measure_curve(index, budgets, queries, truth, k)
+    points = measure_curve(index, budgets, queries, truth, k, output)
     times = np.maximum.accumulate([point["p50_ms"] for point in points])
     if times[0] > max_ms:
         say(f"warning: a query that scans only {least} leaves takes {times[0]} ms, more than the maximum of {max_ms} ms")
     budget = int(np.interp(max_ms, times, [point["leaves_scanned"] for point in points]))
     index = index.with_budget(budget)
-    again = measure_curve(index, [budget], queries, truth, k)
+    again = measure_curve(index, [budget], queries, truth, k, output)
     return Chosen(index, sorted([p for p in points if p["leaves_scanned"] != budget] + again, key=lambda p: p["leaves_scanned"]), rows)
 
 

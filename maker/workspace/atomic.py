@@ -22,25 +22,32 @@ PARTIAL = ".partial"
 
 @contextmanager
 def atomic(path: Path) -> Iterator[Path]:
-    """Gives a temporary path beside `path`. It is renamed to `path` when the block ends without an error.
+    """Yields a temporary path beside `path`, which is renamed to `path` if the block ends without an error."""
+    with scratch(path) as temporary:
+        yield temporary
+        _flush(temporary)
+        os.replace(temporary, path)
+    _flush(path.parent)
 
-    The temporary file is locked while it is written, so that `remove_leftovers` in other processes does not delete it. Its name has a
-    random part, not the process id: containers that share a volume may have equal process ids.
+
+@contextmanager
+def scratch(path: Path) -> Iterator[Path]:
+    """Yields a temporary path beside `path`, which is removed when the block ends.
+
+    The temporary file is locked while it is in use, so that `remove_leftovers` in another process does not remove it. Its name has a random
+    part: containers that share a volume can have the same process ids.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}{PARTIAL}")
     with open(temporary, "wb") as held:
-        _lock(held)
+        if fcntl is None:
+            held.close()  # Windows neither renames nor removes files that are open
+        else:
+            _lock(held)
         try:
             yield temporary
-            _flush(temporary)
-            if fcntl is None:
-                held.close()
-            os.replace(temporary, path)
-        except BaseException:
-            _close_and_remove(held, temporary)
-            raise
-    _flush(path.parent)
+        finally:
+            temporary.unlink(missing_ok=True)
 
 
 def prepare_output(path: Path, overwrite: bool) -> None:
@@ -62,7 +69,9 @@ def remove_leftovers(partials: Iterator[Path]) -> None:
     for partial in partials:
         with contextlib.suppress(OSError), open(partial, "rb") as file:
             if _lock(file):
-                _close_and_remove(file, partial)
+                if fcntl is None:
+                    file.close()
+                partial.unlink(missing_ok=True)
 
 
 def probe(folder: Path) -> None:
@@ -100,9 +109,3 @@ def _flush(path: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
-
-
-def _close_and_remove(file: BinaryIO, path: Path) -> None:
-    if fcntl is None:
-        file.close()
-    path.unlink(missing_ok=True)
