@@ -1,7 +1,7 @@
 """Plans scenes: which objects, in which colours and places, on which background.
 
-A quarter of all combinations of background, object and colour is kept out of the training scenes, and the held-out scenes use nothing
-else: finding them by their captions takes more than having seen the same thing before.
+A quarter of all combinations of background, object and colour is excluded from the training scenes, and the held-out scenes only use these.
+So a searcher cannot find a held-out scene just because it was trained on the same combination.
 """
 
 import random
