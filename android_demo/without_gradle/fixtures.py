@@ -1,15 +1,15 @@
-"""What the app's tests ask, with Python's answers: `python android_demo/without_gradle/fixtures.py FOLDER`.
+"""Writes queries for the tests of the app, with results from Python: `python android_demo/without_gradle/fixtures.py FOLDER`.
 
 sample.tflite     a searcher over drawn scenes, trained for one epoch
-relevance.tflite  the same with relevance curves that call two in three answers weak
-gate.tflite       the same with a curve whose gate some sentences' first answers do not pass, although they are above its cut
-newer.tflite      the same of a format version to come
-leaves.tflite     random vectors in leaves, asked with text, too
-four_bits.tflite  random vectors in rows of 4 bits, asked with vectors only
-codes.tflite      random vectors as codes, asked with vectors only, by squared distance
-assets/           what the app's assets are in the tests
+relevance.tflite  the same with relevance curves for which two in three results are weak
+gate.tflite       the same with a curve whose gate rejects some sentences although their first results are above the cut
+newer.tflite      the same with a newer format version
+leaves.tflite     random vectors in leaves, for queries by text and by vector
+four_bits.tflite  random vectors in 4-bit rows, for queries by vector only
+codes.tflite      random vectors as product codes, for queries by vector only, with squared distance
+assets/           the assets of the app in the tests
 pictures/         queries, as PNG and as big-endian int32 ARGB
-expected.json     answers
+expected.json     results
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ RESIZED = ((12, 12), (96, 64), (641, 977))
 
 
 def make(folder: Path) -> None:
-    """Makes everything anew, the trained searcher excepted."""
+    """Writes all files again, except for the trained searcher."""
     folder.mkdir(parents=True, exist_ok=True)
     scenes, sample = folder / "scenes", folder / "sample.tflite"
     if not sample.exists():
@@ -76,7 +76,7 @@ def make(folder: Path) -> None:
         "resized": write_resized(pictures, folder / "pictures"),
     }
     write_turned(pictures["large"], folder / "pictures")
-    # ASCII, because half a surrogate pair is no UTF-8.
+    # ASCII, because an unpaired surrogate is not UTF-8.
     (folder / "expected.json").write_text(json.dumps(expected, indent=1), encoding="ascii")
 
 
@@ -100,7 +100,7 @@ def changed(source: Path, target: Path, change: Callable[[dict[str, Any]], objec
 
 
 def with_relevance(source: Path, target: Path) -> None:
-    """A curve that is 1/2 at the fourth answer of the first text, where it is cut; no picture is an answer to any other."""
+    """Adds a curve that is 1/2, its cut, at the fourth result of the first text. No result of a picture is relevant."""
     fourth = ask_text(source, TEXTS[0])[3][1]
     curves = {
         "search_text": {"slope": 20.0, "intercept": -20.0 * fourth, "cut": 0.5},
@@ -110,7 +110,7 @@ def with_relevance(source: Path, target: Path) -> None:
 
 
 def with_gate(source: Path, target: Path) -> None:
-    """A curve whose gate lies midway between the first answers of all texts, and whose cut no first answer is below."""
+    """Adds a curve with a gate in the middle of the first results of all texts, and a cut below all first results."""
     first = sorted({ask_text(source, text)[0][1] for text in TEXTS})
     widest = max(range(1, len(first)), key=lambda i: first[i] - first[i - 1])
     gate, cut = (first[widest - 1] + first[widest]) / 2, first[-1] + 1e-3
@@ -120,7 +120,7 @@ def with_gate(source: Path, target: Path) -> None:
 
 
 def make_leaves(embedder: Path, path: Path) -> None:
-    """2,000 items in 40 leaves, of which a query looks into a quarter."""
+    """2,000 items in 40 leaves, of which a query searches a quarter."""
     vectors = unit_vectors(2000, GraphEngine(BaseOptions(str(embedder), num_threads=1)).dimension)
     data = searcher.DataLoader(str(embedder), vectors, [f"item {i}" for i in range(len(vectors))])
     options = searcher.ScaNNOptions("dot_product", tree=searcher.Tree(num_leaves=40, num_leaves_to_search=10), score_ah=searcher.ScoreAH(1))
@@ -137,7 +137,7 @@ def make_four_bits(path: Path) -> None:
 
 
 def make_codes(path: Path) -> None:
-    """500 items of 30 dimensions, a code for every four."""
+    """500 items of 30 dimensions, with one code per four dimensions."""
     vectors = unit_vectors(500, 30)
     data = searcher.DataLoader(None, vectors, [f"item {i}" for i in range(len(vectors))])
     options = searcher.ScaNNOptions("squared_l2", score_ah=searcher.ScoreAH(4))
@@ -151,7 +151,7 @@ def unit_vectors(count: int, dimension: int) -> np.ndarray:
 
 
 def make_assets(sample: Path, scenes: Path, assets: Path) -> None:
-    """As `maker export-android` writes them."""
+    """Writes the assets, as `maker export-android` does."""
     engine = GraphEngine(BaseOptions(str(sample), num_threads=1))
     make_thumbnails([engine.item(i) for i in range(engine.items)], scenes, assets)
     engine.close()
@@ -177,7 +177,7 @@ def make_pictures(scene: Path, folder: Path) -> dict[str, np.ndarray]:
 
 
 def write_resized(pictures: dict[str, np.ndarray], folder: Path) -> list[dict[str, Any]]:
-    """Writes the pictures at several sizes, RGB row by row, and says which."""
+    """Writes the pictures in several sizes, RGB row by row. Returns a description of each."""
     found = []
     for name, pixels in pictures.items():
         for height, width in RESIZED:
@@ -189,7 +189,7 @@ def write_resized(pictures: dict[str, np.ndarray], folder: Path) -> list[dict[st
 
 
 def write_turned(pixels: np.ndarray, folder: Path) -> None:
-    """Writes a photo in all EXIF orientations, and each as it is upright, RGB row by row."""
+    """Writes a photo in all EXIF orientations, and its upright pixels, RGB row by row."""
     for orientation in range(1, 9):
         exif = Image.Exif()
         exif[ORIENTATION] = orientation
@@ -199,7 +199,7 @@ def write_turned(pixels: np.ndarray, folder: Path) -> None:
 
 
 def ask_text(path: Path, text: str, least: str | None = None) -> list[tuple[str, float]]:
-    """What Python finds."""
+    """The results in Python."""
     search_options = SearchOptions(max_results=ANSWERS, min_relevance=least)
     options = TextSearcherOptions(BaseOptions(str(path), num_threads=1), search_options=search_options)
     with TextSearcher.create_from_options(options) as searcher:
@@ -207,14 +207,14 @@ def ask_text(path: Path, text: str, least: str | None = None) -> list[tuple[str,
 
 
 def ask_picture(path: Path, pixels: np.ndarray) -> list[tuple[str, float]]:
-    """What Python finds."""
+    """The results in Python."""
     options = ImageSearcherOptions(BaseOptions(str(path), num_threads=1), search_options=SearchOptions(max_results=ANSWERS))
     with ImageSearcher.create_from_options(options) as searcher:
         return [(n.metadata.decode(), n.distance) for n in searcher.search(TensorImage.create_from_array(pixels)).nearest_neighbors]
 
 
 def relevance(path: Path, text: str) -> list[float]:
-    """How relevant Python says that the answers are."""
+    """The relevance of the results in Python."""
     curve = json.loads(read_entry(path, manifest.FILE))["relevance"]["search_text"]
     return [1 / (1 + float(np.exp(curve["slope"] * distance + curve["intercept"]))) for _, distance in ask_text(path, text)]
 

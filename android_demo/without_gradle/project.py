@@ -1,4 +1,4 @@
-"""What the Gradle files say, so that no number is written twice."""
+"""Reads the Gradle files, so that versions are written only once."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ class Project:
 
 
 def read_project() -> Project:
-    """Reads the app's Gradle file."""
+    """Reads the Gradle file of the app."""
     text = (APP / "build.gradle.kts").read_text(encoding="utf-8")
 
     def value(name: str) -> str:

@@ -1,4 +1,4 @@
-"""Runs compilers and Android's tools."""
+"""Runs compilers and the tools of Android."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ DEBIAN = {  # program: packages
 
 
 def run(*command: object, log: Path | None = None, **variables: object) -> str:
-    """Runs a command and returns what it says; stops, showing that, where it fails.
+    """Runs a command and returns its output. If it fails, prints the output and exits.
 
     Args:
         command: The program and its arguments.
@@ -46,18 +46,18 @@ def java(
 
 
 def class_path(jars: Sequence[Path]) -> str:
-    """As Java wants it."""
+    """A Java class path."""
     return os.pathsep.join(map(str, jars))
 
 
 def require_tools() -> None:
-    """Stops where a program is missing, saying what to install."""
+    """Checks that all programs are installed; if not, exits with the packages to install."""
     if missing := sorted({package for program, package in DEBIAN.items() if not shutil.which(program)}):
         raise SystemExit(f"missing programs: apt-get install --no-install-recommends {' '.join(missing)}")
 
 
 def fresh(folder: Path) -> Path:
-    """An empty folder of this name."""
+    """Creates an empty folder; an existing one is replaced."""
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
     return folder

@@ -1,4 +1,4 @@
-"""Runs the app's unit tests: the library over LiteRT and over TensorFlow Lite's Android library, the screen under Robolectric."""
+"""Runs the unit tests: the library with LiteRT and with the Android library of TensorFlow Lite, and the screen under Robolectric."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from compile import compile_app, compile_kotlin, compile_resources
 from project import SOURCES, Project, kotlin_sources
 from tools import fresh, java
 
-INSTRUMENTED = "test-platform"  # Android's classes as Robolectric changes them
+INSTRUMENTED = "test-platform"  # the classes of Android, modified by Robolectric
 ANDROID_ONLY = "pocketsearcher.TensorFlowLiteTest"
 TENSORFLOW_LITE = "org.tensorflow:tensorflow-lite"
-OPENED = ("java.lang", "java.io")  # where Robolectric reaches into the JDK
+OPENED = ("java.lang", "java.io")  # the packages of the JDK that Robolectric opens
 
 
 def run_tests(project: Project, build: Path, litert: Path, fixtures: Path) -> None:
-    """Compiles app and tests and runs them all.
+    """Compiles the app and its tests, and runs the tests.
 
     Args:
         project: The app.
@@ -68,7 +68,7 @@ def run_tests(project: Project, build: Path, litert: Path, fixtures: Path) -> No
 
 
 def configure_robolectric(project: Project, resources: Path, assets: Path, tests: Path) -> None:
-    """Writes what Gradle's plugin tells Robolectric of the app."""
+    """Writes the properties that the Gradle plugin passes to Robolectric."""
     folder = tests / "com" / "android" / "tools"
     folder.mkdir(parents=True)
     values = {

@@ -1,4 +1,4 @@
-"""Finds the file that a caption names, where the name is written in another way than on the disk."""
+"""Finds the image file of a caption, even if its name is in another Unicode normal form on disk."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from maker.data.caption import Caption
 
 
 class ImageNames:
-    """Names of image files, found exactly where there is such a file, else by their Unicode normal form.
+    """Finds image files by their exact name, else by the Unicode normal form of the name.
 
-    macOS writes an umlaut as two code points (NFD), most other programs as one (NFC).
+    macOS writes an umlaut as two code points (NFD), most other programs write one (NFC).
     """
 
     def __init__(self, known: Iterable[str]) -> None:
@@ -20,11 +20,11 @@ class ImageNames:
         self._normal = {_normal(name): name for name in sorted(self._known)}
 
     def of(self, caption: Caption) -> str | None:
-        """The file that a caption names; None where there is none."""
+        """The image file of a caption; None if it does not exist."""
         return self.find(caption.cell or caption.image) or self.find(caption.image)
 
     def find(self, name: str) -> str | None:
-        """The file of that name; None where there is none."""
+        """The file with a name; None if it does not exist."""
         return name if name in self._known else self._normal.get(_normal(name))
 
 

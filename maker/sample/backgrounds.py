@@ -3,7 +3,7 @@
 A background fills the unit square of its `Pen`: from -1 to 1, y points down.
 """
 
-# ruff: noqa: D103 - the painting functions are named after what they paint, and say no more than that
+# ruff: noqa: D103 - the names of the painting functions say what they paint
 
 import random
 from collections.abc import Callable

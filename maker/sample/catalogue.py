@@ -1,11 +1,11 @@
-"""What can be drawn: kinds of objects, their colours, and the backgrounds that they live on."""
+"""The catalogue of drawings: kinds of objects, their colours, and the backgrounds that they belong to."""
 
 from dataclasses import dataclass
 
 
 @dataclass(frozen=True)
 class Kind:
-    """What can be drawn: where it lives, what it is called, what it does and which colours it comes in."""
+    """A kind of object: its backgrounds, names, actions and colours."""
 
     home: str
     nouns: tuple[str, ...]
@@ -15,7 +15,7 @@ class Kind:
 
 @dataclass(frozen=True)
 class Backdrop:
-    """A background: what lives in its upper and lower half, colours that would drown in it, and how to say it."""
+    """A background: the objects of its upper and lower half, colours that would be invisible on it, and phrases for it."""
 
     upper: str
     lower: str

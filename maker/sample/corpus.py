@@ -1,4 +1,4 @@
-"""A sample corpus: drawn scenes with English captions, small enough to learn from scratch in minutes."""
+"""A sample corpus: drawn scenes with English captions, small enough to train from scratch in minutes."""
 
 import os
 import random
@@ -73,7 +73,7 @@ def draw_corpus(
     captions.unlink(missing_ok=True)
     lines = [HEADER]
     for scene in progress(plan) if progress else plan:
-        # Level 1 writes three times as fast as the default, for files a little larger.
+        # Level 1 is three times as fast as the default, and files are only a little larger.
         draw_scene(scene, size).save(folder / scene.name, compress_level=1)
         lines += [f"{scene.name}\t{scene.split}\ten\t{caption}\n" for caption in write_captions(scene, seed)]
     unfinished = captions.with_suffix(".part")

@@ -1,10 +1,10 @@
 """Flat, children's-book drawings of single objects, made of Pillow primitives.
 
 Every drawing function works in unit coordinates: the object fills the square from -1 to 1, y points down, and things
-that stand on the ground stand on y = 1. A `Pen` maps that square to the place and size wanted in the picture.
+that stand on the ground stand on y = 1. A `Pen` maps this square to its place and size in the picture.
 """
 
-# ruff: noqa: D103 - the drawing functions are named after what they draw, and say no more than that
+# ruff: noqa: D103 - the names of the drawing functions say what they draw
 
 import math
 from collections.abc import Callable

@@ -1,7 +1,7 @@
 """Plans scenes: which objects, in which colours and places, on which background.
 
-A quarter of all combinations of background, object and colour is kept out of the training scenes, and the held-out scenes use nothing
-else: finding them by their captions takes more than having seen the same thing before.
+A quarter of all combinations of background, object and colour is excluded from the training scenes, and the held-out scenes only use these.
+So a searcher cannot find a held-out scene just because it was trained on the same combination.
 """
 
 import random
@@ -73,13 +73,13 @@ def plan_row(rng: random.Random, row: str, choices: list[tuple[str, str]], wante
             continue
         kind, colour = rng.choice(free)
         taken.update((kind, colour))
-        # There is only one sun and one moon, and a row of three leaves no room for groups, which have no size either.
+        # There is only one sun and one moon. A row of three objects has no space for groups, and groups have no size.
         count = 1 if wanted == 3 or kind in ("sun", "moon") else rng.choices((1, 2, 3), (6, 2, 2))[0]
         size = rng.choice(("big", "small")) if count == 1 else ""
         radius = RADII[size] * (0.78 if wanted == 3 else 1.0)
         y = (0.27 if row == "upper" else 0.74) + rng.uniform(-0.04, 0.04)
         if row == "lower" and KINDS[kind].home != "deep":
-            y = rng.uniform(0.86, 0.95) - radius  # big or small, all stand on the same ground
+            y = rng.uniform(0.86, 0.95) - radius  # all sizes stand on the same ground
         x = columns[column] + rng.uniform(-0.04, 0.04)
         items.append(Item(kind, colour, count, size, row, column, x, y, radius, rng.random() < 0.5))
     return items
@@ -93,7 +93,7 @@ def plan_scenes(split: str, triples: set[Triple], wanted: int, seed: int) -> lis
     """
     rng = random.Random(f"{split} {seed}")
     choices: dict[tuple[str, str], list[tuple[str, str]]] = {}
-    # Sets have no order of their own: sort, or the same seed would give other scenes in the next process.
+    # Sets have no stable order: without sorting, the same seed would give other scenes in another process.
     for background, kind, colour in sorted(triples):
         choices.setdefault((background, KINDS[kind].home), []).append((kind, colour))
     scenes: list[Scene] = []
@@ -112,7 +112,7 @@ def plan_scenes(split: str, triples: set[Triple], wanted: int, seed: int) -> lis
             seen.add(look)
             scenes.append(Scene(f"images/scene_{split}_{len(scenes) + 1:05d}.png", split, background, tuple(items)))
     if len(scenes) < wanted:
-        raise ValueError(f"Only {len(scenes)} different {split} scenes could be planned, {wanted} were asked for.")
+        raise ValueError(f"Only {len(scenes)} different {split} scenes are possible, expected {wanted}.")
     return scenes
 
 

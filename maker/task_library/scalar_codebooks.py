@@ -40,8 +40,8 @@ def _borders(entries: np.ndarray) -> np.ndarray:
 def _codebook(ascending: np.ndarray, iterations: int) -> np.ndarray:
     """Lloyd's iterations. An entry that is nearest to no value does not move.
 
-    They start from a density of entries that goes with the cube root of the values' (Panter, Dite, Proc. IRE 1951): between two
-    quantiles at a distance w lie entries in proportion to w^(2/3).
+    The initial density of entries is proportional to the cube root of the density of values (Panter, Dite, Proc. IRE 1951): the number
+    of entries between two quantiles with distance w is proportional to w^(2/3).
     """
     sums = np.concatenate([[0.0], np.cumsum(ascending, dtype=np.float64)])
     quantiles = np.quantile(ascending, np.linspace(0, 1, SEGMENTS + 1))

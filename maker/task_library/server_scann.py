@@ -1,7 +1,7 @@
 """Reads a folder that `searcher.serialize` of ScaNN wrote (scann 1.2 to 1.4), without ScaNN or TensorFlow.
 
-Its configuration is a protocol buffer of which a few fields say whether the Task Library can search the same index; the numbers below are
-those of ScaNN's messages. Anything that a device would search otherwise than the server does is refused.
+The configuration is a protocol buffer. A few of its fields decide whether the Task Library can search the same index; the numbers below are
+the field numbers in the messages of ScaNN. Indexes that a device would search differently from the server are rejected.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """The `words` tower as a model for the Task Library: a regex tokenizer gives ids, whose rows are summed.
 
-Pairs of neighbouring words are found by the ids of the two. What the encoder's own graph does with the trigrams of unknown words and with
-attention has no place in such a model: a regex tokenizer gives one id a token, whose rows are summed; nor does it say how many delimiters
-stood between two. Characters of scripts written without spaces are known where they stand alone.
+Pairs of neighbouring words are found by their two ids. Unlike the graph of an encoder, such a model cannot use trigrams of unknown words or
+attention: a regex tokenizer gives one id per token, and the rows of the ids are summed. The number of delimiters between two words is lost,
+too. Characters of scripts without spaces are only known as single tokens.
 """
 
 from __future__ import annotations

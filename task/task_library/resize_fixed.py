@@ -1,7 +1,7 @@
 """Resizes images as the Task Library does, in 16.16 fixed-point arithmetic, so that embeddings equal those made on a phone.
 
-It samples where libyuv does: between pixel centres when an axis shrinks, from first to last pixel when it grows, at single pixels where
-the ratio is 1 or odd. Shrinking skips pixels, so fine patterns alias.
+The sampling positions are those of libyuv: between pixel centres to shrink an axis, from the first to the last pixel to enlarge it, and at
+single pixels if the ratio is 1 or odd. Shrinking skips pixels, so fine patterns alias.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """An on-device ScaNN index file: a table of keys and values.
 
-`INDEX_CONFIG` is the configuration, `E_<partition>` the rows of a partition, `M_<row>` a row's metadata, `USER_INFO` the builder's own
-text. Rows are numbered through the partitions in order.
+`INDEX_CONFIG` is the configuration, `E_<partition>` the rows of a partition, `M_<row>` the metadata of a row, `USER_INFO` the text of the
+builder. Row numbers continue from partition to partition.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """The messages that configure an on-device ScaNN index, each with `encode` and `decode`.
 
-A field that is None is absent. Fields of an unknown number are skipped, as protocol buffers have it, and not kept.
+None means that a field is absent. Unknown fields are skipped, as usual with protocol buffers, and are not kept.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """The sorted string table of LevelDB, as one file, in which the Task Library stores an index.
 
-Entries lie in blocks of about 4 KiB, keys ascending and sharing prefixes. A block is followed by a type byte and the masked CRC-32C of
-both. An index block says at which key each block ends; a footer of 48 bytes says where the index block is. A long value is a block by
-itself.
+Entries are in blocks of about 4 KiB, with ascending keys that share prefixes. After a block come a type byte and the masked CRC-32C of
+both. An index block has the last key of each block, and a footer of 48 bytes has the position of the index block. A long value has its own
+block.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 /*
- * What TensorFlow Lite's Android library (x86-64) wants of Android's C library, over glibc, so that the library runs in a Java of this
- * machine and tests can ask the very interpreter that the app ships.
+ * The functions of the C library of Android that the Android library of TensorFlow Lite (x86-64) needs, implemented with glibc. With them,
+ * the library runs in the Java of this machine, and tests use the same interpreter as the app.
  *
  * Most functions are the same in both: a jump under the version that Android gives its symbols. The rest is below. The types that cross
  * (mutexes, conditions, stat) have the same size and the same zero state on x86-64. Not for anything but tests.
@@ -89,7 +89,7 @@ long bionic_sysconf(int name) {
 }
 EXPORT(sysconf);
 
-/* The checked forms, unchecked. */
+/* The checked functions, without the checks. */
 void *bionic___memmove_chk(void *to, const void *from, size_t size, size_t room) { return memmove(to, from, size); }
 EXPORT(__memmove_chk);
 int bionic___open_2(const char *path, int flags) { return open(path, flags); }
@@ -103,7 +103,7 @@ int bionic___vsnprintf_chk(char *to, size_t size, int flags, size_t room, const 
 }
 EXPORT(__vsnprintf_chk);
 
-/* What only Android has. */
+/* Functions that only Android has. */
 int bionic___system_property_get(const char *name, char *value) { return *value = 0; }
 EXPORT(__system_property_get);
 void bionic_android_set_abort_message(const char *message) { fprintf(stderr, "%s\n", message); }
