@@ -1,5 +1,6 @@
 """Decoding, resizing, and that training, embedding, the graph and task see the same picture."""
 
+import os
 from pathlib import Path
 
 import numpy as np
@@ -185,3 +186,57 @@ def test_a_recompressed_picture_on_both_sides_of_a_split_is_found(tmp_path, rng)
     train = [Caption(name, "x", "train", "", 1) for name in ("other", "same", "flat")]
     assert near_duplicates(Splits(train, [Caption("val", "y", "val", "", 1)], "official"), hashes) == [("val", "same")]
     assert difference_hash(np.full((9, 9, 3), 77, np.uint8)) == 0
+
+
+def copy_of(folder: Path, target: Path) -> Path:
+    for number in range(4):
+        Image.fromarray(np.roll(PIXELS, number, 1)).save(folder / f"{number}.png")
+    target.mkdir()
+    for number in range(4):
+        Image.fromarray(np.roll(PIXELS, 10 + number, 0)).save(target / f"{number}.png")
+    return target
+
+
+def test_the_same_names_in_another_folder_have_features_of_their_own(tmp_path, encoder):
+    other = copy_of(tmp_path, tmp_path / "other")
+    names, work = [f"{n}.png" for n in range(4)], Workspace(tmp_path / "cache")
+    first, second = image_features(tmp_path, names, encoder, work), image_features(other, names, encoder, work)
+    assert not np.array_equal(first.values, second.values)
+    assert np.array_equal(second.values, image_features(other, names, encoder, Workspace(tmp_path / "fresh")).values)
+
+
+def test_a_picture_replaced_with_the_same_size_and_time_gets_new_features(tmp_path, encoder):
+    path, work = tmp_path / "a.bmp", Workspace(tmp_path / "cache")
+    Image.fromarray(PIXELS).save(path)
+    before = np.array(image_features(tmp_path, ["a.bmp"], encoder, work).values)
+    status = path.stat()
+    Image.fromarray(255 - PIXELS).save(tmp_path / "b.bmp")
+    os.utime(tmp_path / "b.bmp", ns=(status.st_atime_ns, status.st_mtime_ns))
+    (tmp_path / "b.bmp").replace(path)
+    assert path.stat().st_size == status.st_size
+    assert not np.array_equal(image_features(tmp_path, ["a.bmp"], encoder, work).values, before)
+
+
+def test_only_new_pictures_are_embedded_also_for_another_searcher(tmp_path, encoder, monkeypatch):
+    from maker.embedding import features
+
+    copy_of(tmp_path, tmp_path / "other")
+    names, embedded, real = [f"{n}.png" for n in range(4)], list[str](), features._embed_block
+    monkeypatch.setattr(features, "_embed_block", lambda job: (embedded.extend(Path(p).name for p in job[0]), real(job)))
+    first = image_features(tmp_path, names[:3], encoder, Workspace(tmp_path / "a.work"))
+    assert isinstance(first.values, np.memmap)
+    second = image_features(tmp_path, names, encoder, Workspace(tmp_path / "b.work"))
+    assert embedded == names
+    assert np.array_equal(second.values[:3], first.values)
+    image_features(tmp_path, names, encoder, Workspace(tmp_path / "b.work"))
+    assert embedded == names
+    assert second.hashes[:3] == first.hashes
+
+
+def test_damaged_features_are_computed_again(tmp_path, encoder):
+    copy_of(tmp_path, tmp_path / "other")
+    names, work = [f"{n}.png" for n in range(4)], Workspace(tmp_path / "cache")
+    before = np.array(image_features(tmp_path, names, encoder, work).values)
+    (values,) = work.features.glob("*/features.npy")
+    values.write_bytes(values.read_bytes()[:100])
+    assert np.array_equal(image_features(tmp_path, names, encoder, work).values, before)

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeAlias
 
 import numpy as np
 
@@ -20,7 +22,8 @@ from task.core.model_file import ModelFile
 from task.vision.resize import resize
 
 SIGNATURE = "embed_image"
-CACHE_VERSION = 3  # changes whenever the cached files would
+ENTRIES, VALUES = "images.json", "features.npy"
+CACHE_VERSION = 4  # changes whenever the cached files would
 
 
 @dataclass(frozen=True)
@@ -42,8 +45,24 @@ class Features:
         return {image: row for row, image in enumerate(self.images)}
 
 
+@dataclass(frozen=True)
+class _Known:
+    """What a tower made of one image file: its features `(d,)` and hash, or the reason why there are none."""
+
+    values: np.ndarray | None
+    hash: int
+    reason: str
+
+
+State: TypeAlias = tuple[int, ...]  # of a file, see `file_state`; empty if there is no file
+NOT_WITHIN: State = (-1,)  # of a path that leads out of the folder
+
+
 def image_features(folder: Path, images: Sequence[str], encoder: Path, work: Workspace) -> Features:
-    """The features of images, from the cache unless the files or the tower have changed.
+    """The features of images. Those that the same tower has made of the same files before are not computed again.
+
+    They are looked up in the work folder and in the other work folders beside it, so that a second searcher of the same photos, or one of a
+    few photos more, costs what is new.
 
     Args:
         folder: The folder that paths are relative to.
@@ -54,20 +73,64 @@ def image_features(folder: Path, images: Sequence[str], encoder: Path, work: Wor
     Raises:
         DataError: None of the images can be read.
     """
-    states = [[image, file_state(folder / image)] for image in images]
-    done = work.features / digest("images", CACHE_VERSION, content_digest(encoder), states)
-    if not (done / "features.npy").exists():
-        _compute(folder, images, encoder, done)
-    report = json.loads((done / "images.json").read_text(encoding="utf-8"))
-    for image, reason in report["rejected"].items():
-        work.rejects.add(image, reason)
-    if not report["images"]:
-        first = next(iter(report["rejected"].items()), ("", "no images"))
-        raise DataError(f"{folder}: none of {len(images)} images can be read; {first[0]}: {first[1]}")
-    return Features(report["images"], np.load(done / "features.npy", mmap_mode="r"), report["hashes"])
+    states = [tuple(file_state(folder / image) or ()) if lies_within(image) else NOT_WITHIN for image in images]
+    tower = f"images-{digest(CACHE_VERSION, content_digest(encoder))}"
+    known = _known(work, tower)
+    missing = [place for place, state in enumerate(states) if state not in known]
+    if missing:
+        done = work.features / f"{tower}-{digest([states[place] for place in missing])}"
+        if (done / VALUES).exists():  # but it could not be read
+            shutil.rmtree(done)
+        _compute(folder, [images[place] for place in missing], [states[place] for place in missing], encoder, done)
+        known |= _read(done)
+    results = [known[state] for state in states]
+    for image, result in zip(images, results, strict=True):
+        if result.reason:
+            work.rejects.add(image, result.reason)
+    kept = [(image, result) for image, result in zip(images, results, strict=True) if result.values is not None]
+    if not kept:
+        first, reason = (images[0], results[0].reason) if images else ("", "no images")
+        raise DataError(f"{folder}: none of {len(images)} images can be read; {first}: {reason}")
+    values = _stacked([result.values for _, result in kept if result.values is not None])
+    return Features([image for image, _ in kept], values, [result.hash for _, result in kept])
 
 
-def _compute(folder: Path, images: Sequence[str], encoder: Path, done: Path) -> None:
+def _stacked(rows: Sequence[np.ndarray]) -> np.ndarray:
+    """`(n, d)` float32 of `(d,)` rows; still memory-mapped if they are all rows of one file, in order."""
+    whole = rows[0].base
+    if isinstance(whole, np.memmap) and whole.shape[0] == len(rows) and whole.ndim == 2:
+        step = whole.strides[0]
+        start = whole.__array_interface__["data"][0]
+        if all(row.__array_interface__["data"][0] == start + number * step for number, row in enumerate(rows)):
+            return whole
+    return np.stack(rows)
+
+
+def _known(work: Workspace, tower: str) -> dict[State, _Known]:
+    """What the work folder and those beside it have of a tower."""
+    known: dict[State, _Known] = {}
+    neighbours = sorted(work.folder.parent.glob(f"*{work.folder.suffix}/features")) if work.folder.suffix else []
+    for features in (*neighbours, work.features):
+        for done in sorted(features.glob(f"{tower}-*/{VALUES}")):
+            known |= _read(done.parent)
+    return known
+
+
+def _read(done: Path) -> dict[State, _Known]:
+    """The entries of a finished folder; none of one that is damaged or being removed."""
+    try:
+        entries = json.loads((done / ENTRIES).read_text(encoding="utf-8"))
+        values = np.load(done / VALUES, mmap_mode="r")
+        rows = iter(values)
+        return {
+            tuple(state): _Known(None, 0, reason) if reason else _Known(next(rows), code, "")
+            for state, reason, code in zip(entries["states"], entries["reasons"], entries["hashes"], strict=True)
+        }
+    except (OSError, ValueError, KeyError, StopIteration, RuntimeError):
+        return {}
+
+
+def _compute(folder: Path, images: Sequence[str], states: Sequence[State], encoder: Path, done: Path) -> None:
     """Computes features and writes them to the folder `done`. Blocks of an interrupted run are reused."""
     # An empty path stands for one that a worker must not read.
     paths = [str(folder / image) if lies_within(image) else "" for image in images]
@@ -78,13 +141,12 @@ def _compute(folder: Path, images: Sequence[str], encoder: Path, done: Path) -> 
         for file in files:
             with np.load(file) as block:
                 values.append(block["values"])
-                hashes.extend(block["hashes"].tolist())
                 reasons.extend(block["reasons"].tolist())
-        kept = [image for image, reason in zip(images, reasons, strict=True) if not reason]
-        rejected = {image: reason for image, reason in zip(images, reasons, strict=True) if reason}
-        with atomic(done / "images.json") as temporary:
-            temporary.write_text(json.dumps({"images": kept, "hashes": hashes, "rejected": rejected}, ensure_ascii=False), encoding="utf-8")
-        with atomic(done / "features.npy") as temporary, open(temporary, "wb") as out:
+                codes = iter(block["hashes"].tolist())
+                hashes.extend(0 if reason else next(codes) for reason in block["reasons"].tolist())
+        with atomic(done / ENTRIES) as temporary:
+            temporary.write_text(json.dumps({"states": states, "reasons": reasons, "hashes": hashes}), encoding="utf-8")
+        with atomic(done / VALUES) as temporary, open(temporary, "wb") as out:
             np.save(out, np.concatenate(values))
 
 

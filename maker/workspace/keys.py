@@ -19,7 +19,7 @@ def content_digest(path: Path) -> str:
 
 
 def file_state(path: Path) -> list[int] | None:
-    """Size, modification time, inode change time and inode of a file; None if it does not exist.
+    """Size, modification time, inode change time, inode and device of a file; None if it does not exist.
 
     The inode and its change time detect a replacement by a file with the same size and modification time.
     """
@@ -27,4 +27,4 @@ def file_state(path: Path) -> list[int] | None:
         status = path.stat()
     except OSError:
         return None
-    return [status.st_size, status.st_mtime_ns, status.st_ctime_ns, status.st_ino]
+    return [status.st_size, status.st_mtime_ns, status.st_ctime_ns, status.st_ino, status.st_dev]
