@@ -10,7 +10,7 @@ FLICKR := $(POCKET_SEARCHER_DATA)/flickr8k
 MOBILENET_FILE := $(POCKET_SEARCHER_DATA)/weights/mobilenet_v2_1.0_224_quant.tflite
 MOBILENET := tflite:$(MOBILENET_FILE)\#MobilenetV2/Logits/AvgPool
 
-.PHONY: help demo test test-all coverage old-runtime check fix bench bench-million bench-flickr bench-retrieval bench-scale bench-ten-million bench-history bench-cold bench-updates bench-threads test-web android test-portable conformance notebook wheel test-install install-matrix clean
+.PHONY: help demo test test-all coverage old-runtime check fix bench bench-million bench-flickr bench-retrieval bench-scale bench-ten-million bench-history bench-cold bench-updates bench-threads test-web android test-portable conformance notebook docs wheel test-install install-matrix clean
 
 help:  ## Show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
