@@ -13,17 +13,21 @@ from maker.graph.model import Model
 from tests.conftest import DIMENSION, SIDE, PooledColours
 
 ITEMS = 400
-PHOTOS = 36
-COLOURS = ("red", "green", "blue")
+COLOURS = ("red", "green", "blue", "yellow", "aqua", "fuchsia", "white", "orange", "brown")  # of different directions
+PHOTOS = 8 * len(COLOURS)
+VOCABULARY = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "a", "plain", "small", "picture", *COLOURS]
+LENGTH = 12  # ids of a query of the text model
 TOWER, TENSOR = "mobilenet_v2_1.0_224_quant.tflite", "MobilenetV2/Logits/AvgPool"
 # What a snippet's `maker build` gets besides, so that it takes seconds.
 SHORT = {"--epochs": "1", "--batch-size": "8", "--dimension": str(DIMENSION)}
 
 
 def make_files(folder: Path, encoder: Path) -> None:
-    """Photos and captions, a pretrained tower, a searcher of them, embeddings, an overlay's vectors, and a page of text."""
+    """Photos and captions, pretrained models, a searcher, embeddings and sentences."""
     write_photos(folder / "photos", folder / "captions.tsv")
     write_image_model(folder / TOWER, TENSOR)
+    write_text_model(folder / "text_encoder.tflite")
+    (folder / "vocab.txt").write_text("\n".join(VOCABULARY) + "\n", encoding="utf-8")
     shutil.copy(folder / "photos" / "0.png", folder / "query.jpg")
     shutil.copy(encoder, folder / "embedder.tflite")
     np.save(folder / "embeddings.npy", embeddings())
@@ -43,7 +47,7 @@ def write_photos(photos: Path, captions: Path) -> None:
     photos.mkdir()
     lines = ["image\tsplit\tlang\tcaption"]
     for number in range(PHOTOS):
-        colour = COLOURS[number % 3]
+        colour = COLOURS[number % len(COLOURS)]
         Image.new("RGB", (30, 20), colour).save(photos / f"{number}.png")
         split = "val" if number >= PHOTOS // 2 else "train"
         lines += [f"{number}.png\t{split}\ten\ta {way} {colour} picture" for way in ("plain", "small")]
@@ -56,6 +60,17 @@ def write_image_model(path: Path, tensor: str) -> None:
     g = model.subgraph("main")
     pixels = g.tensor("input", (1, SIDE, SIDE, 3), np.uint8)
     model.signature(g, {"input": pixels}, {tensor: PooledColours().write(g, pixels)})
+    model.write(path)
+
+
+def write_text_model(path: Path) -> None:
+    """A text model that takes the ids of VOCABULARY and averages a vector each."""
+    model = Model("text model")
+    g = model.subgraph("main")
+    ids = g.tensor("input_ids", (1, LENGTH), np.int32)
+    table = np.random.default_rng(1).standard_normal((len(VOCABULARY), DIMENSION)).astype(np.float32)
+    vectors = g.gather(table, g.reshape(ids, (LENGTH,)))
+    model.signature(g, {"input_ids": ids}, {"sentence_embedding": g.reshape(g.mean(vectors, axis=0), (1, DIMENSION))})
     model.write(path)
 
 
