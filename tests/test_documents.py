@@ -190,6 +190,12 @@ def test_links_of_the_pages_outside_the_site_lead_somewhere(page):
         assert (page.parent / target.partition("#")[0]).exists(), f"{name_of(page)}: {target}"
 
 
+@pytest.mark.parametrize("page", PAGES, ids=name_of)
+def test_files_that_the_text_names_exist(page):
+    named = [span for span in spans(page) if re.fullmatch(r"(?:maker|task|tests|docs|android_demo)/[\w./]*", span)]
+    assert [name for name in named if not (ROOT / name).exists()] == []
+
+
 def verbs(capsys) -> list[str]:
     return re.findall(r"^    ([a-z][a-z-]*)(?:  |$)", help_of([], capsys), re.MULTILINE)
 
