@@ -117,8 +117,7 @@ def run_maker(arguments: list[str], capsys) -> None:
     if arguments[0] == "build":
         arguments = [*arguments, *(word for option in SHORT.items() if option[0] not in arguments for word in option)]
     if "--output" in arguments and "--overwrite" not in arguments:
-        output = Path(arguments[arguments.index("--output") + 1])
-        shutil.rmtree(output) if output.is_dir() else output.unlink(missing_ok=True)
+        arguments = [*arguments, "--overwrite"]  # the folder holds a searcher already
     status = main([a for a in arguments if a != "--serve"])
     printed = capsys.readouterr()
     assert status == 0, f"maker {shlex.join(arguments)}: {printed.err}"
@@ -141,6 +140,8 @@ def assert_exists(words: Sequence[str], capsys) -> None:
     elif words[0] == "python":
         assert words[1] == "-m"
         assert importlib.util.find_spec(words[2]), f"there is no module {words[2]}"
+    elif words[0] == "maker" and words[1].startswith("-"):
+        assert words[1] in help_of([], capsys)
     elif words[0] == "maker":
         unknown = {word.partition("=")[0] for word in words if re.match(r"--?[a-z]", word)} - flags(words[1], capsys)
         assert not unknown, f"maker {words[1]} has no {unknown}"
@@ -183,12 +184,19 @@ def test_the_readme_is_short():
 
 @pytest.mark.parametrize("page", PAGES, ids=name_of)
 def test_commands_and_options_in_the_text_exist(page, capsys):
-    known = set().union(*(flags(verb, capsys) for verb in verbs(capsys)))
+    known = set().union(module_options(page), *(flags(verb, capsys) for verb in verbs(capsys)))
     for span in spans(page):
         if span.startswith("--"):
             assert span.split()[0].partition("=")[0] in known, f"{name_of(page)}: {span}"
         elif span.split()[0] in IN_TEXT and " " in span and "…" not in span:
             assert_exists(shlex.split(span), capsys)
+
+
+def module_options(page: Path) -> set[str]:
+    """The options of the programs that a page runs as `python -m …`."""
+    modules = set(re.findall(r"python -m ((?:task|tests)[\w.]*)", page.read_text(encoding="utf-8")))
+    sources = [(ROOT / f"{module.replace('.', '/')}.py").read_text(encoding="utf-8") for module in sorted(modules)]
+    return set(re.findall(r'"(--[a-z][\w-]*)"', "".join(sources)))
 
 
 @pytest.mark.parametrize("page", [page for page in PAGES if "docs" not in page.parts], ids=name_of)
@@ -273,7 +281,8 @@ def test_the_messages_of_the_troubleshooting_page_are_the_programs_own():
     listed = [message.strip("`") for message, _ in table("docs/troubleshooting.md", "| message | what to do |")]
     patterns = {m: ".*".join(re.escape(part.strip()) for part in m.split("…") if part.strip()) for m in listed}
     assert listed
-    assert [message for message, pattern in patterns.items() if not re.search(pattern, known)] == []
+    unknown = [message for message, pattern in patterns.items() if not re.search(pattern, known)]
+    assert not unknown, "\n".join(unknown)
 
 
 def test_a_page_that_loads_from_another_host_is_found(tmp_path):
