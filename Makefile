@@ -10,7 +10,7 @@ FLICKR := $(POCKET_SEARCHER_DATA)/flickr8k
 MOBILENET_FILE := $(POCKET_SEARCHER_DATA)/weights/mobilenet_v2_1.0_224_quant.tflite
 MOBILENET := tflite:$(MOBILENET_FILE)\#MobilenetV2/Logits/AvgPool
 
-.PHONY: help demo test test-all coverage old-runtime check fix bench bench-million bench-flickr bench-retrieval bench-scale bench-ten-million bench-history bench-cold bench-updates bench-threads test-web android test-portable conformance notebook wheel test-install install-matrix clean
+.PHONY: help demo test test-all coverage old-runtime check fix bench bench-million bench-flickr bench-retrieval bench-scale bench-ten-million bench-history bench-cold bench-updates bench-threads test-web android test-portable conformance notebook docs wheel test-install install-matrix clean
 
 help:  ## Show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -141,6 +141,14 @@ conformance: $(VENV)/installed  ## Compare task with the Task Library (tflite-su
 
 notebook: $(VENV)/installed $(LITERT)  ## Run the notebooks on generated data: no error, no warning, no empty figure, R@10 of at least 90 %
 	$(BIN)/python -m tests.notebooks.run colab/text_to_image_search.ipynb colab/bring_your_own_embeddings.ipynb
+
+$(VENV)/docs-installed: pyproject.toml | $(VENV)/installed
+	$(BIN)/pip install --quiet --editable '.[docs]'
+	touch $@
+
+docs: $(VENV)/docs-installed  ## Build the documentation site in build/docs; a broken link or a file from another host is an error
+	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict --clean
+	$(BIN)/python -m tests.documents.offline build/docs
 
 wheel: $(VENV)/installed $(LITERT)  ## Build the wheel, with the files of the web page
 	rm -rf dist build/lib build/bdist.*

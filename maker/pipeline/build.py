@@ -48,12 +48,13 @@ class Embedded:
 def build(corpus: Corpus, output: Path, options: BuildOptions | None = None) -> BuildReport:
     """Trains on images and captions, embeds and indexes a folder, and writes the searcher.
 
-    >>> from pathlib import Path
-    >>> from maker.pipeline import BuildOptions, Corpus, build
-    >>> photos = Corpus(images=Path("photos"), captions=Path("captions.tsv"))
-    >>> report = build(photos, Path("built.tflite"), BuildOptions(training={"epochs": 1, "batch_size": 8}))
-    >>> report.figures["photos"]
-    24
+    Examples:
+        >>> from pathlib import Path
+        >>> from maker.pipeline import BuildOptions, Corpus, build
+        >>> photos = Corpus(images=Path("photos"), captions=Path("captions.tsv"))
+        >>> report = build(photos, Path("built.tflite"), BuildOptions(training={"epochs": 1, "batch_size": 8}))
+        >>> report.figures["photos"]
+        24
 
     Args:
         corpus: The photos and captions to train on, and the photos to index.

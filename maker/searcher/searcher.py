@@ -81,10 +81,11 @@ class Searcher:
     ) -> Searcher:
         """Builds the index.
 
-        >>> from maker import searcher
-        >>> data = searcher.DataLoader("embedder.tflite", embeddings, [f"{number}.jpg" for number in range(len(embeddings))])
-        >>> options = searcher.ScaNNOptions("dot_product", score_ah=searcher.ScoreAH(1))
-        >>> searcher.Searcher.create_from_data(data, options).export(export_filename="from_data.tflite")
+        Examples:
+            >>> from maker import searcher
+            >>> data = searcher.DataLoader("embedder.tflite", embeddings, [f"{number}.jpg" for number in range(len(embeddings))])
+            >>> options = searcher.ScaNNOptions("dot_product", score_ah=searcher.ScoreAH(1))
+            >>> searcher.Searcher.create_from_data(data, options).export(export_filename="from_data.tflite")
 
         Args:
             data: The items.

@@ -24,7 +24,7 @@ class NewerManifestError(ManifestError):
 
 @dataclass(kw_only=True)
 class Manifest:
-    """The content of the manifest; FORMAT.md explains each key.
+    """The content of the manifest; docs/format.md explains each key.
 
     Attributes:
         distance: `dot_product`, which is reported negated, or `squared_l2`.

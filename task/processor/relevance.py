@@ -12,7 +12,7 @@ from .results import NearestNeighbor, SearchResult
 
 @dataclass(frozen=True)
 class RelevanceCurve:
-    """A logistic curve that the builder fitted to held-out queries (Platt, 1999; see FORMAT.md).
+    """A logistic curve that the builder fitted to held-out queries (Platt, 1999; see docs/format.md).
 
     Attributes:
         slope, intercept: Parameters of `1 / (1 + exp(slope * distance + intercept))`; the slope is above 0.

@@ -13,7 +13,7 @@ class NearestNeighbor:
         metadata: The metadata of the item, as stored. `maker build` stores the relative path of the image.
         distance: Negative dot product or squared Euclidean distance; smaller is nearer.
         relevance: The probability that the item matches the query, in [0, 1], by the curve that the builder fitted to held-out captions
-            (FORMAT.md, `relevance`); None if the file has no curve for this kind of query.
+            (docs/format.md, `relevance`); None if the file has no curve for this kind of query.
         id: The number of the item: its position among the indexed items, or the id that `add` returned. `allowed` and `remove` take it.
     """
 

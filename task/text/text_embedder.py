@@ -16,13 +16,14 @@ class TextEmbedderOptions(EmbedderOptions):
 class TextEmbedder(Embedder):
     """Embeds sentences, with an encoder file, a searcher file or a Task Library model.
 
-    >>> from task.text import TextEmbedder
-    >>> with TextEmbedder.create_from_file("searcher.tflite") as embedder:
-    ...     (a,), (b,) = (embedder.embed(text).embeddings for text in ("two white dogs", "Two  WHITE dogs"))
-    >>> a.feature_vector.value.shape
-    (16,)
-    >>> round(embedder.cosine_similarity(a.feature_vector, b.feature_vector), 3)
-    1.0
+    Examples:
+        >>> from task.text import TextEmbedder
+        >>> with TextEmbedder.create_from_file("searcher.tflite") as embedder:
+        ...     (a,), (b,) = (embedder.embed(text).embeddings for text in ("two white dogs", "Two  WHITE dogs"))
+        >>> a.feature_vector.value.shape
+        (16,)
+        >>> round(embedder.cosine_similarity(a.feature_vector, b.feature_vector), 3)
+        1.0
     """
 
     options_type = TextEmbedderOptions

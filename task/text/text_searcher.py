@@ -20,11 +20,12 @@ class TextSearcherOptions(SearcherOptions):
 class TextSearcher(Searcher):
     """Finds items by a sentence.
 
-    >>> from task.text import TextSearcher
-    >>> with TextSearcher.create_from_file("searcher.tflite") as searcher:
-    ...     nearest, *_ = searcher.search("a man riding a bike").nearest_neighbors
-    >>> nearest.metadata
-    b'bike.jpg'
+    Examples:
+        >>> from task.text import TextSearcher
+        >>> with TextSearcher.create_from_file("searcher.tflite") as searcher:
+        ...     nearest, *_ = searcher.search("a man riding a bike").nearest_neighbors
+        >>> nearest.metadata
+        b'bike.jpg'
     """
 
     options_type = TextSearcherOptions

@@ -19,11 +19,12 @@ class ImageEmbedderOptions(EmbedderOptions):
 class ImageEmbedder(Embedder):
     """Embeds images, with an encoder file, a searcher file or a Task Library model.
 
-    >>> from task.vision import ImageEmbedder, TensorImage
-    >>> with ImageEmbedder.create_from_file("searcher.tflite") as embedder:
-    ...     (embedding,) = embedder.embed(TensorImage.create_from_file("query.jpg")).embeddings
-    >>> embedding.feature_vector.value.shape
-    (16,)
+    Examples:
+        >>> from task.vision import ImageEmbedder, TensorImage
+        >>> with ImageEmbedder.create_from_file("searcher.tflite") as embedder:
+        ...     (embedding,) = embedder.embed(TensorImage.create_from_file("query.jpg")).embeddings
+        >>> embedding.feature_vector.value.shape
+        (16,)
     """
 
     options_type = ImageEmbedderOptions

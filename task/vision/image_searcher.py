@@ -22,11 +22,12 @@ class ImageSearcherOptions(SearcherOptions):
 class ImageSearcher(Searcher):
     """Finds items by an image.
 
-    >>> from task.vision import ImageSearcher, TensorImage
-    >>> with ImageSearcher.create_from_file("searcher.tflite") as searcher:
-    ...     result = searcher.search(TensorImage.create_from_file("query.jpg"))
-    >>> len(result.nearest_neighbors)
-    5
+    Examples:
+        >>> from task.vision import ImageSearcher, TensorImage
+        >>> with ImageSearcher.create_from_file("searcher.tflite") as searcher:
+        ...     result = searcher.search(TensorImage.create_from_file("query.jpg"))
+        >>> len(result.nearest_neighbors)
+        5
     """
 
     options_type = ImageSearcherOptions

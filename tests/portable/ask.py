@@ -32,7 +32,7 @@ def open_interpreter(runtime, path):
 
 
 def query_tensor(entry):
-    """A golden query as the tensor that FORMAT.md says."""
+    """A golden query as the tensor that docs/format.md says."""
     shape = entry["shape"]
     if entry["signature"] == "search_text":
         data = entry["query"].encode()

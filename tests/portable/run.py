@@ -1,7 +1,7 @@
 """Asks a searcher its golden queries on every runtime that can be had, and prints how well the answers agree as a Markdown table.
 
 `python -m tests.portable.run [--file searcher.tflite] [--work build/portable]`. Without a file it makes two: one with a float image tower,
-and one with an 8-bit one, whose image query is reported apart, since kernels round 8-bit networks differently (FORMAT.md). Writes
+and one with an 8-bit one, whose image query is reported apart, since kernels round 8-bit networks differently (docs/format.md). Writes
 `results.json` beside the environments. Exit status: 1 where an answer differs (of the first file), or where an environment cannot be
 made and `CI` is set.
 """

@@ -4,7 +4,7 @@ import org.json.JSONException
 import org.json.JSONObject
 
 /**
- * The content of `searcher.json`; FORMAT.md explains every key.
+ * The content of `searcher.json`; docs/format.md explains every key.
  *
  * @property distance `dot_product`, which is negated, or `squared_l2`; smaller is nearer.
  * @property dimension Dimension of the embeddings.

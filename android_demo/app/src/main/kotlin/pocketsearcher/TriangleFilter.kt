@@ -9,7 +9,7 @@ private const val WHITE = 255f
 /**
  * Resizes a picture to [height] x [width], with white behind transparent pixels: RGB bytes, row by row.
  *
- * It is a triangle filter with a half-width of max(1, source / target) pixels per axis, as in FORMAT.md and `task/vision/resize.py`.
+ * It is a triangle filter with a half-width of max(1, source / target) pixels per axis, as in docs/format.md and `task/vision/resize.py`.
  */
 internal fun resize(pixels: Pixels, height: Int, width: Int): ByteArray {
     require(pixels.width > 0 && pixels.height > 0) { "the picture is ${pixels.width} x ${pixels.height}, expected at least one pixel." }
