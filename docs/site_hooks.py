@@ -1,4 +1,4 @@
-"""Adds to the site the documents that hosting sites look for at the top of the repository, so that each exists once."""
+"""Adds to the site the documents and the picture that lie at the top of the repository, so that each exists once."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from mkdocs.config.defaults import MkDocsConfig
 from mkdocs.structure.files import File, Files
 
 ROOT = Path(__file__).parents[1]
+PICTURE = "assets/contact_sheet.png"  # of the README, too
 AT_THE_TOP = ("CONTRIBUTING.md", "CHANGELOG.md", "SECURITY.md")
 LINK = re.compile(r"\[([^\]]+)\]\((?!https?:|#|mailto:)([^)\s]+)\)")
 
@@ -20,6 +21,7 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
         if path.exists():
             content = LINK.sub(_on_the_site, path.read_text(encoding="utf-8"))
             files.append(File.generated(config, name.lower(), content=content))
+    files.append(File.generated(config, PICTURE, content=(ROOT / PICTURE).read_bytes()))
     return files
 
 

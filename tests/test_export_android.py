@@ -104,7 +104,7 @@ def test_what_cannot_be_exported_is_told_and_nothing_is_written(
         export_android(searcher_file, images, tmp_path)
     with pytest.raises(InvalidArgumentError, match="It is an encoder file, without items"):
         export_android(encoder, images, project)
-    with pytest.raises(DataError, match="none of the 300 images"):
+    with pytest.raises(DataError, match="no thumbnail for any of the 300 images"):
         export_android(searcher_file, tmp_path / "android_demo", project)
     monkeypatch.setattr(android, "MAX_BYTES", 1000)
     with pytest.raises(BuildError, match="an Android app maps at most 1000; index fewer items"):

@@ -114,8 +114,8 @@ def test_the_better_of_tuned_and_average_is_taken():
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        (["--image-encoder", "scratch"], "scratch is trained from the first epoch"),
-        (["--image-encoder", "tflite:any.tflite"], "tflite:any.tflite cannot be trained, its weights are constants"),
+        (["--image-encoder", "scratch"], "a tower from scratch is never frozen"),
+        (["--image-encoder", "tflite:any.tflite"], "tflite:any.tflite cannot be trained: its weights are constants"),
         (["--epochs", "2"], r"unfreeze_from must be within [2, 2]"),
     ],
 )
