@@ -1,7 +1,7 @@
 """Loops and choices: WHILE and IF, whose parts are subgraphs of their own.
 
-Every shape is static and a part's outputs have the shapes of its inputs, which is what makes these run alike on all runtimes. A part that is
-not taken costs nothing behind IF; a WHILE without a round still plans its body again (0.2 microseconds an operator).
+Every shape is static, which is what makes these run alike on all runtimes. A part of an IF that is not taken costs nothing; a WHILE
+without a round still plans its body again (0.2 microseconds an operator), so rare work belongs behind IF.
 """
 
 from __future__ import annotations
