@@ -19,7 +19,9 @@ from maker.tokenizers.values import int32
 class Rewrite(Protocol):
     """What characters do to their neighbours."""
 
-    nbytes: int
+    @property
+    def nbytes(self) -> int:
+        """Size of the tables in the file."""
 
     def needed(self, g: Subgraph, places: Places, real: int) -> int:
         """Whether a text has to be rewritten, a bool scalar."""

@@ -1,4 +1,4 @@
-"""Dictionaries that hold still: each key has a place of its own, found by two hashes and a displacement (Pagh, "Hash and displace", WADS 1999).
+"""Dictionaries that hold still: each key has a place of its own, found by hash and displace (Pagh, WADS 1999).
 
 Keys with the same first hash share a displacement, which is added to their second hash; it is chosen so that no two keys of the table fall
 on one place. What lies there says whether it is the key that was asked for, so a look-up is a few gathers and exact.
@@ -102,7 +102,7 @@ def _displace(group: np.ndarray, second: np.ndarray, groups: int, size: int) -> 
         while True:
             candidates = random.integers(0, size, CANDIDATES)
             places = wrapped(keys[:, None] + candidates).astype(np.int64) % size
-            free = ~used[places].any(0)
+            free = np.logical_not(used[places].any(axis=0))
             chosen = int(free.argmax())
             if free[chosen] and len(set(places[:, chosen].tolist())) == len(members):
                 break

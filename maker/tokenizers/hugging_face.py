@@ -156,7 +156,9 @@ def _merged_characters(
         raise EncoderError("the BPE model has no piece for unknown characters, or one for each of them")
     merged = [a + b for a, b in merges]
     check_spaces(merged)
-    left, right, made = (np.array([vocabulary[p] for p in pieces], np.int64) for pieces in ([a for a, _ in merges], [b for _, b in merges], merged))
+    left, right, made = (
+        np.array([vocabulary[p] for p in pieces], np.int64) for pieces in ([a for a, _ in merges], [b for _, b in merges], merged)
+    )
     table = Merges(max(vocabulary.values()) + 1, left, right, np.arange(len(merges)), made)
     characters = {piece: number for piece, number in vocabulary.items() if len(piece) == 1}
     front = merged_expansions(characters, fallback, unknown, {}, None)
@@ -181,7 +183,11 @@ def _unigram(library: Any, parts: Mapping[str, Any], model: Mapping[str, Any], f
     if unknown is None:
         raise EncoderError("the Unigram model has no unknown piece")
     added = {token["id"] for token in parts.get("added_tokens", [])}
-    pieces = {piece: (score, number) for number, (piece, score) in enumerate(model["vocab"]) if number != unknown and number not in added and piece}
+    pieces = {
+        piece: (score, number)
+        for number, (piece, score) in enumerate(model["vocab"])
+        if number != unknown and number not in added and piece
+    }
     check_spaces(list(pieces))
     return unigram_tokenizer(pieces, unknown, rules, None, (prefix, collapse), frame, max_bytes)
 

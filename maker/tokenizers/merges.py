@@ -26,14 +26,7 @@ class Merges:
     """
 
     def __init__(self, symbols: int, left: np.ndarray, right: np.ndarray, rank: np.ndarray, merged: np.ndarray) -> None:
-        """Takes the pairs.
-
-        Args:
-            symbols: How many symbols there are.
-            left, right: `(n,)` the pairs, all different.
-            rank: `(n,)` which goes first: the lower.
-            merged: `(r,)` what the pairs of each rank become.
-        """
+        """Takes the pairs, `(n,)` left and right symbols, all different, their ranks, and `(r,)` what the pairs of each rank become."""
         self.symbols = symbols
         self._pairs = Pairs(left, right)
         self._rank = self._pairs.table(rank, 0)
@@ -49,7 +42,9 @@ class Merges:
         """What a word's symbols become; in Python."""
         found = list(symbols)
         while True:
-            best = min((self._ranks.get(pair, NEVER), i) for i, pair in enumerate(zip(found, found[1:], strict=False))) if found[1:] else None
+            best = (
+                min((self._ranks.get(pair, NEVER), i) for i, pair in enumerate(zip(found, found[1:], strict=False))) if found[1:] else None
+            )
             if best is None or best[0] == NEVER:
                 return found
             rank, at = best

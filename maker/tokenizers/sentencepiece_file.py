@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import struct
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,6 +12,7 @@ import numpy as np
 from maker.errors import EncoderError
 from maker.tokenizers.code_points import CODE_POINTS, SURROGATES
 from maker.tokenizers.expansion import Expansion
+from maker.tokenizers.frame import Frame
 from maker.tokenizers.graph import GraphTokenizer
 from maker.tokenizers.rules import Rules
 from maker.tokenizers.sentencepiece_text import SPACE, MergedText, Spaces, UnigramText, check_spaces, piece_merges
@@ -99,9 +100,9 @@ def unigram_tokenizer(
     pieces: Mapping[str, tuple[float, int]],
     unknown: int,
     rules: Mapping[str, str],
-    lower: Any,
+    lower: Callable[[str], str] | None,
     spaces: tuple[str, bool],
-    frame: Any,
+    frame: Frame,
     max_bytes: int,
 ) -> GraphTokenizer:
     """A Unigram tokenizer; `pieces` have scores and ids, `spaces` are a prefix and whether runs collapse, as `Spaces` has them."""
@@ -115,7 +116,7 @@ def unigram_tokenizer(
 
 
 def merged_expansions(
-    pieces: Mapping[str, int], fallback: np.ndarray | None, unknown: int, rules: Mapping[str, str], lower: Any
+    pieces: Mapping[str, int], fallback: np.ndarray | None, unknown: int, rules: Mapping[str, str], lower: Callable[[str], str] | None
 ) -> tuple[Expansion, Rules | None, Expansion]:
     """Characters to pieces, and those without one to the pieces of their bytes, or to the unknown piece where `fallback` is None."""
     symbols = {text: number for text, number in pieces.items() if len(text) == 1}
@@ -131,7 +132,12 @@ def merged_expansions(
 
 
 def _expansions(
-    symbols: Mapping[str, int], rules: Mapping[str, str], lower: Any, content: Any, default: Any, own: np.ndarray
+    symbols: Mapping[str, int],
+    rules: Mapping[str, str],
+    lower: Callable[[str], str] | None,
+    content: Callable[[str], list[int]],
+    default: tuple[int, ...] | None,
+    own: np.ndarray,
 ) -> tuple[Expansion, Rules | None, Expansion]:
     """Tables of texts as they come and as they are rewritten by rules of several characters, and these rules."""
     single, several = ({key: made for key, made in rules.items() if (len(key) == 1) is one} for one in (True, False))
@@ -139,8 +145,6 @@ def _expansions(
     plain = {ord(character): character for character in symbols}
     becomes = {**plain, **{ord(key): made for key, made in single.items()}}
     if lower is not None:
-        if several:
-            raise EncoderError("lower case before normalisation rules of several characters")
         for code in range(1, CODE_POINTS):
             small = chr(code).lower() if code not in SURROGATES else None
             if small is not None and small != chr(code):
@@ -148,6 +152,10 @@ def _expansions(
     expansion = Expansion(becomes, kinds, own, content, default)
     if not several:
         return expansion, None, expansion
+    if not any(character in single for made in several.values() for character in made):
+        return expansion, Rules(several, lower), expansion  # what rules of one character make of the others' texts is those texts
+    if lower is not None:
+        raise EncoderError("lower case before normalisation rules whose texts have rules again")
     return expansion, Rules(rules), Expansion(plain, kinds, own, content, default, expansion.pool)
 
 

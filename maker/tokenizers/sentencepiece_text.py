@@ -109,8 +109,8 @@ def piece_merges(pieces: Mapping[str, int], order: Sequence[str]) -> Merges:
                 right.append(b)
                 ranks.append(rank[piece])
     merged = np.array([pieces[piece] for piece in order], np.int32)
-    columns = (np.array(values, np.int64) for values in (left, right, ranks))
-    return Merges(max(pieces.values()) + 1, *columns, merged)
+    pairs = np.array(left, np.int64), np.array(right, np.int64), np.array(ranks, np.int64)
+    return Merges(max(pieces.values()) + 1, *pairs, merged)
 
 
 def check_spaces(pieces: Sequence[str]) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import unicodedata
 from functools import cached_property
+from typing import Literal
 
 import numpy as np
 
@@ -18,7 +19,8 @@ from maker.tokenizers.spread import spread
 from maker.tokenizers.utf8 import decode, encode
 from maker.tokenizers.values import ONE, ZERO, as_flag, int32, to_front, to_places
 
-FORMS = ("NFC", "NFD", "NFKC", "NFKD")
+Form = Literal["NFC", "NFD", "NFKC", "NFKD"]
+FORMS: tuple[Form, ...] = ("NFC", "NFD", "NFKC", "NFKD")
 # Hangul syllables are computed (Unicode, section 3.12).
 LEADING, VOWEL, TRAILING, SYLLABLE = 0x1100, 0x1161, 0x11A7, 0xAC00
 LEADINGS, VOWELS, TRAILINGS = 19, 21, 28
@@ -42,9 +44,9 @@ def compositions() -> dict[tuple[int, int], int]:
 class UnicodeForm:
     """One of the four forms."""
 
-    def __init__(self, form: str) -> None:
+    def __init__(self, form: Form) -> None:
         self._form, self._composes = form, form in ("NFC", "NFKC")
-        self._decomposed = form.replace("C", "D")
+        self._decomposed: Form = "NFD" if form in ("NFC", "NFD") else "NFKD"
         pairs = compositions()
         joined = {second for _, second in pairs} | set(range(VOWEL, VOWEL + VOWELS)) | set(range(TRAILING + 1, TRAILING + TRAILINGS))
         acts = np.zeros(CODE_POINTS, np.int32)
@@ -55,7 +57,7 @@ class UnicodeForm:
         self._acts = CodePointTable(acts)
         self._pairs = pairs
 
-    @cached_property
+    @property
     def nbytes(self) -> int:
         """Size of the tables in the file."""
         tables = [self._acts.nbytes, self._classes.nbytes, self._decomposition[0].nbytes, self._decomposition[1].nbytes]
@@ -181,5 +183,3 @@ def _sort(g: Subgraph, code: int, rank: int) -> tuple[int, int]:
 
     code, rank = g.loop("order", [code, rank], lambda g, v: g.reduce_any(disordered(g, v[1]), 0), body, most=m)
     return code, rank
-
-

@@ -119,5 +119,3 @@ def _reached(g: Subgraph, mark: int, hop: int) -> int:
         mark = g.minimum(g.add(mark, g.scatter(hop, mark, s)), ONE)
         hop = g.gather(hop, hop)
     return g.mul(mark, inner)
-
-

@@ -17,7 +17,7 @@ LOWEST[0xE0], HIGHEST[0xED], LOWEST[0xF0], HIGHEST[0xF4] = 0xA0, 0x9F, 0x90, 0x8
 CONTINUATION, SOMETHING = flags(range(0x80, 0xC0)), flags(range(1, 256))
 LEADS = (((BYTES > 0) & (BYTES < 0x80)) | (FOLLOWING > 0)).astype(np.int32)
 # A code point is constant(lead) + factor(lead, i) * byte i behind it.
-FACTORS = [np.select([FOLLOWING == i, FOLLOWING == i + 1, FOLLOWING == i + 2], [1, 64, 4096], 0).astype(np.int32) for i in (1, 2, 3)]
+FACTORS = [np.select([FOLLOWING - i == 0, FOLLOWING - i == 1, FOLLOWING - i == 2], [1, 64, 4096], 0).astype(np.int32) for i in (1, 2, 3)]
 CONSTANT = np.select(
     [FOLLOWING == 1, FOLLOWING == 2, FOLLOWING == 3],
     [(BYTES - 0xC0) * 64 - 0x80, (BYTES - 0xE0) * 4096 - 0x80 * 65, (BYTES - 0xF0) * 262144 - 0x80 * 4161],

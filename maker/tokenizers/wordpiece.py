@@ -36,7 +36,9 @@ class WordPiece:
         self.limit, self._unknown, self._longest = limit, int32(unknown), longest
         first = {piece.encode(): number for piece, number in vocabulary.items() if piece}
         inside = {
-            piece.removeprefix(prefix).encode(): number for piece, number in vocabulary.items() if piece.startswith(prefix) and piece != prefix
+            piece.removeprefix(prefix).encode(): number
+            for piece, number in vocabulary.items()
+            if piece.startswith(prefix) and piece != prefix
         }
         entries = [(root, list(piece), number) for root, pieces in ((FIRST, first), (INSIDE, inside)) for piece, number in pieces.items()]
         self._longest_piece = max((len(piece) for _, piece, _ in entries), default=0)

@@ -80,9 +80,9 @@ def _contractions(g: Subgraph, byte: int, kind: int) -> tuple[int, int]:
     apostrophe = g.mul(g.gather(flags(APOSTROPHE), byte), g.gather(np.array([1, 1, 1, 0], np.int32), g.shift(kind, 1)))
     one_letter, first_of_two, second_of_two = np.zeros(256, np.int32), np.zeros(256, np.int32), np.zeros(256, np.int32)
     one_letter[list(b"stmd")] = 1
-    for number, (a, b) in enumerate(("re", "ve", "ll"), 1):
-        first_of_two[ord(a)] = number
-        second_of_two[ord(b)] |= 1 << number
+    for number, letters in enumerate((b"re", b"ve", b"ll"), 1):
+        first_of_two[letters[0]] = number
+        second_of_two[letters[1]] |= 1 << number
     following, after = g.shift(byte, -1), g.shift(byte, -2)
     short = g.mul(apostrophe, g.gather(one_letter, following))
     # bit `number` of the second letter's entry says whether the pair exists
@@ -140,4 +140,3 @@ def _hash(word: bytes, base: int) -> int:
         total = (total + (value + 1) * power) & 0xFFFFFFFF
         power = power * base & 0xFFFFFFFF
     return total
-
