@@ -10,7 +10,6 @@ from typing import Any
 
 import numpy as np
 
-from maker.encoders.layers import Layer, write_layers
 from maker.encoders.tokenizer_file import TextModelOptions, TokenizerFile, read_tokenizer
 from maker.errors import EncoderError
 from maker.graph.model import Model
@@ -93,18 +92,6 @@ class TokenTower:
             output = _pool(g, output, queries_by_name.get("mask"), self.pool)
         embedding = g.reshape(output, (1, self.output.shape[-1]))
         return g.slice(embedding, (0, 0), (1, self.prefix)) if self.prefix else embedding
-
-
-@dataclass(frozen=True)
-class TokenEncoder:
-    """A text tower and what was trained behind it."""
-
-    backbone: TokenTower
-    head: Sequence[Layer]
-
-    def write(self, g: Subgraph, *queries: int) -> int:
-        """Adds the encoder, from the tower's queries to `[1, d]` float32, not normalised."""
-        return write_layers(g, self.backbone.write(g, *queries), self.head)
 
 
 def declare_queries(g: Subgraph, shape: tuple[int, ...], tokenizer: TokenizerFile | None) -> dict[str, int]:

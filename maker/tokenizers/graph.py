@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -12,6 +13,7 @@ from maker.graph.subgraph import Subgraph
 from maker.tokenizers.code_points import Places
 from maker.tokenizers.expansion import Expansion
 from maker.tokenizers.frame import Frame
+from maker.tokenizers.left_out import LeftOut
 from maker.tokenizers.utf8 import decode
 from maker.tokenizers.values import int32
 
@@ -52,6 +54,7 @@ class GraphTokenizer:
         model: Makes ids.
         frame: Lays them out.
         max_bytes: UTF-8 bytes of a text.
+        left_out: Classes of texts whose ids may differ from the library's.
     """
 
     expansion: Expansion
@@ -60,6 +63,7 @@ class GraphTokenizer:
     model: Model
     frame: Frame
     max_bytes: int
+    left_out: Sequence[LeftOut] = ()
 
     @property
     def nbytes(self) -> int:

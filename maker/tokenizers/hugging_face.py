@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import json
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -16,6 +17,7 @@ from maker.tokenizers.code_points import CODE_POINTS
 from maker.tokenizers.expansion import Expansion
 from maker.tokenizers.frame import Frame
 from maker.tokenizers.graph import GraphTokenizer
+from maker.tokenizers.left_out import LeftOut, clusters, long_texts, space_letter, special_tokens, young_characters
 from maker.tokenizers.merges import Merges
 from maker.tokenizers.sentencepiece_file import byte_pieces, decode_rules, merged_expansions, unigram_tokenizer
 from maker.tokenizers.sentencepiece_text import SPACE as PIECE_SPACE
@@ -45,12 +47,14 @@ def read_hugging_face(content: bytes, described: dict[str, Any], max_bytes: int)
     library.no_padding()
     library.no_truncation()
     frame = _frame(library, parts, described)
+    left_out = [special_tokens([token["content"] for token in parts.get("added_tokens", [])])]
     model = parts["model"]
     kind = model.get("type") or ("WordPiece" if "max_input_chars_per_word" in model else "BPE")
     readers: dict[str, Callable[..., GraphTokenizer]] = {"WordPiece": _wordpiece, "BPE": _bpe, "Unigram": _unigram}
     if kind not in readers:
         raise EncoderError(f"the model is {kind}")
-    return readers[kind](library, parts, model, frame, max_bytes)
+    made = readers[kind](library, parts, model, frame, max_bytes)
+    return replace(made, left_out=[*left_out, *made.left_out])
 
 
 def _frame(library: Any, parts: Mapping[str, Any], described: Mapping[str, Any]) -> Frame:
@@ -101,7 +105,7 @@ def _wordpiece(library: Any, parts: Mapping[str, Any], model: Mapping[str, Any],
                 becomes[code] = inner
     pieces = WordPiece(vocabulary, unknown, model["continuing_subword_prefix"], model["max_input_chars_per_word"], frame.room)
     expansion = Expansion(becomes, kinds, OWN_BYTES)
-    return GraphTokenizer(expansion, form, expansion, pieces, frame, max_bytes)
+    return GraphTokenizer(expansion, form, expansion, pieces, frame, max_bytes, _neighbours(library, form, max_bytes))
 
 
 def _bpe(library: Any, parts: Mapping[str, Any], model: Mapping[str, Any], frame: Frame, max_bytes: int) -> GraphTokenizer:
@@ -128,7 +132,7 @@ def _byte_level(
     form = _form(parts.get("normalizer"), runs=(SPACES,))
     bpe = ByteLevelBpe(model["vocab"], merges, model["end_of_word_suffix"], frame.room)
     expansion = Expansion(_becomes(library, parts), _clip_kinds(), OWN_BYTES)
-    return GraphTokenizer(expansion, form, expansion, bpe, frame, max_bytes)
+    return GraphTokenizer(expansion, form, expansion, bpe, frame, max_bytes, _neighbours(library, form, max_bytes))
 
 
 def _merged_characters(
@@ -163,7 +167,8 @@ def _merged_characters(
     characters = {piece: number for piece, number in vocabulary.items() if len(piece) == 1}
     front = merged_expansions(characters, fallback, unknown, {}, None)
     spaces = Spaces(symbol=characters.get(PIECE_SPACE, unknown), none=table.symbols, prefix=prefix, collapse=False)
-    return GraphTokenizer(*front, MergedText(table, spaces, unknown, frame.room), frame, max_bytes)
+    left_out = [space_letter(PIECE_SPACE)]
+    return GraphTokenizer(*front, MergedText(table, spaces, unknown, frame.room), frame, max_bytes, left_out)
 
 
 def _unigram(library: Any, parts: Mapping[str, Any], model: Mapping[str, Any], frame: Frame, max_bytes: int) -> GraphTokenizer:
@@ -189,7 +194,8 @@ def _unigram(library: Any, parts: Mapping[str, Any], model: Mapping[str, Any], f
         if number != unknown and number not in added and piece
     }
     check_spaces(list(pieces))
-    return unigram_tokenizer(pieces, unknown, rules, None, (prefix, collapse), frame, max_bytes)
+    left_out = [space_letter(PIECE_SPACE), clusters()]
+    return unigram_tokenizer(pieces, unknown, rules, None, (prefix, collapse), frame, max_bytes, left_out)
 
 
 def _compiled_rules(normalizer: Any) -> tuple[dict[str, str], bool]:
@@ -231,6 +237,11 @@ def _form(normalizer: Any, runs: tuple[str, ...] = ()) -> UnicodeForm | None:
             if not (len(pattern.get("String", "")) == 1 or (pattern.get("Regex") in runs and step["content"] == " ")):
                 raise EncoderError(f"the normalizer replaces {pattern}")
     return form
+
+
+def _neighbours(library: Any, form: UnicodeForm | None, max_bytes: int) -> list[LeftOut]:
+    """What a Unicode form leaves out."""
+    return [] if form is None else [young_characters(), long_texts(library.normalizer.normalize_str, max_bytes)]
 
 
 def _becomes(library: Any, parts: Mapping[str, Any]) -> dict[int, str]:

@@ -14,9 +14,10 @@ from maker.tokenizers.code_points import CODE_POINTS, SURROGATES
 from maker.tokenizers.expansion import Expansion
 from maker.tokenizers.frame import Frame
 from maker.tokenizers.graph import GraphTokenizer
+from maker.tokenizers.left_out import LeftOut, final_sigma, space_letter, special_tokens, ties
 from maker.tokenizers.rules import Rules
 from maker.tokenizers.sentencepiece_text import SPACE, MergedText, Spaces, UnigramText, check_spaces, piece_merges
-from maker.tokenizers.unigram import Unigram
+from maker.tokenizers.unigram import UNKNOWN_PENALTY, Unigram
 from maker.tokenizers.vocabulary_file import described_frame
 
 NORMAL, UNKNOWN_PIECE, CONTROL, USER_DEFINED, UNUSED, BYTE = range(1, 7)  # SentencePiece.Type
@@ -71,6 +72,8 @@ def read_sentencepiece(content: bytes, described: dict[str, Any], max_bytes: int
     check_spaces(list(pieces))
     unknown = next(number for number, piece in enumerate(file.pieces) if piece.type == UNKNOWN_PIECE)
     lower = str.lower if described["lower_case"] else None
+    specials = [piece.text for piece in file.pieces if piece.type == CONTROL]
+    left_out = [special_tokens(specials), space_letter(SPACE), *([final_sigma()] if lower else [])]
     frame = described_frame(described)
     prefix = "always" if file.prefix else "never"
     if file.model == UNIGRAM:
@@ -85,6 +88,7 @@ def read_sentencepiece(content: bytes, described: dict[str, Any], max_bytes: int
             (prefix, file.collapse),
             frame,
             max_bytes,
+            left_out,
         )
     order = sorted(pieces, key=lambda text: (-file.pieces[pieces[text]].score, pieces[text]))
     merges = piece_merges(pieces, order)
@@ -93,7 +97,7 @@ def read_sentencepiece(content: bytes, described: dict[str, Any], max_bytes: int
         raise EncoderError("byte fallback without a piece for every byte")
     front = merged_expansions(pieces, fallback if file.byte_fallback else None, unknown, file.rules, lower)
     spaces = Spaces(symbol=pieces.get(SPACE, unknown), none=merges.symbols, prefix=prefix, collapse=file.collapse)
-    return GraphTokenizer(*front, MergedText(merges, spaces, unknown, frame.room), frame, max_bytes)
+    return GraphTokenizer(*front, MergedText(merges, spaces, unknown, frame.room), frame, max_bytes, left_out)
 
 
 def unigram_tokenizer(
@@ -104,6 +108,7 @@ def unigram_tokenizer(
     spaces: tuple[str, bool],
     frame: Frame,
     max_bytes: int,
+    left_out: Sequence[LeftOut],
 ) -> GraphTokenizer:
     """A Unigram tokenizer; `pieces` have scores and ids, `spaces` are a prefix and whether runs collapse, as `Spaces` has them."""
     letters = sorted({character for text in pieces for character in text} - {SPACE})
@@ -112,7 +117,9 @@ def unigram_tokenizer(
     model = Unigram([([symbols[c] for c in text], score, number) for text, (score, number) in pieces.items()], unknown)
     prefix, collapse = spaces
     text = UnigramText(model, Spaces(symbol=SPACE_SYMBOL, none=NOTHING, prefix=prefix, collapse=collapse))
-    return GraphTokenizer(*front, text, frame, max_bytes)
+    scores = {number: score for score, number in pieces.values()}
+    lowest = min(scores.values()) - float(UNKNOWN_PENALTY)
+    return GraphTokenizer(*front, text, frame, max_bytes, [*left_out, ties(scores, lowest)])
 
 
 def merged_expansions(
