@@ -14,7 +14,8 @@ from maker.tokenizers.values import int32
 
 GROUP, LOAD = 4, 0.95  # keys of a displacement on average; share of the places that are taken
 CANDIDATES = 256  # displacements that are tried at once
-ATTEMPTS = 1000  # at a number of groups in which no two keys of one share their second hash; about one in six will do
+ROUNDS = 1000  # of them; in small tables the last groups may fit nowhere
+ATTEMPTS = 1000  # at numbers of groups and places with which no two keys of a group share their second hash; one in six or so will do
 
 
 class Hashed:
@@ -31,16 +32,17 @@ class Hashed:
         Raises:
             EncoderError: Two keys have the same.
         """
-        self.size = int(len(first) / LOAD) + 2
-        second = second.astype(np.int64)
+        first, second = first.astype(np.int64), second.astype(np.int64)
         for attempt in range(ATTEMPTS):
             self._groups = len(first) // GROUP + 1 + attempt
-            group = first.astype(np.int64) % self._groups
+            self.size = int(len(first) / LOAD) + 2 + attempt
+            group = first % self._groups
             if len(np.unique(group * self.size + second % self.size)) == len(group):
-                break
-        else:
-            raise EncoderError("two entries of the vocabulary share their hashes")
-        self._displacements, self.slots = _displace(group, second, self._groups, self.size)
+                placed = _displace(group, second, self._groups, self.size)
+                if placed is not None:
+                    self._displacements, self.slots = placed
+                    return
+        raise EncoderError("two entries of the vocabulary share their hashes")
 
     @property
     def nbytes(self) -> int:
@@ -87,8 +89,11 @@ def wrapped(values: np.ndarray) -> np.ndarray:
     return values.astype(np.uint64).astype(np.uint32).view(np.int32)
 
 
-def _displace(group: np.ndarray, second: np.ndarray, groups: int, size: int) -> tuple[np.ndarray, np.ndarray]:
-    """Displacements of the groups and places of the keys; the largest groups choose first, groups of one take what is left."""
+def _displace(group: np.ndarray, second: np.ndarray, groups: int, size: int) -> tuple[np.ndarray, np.ndarray] | None:
+    """Displacements of the groups and places of the keys, None where a group fits nowhere.
+
+    The largest groups choose first, groups of one take what is left.
+    """
     order = np.argsort(group, kind="stable")
     bounds = np.searchsorted(group[order], np.arange(groups + 1))
     sizes = np.diff(bounds)
@@ -99,13 +104,15 @@ def _displace(group: np.ndarray, second: np.ndarray, groups: int, size: int) -> 
     for number in by_size[: int((sizes > 1).sum())].tolist():
         members = order[bounds[number] : bounds[number + 1]]
         keys = second[members]
-        while True:
+        for _ in range(ROUNDS):
             candidates = random.integers(0, size, CANDIDATES)
             places = wrapped(keys[:, None] + candidates).astype(np.int64) % size
             free = np.logical_not(used[places].any(axis=0))
             chosen = int(free.argmax())
             if free[chosen] and len(set(places[:, chosen].tolist())) == len(members):
                 break
+        else:
+            return None
         displacements[number], slots[members] = candidates[chosen], places[:, chosen]
         used[places[:, chosen]] = True
     single = by_size[int((sizes > 1).sum()) : int((sizes > 0).sum())]

@@ -13,7 +13,7 @@ import numpy as np
 from maker.errors import EncoderError
 from maker.tokenizers import probe
 from maker.tokenizers.byte_level import DIGIT, LETTER, OTHER, SPACE, ByteLevelBpe
-from maker.tokenizers.code_points import CODE_POINTS
+from maker.tokenizers.code_points import CODE_POINTS, SURROGATES
 from maker.tokenizers.expansion import Expansion
 from maker.tokenizers.frame import Frame
 from maker.tokenizers.graph import GraphTokenizer
@@ -178,6 +178,7 @@ def _unigram(library: Any, parts: Mapping[str, Any], model: Mapping[str, Any], f
     steps = _sequence(parts.get("pre_tokenizer"), "pretokenizers")
     if steps and steps[0]["type"] == "WhitespaceSplit":
         collapse, steps = True, steps[1:]
+        rules = {**_more_spaces(), **rules}
     if len(steps) != 1 or steps[0]["type"] != "Metaspace" or steps[0].get("replacement", PIECE_SPACE) != PIECE_SPACE:
         raise EncoderError(f"the pre-tokenizer is {_name(parts.get('pre_tokenizer'))}, and the model Unigram")
     scheme = steps[0].get("prepend_scheme") or ("always" if steps[0].get("add_prefix_space", True) else "never")
@@ -196,6 +197,15 @@ def _unigram(library: Any, parts: Mapping[str, Any], model: Mapping[str, Any], f
     check_spaces(list(pieces))
     left_out = [space_letter(PIECE_SPACE), clusters()]
     return unigram_tokenizer(pieces, unknown, rules, None, (prefix, collapse), frame, max_bytes, left_out)
+
+
+def _more_spaces() -> dict[str, str]:
+    """Characters that the library splits at besides the space, as rules."""
+    from tokenizers import pre_tokenizers
+
+    splitter = pre_tokenizers.WhitespaceSplit()
+    dropped = probe.kinds(lambda text: [piece for piece, _ in splitter.pre_tokenize_str(text)]) == probe.DROPPED
+    return {chr(code): " " for code in np.flatnonzero(dropped).tolist() if code and code not in SURROGATES and chr(code) != " "}
 
 
 def _compiled_rules(normalizer: Any) -> tuple[dict[str, str], bool]:
