@@ -23,13 +23,9 @@ SENTENCES = [
     " ".join(ENGLISH),
     " ".join(WORLD),
 ]
-PIECES = [
-    "[PAD]",
-    "[UNK]",
-    "[CLS]",
-    "[SEP]",
-    *"a black dog is run through the snow two child red ball on un ##ning ##s ##ren aff ##able . , ' ! 1 2 3 狗 ##e ##n café".split(),
-]
+WORDS = """[PAD] [UNK] [CLS] [SEP] a black dog is run through the snow two child red ball on un ##ning ##s ##ren aff ##able . , ' ! 1 2 3
+    狗 ##e ##n café"""
+PIECES = WORDS.split()
 LETTERS = "abcdefghijklmnopqrstuvwxyz"
 
 

@@ -15,6 +15,7 @@ from maker.tokenizers.trie import Trie
 from maker.tokenizers.values import ONE, ZERO, as_flag, int32
 
 NEVER = np.array(-1e30, np.float32)
+ROUNDS = 24  # of all words at once, before one goes on place by place
 UNKNOWN_PENALTY = np.float32(10)  # below the lowest score, as in SentencePiece
 
 
@@ -30,6 +31,7 @@ class Unigram:
         value = self._trie.values
         self._scores = np.where(value >= 0, scores[value], NEVER).astype(np.float32)
         self._ids = np.where(value >= 0, ids[value], unknown).astype(np.int32)
+        self._source_tables: dict[int, np.ndarray] = {}
         self._unknown_score = np.array(scores.min() - UNKNOWN_PENALTY, np.float32)
 
     @property
@@ -46,17 +48,19 @@ class Unigram:
             start: `[s]` int32 flags of where words start.
         """
         (s,) = g.shape(symbol)
-        there = g.minimum(symbol, ONE)
-        scores, nodes = self._edges(g, symbol, g.greater(there, ZERO))
-        starts = g.greater(start, ZERO)
-        longest_first = g.concat(scores[::-1])
-        end = self._relax(g, starts, longest_first, s)
-        candidates = g.reshape(self._sums(g, end, starts, longest_first), (self._longest, s))
+        there, starts = g.minimum(symbol, ONE), g.greater(start, ZERO)
+        nodes = self._nodes(g, symbol)
+        scores = g.gather(self._scores, nodes)
+        lonely = g.logical_and(g.greater(there, ZERO), g.less_equal(g.slice(scores, (0,), (s,)), NEVER))
+        single = g.select(lonely, self._unknown_score, g.slice(scores, (0,), (s,)))
+        scores = g.concat([single, g.slice(scores, (s,), ((self._longest - 1) * s,))]) if self._longest > 1 else single
+        end = self._best(g, starts, scores, s)
+        candidates = g.reshape(self._candidates(g, end, starts, scores), (self._longest, s))
         which = g.arg_max(candidates, 0)  # the longest of equals
         place = np.arange(s, dtype=np.int32)
-        before = g.maximum(g.sub(place, g.gather(np.arange(self._longest, 0, -1, dtype=np.int32), which)), ZERO)
-        node = g.gather(g.concat(nodes[::-1]), g.add(g.mul(which, int32(s)), place))
-        piece = g.gather(self._ids, node)
+        length = g.sub(int32(self._longest), which)
+        before = g.maximum(g.sub(place, length), ZERO)
+        piece = g.gather(self._ids, g.gather(nodes, g.add(g.mul(g.sub(length, ONE), int32(s)), before)))
         # Back from the place behind each word, over the places between its pieces.
         behind = g.mul(g.shift(there, 1), g.maximum(g.sub(ONE, there), start))
         link = g.mul(before, g.sub(ONE, g.gather(start, before)))  # the first piece of a word leads to place 0, which is behind none
@@ -65,50 +69,85 @@ class Unigram:
         repeated = g.mul(unknown, g.gather(unknown, link))  # neighbouring unknown characters are one id
         return piece, g.sub(mark, repeated)
 
-    def _edges(self, g: Subgraph, symbol: int, there: int) -> tuple[list[int], list[int]]:
-        """Scores and nodes of the pieces of each length, `[s]` each, at the places behind them."""
+    def _nodes(self, g: Subgraph, symbol: int) -> int:
+        """`[longest * s]`: the nodes of the sequences of each length that start at each place."""
         (s,) = g.shape(symbol)
-        dead = int32(self._trie.dead)
         padded = g.concat([symbol, np.zeros(self._longest, np.int32)])
         node = g.mul(symbol, ZERO)
-        scores, nodes = [], []
-        for length in range(1, self._longest + 1):
-            following, leads = self._trie.step(g, node, g.slice(padded, (length - 1,), (s,)))
-            node = g.select(leads, following, dead)
-            score = g.gather(self._scores, node)
-            if length == 1:
-                lonely = g.logical_and(there, g.less_equal(score, NEVER))
-                score = g.select(lonely, self._unknown_score, score)
-            scores.append(g.concat([np.full(length, NEVER, np.float32), g.slice(score, (0,), (s - length,))]))
-            nodes.append(g.concat([np.full(length, dead, np.int32), g.slice(node, (0,), (s - length,))]))
-        return scores, nodes
+        nodes = []
+        for length in range(self._longest):
+            following, leads = self._trie.step(g, node, g.slice(padded, (length,), (s,)))
+            node = g.select(leads, following, int32(self._trie.dead))
+            nodes.append(node)
+        return g.concat(nodes) if len(nodes) > 1 else nodes[0]
 
-    def _sums(self, g: Subgraph, end: int, starts: int, edges: int) -> int:
-        """`[longest * s]`: the best score before each piece plus the piece's own, the longest pieces first."""
+    def _candidates(self, g: Subgraph, end: int, starts: int, scores: int) -> int:
+        """`[longest * s]`: the scores of the best ways to each place by a last piece of each length, the longest first."""
         (s,) = g.shape(end)
-        lengths = np.arange(self._longest, 0, -1)[:, None]
-        before = np.maximum(np.arange(s)[None] - lengths, 0).reshape(-1).astype(np.int32)
-        return g.add(g.gather(g.select(starts, np.array(0, np.float32), end), g.constant(before)), edges)
+        before = g.reshape(g.select(starts, np.array(0, np.float32), end), (1, s))
+        sums = g.reshape(g.add(before, g.reshape(scores, (self._longest, s))), (self._longest * s,))
+        return g.gather(sums, g.constant(self._sources(s)))
 
-    def _relax(self, g: Subgraph, starts: int, edges: int, s: int) -> int:
-        """The best score of each place, `[s]`; `NEVER` where no piece ends."""
+    def _sources(self, s: int) -> np.ndarray:
+        """Where a piece of each length that ends at each place starts; the last place, where no piece does, if that is before the text."""
+        if s not in self._source_tables:
+            length, place = np.arange(self._longest, 0, -1)[:, None], np.arange(s)[None]
+            source = np.where(place >= length, place - length, s - 1)
+            self._source_tables[s] = ((length - 1) * s + source).reshape(-1).astype(np.int32)
+        return self._source_tables[s]
+
+    def _best(self, g: Subgraph, starts: int, scores: int, s: int) -> int:
+        """The best score of each place, `[s]`; `NEVER` where no piece ends.
+
+        All words at once, a piece a round, which suits sentences. A word of many pieces goes on place by place.
+        """
 
         def more(g: Subgraph, v: list[int]) -> int:
             return g.reshape(v[1], ())
 
         def body(g: Subgraph, v: list[int]) -> list[int]:
-            end, _, starts, edges = v
-            best, rows = self._sums(g, end, starts, edges), self._longest
+            end, _, starts, scores = v
+            best, rows = self._candidates(g, end, starts, scores), self._longest
             while rows > 1:  # halves against each other; REDUCE_MAX along the first axis is several times slower
                 half = rows // 2
                 larger = g.maximum(g.slice(best, ((rows - half) * s,), (half * s,)), g.slice(best, (0,), (half * s,)))
                 best = g.concat([larger, g.slice(best, (half * s,), (s,))]) if rows % 2 else larger
                 rows -= half
             best = g.maximum(best, NEVER)
-            return [best, g.reduce_any(g.not_equal(best, end), 0), starts, edges]
+            return [best, g.reduce_any(g.not_equal(best, end), 0), starts, scores]
 
         first = g.constant(np.full(s, NEVER, np.float32))
-        return g.loop("viterbi", [first, g.reduce_any(starts, 0), starts, edges], more, body, most=s)[0]
+        given = [first, g.reduce_any(starts, 0), starts, scores]
+        end, unfinished, *_ = g.loop("viterbi", given, more, body, most=ROUNDS)
+        (end,) = g.if_else(
+            "long_word",
+            g.reshape(unfinished, ()),
+            [end, g.select(starts, np.array(1, np.float32), np.array(0, np.float32)), scores],
+            lambda g, v: [self._place_by_place(g, v[1], v[2], s)],
+            lambda g, v: [v[0]],
+        )
+        return end
+
+    def _place_by_place(self, g: Subgraph, starts: int, scores: int, s: int) -> int:
+        """The same by one round a place, which looks at the last few places only."""
+        longest = self._longest
+        backwards = np.arange(longest)[:, None] * s + np.arange(s)[None]
+        by_place = g.reshape(g.gather(scores, g.constant(backwards.T.reshape(-1).astype(np.int32))), (s, longest))
+
+        def body(g: Subgraph, v: list[int]) -> list[int]:
+            # ahead[i]: the best way so far to the place i + 1 behind this one.
+            place, ahead, end, by_place, starts = v
+            here = g.slice(ahead, (0,), (1,))
+            end = g.select(g.equal(np.arange(s, dtype=np.int32), place), here, end)
+            start = g.greater(g.gather(starts, g.reshape(place, (1,))), np.array(0, np.float32))
+            sums = g.add(g.select(start, np.array(0, np.float32), here), g.reshape(g.gather(by_place, g.reshape(place, (1,))), (longest,)))
+            rest = g.concat([g.slice(ahead, (1,), (longest,)), np.array([NEVER])])
+            ahead = g.maximum(rest, g.concat([sums, np.array([NEVER])]))
+            return [g.add(place, ONE), g.maximum(ahead, NEVER), end, by_place, starts]
+
+        never = np.full(longest + 1, NEVER, np.float32)
+        given = [g.constant(np.array(0, np.int32)), g.constant(never), g.constant(np.full(s, NEVER, np.float32)), by_place, starts]
+        return g.loop("places", given, lambda g, v: g.less(v[0], int32(s)), body, most=s)[2]
 
 
 def _reached(g: Subgraph, mark: int, hop: int) -> int:

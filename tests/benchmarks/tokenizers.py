@@ -190,9 +190,8 @@ def enlarged(work: Path, name: str, texts: Sequence[str], **options: Any) -> byt
     lowest = min(piece.score for piece in model.pieces)
     random = np.random.default_rng(0)
     words = sorted({text.strip("\u2581") for text in have if text.strip("\u2581").isascii() and text.strip("\u2581").isalpha()})
-    drawn = [
-        a + b + c for a in ("\u2581", "") for b in words for c in ("", "s", "ed", "ing", "ly", "er", "est", "ness", "able", "un", "re")
-    ]
+    endings = ("", "s", "ed", "ing", "ly", "er", "est", "ness", "able", "ful", "less")
+    drawn = [a + b + c + d for a in ("\u2581", "") for b in words for c in endings for d in endings[:4]]
     for text in random.permutation(sorted(set(drawn) - have)).tolist()[: 256_000 - len(have)]:
         lowest -= 1e-3 if name == "unigram" else 1.0
         model.pieces.add(piece=text, score=lowest)
