@@ -379,7 +379,7 @@ def test_a_tokenizer_that_nothing_would_use_is_no_slip_of_the_pen(tmp_path, toke
     (tmp_path / "items.txt").write_text("item\n" * len(embeddings))
     inputs = ["--embeddings", str(tmp_path / "e.npy"), "--metadata", str(tmp_path / "items.txt"), "--output", str(tmp_path / "s.tflite")]
     assert main(["index", *inputs, "--tokenizer", str(tokenizers["wordpiece"])]) == 1
-    assert "name it with --embedder" in capsys.readouterr().err
+    assert "pass the model with --embedder" in capsys.readouterr().err
     first = index(tmp_path, token_model(tmp_path / "m.tflite", len(VOCABULARY)), tokenizers["wordpiece"], embeddings)
     assert main(["index", *inputs, "--embedder", str(first), "--tokenizer", str(tokenizers["wordpiece"]), "--overwrite"]) == 1
     assert "leave out --tokenizer" in capsys.readouterr().err

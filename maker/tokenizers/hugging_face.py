@@ -234,12 +234,14 @@ def _form(normalizer: Any, runs: tuple[str, ...] = ()) -> UnicodeForm | None:
         normalizer: The file's part.
         runs: Patterns of several characters that may be replaced by a space, since the model drops spaces.
     """
+    from tokenizers import normalizers
+
     form = None
     for number, step in enumerate(_sequence(normalizer, "normalizers")):
         if step["type"] in FORMS:
             if number:
                 raise EncoderError(f"the normalizer has {step['type']} behind another step")
-            form = UnicodeForm(step["type"])
+            form = UnicodeForm(step["type"], getattr(normalizers, step["type"])().normalize_str)
         elif step["type"] not in CHARACTER_BY_CHARACTER:
             raise EncoderError(f"the normalizer has {step['type']}")
         elif step["type"] == "Replace":

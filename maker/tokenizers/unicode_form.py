@@ -7,6 +7,7 @@ that may have to be sorted, or a character that may join the one before it, does
 from __future__ import annotations
 
 import unicodedata
+from collections.abc import Callable
 from functools import cached_property
 from typing import Literal
 
@@ -25,6 +26,7 @@ FORMS: tuple[Form, ...] = ("NFC", "NFD", "NFKC", "NFKD")
 LEADING, VOWEL, TRAILING, SYLLABLE = 0x1100, 0x1161, 0x11A7, 0xAC00
 LEADINGS, VOWELS, TRAILINGS = 19, 21, 28
 SYLLABLES = range(SYLLABLE, SYLLABLE + LEADINGS * VOWELS * TRAILINGS)
+FIRST_MARK, FIRST_CLASS = "\u0334", 1  # a tilde over a letter, and its combining class
 OWN = 1  # an entry of the decomposition of what stays itself: a length of 1, no place in the pool
 LENGTHS = 64
 
@@ -44,7 +46,12 @@ def compositions() -> dict[tuple[int, int], int]:
 class UnicodeForm:
     """One of the four forms."""
 
-    def __init__(self, form: Form) -> None:
+    def __init__(self, form: Form, reference: Callable[[str], str] | None = None) -> None:
+        """Takes the form, and a library's function for it, which says what marks it knows; Python's where None."""
+        reference = reference or (lambda text: unicodedata.normalize(form, text))
+        # A mark of class 1 goes before any mark of a higher class; one that lets it stay is a letter to the library.
+        marks = {code: unicodedata.combining(chr(code)) for code in range(CODE_POINTS) if unicodedata.combining(chr(code))}
+        self._ranks = {c: rank for c, rank in marks.items() if rank == FIRST_CLASS or reference(chr(c) + FIRST_MARK) != chr(c) + FIRST_MARK}
         self._form, self._composes = form, form in ("NFC", "NFKC")
         self._decomposed: Form = "NFD" if form in ("NFC", "NFD") else "NFKD"
         pairs = compositions()
@@ -53,7 +60,7 @@ class UnicodeForm:
         for code in range(CODE_POINTS):
             if code not in SURROGATES:
                 first = unicodedata.normalize(self._decomposed, chr(code))[0] if code else "\0"
-                acts[code] = unicodedata.combining(first) > 0 or (self._composes and ord(first) in joined)
+                acts[code] = ord(first) in self._ranks or (self._composes and ord(first) in joined)
         self._acts = CodePointTable(acts)
         self._pairs = pairs
 
@@ -82,8 +89,7 @@ class UnicodeForm:
 
     @cached_property
     def _classes(self) -> CodePointTable:
-        classes = {code: unicodedata.combining(chr(code)) for code in range(CODE_POINTS)}
-        return CodePointTable({code: value for code, value in classes.items() if value})
+        return CodePointTable(self._ranks)
 
     @cached_property
     def _decomposition(self) -> tuple[CodePointTable, np.ndarray]:
