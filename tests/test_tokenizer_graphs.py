@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import time
 import unicodedata
-from functools import lru_cache
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -44,7 +44,7 @@ WORST = {
 }
 
 
-@lru_cache(maxsize=None)
+@cache
 def tokenizer(name: str, max_bytes: int = 256) -> tuple[GraphTokenizer, bytes, dict]:
     pytest.importorskip("tokenizers")
     pytest.importorskip("sentencepiece")

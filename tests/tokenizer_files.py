@@ -178,3 +178,60 @@ def captions(path: Path, languages: tuple[str, ...] = ("en", "zh")) -> Iterator[
             _, _, language, text = line.rstrip("\n").split("\t")
             if language in languages:
                 yield text
+
+
+def text_model(path: Path, rows: int, length: int = LENGTH, dimension: int = 16) -> Path:
+    """A model that averages rows of a random table over the ids where the mask is 1."""
+    import numpy as np
+
+    from maker.graph.model import Model
+
+    model = Model("text model")
+    g = model.subgraph("main")
+    table = np.random.default_rng(4).standard_normal((rows, dimension)).astype(np.float32)
+    ids, mask = (g.tensor(name, (1, length), np.int32) for name in ("input_ids", "attention_mask"))
+    weights = g.reshape(g.cast(mask, np.float32), (length, 1))
+    total = g.sum(g.mul(g.gather(table, g.reshape(ids, (length,))), weights), axis=0)
+    model.signature(g, {"ids": ids, "mask": mask}, {"embedding": g.reshape(total, (1, dimension))})
+    model.write(path)
+    return path
+
+
+TOKENIZING = ("wordpiece", "clip json", "gemma", "unigram")  # one of each model
+
+
+def tokenizing_searchers(folder: Path) -> list[Path]:
+    """A searcher for each model, each in a folder of its own; and one with MiniLM where `../shared` has it."""
+    paths = [tokenizing_searcher(folder / name.replace(" ", "_") / "searcher.tflite", name) for name in TOKENIZING]
+    minilm = Path(__file__).parents[2] / "shared" / "data" / "minilm"
+    if (minilm / "minilm_int8.tflite").exists():
+        path = folder / "minilm" / "searcher.tflite"
+        paths.append(_indexed(path, minilm / "minilm_int8.tflite", minilm / "vocab.txt", 200, 384))
+    return paths
+
+
+def tokenizing_searcher(path: Path, name: str, items: int = 500) -> Path:
+    """A searcher over random vectors whose pretrained text tower has one of the tokenizers in its graph; written where it is missing."""
+    folder = path.parent
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "tokenizer").write_bytes(made(name)[0])
+    return _indexed(path, text_model(folder / "text_model.tflite", 2000), folder / "tokenizer", items, 16)
+
+
+def _indexed(path: Path, model: Path, tokenizer: Path, items: int, dimension: int) -> Path:
+    import numpy as np
+
+    from maker import cli
+
+    if path.exists():
+        return path
+    folder = path.parent
+    folder.mkdir(parents=True, exist_ok=True)
+    vectors = np.random.default_rng(5).standard_normal((items, dimension)).astype(np.float32)
+    np.save(folder / "vectors.npy", vectors)
+    (folder / "vectors.txt").write_text("".join(f"item {i}\n" for i in range(items)))
+    given = ["--embeddings", folder / "vectors.npy", "--metadata", folder / "vectors.txt", "--embedder", model]
+    given += ["--tokenizer", tokenizer, "--recall", "0.99", "--output", path]
+    if status := cli.main(["index", *map(str, given)]):
+        raise SystemExit(status)
+    return path

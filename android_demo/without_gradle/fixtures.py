@@ -6,6 +6,7 @@ gate.tflite       the same with a curve whose gate some sentences' first answers
 newer.tflite      the same of a format version to come
 leaves.tflite     random vectors in leaves, asked with text, too
 four_bits.tflite  random vectors in rows of 4 bits, asked with vectors only
+tokenized/        searchers whose pretrained text towers have their tokenizers in the graph, one of each kind
 codes.tflite      random vectors as codes, asked with vectors only, by squared distance
 assets/           what the app's assets are in the tests
 pictures/         queries, as PNG and as big-endian int32 ARGB
@@ -35,6 +36,9 @@ from task.search import GraphEngine
 from task.text import TextSearcher, TextSearcherOptions
 from task.vision import ImageSearcher, ImageSearcherOptions, TensorImage
 from task.vision.resize import resize
+
+sys.path.append(str(Path(__file__).parents[2]))
+from tests.tokenizer_files import SENTENCES, tokenizing_searchers  # noqa: E402 - a script is not run from the root
 
 SCENES, HELD_OUT, ANSWERS, MAX_BYTES = 240, 40, 10, 256
 TEXTS = (
@@ -66,10 +70,14 @@ def make(folder: Path) -> None:
     make_leaves(sample, folder / "leaves.tflite")
     make_four_bits(folder / "four_bits.tflite")
     make_codes(folder / "codes.tflite")
+    tokenized = tokenizing_searchers(folder / "tokenized")
     make_assets(sample, scenes, folder / "assets")
     pictures = make_pictures(next(scenes.rglob("*.png")), folder / "pictures")
     expected = {
         "texts": [{"query": text, "answer": ask_text(sample, text)} for text in TEXTS],
+        "tokenized": {
+            path.parent.name: [{"query": text, "answer": ask_text(path, text)} for text in (*TEXTS, *SENTENCES)] for path in tokenized
+        },
         "pictures": {name: ask_picture(sample, pixels) for name, pixels in pictures.items()},
         "relevance": relevance(folder / "relevance.tflite", TEXTS[0]),
         "gated": [{"query": text, "matches": len(ask_text(folder / "gate.tflite", text, AUTO))} for text in TEXTS],

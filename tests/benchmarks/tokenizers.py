@@ -28,11 +28,9 @@ from maker.tokenizers.adversarial import adversarial_texts
 from maker.tokenizers.check import compare, write_tokenizer
 from maker.tokenizers.recognise import graph_tokenizer
 from task.format import utf8
+from tests.tokenizer_files import GEMMA_MODEL, captions, clip_json
 
 ROOT = Path(__file__).parents[2]
-sys.path.insert(0, str(ROOT / "tests"))
-from tokenizer_files import GEMMA_MODEL, captions, clip_json  # noqa: E402 - tests share programs
-
 ADVERSARIAL, TIMED, REPEATS = 20_000, 2000, 5
 OPEN_CLIP = "open_clip_torch==3.3.0"
 MERGES = 49152 - 256 - 2

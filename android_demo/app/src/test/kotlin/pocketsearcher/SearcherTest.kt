@@ -38,6 +38,18 @@ class SearcherTest {
     }
 
     @Test
+    fun `pretrained text towers take sentences as they are`() {
+        val tokenized = Fixtures.expected.getJSONObject("tokenized")
+        for (name in tokenized.keys()) {
+            Fixtures.open(Fixtures.tokenized(name)).use { searcher ->
+                for (case in tokenized.getJSONArray(name).orEmpty()) {
+                    same(case.getJSONArray("answer"), searcher.search(case.getString("query"), maxResults = 10))
+                }
+            }
+        }
+    }
+
+    @Test
     fun `pictures of any size find what Python finds`() = ask(Fixtures.sample) { searcher ->
         val expected = Fixtures.expected.getJSONObject("pictures")
         for (name in expected.keys()) {
