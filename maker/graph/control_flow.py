@@ -6,7 +6,7 @@ without a round still plans its body again (0.2 microseconds an operator), so ra
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from typing import Any
 
 import numpy as np
@@ -69,11 +69,20 @@ class ControlFlow(Elementwise):
         values: Sequence[int],
         then: Callable[[Self, list[int]], Sequence[int]],
         otherwise: Callable[[Self, list[int]], Sequence[int]],
+        key: Hashable = None,
     ) -> list[int]:
-        """One of two parts by a bool scalar; both get `values` and return tensors of the same shapes and types."""
+        """One of two parts by a bool scalar; both get `values` and return tensors of the same shapes and types.
+
+        With a key, parts that were written to this model under the same key are used again: their weights are packed once.
+        """
         options = schema.IfOptionsT()
-        options.thenSubgraphIndex, made = self._part(f"{name}_then", values, then)
-        options.elseSubgraphIndex, other = self._part(f"{name}_else", values, otherwise)
+        if key is None or key not in self.shared.parts:
+            parts = self._part(f"{name}_then", values, then), self._part(f"{name}_else", values, otherwise)
+        else:
+            parts = self.shared.parts[key]
+        if key is not None:
+            self.shared.parts[key] = parts
+        (options.thenSubgraphIndex, made), (options.elseSubgraphIndex, other) = parts
         if made != other:
             raise BuildError(f"if {name}: one part makes {made}, the other {other}")
         outputs = [self.tensor(f"{name}{i}", *kind) for i, kind in enumerate(made)]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Hashable
 from typing import Any
 
 import numpy as np
@@ -19,6 +20,7 @@ class SharedTables:
     Attributes:
         model: The FlatBuffer's model; its `buffers`, `operatorCodes` and `subgraphs` are filled here.
         constants: Content of each buffer, by its index.
+        parts: Subgraphs of choices that are used again, by their key.
     """
 
     def __init__(self) -> None:
@@ -29,7 +31,9 @@ class SharedTables:
         self.constants: dict[int, Constant] = {}
         self._buffer_of: dict[int, int] = {}
         self._code_of: dict[tuple[int, int, str | None], int] = {}
-        self._imported: dict[tuple[int, int], int] = {}
+        self._imported: dict[int, int] = {}
+        self._kept: list[Any] = []
+        self.parts: dict[Hashable, Any] = {}
         self._imported_subgraphs: dict[tuple[int, int], int] = {}
         self._sources: list[Source] = []
 
@@ -67,11 +71,10 @@ class SharedTables:
         data = source.model.buffers[index].data
         if data is None or not len(data):
             return 0
-        key = (id(source), index)
-        if key not in self._imported:
-            self._sources.append(source)  # keeps id(source) from being reused
-            self._imported[key] = self.buffer(np.asarray(data, np.uint8))
-        return self._imported[key]
+        if id(data) not in self._imported:  # a model at fewer places holds the same arrays as the whole one
+            self._kept.append(data)  # keeps its id from being used again
+            self._imported[id(data)] = self.buffer(np.asarray(data, np.uint8))
+        return self._imported[id(data)]
 
     def imported_subgraph(self, source: Source, number: int) -> int | None:
         """The number here of the source's subgraph that was imported before; None where it was not."""
