@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import shutil
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -31,7 +32,7 @@ from task.text import TextSearcher, TextSearcherOptions
 from task.vision import ImageSearcher, ImageSearcherOptions, TensorImage
 
 sys.path.append(str(Path(__file__).parents[2]))
-from tests.tokenizer_files import SENTENCES, tokenizing_searchers  # noqa: E402 - a script is not run from the root
+from tests.tokenizer_files import answers_alike, tokenizing_searchers  # noqa: E402 - a script is not run from the root
 
 SCENES, HELD_OUT, ITEMS = 240, 40, 100_000
 ANSWERS = 10
@@ -64,17 +65,17 @@ def make(folder: Path) -> None:
     make_host(folder)
     queries = make_queries(folder, next(scenes.rglob("*.png")))
     expected = {"pictures": by_picture(sample, queries), "like": by_item(sample), "codes": by_item(vectors)}
-    expected["tokenized"] = {path.parent.name: by_sentence(path) for path in tokenized}
+    expected["tokenized"] = {path.parent.name: by_sentence(path, texts) for path, texts in tokenized.items()}
     expected |= {name: by_words(relevant, text) for name, text in (("matched", matched), ("unmatched", unmatched), ("gated", gated))}
     (folder / "expected.json").write_text(json.dumps(expected, indent=1))
 
 
-def by_sentence(path: Path) -> list[dict[str, object]]:
+def by_sentence(path: Path, texts: Sequence[str]) -> list[dict[str, object]]:
     """What Python finds for sentences, by a searcher whose pretrained text tower has its tokenizer in the graph."""
     engine = GraphEngine(BaseOptions(str(path), num_threads=1))
     found = []
-    for text in (*SENTENCES, *(text for text in adversarial_texts(60) if isinstance(text, str))):
-        nearest = engine.search_text(text, SearchRequest(max_results=ANSWERS)).nearest_neighbors
+    for text in (*texts, *(text for text in adversarial_texts(60) if isinstance(text, str) and answers_alike(path, ANSWERS) == ANSWERS)):
+        nearest = engine.search_text(text, SearchRequest(max_results=answers_alike(path, ANSWERS))).nearest_neighbors
         found.append({"words": text, "items": [n.metadata.decode() for n in nearest]})
     engine.close()
     return found
