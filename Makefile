@@ -10,7 +10,7 @@ FLICKR := $(POCKET_SEARCHER_DATA)/flickr8k
 MOBILENET_FILE := $(POCKET_SEARCHER_DATA)/weights/mobilenet_v2_1.0_224_quant.tflite
 MOBILENET := tflite:$(MOBILENET_FILE)\#MobilenetV2/Logits/AvgPool
 
-.PHONY: help demo test test-all coverage old-runtime check fix bench bench-million bench-flickr bench-retrieval bench-scale bench-ten-million bench-history bench-cold bench-updates bench-threads test-web android test-portable conformance notebook docs wheel test-install install-matrix clean
+.PHONY: help demo test test-all coverage old-runtime check fix bench bench-million bench-flickr bench-retrieval bench-scale bench-ten-million bench-history bench-cold bench-updates bench-threads bench-tokenizers test-web android test-portable conformance notebook docs wheel test-install install-matrix clean
 
 help:  ## Show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -109,6 +109,9 @@ bench-cold: $(VENV)/installed  ## Open a searcher of 1,000,000 x 128 in new proc
 
 bench-threads: $(VENV)/installed  ## Measure queries of an on-device ScaNN index with one thread and with two
 	$(BIN)/python -m tests.benchmarks.scann_threads
+
+bench-tokenizers: $(VENV)/installed  ## Compare the tokenizers in the graph with their libraries: all captions of Flickr8k, 20,000 adversarial strings, times
+	$(BIN)/python -m tests.benchmarks.tokenizers
 
 bench-updates: $(VENV)/installed  ## Measure filters and updates at 123,287 x 128: latency with a filter, and with an overlay
 	$(BIN)/python -m tests.benchmarks.updates

@@ -129,3 +129,131 @@ def test_the_runtime_version_follows_from_the_operators():
     assert model.min_runtime_version() == "1.14.0"
     g.cumsum(query)
     assert model.min_runtime_version() == "2.4.0"
+
+
+def written(tmp_path: Path, inputs: dict[str, np.ndarray], write) -> dict[str, np.ndarray]:
+    """Runs a graph of one signature; `write` gets the subgraph and the inputs' tensors and returns outputs by name."""
+    model = Model("test")
+    g = model.subgraph("s")
+    given = {name: g.tensor(name, value.shape, value.dtype) for name, value in inputs.items()}
+    model.signature(g, given, write(g, *given.values()))
+    model.write(tmp_path / "m.tflite")
+    return run(tmp_path / "m.tflite", **inputs)
+
+
+def test_comparisons_logic_and_choices_are_numpy_s(tmp_path):
+    a, b = np.array([1, 2, 3, -4], np.int32), np.array([3, 2, 1, -4], np.int32)
+
+    def write(g, x, y):
+        both = g.logical_and(g.greater_equal(x, y), g.not_equal(x, np.int32(3)))
+        return {
+            "chosen": g.select(g.less(x, y), x, np.array([7], np.int32)),
+            "both": g.cast(both, np.int32),
+            "either": g.cast(g.logical_or(g.logical_not(g.less_equal(x, y)), g.equal(x, y)), np.int32),
+            "more": g.cast(g.greater(x, y), np.int32),
+        }
+
+    found = written(tmp_path, {"x": a, "y": b}, write)
+    assert found["chosen"].tolist() == [1, 7, 7, 7]
+    assert found["both"].tolist() == [0, 1, 0, 1]
+    assert found["either"].tolist() == [0, 1, 1, 1]
+    assert found["more"].tolist() == [0, 0, 1, 0]
+
+
+def test_scatter_adds_what_falls_on_one_place_and_segments_have_their_least(tmp_path):
+    index, values = np.array([2, 0, 2, 2], np.int32), np.array([5, 7, 3, 4], np.int32)
+    found = written(
+        tmp_path,
+        {"index": index, "values": values},
+        lambda g, at, x: {
+            "sums": g.scatter(at, x, 4),
+            "least": g.segment_min(x, at, 3),
+            "first": g.reshape(g.arg_max(g.reshape(x, (1, 4)), 1), (1,)),
+            "smallest": g.reshape(g.reduce_min(x, 0), (1,)),
+            "any": g.reshape(g.cast(g.reduce_any(g.equal(x, np.int32(3)), 0), np.int32), (1,)),
+        },
+    )
+    assert found["sums"].tolist() == [7, 0, 12, 0]
+    assert found["least"].tolist() == [7, np.iinfo(np.int32).max, 3]
+    assert [found[name].tolist() for name in ("first", "smallest", "any")] == [[1], [3], [1]]
+
+
+def collatz(g, x):
+    """Steps to 1 of each start, at most 50, by a loop with a choice in it, which is behind a choice itself."""
+    one = np.int32(1)
+
+    def round_(g, v):
+        value, steps = v
+        running = g.cast(g.greater(value, one), np.int32)
+        odd = g.floor_mod(value, np.int32(2))
+        grown = g.add(g.mul(value, np.int32(3)), one)
+        following = g.select(g.greater(odd, np.int32(0)), grown, g.floor_div(value, np.int32(2)))
+        return [g.select(g.greater(running, np.int32(0)), following, value), g.add(steps, running)]
+
+    def more(g, v):
+        return g.greater(g.reduce_max(v[0], 0), one)
+
+    def counted(g, v):
+        return g.loop("collatz", [v[0], g.mul(v[0], np.int32(0))], more, round_, most=50)[1:]
+
+    anything = g.greater(g.reduce_max(x, 0), one)
+    return g.if_else("any", anything, [x], counted, lambda g, v: [g.sub(v[0], v[0])])
+
+
+def test_loops_and_choices_run_and_the_counter_ends_a_loop(tmp_path):
+    for start, steps in (([6, 1, 7], [8, 0, 16]), ([1, 1, 1], [0, 0, 0]), ([27, 1, 1], [50, 0, 0])):
+        found = written(tmp_path, {"x": np.array(start, np.int32)}, lambda g, x: {"steps": collatz(g, x)[0]})
+        assert found["steps"].tolist() == steps
+
+
+def test_a_branch_that_hands_on_its_input_keeps_it(tmp_path):
+    def write(g, x):
+        first = g.reshape(g.slice(x, (0,), (1,)), ())
+        swapped = g.if_else("swap", g.greater(first, np.int32(0)), [x, g.mul(x, np.int32(2))], lambda g, v: v[::-1], lambda g, v: v)
+        return dict(zip("ab", swapped, strict=True))
+
+    for value, expected in ((3, ([6], [3])), (-3, ([-3], [-6]))):
+        found = written(tmp_path, {"x": np.array([value], np.int32)}, write)
+        assert (found["a"].tolist(), found["b"].tolist()) == expected
+
+
+def test_a_round_that_changes_a_shape_is_refused(tmp_path):
+    with pytest.raises(BuildError, match="loop grow: a round turns"):
+        written(
+            tmp_path,
+            {"x": np.ones(2, np.float32)},
+            lambda g, x: {
+                "out": g.loop("grow", [x], lambda g, v: g.equal(np.int32(1), np.int32(1)), lambda g, v: [g.concat([v[0], v[0]])], 3)[0]
+            },
+        )
+    with pytest.raises(BuildError, match="if shapes: one part makes"):
+        written(
+            tmp_path,
+            {"x": np.ones(2, np.float32)},
+            lambda g, x: {
+                "out": g.if_else("shapes", g.constant(np.array(True)), [x], lambda g, v: v, lambda g, v: [g.concat([v[0], v[0]])])[0]
+            },
+        )
+
+
+def test_control_flow_is_inlined_and_written_again(tmp_path):
+    first = Model("source")
+    g = first.subgraph("s")
+    query = g.tensor("query", (3,), np.int32)
+    first.signature(g, {"query": query}, {"steps": collatz(g, query)[0]})
+    first.write(tmp_path / "a.tflite")
+    for generation in range(3):
+        source = Source(tmp_path / "a.tflite")
+        second = Model("target")
+        for name in ("embed", "search"):  # the parts are shared
+            g = second.subgraph(name)
+            query = g.tensor("query", (3,), np.int32)
+            (steps,) = g.inline(source, {source.inputs()[0].index: query}, [source.outputs()[0].index])
+            second.signature(g, {"query": query}, {"steps": g.add(steps, np.int32(generation))})
+        second.write(tmp_path / "b.tflite")
+        assert len(Source(tmp_path / "b.tflite").model.subgraphs) == 2 + 2 * 2
+        interpreter = Interpreter(model_path=str(tmp_path / "b.tflite"))
+        for name in ("search", "embed", "search"):
+            found = interpreter.get_signature_runner(name)(query=np.array([6, 1, 7], np.int32))
+            assert found["steps"].tolist() == [8 + generation, generation, 16 + generation]
+    assert second.min_runtime_version() == "2.2.0"

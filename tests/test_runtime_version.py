@@ -69,6 +69,12 @@ def test_the_list_agrees_with_tensorflow_s_own(tmp_path):
         "cumulative": (tf.cumsum, numbers),
         "choice": (lambda x: tf.where(x > 2, x, tf.gather(x, tf.math.floormod(x, 6))), numbers),
         "largest": (lambda x: tf.math.top_k(x, 3), vectors),
+        "loop": (lambda x: tf.while_loop(lambda i, y: i < 5, lambda i, y: (i + 1, y + x), [0, x])[1], numbers),
+        "branch": (lambda x: tf.cond(tf.reduce_any(x >= 3), lambda: x * 2, lambda: x + 1), numbers),
+        "logic": (lambda x: tf.cast(((x > 1) & (x <= 5)) | ~(x >= 2), tf.int32), numbers),
+        "scattered": (lambda x: tf.scatter_nd(x[:, None], x, [9]), numbers),
+        "least of segments": (lambda x: tf.math.unsorted_segment_min(x, x, 9), numbers),
+        "least": (lambda x: tf.reduce_min(x, 0, keepdims=True), numbers),
         "slices": (lambda x: tf.concat([x[:, 1:3], tf.tile(x[:, :1], [1, 2])], 1), vectors),
     }
     for name, (function, given) in cases.items():

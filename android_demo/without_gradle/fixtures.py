@@ -6,6 +6,7 @@ gate.tflite       the same with a curve whose gate rejects some sentences althou
 newer.tflite      the same with a newer format version
 leaves.tflite     random vectors in leaves, for queries by text and by vector
 four_bits.tflite  random vectors in 4-bit rows, for queries by vector only
+tokenized/        searchers whose pretrained text towers have their tokenizers in the graph, one of each type
 codes.tflite      random vectors as product codes, for queries by vector only, with squared distance
 assets/           the assets of the app in the tests
 pictures/         queries, as PNG and as big-endian int32 ARGB
@@ -17,7 +18,7 @@ from __future__ import annotations
 import json
 import shutil
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -35,6 +36,9 @@ from task.search import GraphEngine
 from task.text import TextSearcher, TextSearcherOptions
 from task.vision import ImageSearcher, ImageSearcherOptions, TensorImage
 from task.vision.resize import resize
+
+sys.path.append(str(Path(__file__).parents[2]))
+from tests.tokenizer_files import answers_alike, tokenizing_searchers  # noqa: E402 - a script is not run from the root
 
 SCENES, HELD_OUT, ANSWERS, MAX_BYTES = 240, 40, 10, 256
 TEXTS = (
@@ -66,10 +70,12 @@ def make(folder: Path) -> None:
     make_leaves(sample, folder / "leaves.tflite")
     make_four_bits(folder / "four_bits.tflite")
     make_codes(folder / "codes.tflite")
+    tokenized = tokenizing_searchers(folder / "tokenized")
     make_assets(sample, scenes, folder / "assets")
     pictures = make_pictures(next(scenes.rglob("*.png")), folder / "pictures")
     expected = {
         "texts": [{"query": text, "answer": ask_text(sample, text)} for text in TEXTS],
+        "tokenized": {path.parent.name: by_sentence(path, texts) for path, texts in tokenized.items()},
         "pictures": {name: ask_picture(sample, pixels) for name, pixels in pictures.items()},
         "relevance": relevance(folder / "relevance.tflite", TEXTS[0]),
         "gated": [{"query": text, "matches": len(ask_text(folder / "gate.tflite", text, AUTO))} for text in TEXTS],
@@ -78,6 +84,13 @@ def make(folder: Path) -> None:
     write_turned(pictures["large"], folder / "pictures")
     # ASCII, because an unpaired surrogate is not UTF-8.
     (folder / "expected.json").write_text(json.dumps(expected, indent=1), encoding="ascii")
+
+
+def by_sentence(path: Path, texts: Sequence[str]) -> list[dict[str, Any]]:
+    """Answers of a searcher whose pretrained text tower has its tokenizer in the graph."""
+    count = answers_alike(path, ANSWERS)
+    asked = [*texts, *(TEXTS if count == ANSWERS else ())]
+    return [{"query": text, "answer": ask_text(path, text)[:count]} for text in asked]
 
 
 def run(*arguments: object) -> None:
@@ -111,7 +124,7 @@ def with_relevance(source: Path, target: Path) -> None:
 
 def with_gate(source: Path, target: Path) -> None:
     """Adds a curve with a gate in the middle of the first results of all texts, and a cut below all first results."""
-    first = sorted({ask_text(source, text)[0][1] for text in TEXTS})
+    first = sorted({answer[0][1] for answer in (ask_text(source, text) for text in TEXTS) if answer})  # an empty text has none
     widest = max(range(1, len(first)), key=lambda i: first[i] - first[i - 1])
     gate, cut = (first[widest - 1] + first[widest]) / 2, first[-1] + 1e-3
     slope, intercept = 20.0, -20.0 * gate

@@ -8,6 +8,7 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
+from maker.encoders.sentence_tower import SentenceTower, sentence_tower
 from maker.encoders.token_tower import TokenTower, token_tower
 from maker.encoders.tokenizer_file import TextModelOptions, stored_tokenizer
 from maker.errors import EncoderError
@@ -90,7 +91,7 @@ class Tower:
         return g.slice(embedding, (0, 0), (1, self.prefix)) if self.prefix else embedding
 
 
-AnyTower: TypeAlias = "Tower | TokenTower"
+AnyTower: TypeAlias = "Tower | TokenTower | SentenceTower"
 SENTENCES = ("text", "tokens")  # the kinds of towers for sentences; a file has one of them
 
 
@@ -110,7 +111,8 @@ def open_embedder(path: str | Path, text_model: TextModelOptions | None = None) 
     if text_model is not None and text_model.tokenizer is not None:
         if own:
             raise EncoderError(f"{path}: already contains the tokenizer of {', '.join(own)}; leave out --tokenizer")
-        return {"tokens": token_tower(source, text_model)}
+        tower = sentence_tower(token_tower(source, text_model))
+        return {tower.kind: tower}
     if own:
         return {key.removeprefix("embed_"): _own_tower(source, key) for key in own}
     return {"image": image_tower(source)}

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterable
 from pathlib import Path
 
 from maker.encoders.convert import on_disk
 from maker.encoders.convert_text import convert_text
-from maker.encoders.token_tower import TokenTower, token_tower
+from maker.encoders.sentence_tower import AnyTextTower, sentence_tower
+from maker.encoders.token_tower import token_tower
 from maker.encoders.tokenizer_file import TextModelOptions
 from maker.errors import EncoderError
 from maker.graph.source import Source
@@ -42,8 +44,10 @@ def parse_text_spec(spec: str, options: TextModelOptions) -> tuple[str, str]:
     return kind, rest
 
 
-def text_backbone(spec: str, options: TextModelOptions, work: Path) -> TokenTower:
-    """The frozen tower of a spec other than `words`; converted models are kept in `work`.
+def text_backbone(spec: str, options: TextModelOptions, work: Path, texts: Iterable[str] = ()) -> AnyTextTower:
+    """The frozen tower of a spec other than `words`, its tokenizer in the graph where that gives the right ids of `texts` and others.
+
+    Converted models are kept in `work`.
 
     Raises:
         EncoderError: The model or its tokenizer is missing, is of another kind, or cannot be converted.
@@ -53,10 +57,10 @@ def text_backbone(spec: str, options: TextModelOptions, work: Path) -> TokenTowe
     if kind == "tflite":
         if not Path(path).is_file():
             raise EncoderError(f"text encoder: no such file: {path}")
-        return token_tower(Source(path), options, output or None)
+        return sentence_tower(token_tower(Source(path), options, output or None), texts)
     key = hashlib.sha256(repr((kind, rest, options.length, on_disk(path))).encode()).hexdigest()[:16]
     work.mkdir(parents=True, exist_ok=True)
     target = work / f"text-model-{key}.tflite"
     if not target.exists():
         convert_text(kind, path, output or None, options.length, target)
-    return token_tower(Source(target), options)
+    return sentence_tower(token_tower(Source(target), options), texts)

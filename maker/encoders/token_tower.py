@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from maker.encoders.layers import Layer, write_layers
+from maker.encoders.shortened import ShortenedSource
 from maker.encoders.tokenizer_file import TextModelOptions, TokenizerFile, read_tokenizer
 from maker.errors import EncoderError
 from maker.graph.model import Model
@@ -58,13 +58,38 @@ class TokenTower:
         return self.prefix or self.output.shape[-1]
 
     @property
+    def length(self) -> int:
+        """Places: the ids that it takes."""
+        return int(self.tokenizer.described["length"])
+
+    @property
     def input_shape(self) -> tuple[int, ...]:
         """`(1, length)`."""
-        return (1, int(self.tokenizer.described["length"]))
+        return (1, self.length)
 
     def describe_query(self) -> dict[str, Any]:
         """What the manifest says of the tokenizer."""
         return self.tokenizer.described
+
+    def at(self, length: int) -> TokenTower:
+        """The same at fewer places.
+
+        Raises:
+            NotFollowedError: An operator's dimensions cannot be followed.
+        """
+        inputs = [tensor for tensor in (self.ids, self.mask, *self.zeros) if tensor is not None]
+        source = ShortenedSource(self.source, self.signature, [tensor.index for tensor in inputs], length)
+        short = {tensor.index: replace(tensor, shape=(*tensor.shape[:-1], length)) for tensor in inputs}
+        output = replace(self.output, shape=(1, length, self.output.shape[-1])) if is_sequence(self.output) else self.output
+        return replace(
+            self,
+            source=source,
+            ids=short[self.ids.index],
+            mask=None if self.mask is None else short[self.mask.index],
+            zeros=[short[tensor.index] for tensor in self.zeros],
+            output=output,
+            tokenizer=self.tokenizer.fitted(length, "mask" in self.tokenizer.inputs),
+        )
 
     def prepare(self, text: str) -> dict[str, np.ndarray]:
         """The inputs of a sentence by name."""
@@ -93,18 +118,6 @@ class TokenTower:
             output = _pool(g, output, queries_by_name.get("mask"), self.pool)
         embedding = g.reshape(output, (1, self.output.shape[-1]))
         return g.slice(embedding, (0, 0), (1, self.prefix)) if self.prefix else embedding
-
-
-@dataclass(frozen=True)
-class TokenEncoder:
-    """A text tower and what was trained behind it."""
-
-    backbone: TokenTower
-    head: Sequence[Layer]
-
-    def write(self, g: Subgraph, *queries: int) -> int:
-        """Adds the encoder, from the tower's queries to `[1, d]` float32, not normalised."""
-        return write_layers(g, self.backbone.write(g, *queries), self.head)
 
 
 def declare_queries(g: Subgraph, shape: tuple[int, ...], tokenizer: TokenizerFile | None) -> dict[str, int]:

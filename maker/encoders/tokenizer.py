@@ -95,7 +95,7 @@ def units(g: Subgraph, query: int, size: TokenizerSize) -> Units:
 
     # A pair: this unit and the one before it, with nothing or one separator between them.
     gap = g.sub(first, g.shift(last, 1))
-    close = g.equal(g.minimum(gap, _scalar(2)), gap)
+    close = g.cast(g.less_equal(gap, _scalar(2)), np.int32)
     pair_present = g.mul(g.mul(present, g.shift(present, 1)), close)
     pair_hashes = g.add(g.mul(g.shift(hashes, 1), _scalar(PAIR_FACTOR)), hashes)
 
@@ -114,7 +114,7 @@ def units(g: Subgraph, query: int, size: TokenizerSize) -> Units:
         lengths=g.add(g.sub(last, first), _scalar(1)),
         gram_rows=gram_rows,
         gram_unit=number,
-        gram_present=g.mul(g.shift(word, 1), g.equal(count, number)),  # not of words beyond the last unit
+        gram_present=g.mul(g.shift(word, 1), g.cast(g.equal(count, number), np.int32)),  # not of words beyond the last unit
     )
 
 
@@ -189,5 +189,5 @@ class HashTable:
         """The rows of `(n,)` int32 hashes, 0 where unknown or not present."""
         (n,) = g.shape(hashes)
         bucket = g.floor_mod(hashes, _scalar(self.buckets))
-        same = g.equal(g.gather(self.hashes, bucket), g.reshape(hashes, (n, 1)))
+        same = g.cast(g.equal(g.gather(self.hashes, bucket), g.reshape(hashes, (n, 1))), np.int32)
         return g.mul(g.reduce_max(g.mul(same, g.gather(self.rows, bucket)), axis=1), present)

@@ -64,7 +64,7 @@ def no_results_for_empty_text(g: Subgraph, embedding: int, distances: int, ids: 
     """Removes all neighbours if the embedding is zero, as for a text without words: otherwise the first items would be returned."""
     squares = g.sum(g.mul(embedding, embedding), axis=1)
     empty = g.equal(squares, np.array(0, np.float32))
-    ids = g.sub(g.mul(g.add(ids, np.array(1, np.int32)), g.sub(np.array(1, np.int32), empty)), np.array(1, np.int32))
+    ids = g.select(empty, np.array(-1, np.int32), ids)
     return g.add(distances, g.mul(g.cast(empty, np.float32), np.array(FAR))), ids
 
 

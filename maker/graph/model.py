@@ -21,16 +21,11 @@ class Model:
         self._model = self._shared.model
         self._model.version = 3
         self._model.description = description
-        self._model.subgraphs = []
         self._model.signatureDefs = []
 
     def subgraph(self, name: str) -> Subgraph:
         """Opens a new, empty subgraph."""
-        subgraph = schema.SubGraphT()
-        subgraph.name, subgraph.tensors, subgraph.operators = name, [], []
-        subgraph.inputs, subgraph.outputs = [], []
-        self._model.subgraphs.append(subgraph)
-        return Subgraph(self._shared, subgraph)
+        return Subgraph(self._shared, self._shared.subgraph(name)[1])
 
     def signature(self, graph: Subgraph, inputs: dict[str, int], outputs: dict[str, int]) -> None:
         """Declares `graph` callable under its own name, with named inputs and outputs (tensor indices)."""

@@ -1,6 +1,9 @@
-"""What the subgraphs of one model share: its buffers and its operator codes."""
+"""What the subgraphs of one model share: its buffers, its operator codes, and each other."""
 
 from __future__ import annotations
+
+from collections.abc import Hashable
+from typing import Any
 
 import numpy as np
 from ai_edge_litert import schema_py_generated as schema
@@ -10,24 +13,37 @@ from maker.graph.source import Source
 
 
 class SharedTables:
-    """Buffers and operator codes of a model under construction.
+    """Buffers, operator codes and subgraphs of a model under construction.
 
     A constant is stored once however many subgraphs use it: they name the same array object, and it is kept alive here.
 
     Attributes:
-        model: The FlatBuffer's model; its `buffers` and `operatorCodes` are filled here.
+        model: The FlatBuffer's model; its `buffers`, `operatorCodes` and `subgraphs` are filled here.
         constants: Content of each buffer, by its index.
+        parts: Subgraphs of choices that are used again, by their key.
     """
 
     def __init__(self) -> None:
         self.model = schema.ModelT()
         self.model.buffers = [schema.BufferT()]  # buffer 0 means "no data"
         self.model.operatorCodes = []
+        self.model.subgraphs = []
         self.constants: dict[int, Constant] = {}
         self._buffer_of: dict[int, int] = {}
         self._code_of: dict[tuple[int, int, str | None], int] = {}
-        self._imported: dict[tuple[int, int], int] = {}
+        self._imported: dict[int, int] = {}
+        self._kept: list[Any] = []
+        self.parts: dict[Hashable, Any] = {}
+        self._imported_subgraphs: dict[tuple[int, int], int] = {}
         self._sources: list[Source] = []
+
+    def subgraph(self, name: str) -> tuple[int, Any]:
+        """Adds an empty subgraph; its number, and its `schema.SubGraphT`."""
+        table = schema.SubGraphT()
+        table.name, table.tensors, table.operators = name, [], []
+        table.inputs, table.outputs = [], []
+        self.model.subgraphs.append(table)
+        return len(self.model.subgraphs) - 1, table
 
     def buffer(self, content: Constant) -> int:
         """The index of the buffer that holds `content`, made at its first use."""
@@ -55,8 +71,16 @@ class SharedTables:
         data = source.model.buffers[index].data
         if data is None or not len(data):
             return 0
-        key = (id(source), index)
-        if key not in self._imported:
-            self._sources.append(source)  # keeps id(source) from being reused
-            self._imported[key] = self.buffer(np.asarray(data, np.uint8))
-        return self._imported[key]
+        if id(data) not in self._imported:  # a model at fewer places holds the same arrays as the whole one
+            self._kept.append(data)  # keeps its id from being used again
+            self._imported[id(data)] = self.buffer(np.asarray(data, np.uint8))
+        return self._imported[id(data)]
+
+    def imported_subgraph(self, source: Source, number: int) -> int | None:
+        """The number here of the source's subgraph that was imported before; None where it was not."""
+        return self._imported_subgraphs.get((id(source), number))
+
+    def remember_subgraph(self, source: Source, number: int, added: int) -> None:
+        """Notes that subgraph `number` of `source` is `added` here."""
+        self._sources.append(source)  # keeps id(source) from being reused
+        self._imported_subgraphs[id(source), number] = added

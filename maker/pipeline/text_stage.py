@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from maker.embedding.sentence_features import SentenceFeatures, sentence_features
+from maker.encoders.sentence_tower import AnyTextTower, TextEncoder
 from maker.encoders.text import WORDS, parse_text_spec, text_backbone
-from maker.encoders.token_tower import TokenEncoder, TokenTower
 from maker.encoders.tokenizer_file import TextModelOptions
 from maker.export.encoder_file import write_encoder
 from maker.workspace import Workspace, content_digest
@@ -25,11 +25,11 @@ class FrozenTextTower:
     Attributes:
         spec: The spec of the tower.
         tower: The tower.
-        file: The tower as a file, with a signature `embed_tokens` that returns the features.
+        file: The tower as a file, with a signature `embed_text` or `embed_tokens` that returns the features.
     """
 
     spec: str
-    tower: TokenTower
+    tower: AnyTextTower
     file: Path
 
     @property
@@ -49,8 +49,8 @@ class FrozenTextTower:
         return TextFeatures(self.tower, features.rows, features.values)
 
 
-def open_text_tower(spec: str, options: TextModelOptions, work: Workspace) -> FrozenTextTower | None:
-    """Opens the tower of a spec; None for `words`, which is trained.
+def open_text_tower(spec: str, options: TextModelOptions, work: Workspace, texts: Iterable[str]) -> FrozenTextTower | None:
+    """Opens the tower of a spec, its tokenizer compared with its library on `texts`; None for `words`, which is trained.
 
     Raises:
         EncoderError: The model or its tokenizer cannot be used, or a tokenizer is given for `words`.
@@ -58,12 +58,12 @@ def open_text_tower(spec: str, options: TextModelOptions, work: Workspace) -> Fr
     kind, _ = parse_text_spec(spec, options)
     if kind == WORDS:
         return None
-    tower = text_backbone(spec, options, work.folder)
+    tower = text_backbone(spec, options, work.folder, texts)
     file = work.file("text-backbone.tflite")
     write_encoder(
         file,
-        {"tokens": TokenEncoder(tower, [])},
-        {"tokens": tower.input_shape},
+        {tower.kind: TextEncoder(tower, [])},
+        {tower.kind: tower.input_shape},
         normalize=False,
         dimension=tower.dimension,
         tokenizer=tower.tokenizer,

@@ -17,7 +17,7 @@ from maker.embedding.project import write_head
 from maker.encoders.convert import open_keras
 from maker.encoders.embedder import Tower
 from maker.encoders.image import ImageEncoder, Mirrored, backbone, parse_spec
-from maker.encoders.token_tower import TokenEncoder
+from maker.encoders.sentence_tower import SentenceTower, TextEncoder
 from maker.errors import DataError
 from maker.evaluation.training_curves import draw_training_curves
 from maker.export.encoder_file import write_encoder
@@ -53,9 +53,10 @@ def train_encoder(corpus: OpenedCorpus, towers: TowerOptions, options: TrainingO
     """
     kind, _ = parse_spec(towers.image_encoder)
     check_unfreezing(kind, towers.image_encoder, options)
-    text = open_text_tower(towers.text_encoder, towers.text_model, work)
-    replicas = open_replicas(options)
     photos, splits = corpus.training, corpus.splits
+    captions = (c.text for c in (*splits.train, *splits.validation))
+    text = open_text_tower(towers.text_encoder, towers.text_model, work, captions)
+    replicas = open_replicas(options)
     states = [file_state(photos.folder / image) for image in corpus.captioned()]
     inputs = [CACHE_VERSION, towers.image_encoder, _texts(splits.train), _texts(splits.validation), states]
     inputs += [text.digest] if text else []
@@ -157,11 +158,13 @@ def _write(trained: Trained, encoder: Encoder, towers: TowerOptions, splits: Spl
     """Writes the encoder file, the head of the text tower and the plot of the training."""
     tower, text = trained.image.backbone, trained.text
     tokenizer = None
-    if isinstance(text, TokenEncoder):
+    if isinstance(text, TextEncoder):
         assert isinstance(encoder.texts, FrozenText)
         write_head(encoder.texts.head, text.head, text.backbone.dimension)
-        kind, shape, tokenizer = "tokens", text.backbone.input_shape, encoder.texts.tower.tower.tokenizer
+        kind, shape, tokenizer = text.backbone.kind, text.backbone.input_shape, text.backbone.tokenizer
         described = {"spec": _portable(towers.text_encoder), "feature": text.backbone.output.name, "pool": text.backbone.pool}
+        if isinstance(text.backbone, SentenceTower):
+            described["tokenizer"] = text.backbone.tokens.tokenizer.described["tokenizer"]
     else:
         kind, shape = "text", (1, text.size.max_bytes)
         described = {"spec": "words", "vocabulary": trained.described["vocabulary"], **asdict(text.size)}

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from maker.encoders.embedder import AnyTower, open_embedder
+from maker.encoders.sentence_tower import SentenceTower
 from maker.encoders.token_tower import TokenTower
 from maker.errors import BuildError, EncoderError
 from maker.graph.source import Source
@@ -104,15 +105,15 @@ def _write_model(path: Path, embedder: Embedder, query: str | None) -> None:
         raise BuildError(f"query must be one of {', '.join(KINDS)}, found {query!r}")
     own = any(tower.signature for tower in embedder.towers.values())
     kind = query or ("text" if {"text", "tokens"} & embedder.towers.keys() or not embedder.towers else "image")
-    if kind == "text" and "tokens" in embedder.towers:
-        raise EncoderError(f"{embedder.path}: a text tower with a tokenizer file cannot be exported to the Task Library; export TFLITE")
+    if kind == "text" and any(isinstance(tower, (TokenTower, SentenceTower)) for tower in embedder.towers.values()):
+        raise EncoderError(f"{embedder.path}: a pretrained text tower cannot be exported to the Task Library; export TFLITE")
     if kind not in (embedder.towers or ("text",)):
         raise BuildError(f"{embedder.path}: the embedder takes no {kind}; give one that does, or ask with what it takes")
     if own and kind == "text":
         written_words_model(path, embedder.path, INDEX_FILE)
         return
     tower = embedder.towers.get(kind)
-    assert not isinstance(tower, TokenTower)
+    assert not isinstance(tower, (TokenTower, SentenceTower))
     if own or not copied_model(path, embedder.path, tower, INDEX_FILE):
         assert tower is not None  # a text model is copied or refused
         rebuilt_image_model(path, tower, INDEX_FILE)

@@ -93,8 +93,8 @@ def words_model(path: str) -> WordsModel:
     entries = archive.locate(content)
     if spellings.FILE not in entries:
         raise EncoderError(
-            f"{path}: there is no {spellings.FILE}, so the vocabulary's words are unknown; train the encoder again with this release, "
-            "and give the encoder file, not a searcher"
+            f"{path}: there is no {spellings.FILE}, so the vocabulary's words are unknown; of a words tower give the encoder file, "
+            "not a searcher; a pretrained text tower cannot be exported to the Task Library"
         )
     start, size = entries[spellings.FILE]
     try:

@@ -10,7 +10,7 @@ import numpy as np
 import tensorflow as tf
 
 from maker.data.captions import Caption
-from maker.encoders.token_tower import TokenTower
+from maker.encoders.sentence_tower import AnyTextTower
 from maker.training.head import Head
 from maker.training.text_side import TextSide
 from maker.training.vocabulary import CaptionRows, Rows
@@ -28,7 +28,7 @@ class TextFeatures:
         values: `(sentences, f)` float32; may be memory-mapped.
     """
 
-    tower: TokenTower
+    tower: AnyTextTower
     rows: dict[str, int]
     values: np.ndarray
 

@@ -14,8 +14,8 @@ from maker.data.captions import Caption
 from maker.data.splits import Splits
 from maker.encoders.embedder import Tower
 from maker.encoders.image import ImageEncoder
+from maker.encoders.sentence_tower import TextEncoder
 from maker.encoders.spellings import spellings
-from maker.encoders.token_tower import TokenEncoder
 from maker.encoders.tokenize import tokenize
 from maker.encoders.tokenizer import TokenizerSize
 from maker.encoders.words import WordsTower
@@ -46,7 +46,7 @@ class Trained:
         words: Row of the embedding table by spelling; None if the text tower has no such table.
     """
 
-    text: WordsTower | TokenEncoder
+    text: WordsTower | TextEncoder
     image: ImageEncoder
     history: list[dict[str, Any]]
     described: dict[str, Any]
@@ -145,11 +145,11 @@ def _text_side(prepared: _Prepared, options: TrainingOptions, texts: TextFeature
     return TextSide(prepared.vocabulary, options.dimension, options.dropout, options.seed, table, options.word_pooling)
 
 
-def _exported(text: AnyTextSide, texts: TextFeatures | None) -> WordsTower | TokenEncoder:
+def _exported(text: AnyTextSide, texts: TextFeatures | None) -> WordsTower | TextEncoder:
     if isinstance(text, TextSide):
         return text.tower()
     assert texts is not None
-    return TokenEncoder(texts.tower, text.head.layers())
+    return TextEncoder(texts.tower, text.head.layers())
 
 
 def train_scratch(

@@ -44,6 +44,11 @@ class Environment:
     variables: Mapping[str, str] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
 
+    @property
+    def counts_as_tensorflow(self) -> bool:
+        """Whether its versions are TensorFlow's releases, which a file's `min_runtime_version` is one of."""
+        return self.name.startswith(("tflite-runtime", "tensorflow"))
+
 
 def environments() -> list[Environment]:
     """All of them; `tensorflow` is the one that the builder has installed."""

@@ -18,6 +18,7 @@ from maker.encoders.words import WordsTower
 from maker.export.encoder_file import write_encoder
 from maker.graph.source import Source
 from maker.training.vocabulary import build_vocabulary
+from tests.tokenizer_files import TOKENIZING, tokenizing_searcher
 
 DIMENSION, SIDE, ITEMS = 64, 64, 4000
 TEXTS = [
@@ -39,6 +40,12 @@ def write_files(folder: Path) -> tuple[Path, Path]:
         for kind, tower in towers.items():
             write_searcher(paths[kind], tower)
     return paths["float"], paths["int8"]
+
+
+def write_tokenizing(folder: Path) -> list[Path]:
+    """Writes a searcher for each kind of tokenizer that goes into the graph."""
+    with redirect_stdout(sys.stderr):
+        return [tokenizing_searcher(folder / name.replace(" ", "_") / "searcher.tflite", name) for name in TOKENIZING]
 
 
 def write_searcher(path: Path, tower: Tower | None = None) -> None:

@@ -15,17 +15,23 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from maker.graph.source import Source
+from maker.tokenizers.adversarial import adversarial_texts
 from task.core import BaseOptions
-from task.search import GraphEngine
+from task.search import GraphEngine, SearchRequest
 from tests.portable.environments import Environment, Unavailable, environments
-from tests.portable.files import write_files
+from tests.portable.files import write_files, write_tokenizing
+from tests.tokenizer_files import SENTENCES
 
 ROOT = Path(__file__).parents[2]
+ODD_TEXTS, ANSWERS = 200, 10
 TOLERANCE = 1e-5
-HEADER = ["runtime", "version", "architecture", "queries", "ids equal", "largest difference", "8-bit image tower", "note"]
+HEADER = ["runtime", "version", "architecture", "queries", "ids equal", "largest difference", "8-bit image tower", "tokenizers", "note"]
 
 
 def main() -> int:
@@ -37,10 +43,11 @@ def main() -> int:
     work = given.work.resolve()
     work.mkdir(parents=True, exist_ok=True)
     plain, quantised = (given.file.resolve(), None) if given.file else write_files(work / "files")
+    tokenizing = [] if given.file else [tokenizer_queries(path) for path in write_tokenizing(work / "files")]
     rows = []
     print("| " + " | ".join(HEADER) + " |\n" + "|---" * len(HEADER) + "|", flush=True)
     for environment in environments():
-        row, same = asked(environment, work, plain, quantised)
+        row, same = asked(environment, work, plain, quantised, tokenizing)
         print("| " + " | ".join(row[key] for key in HEADER) + " |", flush=True)
         rows.append({**row, "same": same})
     (work / "results.json").write_text(json.dumps(rows, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
@@ -49,7 +56,9 @@ def main() -> int:
     return 1 if differ or (missing and os.environ.get("CI")) else 0
 
 
-def asked(environment: Environment, work: Path, plain: Path, quantised: Path | None) -> tuple[dict[str, str], bool | None]:
+def asked(
+    environment: Environment, work: Path, plain: Path, quantised: Path | None, tokenizing: Sequence[TokenizerQueries] = ()
+) -> tuple[dict[str, str], bool | None]:
     """A row of the table, and whether the answers are the same; None where the environment cannot be made."""
     row = {**dict.fromkeys(HEADER, ""), "runtime": environment.name}
     try:
@@ -67,18 +76,76 @@ def asked(environment: Environment, work: Path, plain: Path, quantised: Path | N
         }
         if quantised is not None:
             row["8-bit image tower"] = _rounded(*compared(*_images(*ask(command, environment, quantised))))
+        tokenizers_equal = True
+        if tokenizing:
+            row["tokenizers"], tokenizers_equal = ask_tokenizers(command, environment, tokenizing, answer["version"])
     except RuntimeError as error:
         return {**row, "note": str(error)}, False
-    return row, bool(equal) and all(equal) and worst <= TOLERANCE
+    return row, bool(equal) and all(equal) and worst <= TOLERANCE and tokenizers_equal
 
 
-def ask(command: list[str], environment: Environment, path: Path) -> tuple[list[dict[str, Any]], dict[str, Any]]:
+@dataclass(frozen=True)
+class TokenizerQueries:
+    """A searcher with a tokenizer in its graph, and the answers that it has to give.
+
+    Attributes:
+        path: The searcher.
+        queries: As golden ones, of many odd texts.
+        needs: The TensorFlow Lite release that it names as the oldest.
+    """
+
+    path: Path
+    queries: list[dict[str, Any]]
+    needs: str
+
+
+def tokenizer_queries(path: Path) -> TokenizerQueries:
+    """Asks Python."""
+    engine = GraphEngine(BaseOptions(str(path), num_threads=1))
+    try:
+        shape, queries = [1, engine.manifest.query["text"]["max_bytes"]], []
+        for text in [*SENTENCES, *(t for t in adversarial_texts(ODD_TEXTS) if isinstance(t, str))]:
+            text = text.encode()[: shape[1]].decode("utf8", "ignore")
+            found = engine.search_text(text, SearchRequest(max_results=ANSWERS)).nearest_neighbors
+            ids = [int(n.metadata.split()[-1]) for n in found]
+            queries.append(
+                {"signature": "search_text", "query": text, "shape": shape, "ids": ids, "distances": [n.distance for n in found]}
+            )
+    finally:
+        engine.close()
+    source = Source(path)
+    (entry,) = (m for m in source.model.metadata if m.name == b"min_runtime_version")
+    return TokenizerQueries(path, queries, bytes(source.model.buffers[entry.buffer].data).rstrip(b"\0").decode())
+
+
+def ask_tokenizers(command: list[str], environment: Environment, files: Sequence[TokenizerQueries], version: str) -> tuple[str, bool]:
+    """How many answers are right, in words, and whether all are that the runtime is new enough for."""
+    right = total = 0
+    for file in files:
+        if environment.counts_as_tensorflow and _number(version) < _number(file.needs):
+            continue
+        answer = ask(command, environment, file.path, file.queries)[1]
+        equal, worst = compared(file.queries, answer["answers"])
+        right += sum(equal) if worst <= TOLERANCE else 0
+        total += len(equal)
+    if not total:
+        return f"needs TensorFlow Lite {files[0].needs}", True
+    return f"{right} of {total}", right == total
+
+
+def _number(release: str) -> tuple[int, ...]:
+    return tuple(map(int, release.split(".")[:2]))
+
+
+def ask(
+    command: list[str], environment: Environment, path: Path, queries: list[dict[str, Any]] | None = None
+) -> tuple[list[dict[str, Any]], dict[str, Any]]:
     """The golden queries of a file and what a runtime answers.
 
     Raises:
         RuntimeError: The runtime ended with an error.
     """
-    golden = golden_queries(path)
+    golden = golden_queries(path) if queries is None else queries
     variables = {**os.environ, **environment.variables, "PYTHONPATH": "", "TF_CPP_MIN_LOG_LEVEL": "2"}
     done = subprocess.run([*command, str(path)], input=json.dumps(golden), capture_output=True, text=True, env=variables, check=False)
     if done.returncode:

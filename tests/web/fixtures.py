@@ -1,6 +1,6 @@
 """What the browser tests ask: sites made from drawn scenes and from random vectors, and Python's answers.
 
-python tests/web/fixtures.py make FOLDER     # sample/, relevant/, large/ and vectors/, each a site; expected.json; query pictures
+python tests/web/fixtures.py make FOLDER     # sites: sample/, relevant/, …; expected.json; query pictures
 python tests/web/fixtures.py serve SITE      # prints the address
 """
 
@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import shutil
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -21,6 +22,7 @@ from maker.pipeline.index import FileContent, IndexedItems, write_index
 from maker.pipeline.tuning import IndexSettings
 from maker.preview.server import Server
 from maker.preview.site import preview
+from maker.tokenizers.adversarial import adversarial_texts
 from task.core import BaseOptions
 from task.format.stored_rows import Rows, StoredRows, locate_rows
 from task.processor import NearestNeighbor, SearchOptions
@@ -28,6 +30,9 @@ from task.processor.options import AUTO
 from task.search import GraphEngine, SearchRequest
 from task.text import TextSearcher, TextSearcherOptions
 from task.vision import ImageSearcher, ImageSearcherOptions, TensorImage
+
+sys.path.append(str(Path(__file__).parents[2]))
+from tests.tokenizer_files import answers_alike, tokenizing_searchers  # noqa: E402 - a script is not run from the root
 
 SCENES, HELD_OUT, ITEMS = 240, 40, 100_000
 ANSWERS = 10
@@ -54,11 +59,26 @@ def make(folder: Path) -> None:
         make_vectors(vectors)
     for path in (sample, relevant, large, vectors):
         preview(path, scenes, folder / path.stem, overwrite=True)
+    tokenized = tokenizing_searchers(folder / "tokenized")
+    for path in tokenized:
+        preview(path, scenes, path.parent / "site", overwrite=True)
     make_host(folder)
     queries = make_queries(folder, next(scenes.rglob("*.png")))
     expected = {"pictures": by_picture(sample, queries), "like": by_item(sample), "codes": by_item(vectors)}
+    expected["tokenized"] = {path.parent.name: by_sentence(path, texts) for path, texts in tokenized.items()}
     expected |= {name: by_words(relevant, text) for name, text in (("matched", matched), ("unmatched", unmatched), ("gated", gated))}
     (folder / "expected.json").write_text(json.dumps(expected, indent=1))
+
+
+def by_sentence(path: Path, texts: Sequence[str]) -> list[dict[str, object]]:
+    """What Python finds for sentences, by a searcher whose pretrained text tower has its tokenizer in the graph."""
+    engine = GraphEngine(BaseOptions(str(path), num_threads=1))
+    found = []
+    for text in (*texts, *(text for text in adversarial_texts(60) if isinstance(text, str) and answers_alike(path, ANSWERS) == ANSWERS)):
+        nearest = engine.search_text(text, SearchRequest(max_results=answers_alike(path, ANSWERS))).nearest_neighbors
+        found.append({"words": text, "items": [n.metadata.decode() for n in nearest]})
+    engine.close()
+    return found
 
 
 def run(*arguments: object) -> None:

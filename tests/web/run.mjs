@@ -253,6 +253,22 @@ test("the gallery, typing, the address and the way back", async () => {
   await close();
 });
 
+test("pretrained text towers take sentences as they are", async () => {
+  const names = Object.keys(expected.tokenized);
+  assert.ok(names.length >= 4);
+  for (const name of names) {
+    const site = await serve(`tokenized/${name}/site`);
+    const { page, errors, close } = await visit(site.address);
+    for (const { words, items: wanted } of expected.tokenized[name]) {
+      const { neighbors } = await ask(page, "searchText", words);
+      assert.deepEqual(neighbors.slice(0, wanted.length).map((n) => n.metadata), wanted, `${name}: ${words}`);
+    }
+    assert.deepEqual(errors, []);
+    await close();
+    await site.stop();
+  }
+});
+
 test("matches by the file's cut, weaker ones on request, and an empty result", async () => {
   const { matched, unmatched, gated } = expected;
   assert.ok(matched.matches > 0 && matched.matches < matched.found && unmatched.above === 0);

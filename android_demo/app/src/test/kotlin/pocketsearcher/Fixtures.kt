@@ -15,6 +15,7 @@ internal object Fixtures {
     val leaves get() = folder.resolve("leaves.tflite")
     val fourBits get() = folder.resolve("four_bits.tflite")
     val codes get() = folder.resolve("codes.tflite")
+    fun tokenized(name: String) = folder.resolve("tokenized").resolve(name).resolve("searcher.tflite")
     val newer get() = folder.resolve("newer.tflite")
     val expected by lazy { JSONObject(folder.resolve("expected.json").readText()) }
 

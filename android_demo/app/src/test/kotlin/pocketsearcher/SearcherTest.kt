@@ -38,6 +38,19 @@ class SearcherTest {
     }
 
     @Test
+    fun `pretrained text towers take sentences as they are`() {
+        val tokenized = Fixtures.expected.getJSONObject("tokenized")
+        for (name in tokenized.keys()) {
+            Fixtures.open(Fixtures.tokenized(name)).use { searcher ->
+                for (case in tokenized.getJSONArray(name).orEmpty()) {
+                    val expected = case.getJSONArray("answer").neighbors().map { it.first }
+                    assertEquals(expected, searcher.search(case.getString("query"), maxResults = expected.size).neighbors.map { it.text })
+                }
+            }
+        }
+    }
+
+    @Test
     fun `pictures of any size find what Python finds`() = ask(Fixtures.sample) { searcher ->
         val expected = Fixtures.expected.getJSONObject("pictures")
         for (name in expected.keys()) {

@@ -52,6 +52,21 @@ class TensorFlowLiteTest {
     }
 
     @Test
+    fun `pretrained text towers take sentences as they are`() {
+        val tokenized = Fixtures.expected.getJSONObject("tokenized")
+        assertTrue(tokenized.length() >= 4)
+        for (name in tokenized.keys()) {
+            Searcher.open(Fixtures.tokenized(name)).use { searcher ->
+                for (case in tokenized.getJSONArray(name).orEmpty()) {
+                    val expected = case.getJSONArray("answer").neighbors().map { it.first }
+                    val found = searcher.search(case.getString("query"), maxResults = expected.size).neighbors
+                    assertEquals("$name: ${case.getString("query")}", expected, found.map { it.text })
+                }
+            }
+        }
+    }
+
+    @Test
     fun `pictures of any size find what Python finds`() = Searcher.open(Fixtures.sample).use { searcher ->
         for (case in Fixtures.expected.getJSONArray("resized").orEmpty()) {
             val name = case.getString("picture")

@@ -1,0 +1,111 @@
+"""Copies operators of an existing model into a subgraph, the subgraphs of its IF and WHILE with them."""
+
+from __future__ import annotations
+
+import copy
+from typing import Any
+
+from maker.errors import EncoderError
+from maker.graph.source import Source
+from maker.graph.tensors import Op, Options, Tensors
+
+# Operators whose effect outlives their subgraph, or that only a custom kernel knows.
+REFUSED = {Op.CALL_ONCE, Op.CALL, Op.CUSTOM, Op.VAR_HANDLE, Op.READ_VARIABLE, Op.ASSIGN_VARIABLE}
+# Where an operator's options name subgraphs.
+PARTS = {Options.IfOptions: ("thenSubgraphIndex", "elseSubgraphIndex"), Options.WhileOptions: ("condSubgraphIndex", "bodySubgraphIndex")}
+
+
+def inline(g: Tensors, source: Source, given: dict[int, int], wanted: list[int], signature: str | None = None) -> list[int]:
+    """Copies the operators that `wanted` needs from a subgraph of `source`.
+
+    Args:
+        g: The subgraph to copy to.
+        source: The model to copy from.
+        given: Tensor index in the source to tensor index here, for its inputs.
+        wanted: Tensor indices in the source.
+        signature: Which subgraph; the first one where None.
+
+    Returns:
+        The tensors here that stand for `wanted`, in its order.
+
+    Raises:
+        EncoderError: An operator keeps state between calls (variables, CALL_ONCE) or is a custom one.
+    """
+    moved = _copy_operators(g, source, source.subgraph(signature), dict(given), wanted)
+    return [moved[i] for i in wanted]
+
+
+def _copy_operators(g: Tensors, source: Source, other: Any, moved: dict[int, int], wanted: list[int]) -> dict[int, int]:
+    """Adds what `wanted` needs and returns where each tensor went."""
+    for operator in _needed(other.operators, wanted, set(moved)):
+        for index in [*operator.inputs, *operator.outputs]:
+            if index >= 0 and int(index) not in moved:
+                moved[int(index)] = _import_tensor(g, source, other.tensors[index])
+        code = source.model.operatorCodes[operator.opcodeIndex]
+        builtin = max(code.builtinCode, code.deprecatedBuiltinCode)
+        if builtin in REFUSED:
+            raise EncoderError(
+                f"{source.path}: operator {_operator_name(code)} cannot be taken into a searcher; convert the embedder with builtin "
+                "operators only and its variables frozen"
+            )
+        copied = copy.copy(operator)
+        copied.opcodeIndex = g.shared.operator_code(builtin, code.version)
+        copied.inputs = [moved[int(i)] if i >= 0 else -1 for i in operator.inputs]
+        copied.outputs = [moved[int(i)] for i in operator.outputs]
+        if operator.builtinOptionsType in PARTS:
+            copied.builtinOptions = copy.copy(operator.builtinOptions)
+            for part in PARTS[operator.builtinOptionsType]:
+                setattr(copied.builtinOptions, part, _import_subgraph(g, source, getattr(operator.builtinOptions, part)))
+        g.table.operators.append(copied)
+    # An input that nothing reads, or a constant that is an output, is no operator's.
+    for index in wanted:
+        if index not in moved:
+            moved[index] = _import_tensor(g, source, other.tensors[index])
+    return moved
+
+
+def _import_subgraph(g: Tensors, source: Source, number: int) -> int:
+    """The subgraph here that stands for one of the source's; it is copied once a model, however often it is named."""
+    known = g.shared.imported_subgraph(source, number)
+    if known is not None:
+        return known
+    other = source.model.subgraphs[number]
+    added, table = g.shared.subgraph(_text(other.name) or "part")
+    g.shared.remember_subgraph(source, number, added)
+    part = Tensors(g.shared, table)
+    moved: dict[int, int] = {}
+    for index in other.inputs:
+        moved[int(index)] = _import_tensor(part, source, other.tensors[index])
+    outputs = [int(i) for i in other.outputs]
+    moved = _copy_operators(part, source, other, moved, outputs)
+    table.inputs = [moved[int(i)] for i in other.inputs]
+    table.outputs = [moved[i] for i in outputs]
+    return added
+
+
+def _import_tensor(g: Tensors, source: Source, tensor: Any) -> int:
+    copied = copy.copy(tensor)
+    copied.buffer = g.shared.import_buffer(source, tensor.buffer)
+    g.table.tensors.append(copied)
+    return len(g.table.tensors) - 1
+
+
+def _needed(operators: list[Any], wanted: list[int], given: set[int]) -> list[Any]:
+    """The operators on which `wanted` depends, in their order; a walk back over the topologically sorted list."""
+    open_tensors, kept = set(wanted) - given, []
+    for operator in reversed(operators):
+        if open_tensors.intersection(int(o) for o in operator.outputs):
+            kept.append(operator)
+            open_tensors.update(int(i) for i in operator.inputs if i >= 0 and int(i) not in given)
+    return kept[::-1]
+
+
+def _operator_name(code: Any) -> str:
+    if code.customCode:
+        return _text(code.customCode)
+    names = {v: k for k, v in vars(Op).items() if isinstance(v, int)}
+    return names.get(max(code.builtinCode, code.deprecatedBuiltinCode), "unknown")
+
+
+def _text(name: bytes | str | None) -> str:
+    return name.decode("utf-8", "replace") if isinstance(name, bytes) else name or ""
