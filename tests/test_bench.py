@@ -50,7 +50,7 @@ def test_queries_to_tune_by_are_not_those_that_are_measured(drawn):
 def test_truth_is_exact_search(drawn):
     vectors, queries = np.load(drawn.vectors), np.load(drawn.folder / "queries.npy")
     expected = np.argsort(-(queries @ vectors.T), axis=1)[:, :10]
-    assert measure.recall_of(expected.tolist(), np.load(drawn.folder / "truth.npy")) > 0.999
+    assert measure.recall_of(expected.tolist(), np.load(drawn.folder / "truth.npy"), vectors, queries) > 0.999
 
 
 def test_flickr_without_its_towers_is_skipped_with_the_reason(monkeypatch, tmp_path, capsys):
@@ -63,8 +63,10 @@ def test_flickr_without_its_towers_is_skipped_with_the_reason(monkeypatch, tmp_p
 
 
 def test_recall_is_the_share_of_true_neighbours_of_the_queries_run():
-    truth = np.array([[1, 2], [3, 4], [5, 6]])
-    assert measure.recall_of([[2, 1], [3, 9]], truth) == 0.75
+    vectors, queries = np.arange(10, dtype=np.float32)[:, None], np.ones((3, 1), np.float32)
+    truth = np.array([[9, 8], [9, 8], [9, 8]])
+    assert measure.recall_of([[8, 9], [9, 7]], truth, vectors, queries) == 0.75
+    assert measure.recall_of([[8, 9], [9, 7]], truth, np.minimum(vectors, 7), queries) == 1  # 7, 8 and 9 are equally near
 
 
 def test_settings_that_another_one_beats_are_not_timed():

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from maker.index.ties import right_results
 from maker.progress import progress
 from task.core import BaseOptions
 from task.core.interpreter import SignatureRunners
@@ -100,23 +101,24 @@ def measure_index(path: Path, embeddings: np.ndarray, queries: np.ndarray, dista
         k: Number of neighbours that the file returns; at most ten are compared.
 
     Returns:
-        `index_recall@10` (or `@n`, if there are n < 10 items or k is n), `queries`, `how`, and `p50_ms` and `p99_ms` of the bare signature
-        on one thread, called from Python.
+        `index_recall@10` (or `@n`, if there are n < 10 items or k is n), for which equally near items are equally right; `queries`, `how`,
+        and `p50_ms` and `p99_ms` of the bare signature on one thread, called from Python.
     """
     queries = queries[np.linspace(0, len(queries) - 1, min(QUERIES, len(queries))).astype(int)]
     truth = exact_neighbours(embeddings, queries, distance, min(k, NEIGHBOURS))
     options = BaseOptions(str(path), num_threads=1)
-    hits, times = 0, []
+    found, times = [], []
     with ModelFile(options) as file:
         runners = SignatureRunners(file, options)
         for query in queries[:WARM_UP]:
             runners.run("search_embedding", query[None])
-        for query, expected in zip(queries, truth, strict=True):
+        for query in queries:
             begin = time.perf_counter()
             ids = runners.run("search_embedding", query[None])["ids"][0]
             times.append(time.perf_counter() - begin)
-            hits += len(set(ids[: len(expected)].tolist()) & set(expected.tolist()))
+            found.append(ids[: truth.shape[1]])
         runners.close()
+    hits = sum(right_results(embeddings, *row, distance) for row in zip(queries, found, truth, strict=True))
     return {
         f"index_recall@{truth.shape[1]}": round(hits / truth.size, 4),
         "queries": len(queries),

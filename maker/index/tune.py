@@ -10,6 +10,7 @@ import numpy as np
 
 from maker.index.build import Index
 from maker.index.rows import RowCoder, fine_coder
+from maker.index.ties import find_copies, right_results
 
 QUANTISATION_QUERIES = 100
 SELECTION_COST = 8  # of one group or leaf, in rows: keeping the best in order takes as long as scoring about 8 rows
@@ -62,6 +63,8 @@ def _least_budget(ranks: np.ndarray, target: float) -> int:
 def leaf_ranks(indexes: Sequence[Index], queries: np.ndarray, truth: np.ndarray) -> np.ndarray:
     """The rank at which a query scans the leaf of each of its true neighbours.
 
+    Copies of a true neighbour are equally right: with copies, the ranks are those of the k right items that the query scans first.
+
     Args:
         indexes: The same partitioned index with different numbers of groups searched.
         queries: `(q, d)` float32.
@@ -73,20 +76,40 @@ def leaf_ranks(indexes: Sequence[Index], queries: np.ndarray, truth: np.ndarray)
     index = indexes[0]
     assert index.leaves is not None
     leaf_of, ranks = index.leaf_of, np.empty((len(indexes), *truth.shape), np.int64)
+    copies = find_copies(index.embeddings, truth)
+    leaves_of_copies = [np.unique(leaf_of[items], return_counts=True) for items in copies.items]
     for i, query in enumerate(queries):
         scores = index.leaves.scores(query[None])[0]
-        leaves = leaf_of[truth[i]]
-        better = scores > scores[leaves, None]
-        if index.groups is None or index.group_of is None:
-            ranks[:, i] = better.sum(1)
-            continue
-        group_rank = np.empty(len(index.groups.vectors), np.int64)
-        group_rank[np.argsort(-index.groups.scores(query[None])[0], kind="stable")] = np.arange(len(group_rank))
-        group_rank_of_leaf = group_rank[index.group_of]
+        group_rank_of_leaf = np.zeros(index.blocks, np.int64)
+        if index.groups is not None and index.group_of is not None:
+            group_rank = np.empty(len(index.groups.vectors), np.int64)
+            group_rank[np.argsort(-index.groups.scores(query[None])[0], kind="stable")] = np.arange(len(group_rank))
+            group_rank_of_leaf = group_rank[index.group_of]
+        copied = copies.group_of[truth[i]]
+        groups = [leaves_of_copies[group] for group in np.unique(copied[copied >= 0])]
         for row, candidate in zip(ranks, indexes, strict=True):
             searched = group_rank_of_leaf < candidate.groups_searched
-            row[i] = np.where(searched[leaves], better[:, searched].sum(1), index.blocks)
+            leaves = leaf_of[truth[i]]
+            if groups:
+                leaves = _first_scanned(leaves[copied < 0], groups, np.where(searched, scores, -np.inf), len(leaves))
+            better = scores[searched] > scores[leaves, None]
+            row[i] = np.where(searched[leaves], better.sum(1), index.blocks)
     return ranks
+
+
+def _first_scanned(leaves: np.ndarray, groups: Sequence[tuple[np.ndarray, np.ndarray]], scores: np.ndarray, k: int) -> np.ndarray:
+    """The leaves of the k right items that a query scans first, `(k,)`.
+
+    Args:
+        leaves: The leaves of the true neighbours that have no copies.
+        groups: For each group of copies among the true neighbours, the leaves that hold some, and how many each of them holds.
+        scores: `(leaves of the index,)`: larger is scanned earlier.
+        k: Number of true neighbours.
+    """
+    held_by = np.concatenate([leaves, *(leaves_of_group for leaves_of_group, _ in groups)])
+    counts = np.concatenate([np.ones(len(leaves), np.int64), *(counts for _, counts in groups)])
+    order = np.argsort(-scores[held_by], kind="stable")[:k]
+    return np.repeat(held_by[order], np.minimum(counts[order], k))[:k]
 
 
 def recall_at_budget(ranks: np.ndarray, budget: int) -> float:
@@ -100,7 +123,7 @@ def rows_recall(coder: RowCoder, queries: np.ndarray, truth: np.ndarray, candida
     Args:
         coder: The coder of an index.
         queries: `(q, d)` float32; at most 100 of them are used.
-        truth: `(q, k)` int: the nearest items of each query by exact search.
+        truth: `(q, k)` int: the nearest items of each query by exact search; equally near ones count as well.
         candidates: Number of best rows that the index's finer rows rescore, if it has any.
     """
     index, fine = coder.index, fine_coder(coder.index)
@@ -113,8 +136,8 @@ def rows_recall(coder: RowCoder, queries: np.ndarray, truth: np.ndarray, candida
     items = index.order[_best_rows(coder, queries, kept)]
     if fine is not None and kept > k:
         _rescore(items, fine, queries)
-    hits = [len(set(row) & set(expected)) / k for row, expected in zip(items[:, :k].tolist(), truth.tolist(), strict=True)]
-    return float(np.mean(hits))
+    asked = zip(queries, items[:, :k], truth, strict=True)
+    return float(np.mean([right_results(index.embeddings, query, found, true, index.distance) / k for query, found, true in asked]))
 
 
 def _best_rows(coder: RowCoder, queries: np.ndarray, count: int) -> np.ndarray:

@@ -13,6 +13,7 @@ from maker.export.search_constants import search_constants
 from maker.export.search_graph import search
 from maker.graph.model import Model
 from maker.index.build import Index
+from maker.index.ties import right_results
 from maker.workspace import atomic
 from maker.workspace.atomic import scratch
 from task.core import BaseOptions
@@ -40,12 +41,13 @@ def measure_curve(
         beside: The file is temporary and lies beside this one: the folder of temporary files may have too little space.
 
     Returns:
-        One point per budget, ascending: `leaves_scanned`, `share_scanned`, `recall` of the true neighbours, `p50_ms` and `p99_ms` of the
-        bare signature on one thread, called from Python.
+        One point per budget, ascending: `leaves_scanned`, `share_scanned`, `recall` of the true neighbours, for which equally near items
+        are equally right, `p50_ms` and `p99_ms` of the bare signature on one thread, called from Python.
     """
     budgets = sorted(set(budgets))
     chosen = np.linspace(0, len(queries) - 1, min(QUERIES, len(queries))).astype(int)
-    hits, times = np.zeros(len(budgets)), np.zeros((len(budgets), len(chosen)))
+    found: list[list[np.ndarray]] = [[] for _ in budgets]
+    times = np.zeros((len(budgets), len(chosen)))
     with scratch(beside) as path:
         _write(index, budgets, max(k, truth.shape[1]), path)
         options = BaseOptions(str(path), num_threads=1)
@@ -57,17 +59,19 @@ def measure_curve(
                     ids = runners.run(str(budget), queries[query][None])["ids"][0]
                     if number >= WARM_UP:
                         times[point, number - WARM_UP] = time.perf_counter() - begin
-                        hits[point] += np.isin(truth[query], ids[: truth.shape[1]]).mean()
+                        found[point].append(ids[: truth.shape[1]])
             runners.close()
+    asked, true = queries[chosen], truth[chosen]
+    hits = [sum(right_results(index.embeddings, *row, index.distance) for row in zip(asked, ids, true, strict=True)) for ids in found]
     return [
         {
             "leaves_scanned": budget,
             "share_scanned": round(budget / index.blocks, 6),
-            "recall": round(float(sum_of_recalls / len(chosen)), 4),
+            "recall": round(right / true.size, 4),
             "p50_ms": round(1e3 * float(np.median(seconds)), 4),
             "p99_ms": round(1e3 * float(np.percentile(seconds, 99)), 4),
         }
-        for budget, sum_of_recalls, seconds in zip(budgets, hits, times, strict=True)
+        for budget, right, seconds in zip(budgets, hits, times, strict=True)
     ]
 
 

@@ -15,6 +15,8 @@ from typing import Any
 
 import numpy as np
 
+from maker.index.ties import right_results
+
 from .data import DataSet
 from .process import ROOT, PeerError, Process
 from .variants import Build, Variant
@@ -109,11 +111,12 @@ class Measured:
         self._process = self._started(self.variant.python)
         self.version = self._process.version
         swept = []
+        vectors, queries = np.load(self._data.vectors, mmap_mode="r"), np.load(self._data.folder / "queries.npy")
         for build in self.variant.builds:
             self._process.request("open", build=build.name, folder=str(self._folder(build)), config=build.config)
             for setting in build.settings:
                 response = self._search(build.name, setting, effort.seconds, 0, effort.queries)
-                recall = recall_of(response["ids"], truth)
+                recall = recall_of(response["ids"], truth, vectors, queries)
                 swept.append(Point(build.name, setting, recall, statistics.median(response["ms"])))
                 if recall >= ENOUGH:
                     break
@@ -184,10 +187,10 @@ def pareto_front(points: list[Point]) -> Iterator[Point]:
     yield from reversed(useful or kept[:1])
 
 
-def recall_of(ids: list[list[int]], truth: np.ndarray) -> float:
-    """The mean share of the true neighbours in `ids`; `truth` may have more queries than were run."""
-    pairs = zip(ids, truth[: len(ids)].tolist(), strict=True)
-    return float(np.mean([len(set(found) & set(true)) / len(true) for found, true in pairs]))
+def recall_of(ids: list[list[int]], truth: np.ndarray, vectors: np.ndarray, queries: np.ndarray) -> float:
+    """The mean share of right results in `ids`; `truth` and `queries` may have more rows than were run."""
+    rows = zip(queries[: len(ids)], ids, truth[: len(ids)], strict=True)
+    return float(np.mean([right_results(vectors, query, found, true, "dot_product") / len(true) for query, found, true in rows]))
 
 
 def best(points: list[Point], recall: float) -> Point | None:
