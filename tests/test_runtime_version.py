@@ -8,10 +8,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from ai_edge_litert import schema_py_generated as schema
 from ai_edge_litert.schema_py_generated import BuiltinOperator as Op
 
 from maker import searcher
 from maker.graph import runtime_version
+from maker.graph.model import Model
 from maker.graph.source import Source
 from tests.portable.ask import __file__ as ask
 from tests.portable.environments import LEGACY, OLD_TENSORFLOW, ROOT
@@ -81,7 +83,7 @@ def test_the_list_agrees_with_tensorflow_s_own(tmp_path):
         concrete = tf.function(function, input_signature=[given]).get_concrete_function()
         (tmp_path / f"{name}.tflite").write_bytes(tf.lite.TFLiteConverter.from_concrete_functions([concrete], tf.Module()).convert())
     image_towers(tmp_path)  # a network in float32, and quantised
-    found = {path.stem: (stated(path), runtime_version.required(Source(path).model.operatorCodes)) for path in tmp_path.glob("*.tflite")}
+    found = {path.stem: (stated(path), runtime_version.required(Source(path).model)) for path in tmp_path.glob("*.tflite")}
     assert len(found) == len(cases) + 2
     assert len({theirs for theirs, _ in found.values()}) > 4
     for name, (theirs, ours) in found.items():
@@ -101,3 +103,35 @@ def test_a_searcher_answers_on_the_oldest_release_that_it_names(searcher_file):
     assert answer["version"] == stated(searcher_file) == OLD_TENSORFLOW
     assert equal == [True] * sum(g["signature"] == "search_text" for g in golden)
     assert worst < 1e-5
+
+
+def with_layer(path: Path, channels: bool) -> Path:
+    """A model of a dense layer over float32 with int8 weights, of a scale per channel or one, in the version that converters give it."""
+    model = Model("layer")
+    g = model.subgraph("main")
+    query = g.tensor("query", (1, 4), np.float32)
+    weights = g.constant(np.ones((3, 4), np.int8), "weights", 0.5)
+    if channels:
+        g.table.tensors[weights].quantization.scale = [0.5, 0.25, 0.125]
+        g.table.tensors[weights].quantization.zeroPoint = [0, 0, 0]
+    output = g.tensor("output", (1, 3), np.float32)
+    options = schema.FullyConnectedOptionsT()
+    g.operator(Op.FULLY_CONNECTED, [query, weights], [output], options, schema.BuiltinOptions.FullyConnectedOptions, 5 if channels else 3)
+    model.signature(g, {"query": query}, {"output": output})
+    model.write(path)
+    return path
+
+
+def test_a_scale_per_channel_under_floats_asks_for_the_newest(tmp_path):
+    assert stated(with_layer(tmp_path / "one.tflite", channels=False)) == "1.14.0"
+    assert stated(with_layer(tmp_path / "many.tflite", channels=True)) == runtime_version.UNKNOWN
+
+
+def test_a_lookup_in_float16_asks_for_the_newest(tmp_path):
+    model = Model("lookup")
+    g = model.subgraph("main")
+    query = g.tensor("query", (1,), np.int32)
+    row = g.gather(g.constant(np.ones((3, 4), np.float16), "table"), query)
+    model.signature(g, {"query": query}, {"row": row})
+    model.write(tmp_path / "half.tflite")
+    assert stated(tmp_path / "half.tflite") == runtime_version.UNKNOWN

@@ -47,7 +47,7 @@ class Model:
 
     def min_runtime_version(self) -> str:
         """The TensorFlow Lite release from which every operator used is known."""
-        return runtime_version.required(self._model.operatorCodes)
+        return runtime_version.required(self._model)
 
     def write(self, path: Path) -> int:
         """Writes the file and returns its size in bytes.

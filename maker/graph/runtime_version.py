@@ -6,10 +6,10 @@ project writes or has met in embedders are here. That signatures can be asked by
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from typing import Any
 
 from ai_edge_litert.schema_py_generated import BuiltinOperator as Op
+from ai_edge_litert.schema_py_generated import TensorType as Type
 
 BASE = "1.14.0"  # every operator up to NEWEST_IN_BASE in version 1 that is not listed
 NEWEST_IN_BASE = Op.ROUND
@@ -93,10 +93,30 @@ def since(operator: int, version: int) -> str | None:
     return max(releases[version - 1], BASE, key=_number) if 1 <= version <= len(releases) else None
 
 
-def required(operator_codes: Iterable[Any]) -> str:
-    """The newest release that any of the operator codes (`schema.OperatorCodeT`) asks for; `UNKNOWN` where one is not listed."""
-    found = [since(max(code.builtinCode, code.deprecatedBuiltinCode), code.version) or UNKNOWN for code in operator_codes]
-    return max([BASE, *found], key=_number)
+def required(model: Any) -> str:
+    """The release from which every operator of a `schema.ModelT` runs, with right results; `UNKNOWN` if the list lacks one of them."""
+    releases = [since(_code(code), code.version) or UNKNOWN for code in model.operatorCodes]
+    if any(_outruns_its_version(model, graph, operator) for graph in model.subgraphs for operator in graph.operators):
+        releases.append(UNKNOWN)
+    return max([BASE, *releases], key=_number)
+
+
+def _outruns_its_version(model: Any, graph: Any, operator: Any) -> bool:
+    """Whether an operator needs a newer release than its version says.
+
+    Measured on 2.14: FULLY_CONNECTED of float32 with int8 weights of a scale per channel loads and returns NaN, and GATHER of float16 is
+    refused. Converters give them the versions of older operators.
+    """
+    code = _code(model.operatorCodes[operator.opcodeIndex])
+    if code == Op.FULLY_CONNECTED:
+        values, weights = (graph.tensors[number] for number in operator.inputs[:2])
+        scales = weights.quantization.scale if weights.quantization is not None else None
+        return bool(values.type == Type.FLOAT32 and weights.type == Type.INT8 and scales is not None and len(scales) > 1)
+    return bool(code == Op.GATHER and graph.tensors[operator.inputs[0]].type == Type.FLOAT16)
+
+
+def _code(code: Any) -> int:
+    return int(max(code.builtinCode, code.deprecatedBuiltinCode))
 
 
 def _number(release: str) -> tuple[int, ...]:
