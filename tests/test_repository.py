@@ -45,7 +45,7 @@ def test_the_newest_changelog_section_is_this_version_or_the_next():
 
 def test_the_gradle_wrapper_is_the_one_that_its_documents_name():
     jar = hashlib.sha256((ANDROID / "gradle" / "wrapper" / "gradle-wrapper.jar").read_bytes()).hexdigest()
-    assert jar in text("android_demo", "README.md")
+    assert jar in text("docs", "guide", "android.md")
     properties = text("android_demo", "gradle", "wrapper", "gradle-wrapper.properties")
     assert re.search(r"^distributionSha256Sum=[0-9a-f]{64}$", properties, re.MULTILINE)
     assert (ANDROID / "gradlew").stat().st_mode & 0o111
