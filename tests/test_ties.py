@@ -59,6 +59,13 @@ def test_no_result_more_than_the_true_neighbours_counts():
     assert right_results(embeddings, embeddings[0], [], np.arange(10), "dot_product") == 0
 
 
+def test_results_that_differ_by_rounding_are_equally_near_and_others_are_not():
+    embeddings = np.full((4, 2), 0.1, np.float32)
+    embeddings[1] = np.nextafter(embeddings[1], np.float32(0))
+    embeddings[2] *= np.float32(0.99999)
+    assert [right_results(embeddings, np.ones(2, np.float32), [i], np.array([0]), "dot_product") for i in range(4)] == [1, 1, 0, 1]
+
+
 def test_copies_are_the_items_with_equal_values(monkeypatch, rng):
     monkeypatch.setattr("maker.index.ties.BLOCK", 100)
     embeddings = rng.integers(-2, 3, (700, 3)).astype(np.float32) * rng.choice(np.array([-1, 1], np.float32), (700, 1))
