@@ -59,6 +59,13 @@ def test_no_result_more_than_the_true_neighbours_counts():
     assert right_results(embeddings, embeddings[0], [], np.arange(10), "dot_product") == 0
 
 
+def test_results_that_differ_by_rounding_are_equally_near_and_others_are_not():
+    embeddings = np.full((4, 2), 0.1, np.float32)
+    embeddings[1] = np.nextafter(embeddings[1], np.float32(0))
+    embeddings[2] *= np.float32(0.99999)
+    assert [right_results(embeddings, np.ones(2, np.float32), [i], np.array([0]), "dot_product") for i in range(4)] == [1, 1, 0, 1]
+
+
 def test_copies_are_the_items_with_equal_values(monkeypatch, rng):
     monkeypatch.setattr("maker.index.ties.BLOCK", 100)
     embeddings = rng.integers(-2, 3, (700, 3)).astype(np.float32) * rng.choice(np.array([-1, 1], np.float32), (700, 1))
@@ -94,13 +101,13 @@ def test_a_budget_finds_as_many_equally_near_items_as_its_leaves_hold(measure, l
             assert (row < budget).sum() == min(10, (right & scanned[index.leaf_of]).sum())
 
 
-def test_rows_and_curve_count_equally_near_items(rng):
+def test_rows_and_curve_count_equally_near_items(rng, tmp_path):
     embeddings = with_copies(rng, 50, COPIES, 16)
     queries = rng.standard_normal((100, 16)).astype(np.float32)
     index = build_index(embeddings, ScaNNOptions("dot_product", tree=Tree(100, 10), score_ah=ScoreAH(1)))
     truth = exact_neighbours(embeddings, queries, "dot_product")
     assert rows_recall(row_coder(index), queries, truth) > 0.95
-    assert measure_curve(index, [index.blocks], queries, truth, 10)[0]["recall"] > 0.95
+    assert measure_curve(index, [index.blocks], queries, truth, 10, tmp_path / "s.tflite")[0]["recall"] > 0.95
 
 
 def test_an_index_of_copies_is_tuned_and_measured_by_distances(tmp_path, capsys):

@@ -12,7 +12,14 @@ from PIL import Image
 
 import task
 
-START = "import sys\nsys.path.insert(0, sys.argv[1])\nimport task\nassert task.__file__.startswith(sys.argv[1])\n"
+# A development install finds the folder of the checkout, whatever the package's own path says.
+START = """
+import sys
+sys.path.insert(0, sys.argv[1])
+sys.meta_path[:] = [finder for finder in sys.meta_path if not getattr(finder, "__module__", "").startswith("__editable__")]
+import task
+assert task.__file__.startswith(sys.argv[1])
+"""
 SEARCH = """
 from task.text import TextSearcher
 from task.vision import ImageSearcher, TensorImage
