@@ -50,6 +50,7 @@ def run(given: argparse.Namespace) -> None:
     else:
         with TextSearcher.create_from_options(TextSearcherOptions(base, search_options=options)) as by_text:
             results = [(query, by_text.search(query)) for query in given.query]
+    nothing = "  nothing found: the query holds no word" if given.min_relevance is None else "  nothing relevant"
     for query, result in results:
         neighbors = [
             {"metadata": n.metadata.decode("utf-8", "backslashreplace"), "distance": n.distance, "relevance": n.relevance}
@@ -58,7 +59,7 @@ def run(given: argparse.Namespace) -> None:
         if given.json:
             print(json.dumps({"query": query, "neighbors": neighbors}, ensure_ascii=False))
         else:
-            print("\n".join([query, *map(_neighbor_line, neighbors)] if neighbors else [query, "  nothing relevant"]))
+            print("\n".join([query, *map(_neighbor_line, neighbors)] if neighbors else [query, nothing]))
     if given.contact_sheet:
         from maker.evaluation.contact_sheet import write_contact_sheet
 
