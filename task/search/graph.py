@@ -75,7 +75,9 @@ class GraphEngine(GraphEmbedder):
         """
         self._refuse_num_leaves(request)
         if self._in_graph(request):
-            return self._result("text", *self._run(*self._text("search", query)), request)
+            ids, distances = self._run(*self._text("search", query))
+            # Files of 0.1.0 return the first items for a text without a word, all at a dot product of 0.
+            return self._result("text", ids, distances, request) if distances.any() else SearchResult([])
         vector = self.embed_text(query)
         return self._result("text", *self._finder.find(vector, request), request) if vector.any() else SearchResult([])
 
