@@ -54,7 +54,7 @@ print(len(result.nearest_neighbors))
 
 def test_a_dimension_mismatch_is_an_error_before_anything_is_written(encoder, tmp_path):
     data = searcher.DataLoader(str(encoder), np.ones((4, DIMENSION + 1), np.float32), list("abcd"))
-    with pytest.raises(DataError, match=f"makes {DIMENSION} dimensions, the embeddings have {DIMENSION + 1}"):
+    with pytest.raises(DataError, match=f"has {DIMENSION} dimensions, the embeddings have {DIMENSION + 1}"):
         searcher.Searcher.create_from_data(data, searcher.ScaNNOptions("dot_product", score_ah=searcher.ScoreAH(1)))
 
 
