@@ -6,7 +6,6 @@ import json
 import time
 import unicodedata
 from functools import cache
-from pathlib import Path
 
 import numpy as np
 import pytest
