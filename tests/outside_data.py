@@ -11,6 +11,7 @@ DATA = ROOT / os.environ.get(VARIABLE, "../shared/data")  # a relative path coun
 FLICKR = DATA / "flickr8k"
 WEIGHTS = DATA / "weights"
 LEGACY = DATA / "legacy"
+MINILM = DATA / "minilm"
 
 
 def absent(path: Path) -> str:

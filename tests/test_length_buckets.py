@@ -18,9 +18,9 @@ from maker.export.encoder_file import write_encoder
 from maker.graph.model import Model
 from maker.graph.source import Source
 from task.text import TextEmbedder, TextSearcher
+from tests.outside_data import MINILM, absent
 
 LENGTH, WIDTH, HEADS = 40, 8, 2
-SHARED = Path(__file__).parents[2] / "shared" / "data"
 TEXTS = ["", "a", "a red kite", "the blue sea and a man " * 3, "the blue sea and a man " * 6, "snow " * 60]
 
 
@@ -114,9 +114,9 @@ def test_both_signatures_share_the_parts_and_the_weights_and_so_do_their_copies(
 
 
 def test_minilm_runs_at_fewer_places(tmp_path):
-    model, vocabulary = SHARED / "minilm" / "minilm_int8.tflite", SHARED / "minilm" / "vocab.txt"
+    model, vocabulary = MINILM / "minilm_int8.tflite", MINILM / "vocab.txt"
     if not model.exists():
-        pytest.skip(f"{model} is not here")
+        pytest.skip(absent(model))
     tower = sentence_tower(model, vocabulary)
     assert [short.length for short in tower.shorter] == [16, 32]
     write_encoder(tmp_path / "e.tflite", {"text": tower}, {"text": tower.input_shape}, dimension=384)

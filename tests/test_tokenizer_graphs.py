@@ -6,7 +6,6 @@ import json
 import time
 import unicodedata
 from functools import cache
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -27,8 +26,8 @@ from maker.tokenizers.sentencepiece_file import decode_file
 from maker.tokenizers.trie import Trie
 from maker.tokenizers.unicode_form import FORMS, UnicodeForm
 from maker.tokenizers.utf8 import decode, encode
+from tests.outside_data import FLICKR, MINILM, absent
 
-SHARED = Path(__file__).parents[2] / "shared" / "data"
 CLUSTER = "\U0001f469\u200d"
 WORST = {
     "one letter": "a" * 512,
@@ -262,9 +261,10 @@ def test_a_graph_that_gives_other_ids_stays_out_and_says_why(monkeypatch, tmp_pa
 
 
 def test_minilm_s_captions_have_the_library_s_ids():
-    vocabulary, table = SHARED / "minilm" / "vocab.txt", SHARED / "flickr8k" / "captions.tsv"
-    if not vocabulary.exists() or not table.exists():
-        pytest.skip(f"{vocabulary} and {table} are not here")
+    vocabulary, table = MINILM / "vocab.txt", FLICKR / "captions.tsv"
+    for path in (vocabulary, table):
+        if not path.exists():
+            pytest.skip(absent(path))
     described = {
         "tokenizer": "wordpiece",
         "length": 64,

@@ -12,6 +12,7 @@ import numpy as np
 
 from maker.tokenizers.adversarial import ENGLISH, WORLD
 from maker.tokenizers.byte_level import byte_characters
+from tests.outside_data import MINILM
 
 LENGTH = 24
 SENTENCES = [
@@ -173,7 +174,7 @@ def made(name: str, length: int = LENGTH) -> tuple[bytes, dict[str, Any]]:
 
 
 def captions(path: Path, languages: tuple[str, ...] = ("en", "zh")) -> Iterator[str]:
-    """The captions of `../shared/data/flickr8k/captions.tsv`."""
+    """The captions of Flickr8k's `captions.tsv`."""
     with open(path, encoding="utf8") as lines:
         next(lines)
         for line in lines:
@@ -183,7 +184,7 @@ def captions(path: Path, languages: tuple[str, ...] = ("en", "zh")) -> Iterator[
 
 
 def text_model(path: Path, rows: int, length: int = LENGTH, dimension: int = 16) -> Path:
-    """A model that averages rows of a random table over the ids where the mask is 1."""
+    """A model that sums rows of a random table over the ids where the mask is 1, and gives the direction of the sum."""
     from maker.graph.model import Model
 
     model = Model("text model")
@@ -192,30 +193,28 @@ def text_model(path: Path, rows: int, length: int = LENGTH, dimension: int = 16)
     ids, mask = (g.tensor(name, (1, length), np.int32) for name in ("input_ids", "attention_mask"))
     weights = g.reshape(g.cast(mask, np.float32), (length, 1))
     total = g.sum(g.mul(g.gather(table, g.reshape(ids, (length,))), weights), axis=0)
-    model.signature(g, {"ids": ids, "mask": mask}, {"embedding": g.reshape(total, (1, dimension))})
+    model.signature(g, {"ids": ids, "mask": mask}, {"embedding": g.l2_normalize(g.reshape(total, (1, dimension)))})
     model.write(path)
     return path
 
 
-MINILM = "minilm"
 TOKENIZING = ("wordpiece", "clip json", "gemma", "unigram")  # one of each model
 
 
 def tokenizing_searchers(folder: Path) -> dict[Path, list[str]]:
-    """A searcher for each model, each in a folder of its own, with sentences to ask it; and MiniLM's where `../shared` has it."""
+    """A searcher for each model, each in a folder of its own, with sentences to ask it; and MiniLM's where it is there."""
     paths = {tokenizing_searcher(folder / name.replace(" ", "_") / "searcher.tflite", name): SENTENCES for name in TOKENIZING}
-    minilm = Path(__file__).parents[2] / "shared" / "data" / "minilm"
-    if (minilm / "minilm_int8.tflite").exists():
-        paths[_minilm_searcher(folder / MINILM / "searcher.tflite", minilm)] = SENTENCES[:4]
+    if (MINILM / "minilm_int8.tflite").exists():
+        paths[_minilm_searcher(folder / MINILM.name / "searcher.tflite")] = SENTENCES[:4]
     return paths
 
 
 def answers_alike(path: Path, most: int) -> int:
     """How many answers of one of them are the same on all runtimes: MiniLM's 8-bit kernels round differently on each."""
-    return 1 if path.parent.name == MINILM else most
+    return 1 if path.parent.name == MINILM.name else most
 
 
-def _minilm_searcher(path: Path, minilm: Path) -> Path:
+def _minilm_searcher(path: Path) -> Path:
     """The items are the sentences, so that each finds itself."""
     from maker.encoders.embedder import open_embedder
     from maker.encoders.tokenizer_file import TextModelOptions
@@ -226,7 +225,7 @@ def _minilm_searcher(path: Path, minilm: Path) -> Path:
         return path
     path.parent.mkdir(parents=True, exist_ok=True)
     encoder = path.with_name("encoder.tflite")
-    tower = open_embedder(minilm / "minilm_int8.tflite", TextModelOptions(tokenizer=minilm / "vocab.txt"))["text"]
+    tower = open_embedder(MINILM / "minilm_int8.tflite", TextModelOptions(tokenizer=MINILM / "vocab.txt"))["text"]
     write_encoder(encoder, {"text": tower}, {"text": tower.input_shape}, dimension=tower.dimension)
     with TextEmbedder.create_from_file(str(encoder)) as embedder:
         vectors = np.stack([embedder.embed(text).embeddings[0].feature_vector.value for text in SENTENCES])
@@ -241,6 +240,7 @@ def tokenizing_searcher(path: Path, name: str, items: int = 500) -> Path:
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "tokenizer").write_bytes(made(name)[0])
     vectors = np.random.default_rng(5).standard_normal((items, 16)).astype(np.float32)
+    vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
     return _indexed(path, text_model(folder / "text_model.tflite", 2000), folder / "tokenizer", vectors)
 
 

@@ -78,7 +78,11 @@ def make(folder: Path) -> None:
         "tokenized": {path.parent.name: by_sentence(path, texts) for path, texts in tokenized.items()},
         "pictures": {name: ask_picture(sample, pixels) for name, pixels in pictures.items()},
         "relevance": relevance(folder / "relevance.tflite", TEXTS[0]),
-        "gated": [{"query": text, "matches": len(ask_text(folder / "gate.tflite", text, AUTO))} for text in TEXTS],
+        "gated": [
+            {"query": text, "matches": len(ask_text(folder / "gate.tflite", text, AUTO))}
+            for text in TEXTS
+            if ask_text(sample, text)  # a text without a word finds nothing, gate or not
+        ],
         "resized": write_resized(pictures, folder / "pictures"),
     }
     write_turned(pictures["large"], folder / "pictures")

@@ -28,6 +28,7 @@ from maker.tokenizers.adversarial import adversarial_texts
 from maker.tokenizers.check import compare, write_tokenizer
 from maker.tokenizers.recognise import graph_tokenizer
 from task.format import utf8
+from tests.outside_data import FLICKR, MINILM, absent
 from tests.tokenizer_files import GEMMA_MODEL, captions, clip_json
 
 ROOT = Path(__file__).parents[2]
@@ -50,18 +51,20 @@ WORST = {
 def main() -> int:
     """Compares all of them."""
     parser = argparse.ArgumentParser(description="Compares the tokenizers in the graph with their libraries.")
-    parser.add_argument("--shared", type=Path, default=ROOT.parent / "shared" / "data")
     parser.add_argument("--work", type=Path, default=ROOT / "build" / "tokenizers")
     parser.add_argument("--only", default="", help="a part of a tokenizer's name")
     parser.add_argument("--every", type=int, default=1, help="of the captions and the other strings, one in so many")
     given = parser.parse_args()
     given.work.mkdir(parents=True, exist_ok=True)
-    texts = list(captions(given.shared / "flickr8k" / "captions.tsv"))
+    if not (FLICKR / "captions.tsv").exists():
+        print(absent(FLICKR / "captions.tsv"), file=sys.stderr)
+        return 1
+    texts = list(captions(FLICKR / "captions.tsv"))
     strings = adversarial_texts(ADVERSARIAL)
     print(f"{len(texts[:: given.every])} captions, {len(strings[:: given.every])} other strings\n")
     print("| " + HEADER + " |\n|" + "---|" * (HEADER.count("|") + 1), flush=True)
     wrong = 0
-    for name, (kind, read, frame) in tokenizers(given.shared, given.work, texts).items():
+    for name, (kind, read, frame) in tokenizers(given.work, texts).items():
         if given.only not in name:
             continue
         try:
@@ -135,15 +138,14 @@ def pieces(content: bytes, kind: str) -> int:
     return len(decode_file(content).pieces)
 
 
-def tokenizers(shared: Path, work: Path, texts: Sequence[str]) -> dict[str, tuple[str, Callable[[], bytes], dict[str, Any]]]:
+def tokenizers(work: Path, texts: Sequence[str]) -> dict[str, tuple[str, Callable[[], bytes], dict[str, Any]]]:
     """Kind, file and frame of each."""
     bert = {"padding_id": 0, "start": 101, "end": 102, "lower_case": True}
     own = {"padding_id": 0, "start": None, "end": None, "lower_case": False}
     plain = {"padding_id": 0, "start": 1, "end": 2, "lower_case": False}
-    minilm = shared / "minilm"
     return {
-        "MiniLM, vocab.txt": ("wordpiece", (minilm / "vocab.txt").read_bytes, bert),
-        "MiniLM, tokenizer.json": ("hugging_face", (minilm / "tokenizer.json").read_bytes, own),
+        "MiniLM, vocab.txt": ("wordpiece", (MINILM / "vocab.txt").read_bytes, bert),
+        "MiniLM, tokenizer.json": ("hugging_face", (MINILM / "tokenizer.json").read_bytes, own),
         "CLIP": ("hugging_face", lambda: open_clip(work).encode(), own),
         "SentencePiece BPE": ("sentencepiece", lambda: trained(work, "bpe", texts, vocab_size=16_000, **GEMMA), plain),
         "SentencePiece Unigram": ("sentencepiece", lambda: trained(work, "unigram", texts, vocab_size=16_000), plain),
