@@ -25,7 +25,6 @@ settings.register_profile("shared", deadline=None, suppress_health_check=[Health
 settings.load_profile("shared")
 
 
-
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--count", type=int, help="cases of each part of tests/faults (default: what `make test-faults` runs)")
     parser.addoption("--seed", type=int, default=1, help="seed of tests/faults (default %(default)s)")

@@ -22,7 +22,25 @@ from tests.faults.mutation import mutated
 
 TEXTS = ["a red kite, above a hill", '"two" dogs; play|in snow', "一只黑猫", "an old boat\tat sea", "naïve café", "nan"]
 # What damage does to the meaning, where random bytes would seldom reach.
-PHRASES = [b'"', b"\t", b"\n", b"\r", b"\0", b"\\ud800", b"null", b"NaN", b"1e999", b"[[[[", b"{", b"]", b"../", b"\xef\xbb\xbf", b"\xff\xfe", b",", b":"]
+PHRASES = [
+    b'"',
+    b"\t",
+    b"\n",
+    b"\r",
+    b"\0",
+    b"\\ud800",
+    b"null",
+    b"NaN",
+    b"1e999",
+    b"[[[[",
+    b"{",
+    b"]",
+    b"../",
+    b"\xef\xbb\xbf",
+    b"\xff\xfe",
+    b",",
+    b":",
+]
 
 
 def originals() -> list[tuple[str, bytes]]:

@@ -135,13 +135,21 @@ def _child(part: str, folder: str, seed: str, numbers: str, scratch: str | None 
     suite: Any = getattr(importlib.import_module(module), name)(Path(folder))
     with tempfile.TemporaryDirectory(prefix="faults-") as made:
         inputs = Path(scratch or made) / "input"
-        print("ready", flush=True)
+        _say("ready")
         for number in range(*map(int, numbers.split(","))) if "," in numbers else [int(numbers)]:
             shutil.rmtree(inputs, ignore_errors=True)
             inputs.mkdir()
             file_name, content = suite.case(random.Random(f"{seed}-{number}"))
             (inputs / file_name).write_bytes(content)
-            print(_checked(suite, inputs / file_name), flush=True)
+            line = _checked(suite, inputs / file_name)
+            _say(line)
+            if line.startswith("failed"):
+                return  # the input stays
+
+
+def _say(line: str) -> None:
+    sys.stdout.write(f"{line}\n")
+    sys.stdout.flush()
 
 
 def _checked(suite: Any, path: Path) -> str:

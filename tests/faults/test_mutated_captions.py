@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+
 import pytest
 
 from tests.faults import cases
@@ -15,4 +17,4 @@ def test_damaged_captions_are_read_rejected_or_refused(tmp_path, fault_count, fa
     assert outcome.counts["read"]
     assert outcome.counts["read with rejects"]
     assert outcome.counts["refused"]
-    print(f"\ncaptions files: {outcome}")
+    sys.stdout.write(f"\ncaptions files: {outcome}\n")

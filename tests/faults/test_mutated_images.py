@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+
 import pytest
 
 from tests.faults import cases
@@ -14,4 +16,4 @@ def test_damaged_pictures_are_read_or_refused(tmp_path, fault_count, fault_seed)
     assert not outcome.failures, "\n".join(outcome.failures)
     assert outcome.counts["read"]
     assert outcome.counts["refused"]
-    print(f"\npictures: {outcome}")
+    sys.stdout.write(f"\npictures: {outcome}\n")
