@@ -99,6 +99,7 @@ def described(entries: dict[str, bytes], **changes: object) -> dict[str, bytes]:
         (lambda e: described(e, dimension="16"), "dimension is '16', expected int"),
         (lambda e: described(e, distance="cosine"), "distance is 'cosine', expected one of"),
         (lambda e: described(e, dimension=-16), "dimension is -16, expected a number from 1"),
+        (lambda e: described(e, k=0), "k is 0, expected a number from 1"),
         (lambda e: described(e, dimension=True), "dimension is True, expected int"),
         (lambda e: described(e, sha256=True), "sha256 is True, expected dict"),
         (lambda e: described(e, golden={}), "golden is {}, expected list"),

@@ -104,7 +104,7 @@ def _check_types(manifest: Manifest) -> None:
         kind = KINDS.get(name, dict)
         if not isinstance(value, kind) or (kind is int and isinstance(value, bool)):
             raise ManifestError(f"{FILE}: {name} is {_shown(value)}, expected {kind.__name__}")
-    for name, least in (("dimension", 1), ("items", 0), ("k", 0)):
+    for name, least in (("dimension", 1), ("items", 0), ("k", 1 if manifest.items else 0)):
         if not least <= getattr(manifest, name) < MOST:
             raise ManifestError(f"{FILE}: {name} is {getattr(manifest, name)}, expected a number from {least} to {MOST - 1}")
     for name, digest in manifest.sha256.items():

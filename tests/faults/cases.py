@@ -2,7 +2,7 @@
 
 A part of the suite is a class with `__init__(folder)`, which finds or makes what all cases start from, `case(random)`, which returns the
 name and the bytes of an input, and `check(path)`, which reads that input and returns in a word how it ended. Whatever `check` raises is a
-failure. A case is known by seed and number alone: `python -m tests.faults.cases PART FOLDER SEED NUMBER` runs it again.
+failure; between long steps it calls `cases.alive()`, from which the time until a hang counts anew. A case is known by seed and number alone: `python -m tests.faults.cases PART FOLDER SEED NUMBER` runs it again.
 """
 
 from __future__ import annotations
@@ -30,6 +30,7 @@ PROCESSES = 2
 HANG = 10  # seconds
 START = 120  # seconds, imports included
 MEMORY = 1 << 30  # bytes
+ALIVE = "alive"
 MOST_FAILURES = 20  # more would not tell more
 
 
@@ -87,6 +88,8 @@ def _run_process(part: str, folder: Path, share: range, seed: int, scratch: Path
                 raise RuntimeError(f"{part} cannot start: {said.read_text(errors='replace')[-2000:]}")
             for done in range(len(share)):
                 line = lines.next(HANG)
+                while line == ALIVE:
+                    line = lines.next(HANG)
                 if line is None:
                     return done, f"hangs for more than {HANG} s"
                 if not line:
@@ -127,6 +130,11 @@ def _keep(scratch: Path, part: str, seed: int, number: int) -> str:
         shutil.copyfile(path, target)
         return str(target.relative_to(ROOT))
     return "was not written"
+
+
+def alive() -> None:
+    """Says that a step of a case has ended."""
+    _say(ALIVE)
 
 
 def _child(part: str, folder: str, seed: str, numbers: str, scratch: str | None = None) -> None:

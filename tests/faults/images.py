@@ -13,6 +13,7 @@ from maker.data.images import load_image
 from maker.errors import DataError
 from task.errors import InvalidArgumentError
 from task.vision import TensorImage
+from tests.faults.cases import alive
 from tests.faults.mutation import mutated, with_png_checksums
 
 ORIENTATION, MAKER, GPS = 0x0112, 0x010F, 0x8825
@@ -97,8 +98,11 @@ class Images:
         assert pixels.ndim == 3
         assert pixels.shape[2] == 3
         assert pixels.size
+        alive()
         np.testing.assert_array_equal(TensorImage.create_from_file(str(path)).buffer, pixels)
+        alive()
         np.testing.assert_array_equal(TensorImage.create_from_buffer(path.read_bytes()).buffer, pixels)
+        alive()
         assert load_image(path, at_least=12).size
         return "read"
 
