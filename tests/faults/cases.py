@@ -2,7 +2,9 @@
 
 A part of the suite is a class with `__init__(folder)`, which finds or makes what all cases start from, `case(random)`, which returns the
 name and the bytes of an input, and `check(path)`, which reads that input and returns in a word how it ended. Whatever `check` raises is a
-failure; between long steps it calls `cases.alive()`, from which the time until a hang counts anew. A case is known by seed and number alone: `python -m tests.faults.cases PART FOLDER SEED NUMBER` runs it again.
+failure. After each long step it calls `alive()`, so that only a step of more than `HANG` seconds counts as a hang.
+
+A case is known by seed and number alone: `python -m tests.faults.cases PART FOLDER SEED NUMBER` runs it again.
 """
 
 from __future__ import annotations
