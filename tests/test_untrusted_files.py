@@ -119,6 +119,14 @@ def test_parts_that_contradict_each_other_are_damaged(searcher_file, tmp_path, c
     assert str(path) in str(raised.value)
 
 
+def test_a_dimension_that_is_not_the_models_is_told_when_a_vector_is_asked(searcher_file, tmp_path):
+    path = with_parts(searcher_file, tmp_path / "s.tflite", described(parts(searcher_file), dimension=17))
+    for allowed in (None, range(5)):
+        told = pytest.raises(DamagedFileError, match="the manifest says 17 dimensions, the model has 16")
+        with TextSearcher.create_from_file(str(path)) as searcher, told:
+            searcher.search_embedding(np.ones(17, np.float32), allowed=allowed)
+
+
 def test_an_item_outside_the_table_is_told_when_it_is_found(searcher_file, tmp_path):
     entries = parts(searcher_file)
     count = len(entries[item_table.OFFSETS]) // 4

@@ -20,6 +20,7 @@ import subprocess
 import sys
 import tempfile
 import threading
+import time
 import traceback
 from collections import Counter
 from dataclasses import dataclass, field
@@ -29,7 +30,7 @@ from typing import Any
 ROOT = Path(__file__).parents[2]
 KEPT = ROOT / "build" / "faults"  # inputs of failed cases
 PROCESSES = 2
-HANG = 10  # seconds
+HANG = 10  # seconds of processor time: machines may be busy
 START = 120  # seconds, imports included
 MEMORY = 1 << 30  # bytes
 ALIVE = "alive"
@@ -89,9 +90,7 @@ def _run_process(part: str, folder: Path, share: range, seed: int, scratch: Path
             if lines.next(START) != "ready":
                 raise RuntimeError(f"{part} cannot start: {said.read_text(errors='replace')[-2000:]}")
             for done in range(len(share)):
-                line = lines.next(HANG)
-                while line == ALIVE:
-                    line = lines.next(HANG)
+                line = _answer(lines, process.pid)
                 if line is None:
                     return done, f"hangs for more than {HANG} s"
                 if not line:
@@ -103,6 +102,25 @@ def _run_process(part: str, folder: Path, share: range, seed: int, scratch: Path
             return len(share), ""
         finally:
             process.kill()
+
+
+def _answer(lines: _Lines, pid: int) -> str | None:
+    """The line that ends a case; None if it hangs: for `HANG` seconds of processor time, or six times that by the clock."""
+    line: str | None = ALIVE
+    while line == ALIVE:
+        begin, used = time.monotonic(), _processor_seconds(pid)
+        while (line := lines.next(1)) is None:
+            if _processor_seconds(pid) - used > HANG or time.monotonic() - begin > 6 * HANG:
+                return None
+    return line
+
+
+def _processor_seconds(pid: int) -> float:
+    try:
+        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    except OSError:
+        return 0.0
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 class _Lines:
