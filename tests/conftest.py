@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -22,6 +23,25 @@ from maker.training.vocabulary import build_vocabulary
 # Machines are shared: how long something takes is no property of it.
 settings.register_profile("shared", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("shared")
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--count", type=int, help="cases of each part of tests/faults (default: what `make test-faults` runs)")
+    parser.addoption("--seed", type=int, default=1, help="seed of tests/faults (default %(default)s)")
+
+
+@pytest.fixture
+def fault_count(request: pytest.FixtureRequest) -> Callable[[int], int]:
+    """How many cases to run: the number given, unless `--count` says another."""
+    given = request.config.getoption("--count")
+    return lambda usual: usual if given is None else given
+
+
+@pytest.fixture
+def fault_seed(request: pytest.FixtureRequest) -> int:
+    """The seed of the cases."""
+    return request.config.getoption("--seed")
+
 
 DIMENSION, SIDE = 16, 12
 TEXTS = [

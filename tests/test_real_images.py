@@ -19,6 +19,7 @@ from maker.data.images import list_images, load_image
 from maker.errors import DataError
 from maker.workspace import Rejects, Workspace
 from task.vision import TensorImage
+from task.vision import decode as decode_module
 from task.vision.decode import MAX_PIXELS
 
 PIXELS = np.random.default_rng(0).integers(0, 256, (20, 30, 3)).astype(np.uint8)
@@ -193,3 +194,26 @@ def test_a_picture_of_too_many_pixels_says_so(tmp_path):
     (tmp_path / "a.png").write_bytes(content)
     with pytest.raises(DataError, match="too large: .* at most 210 megapixels are read; scale it down"):
         load_image(tmp_path / "a.png")
+
+
+@pytest.mark.parametrize("mode", ["RGB", "RGBA", "L", "F"])
+def test_a_large_picture_is_reduced_strip_by_strip_as_it_would_be_whole(tmp_path, monkeypatch, rng, mode):
+    whole = Image.fromarray(rng.integers(0, 256, (53, 37, 4), np.uint8), "RGBA").convert(mode)
+    whole.save(tmp_path / "a.tif")
+    whole.reduce(4).save(tmp_path / "b.tif")
+    expected = load_image(tmp_path / "b.tif")
+    monkeypatch.setattr(decode_module, "LARGE", 200)  # 53 x 37 / 4 ** 2 pixels are fewer
+    monkeypatch.setattr(decode_module, "STRIP", 37 * 9)
+    np.testing.assert_array_equal(load_image(tmp_path / "a.tif"), expected)
+
+
+def test_a_small_animation_with_a_huge_canvas_is_refused(tmp_path):
+    """Its decoder would take 2 GB for 64 x 2,097,200 pixels that no frame fills."""
+    frames = [Image.new("RGB", (64, 48), colour) for colour in ("red", "blue")]
+    frames[0].save(tmp_path / "a.webp", save_all=True, append_images=frames[1:])
+    content = bytearray((tmp_path / "a.webp").read_bytes())
+    assert content[12:16] == b"VP8X"
+    content[27:30] = (2_097_199).to_bytes(3, "little")  # canvas height less one
+    (tmp_path / "a.webp").write_bytes(content)
+    with pytest.raises(DataError, match="too large: 64 x 2097200 pixels, at most 40 megapixels of an animated WebP are read"):
+        load_image(tmp_path / "a.webp")

@@ -12,11 +12,14 @@ import numpy as np
 import pytest
 from conftest import run_fresh
 
+from maker.errors import BuildError
+from maker.export.encoder_file import write_encoder
+from maker.export.verify import verify
 from task.core import BaseOptions
 from task.errors import DamagedFileError, InvalidArgumentError, MissingFileError, TaskError
 from task.format import archive, item_table, manifest
 from task.text import TextSearcher, TextSearcherOptions
-from task.vision import TensorImage
+from task.vision import ImageEmbedder, TensorImage
 
 SEARCH = """
 import os
@@ -95,6 +98,14 @@ def described(entries: dict[str, bytes], **changes: object) -> dict[str, bytes]:
         (lambda e: described(e, dimension=None), "searcher.json is incomplete"),
         (lambda e: described(e, dimension="16"), "dimension is '16', expected int"),
         (lambda e: described(e, distance="cosine"), "distance is 'cosine', expected one of"),
+        (lambda e: described(e, dimension=-16), "dimension is -16, expected a number from 1"),
+        (lambda e: described(e, k=0), "k is 0, expected a number from 1"),
+        (lambda e: described(e, dimension=True), "dimension is True, expected int"),
+        (lambda e: described(e, sha256=True), "sha256 is True, expected dict"),
+        (lambda e: described(e, golden={}), "golden is {}, expected list"),
+        (lambda e: described(e, sha256={"model": 1}), r"sha256\.model is 1, expected str"),
+        (lambda e: described(e, distance="9" * 5000), "distance is '9{79}…, expected one of"),
+        (lambda e: e | {manifest.FILE: b"[" * 100_000}, "is nested too deeply"),
         (lambda e: described(e, items=7), "the item table has 300 entries, the manifest says 7"),
         (lambda e: {name: data for name, data in e.items() if name != item_table.BYTES}, "associated file 'items.bytes' is missing"),
         (lambda e: e | {item_table.OFFSETS: e[item_table.OFFSETS] + b"\0"}, "has 1205 bytes, expected a multiple of 4"),
@@ -106,6 +117,14 @@ def test_parts_that_contradict_each_other_are_damaged(searcher_file, tmp_path, c
     with pytest.raises(DamagedFileError, match=message) as raised:
         TextSearcher.create_from_file(str(path))
     assert str(path) in str(raised.value)
+
+
+def test_a_dimension_that_is_not_the_models_is_told_when_a_vector_is_asked(searcher_file, tmp_path):
+    path = with_parts(searcher_file, tmp_path / "s.tflite", described(parts(searcher_file), dimension=17))
+    for allowed in (None, range(5)):
+        told = pytest.raises(DamagedFileError, match="the manifest says 17 dimensions, the model has 16")
+        with TextSearcher.create_from_file(str(path)) as searcher, told:
+            searcher.search_embedding(np.ones(17, np.float32), allowed=allowed)
 
 
 def test_an_item_outside_the_table_is_told_when_it_is_found(searcher_file, tmp_path):
@@ -157,3 +176,28 @@ def test_files_that_are_no_pictures_are_told(tmp_path):
 def test_edge_tpus_are_refused():
     with pytest.raises(InvalidArgumentError, match="Edge TPUs are not supported"):
         BaseOptions("s.tflite", use_coral=True)
+
+
+def test_a_damaged_model_is_told_by_its_digest_before_the_runtime_opens_it(searcher_file, tmp_path, monkeypatch):
+    content = bytearray(searcher_file.read_bytes())
+    content[archive.model_size(content) // 2] ^= 1
+    (tmp_path / "s.tflite").write_bytes(content)
+    monkeypatch.setattr("task.core.interpreter._interpreter_class", lambda: pytest.fail("the runtime may crash on a damaged model"))
+    with pytest.raises(BuildError, match=r"s\.tflite: model does not match its SHA-256"):
+        verify(tmp_path / "s.tflite")
+
+
+class ReadsBeyond:
+    """A tower that no runtime can prepare: it gathers row 9 of 3."""
+
+    def write(self, g, query):
+        return g.gather(np.zeros((3, 16), np.float32), g.constant(np.array([9], np.int32)))
+
+
+def test_a_model_that_the_runtime_refuses_is_damaged(tmp_path):
+    path = tmp_path / "e.tflite"
+    write_encoder(path, {"image": ReadsBeyond()}, {"image": (1, 4, 4, 3)}, dimension=16)
+    pixels = TensorImage.create_from_array(np.zeros((4, 4, 3), np.uint8))
+    told = pytest.raises(DamagedFileError, match=r"e\.tflite: the model cannot be run: .*gather index out of bounds")
+    with ImageEmbedder.create_from_file(str(path)) as opened, told:
+        opened.embed(pixels)

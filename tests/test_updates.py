@@ -428,7 +428,7 @@ def test_damaged_overlays_raise_this_projects_errors_only(searcher_file, tmp_pat
     assert refused > 100
 
 
-@pytest.mark.parametrize("next_id", [-1, 0, BUILT - 1, 1 << 40, "x", None, 1e400])
+@pytest.mark.parametrize("next_id", [-1, 0, BUILT - 1, 1 << 40, "x", "9" * 5000, None, 1e400])
 def test_an_overlays_next_id_is_checked(searcher_file, tmp_path, next_id):
     with open_text(searcher_file) as one:
         one.remove(3)
@@ -439,8 +439,9 @@ def test_an_overlays_next_id_is_checked(searcher_file, tmp_path, next_id):
             if name == overlay_file.FILE:
                 content = json.dumps({**json.loads(content), "next_id": next_id}).encode()
             target.writestr(name, content)
-    with pytest.raises(DamagedFileError):
+    with pytest.raises(DamagedFileError) as raised:
         open_text(searcher_file, overlay=tmp_path / "changed")
+    assert len(str(raised.value)) < 1000
 
 
 def with_change(base: Path, overlay: Path, added: int = 0, removed: int = 0) -> Path:

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from ..errors import InvalidArgumentError
+from ..errors import DamagedFileError, InvalidArgumentError
 from ..format import tflite_model
 from .base_options import BaseOptions
 from .model_file import ModelFile
@@ -83,17 +83,31 @@ class SignatureRunners(_Interpreters):
 
         Returns:
             The outputs by name; the caller owns the arrays.
+
+        Raises:
+            DamagedFileError: The runtime refuses the model.
+            SearcherError: The file was overwritten.
         """
         inputs = query if isinstance(query, Mapping) else {"query": query}
         self._file.check_unchanged()
-        result: dict[str, np.ndarray] = self._runner(signature)(**inputs)
+        runner = self._runner(signature)
+        try:
+            result: dict[str, np.ndarray] = runner(**inputs)
+        except RuntimeError as error:
+            raise self._damaged(error) from error
         return result
 
     def _runner(self, signature: str) -> Any:
         runners = self._local.__dict__.setdefault("runners", {})
         if signature not in runners:
-            runners[signature] = self._interpreter().get_signature_runner(signature)
+            try:
+                runners[signature] = self._interpreter().get_signature_runner(signature)
+            except RuntimeError as error:
+                raise self._damaged(error) from error
         return runners[signature]
+
+    def _damaged(self, error: RuntimeError) -> DamagedFileError:
+        return DamagedFileError(f"{self._file.name}: the model cannot be run: {' '.join(str(error).split())}")
 
 
 @dataclass(frozen=True)

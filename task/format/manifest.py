@@ -11,6 +11,8 @@ FILE = "searcher.json"
 FORMAT = "pocket-searcher"
 VERSION = 1
 DISTANCES = ("dot_product", "squared_l2")
+MOST = 1 << 31  # ids are int32
+KINDS = {"distance": str, "dimension": int, "items": int, "k": int, "normalized": bool, "user_info": str, "golden": list}  # else dict
 NORM_TOLERANCE = 1e-3  # an embedding is normalised if its norm differs from 1 by at most this
 
 
@@ -74,13 +76,15 @@ def decode(content: bytes) -> Manifest:
     """
     try:
         values = json.loads(content)
+    except RecursionError as error:
+        raise ManifestError(f"{FILE} is nested too deeply") from error
     except ValueError as error:
         raise ManifestError(f"{FILE} is not JSON ({error})") from error
     if not isinstance(values, dict) or values.get("format") != FORMAT:
         raise ManifestError(f'{FILE} does not say "format": "{FORMAT}"')
     version = values.get("format_version")
     if not isinstance(version, int):
-        raise ManifestError(f"{FILE}: format_version is {version!r}, expected a whole number")
+        raise ManifestError(f"{FILE}: format_version is {_shown(version)}, expected a whole number")
     if version > VERSION:
         raise NewerManifestError(f"{FILE}: format version {version} is newer than {VERSION}, the newest that this release reads")
     known = {f.name: values[f.name] for f in fields(Manifest) if f.name in values}
@@ -88,23 +92,41 @@ def decode(content: bytes) -> Manifest:
         manifest = Manifest(**known)
     except TypeError as error:
         raise ManifestError(f"{FILE} is incomplete ({error})") from error
-    for name, kind in (("distance", str), ("dimension", int), ("items", int), ("k", int), ("normalized", bool), ("query", dict)):
-        if not isinstance(getattr(manifest, name), kind):
-            raise ManifestError(f"{FILE}: {name} is {getattr(manifest, name)!r}, expected {kind.__name__}")
+    _check_types(manifest)
     _check_relevance(manifest.relevance)
     if manifest.distance not in DISTANCES:
-        raise ManifestError(f"{FILE}: distance is {manifest.distance!r}, expected one of {', '.join(DISTANCES)}")
+        raise ManifestError(f"{FILE}: distance is {_shown(manifest.distance)}, expected one of {', '.join(DISTANCES)}")
     return manifest
+
+
+def _check_types(manifest: Manifest) -> None:
+    for name, value in vars(manifest).items():
+        kind = KINDS.get(name, dict)
+        if not isinstance(value, kind) or (kind is int and isinstance(value, bool)):
+            raise ManifestError(f"{FILE}: {name} is {_shown(value)}, expected {kind.__name__}")
+    for name, least in (("dimension", 1), ("items", 0), ("k", 1 if manifest.items else 0)):
+        if not least <= getattr(manifest, name) < MOST:
+            raise ManifestError(f"{FILE}: {name} is {getattr(manifest, name)}, expected a number from {least} to {MOST - 1}")
+    for name, digest in manifest.sha256.items():
+        if not isinstance(digest, str):
+            raise ManifestError(f"{FILE}: sha256.{name[:80]} is {_shown(digest)}, expected str")
+
+
+def _shown(value: object) -> str:
+    """A value as an error shows it, cut after 80 characters."""
+    text = repr(value)
+    return text if len(text) <= 80 else f"{text[:80]}…"
 
 
 def _check_relevance(curves: object) -> None:
     if not isinstance(curves, dict):
-        raise ManifestError(f"{FILE}: relevance is {curves!r}, expected an object")
+        raise ManifestError(f"{FILE}: relevance is {_shown(curves)}, expected an object")
     for name, curve in curves.items():
         found = {"gate": 0, **curve} if isinstance(curve, dict) else {}  # files without a gate are older
         values = [found.get(key) for key in ("slope", "intercept", "cut", "gate")]
         slope, intercept, cut, gate = (value if isinstance(value, (int, float)) else math.nan for value in values)
         if not (0 < slope < math.inf and math.isfinite(intercept) and 0 <= cut <= 1 and 0 <= gate <= 1):
             raise ManifestError(
-                f"{FILE}: relevance.{name} has slope, intercept, cut and gate {values}; expected a slope above 0, cut and gate in [0, 1]"
+                f"{FILE}: relevance.{name[:80]} has slope, intercept, cut and gate {_shown(values)}; "
+                "expected a slope above 0, cut and gate in [0, 1]"
             )

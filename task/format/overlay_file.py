@@ -111,7 +111,7 @@ def read(path: Path) -> OverlayContent:
                 raise OverlayError(f"{packed[0]} is compressed, expected stored parts")
             parts = {name: file.read(name) for name in file.namelist()}  # which compares each part's CRC-32
     except DAMAGED_ZIP as error:
-        raise OverlayError(f"it is no overlay file, or it is damaged ({error})") from error
+        raise OverlayError(f"it is no overlay file, or it is damaged ({_short(str(error))})") from error
     missing = [name for name in (FILE, ROWS, IDS, REMOVED, item_table.OFFSETS, item_table.BYTES) if name not in parts]
     if missing:
         raise OverlayError(f"it is no overlay file, or it is damaged ({missing[0]} is missing)")
@@ -128,7 +128,12 @@ def read(path: Path) -> OverlayContent:
         struct.error,
         item_table.ItemTableError,
     ) as error:
-        raise OverlayError(f"{FILE} and the parts contradict each other ({error!r})") from error
+        raise OverlayError(f"{FILE} and the parts contradict each other ({_short(repr(error))})") from error
+
+
+def _short(text: str) -> str:
+    """A reason, cut where it repeats a long value of the file."""
+    return text if len(text) <= 200 else f"{text[:200]}…"
 
 
 def _decode(parts: dict[str, bytes]) -> OverlayContent:

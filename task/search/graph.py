@@ -166,6 +166,9 @@ class GraphEngine(GraphEmbedder):
         values = np.asarray(vector, np.float32).reshape(-1)
         if len(values) != self.manifest.dimension:
             raise InvalidArgumentError(f"{self._file.name}: the {what} has {len(values)} dimensions, the index {self.manifest.dimension}.")
+        graphs = self._runners.input_shape("search_embedding")[-1]
+        if graphs != len(values):  # the runtime would resize its input, and answer something
+            raise DamagedFileError(f"{self._file.name}: the manifest says {len(values)} dimensions, the model has {graphs}.")
         if not np.isfinite(values).all():
             raise InvalidArgumentError(f"{self._file.name}: the {what} embedding has a value that is not finite.")
         return values

@@ -41,7 +41,7 @@ class GraphEmbedder:
         """
         self._file = ModelFile(options) if file is None else file
         try:
-            self.manifest = _read_manifest(self._file)
+            self.manifest = read_manifest(self._file)
             self._runners = SignatureRunners(self._file, options)
         except BaseException:
             self._file.close()
@@ -133,7 +133,14 @@ class GraphEmbedder:
             raise InvalidArgumentError(f"{self._file.name}: there is no {signature!r}; this file has {', '.join(self.signatures)}.")
 
 
-def _read_manifest(file: ModelFile) -> manifest.Manifest:
+def read_manifest(file: ModelFile) -> manifest.Manifest:
+    """The manifest of a file.
+
+    Raises:
+        InvalidArgumentError: There is none.
+        DamagedFileError: It is damaged.
+        NewerFormatError: It was written in a newer format.
+    """
     if manifest.FILE not in file.entries:
         raise InvalidArgumentError(f"{file.name}: {NO_INDEX}")
     try:

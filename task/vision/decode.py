@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import threading
 import warnings
-from typing import IO, TYPE_CHECKING
+from typing import IO, TYPE_CHECKING, cast
 
 import numpy as np
 
@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from PIL import Image
 
 MAX_PIXELS = 210_000_000
+MAX_ANIMATED = 40_000_000  # of an animated WebP: its decoder holds four copies of a canvas that a few bytes can make large
 LARGE = 64_000_000  # larger images are reduced before they are converted, to limit the memory
 STRIP = 1 << 22  # pixels converted at a time
 ORIENTATION = 0x0112  # EXIF 2.3, table 4
@@ -69,10 +70,13 @@ def _open(source: str | os.PathLike[str] | IO[bytes]) -> Image.Image:
             image = Image.open(source)
         finally:
             Image.MAX_IMAGE_PIXELS = limit
-    if image.width * image.height > MAX_PIXELS:
+    animated = image.format == "WEBP" and getattr(image, "is_animated", False)
+    most = MAX_ANIMATED if animated else MAX_PIXELS
+    if image.width * image.height > most:
         image.close()
+        of_what = " of an animated WebP" if animated else ""
         raise UnreadableImageError(
-            f"too large: {image.width} x {image.height} pixels, at most {MAX_PIXELS // 1_000_000} megapixels are read; scale it down"
+            f"too large: {image.width} x {image.height} pixels, at most {most // 1_000_000} megapixels{of_what} are read; scale it down"
         )
     return image
 
@@ -92,24 +96,26 @@ def _pixels(image: Image.Image) -> np.ndarray:
         factor *= 2
     if factor > 1 and image.format == "JPEG":
         image.draft(image.mode, (image.width // factor, image.height // factor))
-    elif factor > 1 and image.mode in REDUCIBLE:
-        image = image.reduce(factor)
+        factor = 1
+    elif image.mode not in REDUCIBLE:
+        factor = 1
     image.load()
-    turned = _turned(_rgb(image), _orientation(image))
+    turned = _turned(_rgb(image, factor), _orientation(image))
     return np.ascontiguousarray(turned)
 
 
-def _rgb(image: Image.Image) -> np.ndarray:
-    """`(height, width, 3)` uint8, converted strip by strip."""
-    rows = max(1, STRIP // image.width)
-    if image.height <= rows:
-        return _strip_rgb(image, _scale(image))
+def _rgb(image: Image.Image, factor: int) -> np.ndarray:
+    """`(height, width, 3)` uint8, reduced by a whole factor and converted, strip by strip: a second copy of all pixels is never held."""
+    rows = max(1, STRIP // image.width // factor) * factor
     scale = _scale(image)
-    pixels = np.empty((image.height, image.width, 3), np.uint8)
+    if image.height <= rows:
+        return _strip_rgb(image.reduce(factor) if factor > 1 else image, scale)
+    pixels = np.empty((-(-image.height // factor), -(-image.width // factor), 3), np.uint8)
     for top in range(0, image.height, rows):
         strip = image.crop((0, top, image.width, min(top + rows, image.height)))
         strip.info = image.info  # it holds the transparency of a palette
-        pixels[top : top + rows] = _strip_rgb(strip, scale)
+        first = top // factor
+        pixels[first : first + rows // factor] = _strip_rgb(strip.reduce(factor) if factor > 1 else strip, scale)
     return pixels
 
 
@@ -118,8 +124,8 @@ def _scale(image: Image.Image) -> float:
     if image.mode in SIXTEEN_BITS:
         return 1 / 257.0
     if image.mode == "F":
-        values = np.asarray(image)
-        return 255.0 if values.min() >= 0 and values.max() <= 1 else 1.0
+        low, high = cast("tuple[float, float]", image.getextrema())
+        return 255.0 if low >= 0 and high <= 1 else 1.0
     return 1.0
 
 
