@@ -30,7 +30,7 @@ from maker.commands import (
     search,
     verify,
 )
-from maker.errors import MakerError
+from maker.errors import MakerError, UsageError
 from task.errors import TaskError
 
 # In the order of the help; `maker/commands/export_android.py` is the verb `export-android`.
@@ -53,7 +53,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 0
     except (MakerError, TaskError, OSError) as error:
         sys.stderr.write(f"maker: error: {' '.join(str(error).split())}\n")
-        return 1
+        return 2 if isinstance(error, UsageError) else 1
     except KeyboardInterrupt:
         hint = "; the same command resumes" if given.resumes else ""
         sys.stderr.write(f"maker: interrupted{hint}\n")

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from maker.commands.searcher_options import add_index_options, add_output_options, index_settings, print_report
 from maker.commands.text_model_options import add_text_model_options, text_model_options
-from maker.errors import MakerError
+from maker.errors import UsageError
 from maker.index.options import DISTANCES
 
 HELP = "index embeddings of any origin"
@@ -41,7 +41,7 @@ def run(given: argparse.Namespace) -> None:
     missing = [f"--{name}" for name in needed if getattr(given, name) is None]
     if missing or surplus:
         problem = f"{missing[0]} is missing" if missing else f"{surplus[0]} comes from the searcher"
-        raise MakerError(f"maker index takes --embeddings and --metadata, or --update and --overlay; {problem}")
+        raise UsageError(f"maker index takes --embeddings and --metadata, or --update and --overlay; {problem}")
     if given.update:
         report = update_index(
             given.update,

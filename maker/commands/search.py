@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from maker.errors import MakerError
+from maker.errors import UsageError
 
 HELP = "search with sentences or images"
 
@@ -41,7 +41,7 @@ def run(given: argparse.Namespace) -> None:
 
     if given.contact_sheet and (given.images is None or not given.images.is_dir()):
         problem = "none given" if given.images is None else f"no such folder: {given.images}"
-        raise MakerError(f"--contact-sheet needs --images DIR, the folder that the paths of the items are relative to; {problem}")
+        raise UsageError(f"--contact-sheet needs --images DIR, the folder that the paths of the items are relative to; {problem}")
     base, options = BaseOptions(str(given.searcher)), SearchOptions(max_results=given.k, min_relevance=given.min_relevance)
     results = []
     if given.by_image:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import threading
 import warnings
+from functools import lru_cache
 from typing import IO, TYPE_CHECKING, cast
 
 import numpy as np
@@ -81,6 +82,7 @@ def _open(source: str | os.PathLike[str] | IO[bytes]) -> Image.Image:
     return image
 
 
+@lru_cache(maxsize=1)
 def _register_heif() -> None:
     """Lets Pillow read HEIC if pillow-heif is installed. A second call does nothing."""
     try:
@@ -179,5 +181,5 @@ def _unidentified(source: object) -> str:
     if not head:
         return "empty file"
     if head[4:8] == b"ftyp" and head[8:12] in HEIF:
-        return "HEIC needs the package pillow-heif: pip install pillow-heif"
+        return "HEIC needs the package pillow-heif: pip install 'pocket-searcher[heic]'"
     return "not an image"
