@@ -240,3 +240,16 @@ def test_damaged_features_are_computed_again(tmp_path, encoder):
     (values,) = work.features.glob("*/features.npy")
     values.write_bytes(values.read_bytes()[:100])
     assert np.array_equal(image_features(tmp_path, names, encoder, work).values, before)
+
+
+def test_blocks_that_a_killed_run_joined_and_did_not_remove_are_removed_by_the_next(encoder, photos, tmp_path):
+    with Workspace.open(tmp_path / "a.work") as work:
+        first = image_features(photos, list_images(photos), encoder, work)
+        (joined,) = work.features.glob("*/features.npy")
+        (joined.parent / "blocks").mkdir()
+        (joined.parent / "blocks" / "00000000.npz").touch()
+        (joined.parent / "blocks" / "00000000.current").touch()
+        (work.features / "unfinished" / "blocks").mkdir(parents=True)
+        np.testing.assert_array_equal(image_features(photos, list_images(photos), encoder, work).values, first.values)
+        assert not (joined.parent / "blocks").exists()
+        assert (work.features / "unfinished" / "blocks").exists()

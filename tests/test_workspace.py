@@ -113,3 +113,13 @@ def test_keys_differ_where_inputs_do():
     assert digest("a", 1) != digest("a", "1")
     assert digest(["a", "b"]) != digest(["ab"])
     assert digest("\ud800") != digest("\udfff")  # names that are not UTF-8
+
+
+def test_an_interrupt_between_opening_and_writing_leaves_nothing(tmp_path, monkeypatch):
+    def interrupted(file):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(sys.modules["maker.workspace.atomic"], "_lock", interrupted)  # the package's `atomic` is the function
+    with pytest.raises(KeyboardInterrupt), atomic(tmp_path / "a.txt"):
+        pass
+    assert not partials(tmp_path)

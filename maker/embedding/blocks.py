@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+import shutil
 import signal
 import sys
 import threading
@@ -67,6 +68,18 @@ def embedded_blocks(
     for left in folder.glob(f"*{CURRENT}"):
         left.unlink()
     folder.rmdir()
+
+
+def remove_needless_blocks(features: Path, joined: str) -> None:
+    """Removes blocks that were joined already, from runs that were killed before they could remove them.
+
+    Args:
+        features: The folder of all features.
+        joined: The name of the file that stands for the blocks beside it.
+    """
+    for blocks in features.glob("*/blocks"):
+        if (blocks.parent / joined).exists():
+            shutil.rmtree(blocks)
 
 
 def working_on(target: Path, item: str) -> None:

@@ -13,7 +13,7 @@ import numpy as np
 
 from maker.data.duplicates import difference_hash
 from maker.data.images import OUTSIDE, lies_within, load_image
-from maker.embedding.blocks import Job, embedded_blocks, working_on
+from maker.embedding.blocks import Job, embedded_blocks, remove_needless_blocks, working_on
 from maker.errors import DataError
 from maker.workspace import Workspace, atomic, content_digest, digest, file_state
 from task.core import BaseOptions
@@ -75,6 +75,7 @@ def image_features(folder: Path, images: Sequence[str], encoder: Path, work: Wor
     """
     states = [tuple(file_state(folder / image) or ()) if lies_within(image) else NOT_WITHIN for image in images]
     tower = f"images-{digest(CACHE_VERSION, content_digest(encoder))}"
+    remove_needless_blocks(work.features, VALUES)
     known = _known(work, tower)
     missing = [place for place, state in enumerate(states) if state not in known]
     if missing:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from maker.embedding.blocks import Job, embedded_blocks
+from maker.embedding.blocks import Job, embedded_blocks, remove_needless_blocks
 from maker.workspace import Workspace, atomic, content_digest, digest
 from task.core import BaseOptions
 from task.search import GraphEmbedder
@@ -40,6 +40,7 @@ def sentence_features(texts: Iterable[str], encoder: Path, work: Workspace) -> S
     """
     unique = sorted(set(texts))
     tower = f"texts-{digest(content_digest(encoder))}"
+    remove_needless_blocks(work.features, FEATURES)
     known: dict[str, np.ndarray] = {}
     for done in sorted(work.features.glob(f"{tower}-*/{FEATURES}")):
         known |= _read(done.parent)

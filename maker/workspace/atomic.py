@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import secrets
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -39,15 +40,15 @@ def scratch(path: Path) -> Iterator[Path]:
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}{PARTIAL}")
-    with open(temporary, "wb") as held:
-        if fcntl is None:
-            held.close()  # Windows neither renames nor removes files that are open
-        else:
-            _lock(held)
-        try:
+    try:
+        with open(temporary, "wb") as held:
+            if fcntl is None:
+                held.close()  # Windows neither renames nor removes files that are open
+            else:
+                _lock(held)
             yield temporary
-        finally:
-            temporary.unlink(missing_ok=True)
+    finally:
+        temporary.unlink(missing_ok=True)
 
 
 def prepare_output(path: Path, overwrite: bool) -> None:
@@ -82,9 +83,7 @@ def probe(folder: Path) -> None:
     """
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        trial = folder / f".{secrets.token_hex(4)}{PARTIAL}"
-        trial.touch()
-        trial.unlink()
+        tempfile.TemporaryFile(dir=folder).close()  # it has no name on Linux, so that nothing stays if the process is killed here
     except OSError as error:
         raise BuildError(f"{error.filename}: cannot be written to ({error.strerror})") from error
 

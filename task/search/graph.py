@@ -175,6 +175,8 @@ class GraphEngine(GraphEmbedder):
 
     def _run(self, signature: str, query: np.ndarray | Mapping[str, np.ndarray]) -> Found:
         outputs = self._runners.run(signature, query)
+        if not {"ids", "distances"} <= outputs.keys():
+            raise DamagedFileError(f"{self._file.name}: {signature} gives {', '.join(outputs)}, expected distances and ids.")
         return outputs["ids"][0], outputs["distances"][0]
 
     def _search_graph(self, vector: np.ndarray) -> Found:
