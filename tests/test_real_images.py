@@ -217,3 +217,12 @@ def test_a_small_animation_with_a_huge_canvas_is_refused(tmp_path):
     (tmp_path / "a.webp").write_bytes(content)
     with pytest.raises(DataError, match="too large: 64 x 2097200 pixels, at most 40 megapixels of an animated WebP are read"):
         load_image(tmp_path / "a.webp")
+
+
+def test_the_pixels_of_a_picture_file_are_not_copied_again(monkeypatch):
+    """A picture of 159 megapixels, in a TIFF of 6 kB, took twice 480 MB."""
+    pixels = np.zeros((2, 3, 3), np.uint8)
+    monkeypatch.setattr("task.vision.tensor_image.decode", lambda source: pixels)
+    assert TensorImage.create_from_buffer(b"").buffer is pixels
+    pixels.flags.writeable = False
+    assert TensorImage.create_from_buffer(b"").buffer.flags.writeable

@@ -29,7 +29,7 @@ class TensorImage:
         """
         _require_pillow(file_name)
         try:
-            return cls(decode(file_name))
+            return cls._of_new(decode(file_name))
         except FileNotFoundError as error:
             raise MissingFileError(f"Unable to open file at {file_name}: no such file.") from error
         except UnreadableImageError as error:
@@ -44,7 +44,7 @@ class TensorImage:
         """
         _require_pillow("the buffer")
         try:
-            return cls(decode(io.BytesIO(buffer)))
+            return cls._of_new(decode(io.BytesIO(buffer)))
         except UnreadableImageError as error:
             raise InvalidArgumentError(f"the buffer cannot be read as an image ({error}).") from error
 
@@ -69,6 +69,13 @@ class TensorImage:
         if pixels.shape[2] == 1:
             pixels = np.repeat(pixels, 3, axis=2)
         return cls(pixels[:, :, :3])
+
+    @classmethod
+    def _of_new(cls, pixels: np.ndarray) -> TensorImage:
+        """An image of pixels that nothing else holds: they are copied only where they cannot be written to."""
+        image = cls.__new__(cls)
+        image._pixels = np.require(pixels, np.uint8, ["C", "W"])
+        return image
 
     @property
     def height(self) -> int:

@@ -58,7 +58,7 @@ def arguments(verb: str, inputs: Path) -> list[str]:
     return ["index", *given, "--output", "OUT/s.tflite", "--overwrite"]
 
 
-@pytest.mark.parametrize(("verb", "count"), [("build", 40), ("embed", 80), ("index", 80)])
+@pytest.mark.parametrize(("verb", "count"), [("build", 30), ("embed", 80), ("index", 90)])
 def test_the_run_after_a_broken_one_ends_as_an_unbroken_one(tmp_path, inputs, verb, count, fault_count, fault_seed):
     command = Command(arguments(verb, inputs), inputs)
     unbroken = command.unbroken(tmp_path / "unbroken")
