@@ -12,8 +12,8 @@ android {
         applicationId = "pocketsearcher.demo"
         minSdk = 24
         targetSdk = 34
-        versionCode = 1
-        versionName = "0.1.0"
+        versionCode = 2
+        versionName = "0.2.0"
     }
 
     // graph: the searcher graph on TensorFlow Lite alone. taskLibrary: the Task Library's TextSearcher on a TASK_LIBRARY export.
