@@ -123,3 +123,10 @@ def test_an_interrupt_between_opening_and_writing_leaves_nothing(tmp_path, monke
     with pytest.raises(KeyboardInterrupt), atomic(tmp_path / "a.txt"):
         pass
     assert not partials(tmp_path)
+
+
+def test_rejects_are_found_under_their_old_name():
+    from maker.data.rejects import Rejects as old
+    from maker.workspace import Rejects
+
+    assert old is Rejects
