@@ -102,9 +102,9 @@ def _train_from_scratch(
         if run.is_chief:
             rejects.write(unreadable)
             _write(trained, encoder, towers, splits)
-            run.remove_checkpoints()
     if not run.is_chief:
         return None
+    run.remove_checkpoints()  # also those of a run that was killed before it could
     work.rejects.read(unreadable)
     return encoder
 
@@ -135,8 +135,10 @@ def _train_on_frozen_features(
             if isinstance(images, FrozenImages):
                 write_head(images.head, trained.image.head, tower.dimension)
             _write(trained, encoder, towers, splits)
-            run.remove_checkpoints()
-    return encoder if run.is_chief else None
+    if not run.is_chief:
+        return None
+    run.remove_checkpoints()  # also those of a run that was killed before it could
+    return encoder
 
 
 def _to_train_on(splits: Splits, text: FrozenTextTower | None, work: Workspace) -> Any:
