@@ -9,6 +9,7 @@ from maker.encoders.image import backbone
 from maker.errors import EncoderError
 from maker.graph.model import Model
 from maker.graph.source import Source
+from maker.pipeline import index_embeddings
 from task.core import BaseOptions
 from task.core.interpreter import SignatureRunners
 from task.core.model_file import ModelFile
@@ -142,3 +143,16 @@ def test_models_that_are_no_image_tower_say_what_to_do(tmp_path, arguments, mess
 
 def test_an_open_batch_dimension_does_no_harm(tmp_path):
     assert image_tower(image_model(tmp_path / "model.tflite", (1, 8, 8, 3), [-1, 8, 8, 3])).dimension == 3
+
+
+def test_a_tower_that_gives_nan_is_refused_by_name(tmp_path):
+    model = Model("broken")
+    g = model.subgraph("main")
+    query = g.tensor("query", (1, 8, 8, 3), np.float32)
+    mean = g.reshape(g.mean(g.reshape(query, (64, 3)), axis=0), (1, 3))
+    model.signature(g, {"query": query}, {"out": g.mul(mean, np.array(np.nan, np.float32))})
+    model.write(tmp_path / "broken.tflite")
+    embeddings = np.eye(3, dtype=np.float32)
+    with pytest.raises(EncoderError, match=r"broken\.tflite: gives values that are not finite for the query 'pattern'"):
+        index_embeddings(embeddings, [b"a", b"b", b"c"], tmp_path / "s.tflite", embedder=tmp_path / "broken.tflite")
+    assert not (tmp_path / "s.tflite").exists()

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from maker.encoders.embedder import SENTENCES, AnyTower
-from maker.errors import BuildError
+from maker.errors import BuildError, EncoderError
 from maker.index.build import Index
 from task.core import BaseOptions
 from task.core.interpreter import SignatureRunners
@@ -40,6 +40,9 @@ def record_answers(path: Path, towers: Mapping[str, AnyTower], index: Index, tex
     Returns:
         One entry per query: `signature`, `query` (a sentence, `pattern`, or a vector), the `tokens` of a `search_tokens` query, and the
         `ids` and `distances` of the ten nearest items.
+
+    Raises:
+        EncoderError: A tower gives values that are not finite.
     """
     entries: list[dict[str, Any]] = []
     options = BaseOptions(str(path), num_threads=1)
@@ -49,6 +52,12 @@ def record_answers(path: Path, towers: Mapping[str, AnyTower], index: Index, tex
         def add(signature: str, query: Any, tensors: np.ndarray | Mapping[str, np.ndarray], **more: Any) -> None:
             outputs = runners.run(signature, tensors)
             ids, distances = outputs["ids"][0][:RESULTS], outputs["distances"][0][:RESULTS]
+            if not np.isfinite(distances).all():
+                tower = towers[signature.removeprefix("search_")]
+                raise EncoderError(
+                    f"{tower.source.path}: gives values that are not finite for the query {str(query)[:60]!r}; check its weights, and how "
+                    "it normalises its input"
+                )
             valid = ids >= 0
             entries.append(
                 {"signature": signature, "query": query, **more, "ids": ids[valid].tolist(), "distances": _short(distances[valid])}
