@@ -134,7 +134,7 @@ def _read(done: Path) -> dict[State, _Known]:
 def _compute(folder: Path, images: Sequence[str], states: Sequence[State], encoder: Path, done: Path) -> None:
     """Computes features and writes them to the folder `done`. Blocks of an interrupted run are reused."""
     # An empty path stands for one that a worker must not read.
-    paths = [str(folder / image) if lies_within(image) else "" for image in images]
+    paths = ["" if state == NOT_WITHIN else str(folder / image) for image, state in zip(images, states, strict=True)]
     values: list[np.ndarray] = []
     reasons: list[str] = []
     hashes: list[int] = []

@@ -23,7 +23,6 @@ FORMAT = "pocket-searcher-overlay"
 VERSION = 1
 # What zipfile raises where bytes were changed: a seek to nowhere, a password asked for, a name that is no text …
 DAMAGED_ZIP = (zipfile.BadZipFile, NotImplementedError, EOFError, OSError, struct.error, ValueError, RuntimeError, zlib.error)
-CONTRADICTION = (ValueError, KeyError, TypeError, IndexError, AttributeError, RecursionError, OverflowError, struct.error)
 MOST_IDS = 1 << 31  # ids are int32
 
 
