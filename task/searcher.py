@@ -15,6 +15,7 @@ from typing_extensions import Self
 from .core.base_options import BaseOptions
 from .engine_owner import EngineOwner
 from .errors import ArgumentTypeError, InvalidArgumentError
+from .format.preparation import Preparation
 from .opening import open_engine, open_shards
 from .processor.options import EmbeddingOptions, SearchOptions
 from .processor.relevance import relevant_only
@@ -45,8 +46,8 @@ class SearcherOptions:
 class Picture(Protocol):
     """An image that can be added as an item: `TensorImage`."""
 
-    def resized(self, height: int, width: int, resampling: str) -> np.ndarray:
-        """The pixels, `(height, width, 3)` uint8 RGB."""
+    def prepared(self, height: int, width: int, preparation: Preparation) -> np.ndarray:
+        """The pixels in the size of a query, `(height, width, 3)` uint8 RGB."""
 
 
 class Searcher(EngineOwner[Engine]):
@@ -161,7 +162,7 @@ class Searcher(EngineOwner[Engine]):
         if isinstance(item, str):
             vector = engine.embed_text(item)
         elif isinstance(item, Picture):
-            vector = engine.embed_image(item.resized(*engine.image_size(), engine.resampling))
+            vector = engine.embed_image(item.prepared(*engine.image_size(), engine.preparation))
         else:
             vector = np.asarray(item)
             if vector.dtype.kind not in "fiu":

@@ -19,7 +19,9 @@ from maker.workspace import Workspace, atomic, content_digest, digest, file_stat
 from task.core import BaseOptions
 from task.core.interpreter import SignatureRunners
 from task.core.model_file import ModelFile
-from task.vision.resize import resize
+from task.format.preparation import Preparation, preparation_of
+from task.search.graph_embedder import read_manifest
+from task.vision.resize import prepare
 
 SIGNATURE = "embed_image"
 ENTRIES, VALUES = "images.json", "features.npy"
@@ -152,12 +154,15 @@ def _compute(folder: Path, images: Sequence[str], states: Sequence[State], encod
 
 
 _runners: SignatureRunners | None = None  # of this worker process
+_preparation = Preparation()
 
 
 def _open_encoder(encoder: str) -> None:
-    global _runners
+    global _runners, _preparation
     options = BaseOptions(encoder, num_threads=1)
-    _runners = SignatureRunners(ModelFile(options), options)
+    file = ModelFile(options)
+    _preparation = preparation_of(read_manifest(file).query.get("image", {}))
+    _runners = SignatureRunners(file, options)
 
 
 def _embed_block(job: Job) -> None:
@@ -180,7 +185,7 @@ def _embed_block(job: Job) -> None:
         if image is None:
             reasons.append(OUTSIDE)
             continue
-        features = _runners.run(SIGNATURE, resize(image, height, width)[None])["embedding"]
+        features = _runners.run(SIGNATURE, prepare(image, height, width, _preparation)[None])["embedding"]
         if not np.isfinite(features).all():
             reasons.append("the image tower gives features that are not finite")
             continue
