@@ -126,16 +126,18 @@ def _write_searcher(embedded: Embedded, output: Path, options: BuildOptions, wor
     """Tunes the index and writes the searcher."""
     corpus, encoder, held_out = embedded.corpus, embedded.encoder, embedded.held_out
     calibrated = held_out and not corpus.searches_another_folder and options.index.distance == "dot_product"
+    queries = tuning_queries(encoder, corpus.splits, embedded.items.values, work)
     items = IndexedItems(
         embeddings=embedded.items.values,
         metadata=[image.encode() for image in embedded.items.images],
         embedder=encoder.file,
-        queries=tuning_queries(encoder, corpus.splits, embedded.items.values, work),
+        queries=queries,
     )
     content = FileContent(
         user_info=options.user_info,
         report=measure_retrieval(encoder, held_out, work) if held_out else {},
         relevance=fit_relevance(encoder, held_out, work) if held_out and calibrated else {},
+        sentence_mean=queries.embeddings.mean(axis=0),
         examples=spread(tuning_captions(corpus.splits), EXAMPLES),
         card=lambda manifest: model_card(manifest, options.card, output.stem),
     )
