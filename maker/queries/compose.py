@@ -1,4 +1,4 @@
-"""Combines the words of `words.tsv` into queries: things, scenes, actions and attributes, as people type them into a search box."""
+"""Combines the words of `words.txt` into queries: things, scenes, actions and attributes, as people type them into a search box."""
 
 from __future__ import annotations
 
@@ -75,7 +75,7 @@ def built_in_queries() -> tuple[Query, ...]:
 def _words() -> dict[str, list[_Word]]:
     """The words by their kind."""
     words: defaultdict[str, list[_Word]] = defaultdict(list)
-    for line in files("maker.queries").joinpath("words.tsv").read_text(encoding="utf-8").splitlines():
+    for line in files("maker.queries").joinpath("words.txt").read_text(encoding="utf-8").splitlines():
         if not line.startswith("#"):
             kind, *forms = line.split("\t")
             words[kind].append(_Word(*forms))
