@@ -114,7 +114,7 @@ def run_maker(arguments: list[str], capsys) -> None:
     if arguments[0] == "preview" and vendor.missing_files():
         assert_exists(["maker", *arguments], capsys)  # LiteRT.js was not fetched
         return
-    if arguments[0] == "build":
+    if arguments[0] == "build" and "--encoder" not in arguments:  # ready towers are not trained
         arguments = [*arguments, *(word for option in SHORT.items() if option[0] not in arguments for word in option)]
     if "--output" in arguments and "--overwrite" not in arguments:
         arguments = [*arguments, "--overwrite"]  # the folder holds a searcher already

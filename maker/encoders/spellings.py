@@ -22,21 +22,21 @@ _classify = lru_cache(maxsize=None)(classify)
 
 def units(text: str) -> Iterator[tuple[str, str]]:
     """The units of a text, as the tokenizer's graph finds them: folded, and as they are written (NFC)."""
-    for folded, written, _ in _units(text):
+    for folded, written, _ in placed_units(text):
         yield folded, written
 
 
 def pairs(text: str) -> Iterator[tuple[str, str]]:
     """Neighbouring units, folded, with nothing or one separator between them: what the tokenizer's graph takes for pairs."""
     before, before_ends = "", 0
-    for folded, _, end in _units(text):
+    for folded, _, end in placed_units(text):
         if before and end - len(folded) - before_ends <= 1:
             yield before, folded
         before, before_ends = folded, end
 
 
-def _units(text: str) -> Iterator[tuple[str, str, int]]:
-    """Units with the place behind their last character; combining marks take no place."""
+def placed_units(text: str) -> Iterator[tuple[str, str, int]]:
+    """Units as `units` gives them, with the place behind their last character; combining marks take no place."""
     folded = written = ""
     place = 0
     for character in text:
