@@ -36,13 +36,13 @@ class Features:
         images: Relative paths of the images that could be read, in order.
         values: `(len(images), d)` float32, the mean over the views of each image; may be memory-mapped.
         hashes: Perceptual hash of each image, by `maker.data.duplicates.difference_hash`.
-        whole: `(len(images), d)` float32, of the whole image alone; the same array as `values` for one view.
+        whole: `(len(images), d)` float32, of the whole image alone; None if it is the only view.
     """
 
     images: list[str]
     values: np.ndarray
     hashes: list[int]
-    whole: np.ndarray
+    whole: np.ndarray | None = None
 
     def rows(self) -> dict[str, int]:
         """The row in `values` of each image."""
@@ -98,7 +98,7 @@ def image_features(folder: Path, images: Sequence[str], encoder: Path, work: Wor
         first, reason = (images[0], results[0].reason) if images else ("", "no images")
         raise DataError(f"{folder}: none of {len(images)} images can be read; {first}: {reason}")
     rows = _stacked([result.values for _, result in kept if result.values is not None])
-    values, whole = (rows, rows) if views == 1 else np.split(rows, 2, axis=1)
+    values, whole = (rows, None) if views == 1 else np.split(rows, 2, axis=1)
     return Features([image for image, _ in kept], values, [result.hash for _, result in kept], whole)
 
 

@@ -108,7 +108,8 @@ def _work_folder(output: Path, options: BuildOptions, training: TrainingOptions)
 def _embed(corpus: Corpus, options: BuildOptions, training: TrainingOptions, work: Workspace) -> Embedded | None:
     """Trains an encoder or opens a ready one, and embeds the photos; None on a host that is not the chief."""
     opened, ready = open_corpus(corpus, training.seed, work), options.towers.encoder
-    encoder = ready_encoder(ready, work) if ready else train_encoder(opened, options.towers, training, work)
+    views = options.towers.views or 1
+    encoder = ready_encoder(ready, work, views) if ready else train_encoder(opened, options.towers, training, work)
     if encoder is None:
         return None
     encoder = replace(encoder, dimension=options.index.dimension)

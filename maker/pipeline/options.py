@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from maker.embedding.views import MOST_VIEWS
 from maker.encoders.convert import ImageModelOptions
 from maker.encoders.image import SCRATCH, parse_spec
 from maker.encoders.text import WORDS, parse_text_spec
@@ -15,6 +16,8 @@ from maker.errors import UsageError
 from maker.pipeline.tuning import IndexSettings
 from maker.report.card import CardFields
 from maker.training.options import TrainingOptions, options_for
+
+FROZEN_VIEWS = 5
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -66,6 +69,9 @@ class TowerOptions:
         text_encoder: Spec of the text tower, as for --text-encoder.
         text_model: Tokenizer, length and pooling of a pretrained text model.
         encoder: A searcher or encoder file whose towers are taken as they are, instead of the four above.
+        inner_layers: Also read inner feature maps of a frozen image tower, if it is a convolutional network.
+        views: Number of views of each photo to embed: the whole and crops, from 1 to 6. None for `FROZEN_VIEWS` where a head is trained
+            behind a frozen image tower, else 1. The time to embed photos is proportional to it.
     """
 
     image_encoder: str = SCRATCH
@@ -73,13 +79,15 @@ class TowerOptions:
     text_encoder: str = WORDS
     text_model: TextModelOptions = field(default_factory=TextModelOptions)
     encoder: Path | None = None
+    inner_layers: bool = True
+    views: int | None = None
 
     def __post_init__(self) -> None:
         """Checks the specs.
 
         Raises:
             EncoderError: A spec is of an unknown kind or incomplete, or a tokenizer is given for `words`.
-            UsageError: Towers are given twice.
+            UsageError: Towers are given twice, or the number of views is out of its range.
         """
         given = [
             f"{option} {value}"
@@ -92,6 +100,8 @@ class TowerOptions:
         ]
         if self.encoder is not None and given:
             raise UsageError(f"{given[0]}: --encoder {self.encoder} has both towers already; leave one of the two out")
+        if self.views is not None and not 1 <= self.views <= MOST_VIEWS:
+            raise UsageError(f"--views {self.views}: expected a number from 1, the whole photo, to {MOST_VIEWS}")
         parse_spec(self.image_encoder)
         parse_text_spec(self.text_encoder, self.text_model)
 

@@ -13,8 +13,13 @@ from maker.workspace import Workspace, content_digest
 NEEDED = "expected a searcher or encoder file with the signatures embed_image and embed_text, as maker build writes them"
 
 
-def ready_encoder(path: Path, work: Workspace) -> Encoder:
+def ready_encoder(path: Path, work: Workspace, views: int = 1) -> Encoder:
     """The towers of a searcher as an encoder of the build; those of an encoder file are taken from that file itself.
+
+    Args:
+        path: The file.
+        work: Keeps the encoder file of a searcher's towers.
+        views: Number of views of each photo.
 
     Raises:
         DataError: There is no such file.
@@ -26,7 +31,7 @@ def ready_encoder(path: Path, work: Workspace) -> Encoder:
     _check(path, towers)
     described = embedder_manifest(path)
     if described is not None and described.items == 0 and described.normalized:
-        return _encoder(path)
+        return _encoder(path, views)
     (text,) = [tower for kind, tower in towers.items() if kind != "image"]
     file = work.file(f"towers-{content_digest(path)[:32]}.tflite")
     if not file.exists():
@@ -41,11 +46,11 @@ def ready_encoder(path: Path, work: Workspace) -> Encoder:
             example_texts=example_texts(described),
             tokenizer=text.tokenizer,
         )
-    return _encoder(file)
+    return _encoder(file, views)
 
 
-def _encoder(file: Path) -> Encoder:
-    return Encoder(file, WholeImages(file), ReadyTexts(file))
+def _encoder(file: Path, views: int) -> Encoder:
+    return Encoder(file, WholeImages(file, views), ReadyTexts(file))
 
 
 def _check(path: Path, towers: dict[str, AnyTower]) -> None:
