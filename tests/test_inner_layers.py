@@ -108,3 +108,17 @@ def test_views_of_another_number_are_computed_anew(tower, tmp_path):
     two, five = (image_features(tmp_path, ["a.png"], encoder, work, views).values for views in (2, 5))
     assert not np.allclose(two, five)
     np.testing.assert_array_equal(image_features(tmp_path, ["a.png"], encoder, work, 2).values, two)
+
+
+def test_standardised_features_have_a_mean_of_0_and_a_variance_of_1_and_the_graph_agrees(tmp_path):
+    from maker.embedding.project import project, write_head
+    from maker.encoders.layers import Standardise
+
+    features = np.random.default_rng(3).normal(5, [1, 100, 0.01, 0], (50, 4)).astype(np.float32)
+    layer = Standardise.of(features)
+    scaled = layer.apply(features)
+    np.testing.assert_allclose(scaled.mean(0), 0, atol=1e-3)
+    np.testing.assert_allclose(scaled.std(0), [1, 1, 1, 0], atol=1e-3)
+    write_head(tmp_path / "head.tflite", [layer], 4)
+    unit = scaled / np.linalg.norm(scaled, axis=1, keepdims=True)
+    np.testing.assert_allclose(project(features, tmp_path / "head.tflite"), unit, atol=1e-4)

@@ -144,8 +144,8 @@ def _compute(folder: Path, images: Sequence[str], states: Sequence[State], encod
     values: list[np.ndarray] = []
     reasons: list[str] = []
     hashes: list[int] = []
-    embed_block = partial(_embed_block, views=views)
-    with embedded_blocks(paths, encoder, done, f"embed {folder.name}", _open_encoder, embed_block) as files:
+    opened = partial(_open_encoder, views=views)
+    with embedded_blocks(paths, encoder, done, f"embed {folder.name}", opened, _embed_block) as files:
         for file in files:
             with np.load(file) as block:
                 values.append(block["values"])
@@ -159,26 +159,27 @@ def _compute(folder: Path, images: Sequence[str], states: Sequence[State], encod
 
 
 _runners: SignatureRunners | None = None  # of this worker process
+_views = 1
 
 
-def _open_encoder(encoder: str) -> None:
-    global _runners
+def _open_encoder(encoder: str, views: int) -> None:
+    global _runners, _views
+    _views = views
     options = BaseOptions(encoder, num_threads=1)
     _runners = SignatureRunners(ModelFile(options), options)
 
 
-def _embed_block(job: Job, views: int) -> None:
+def _embed_block(job: Job) -> None:
     """Embeds a block of images and saves their `values`, `hashes` and `reasons`.
 
-    A row of `values` is the embedding or, with several views, their mean and then that of the whole image, `(2 * d,)`.
-
-    `reasons` has one entry per image, empty if it could be read; the other two leave out images that could not.
+    A row of `values` is the embedding or, with several views, their mean and then that of the whole image, `(2 * d,)`. `reasons`
+    has one entry per image, empty if it could be read; the other two leave out images that could not.
     """
     assert _runners is not None
     paths, target = job
     _, height, width, _ = _runners.input_shape(SIGNATURE)
     dimension = _runners.output_size(SIGNATURE)
-    values, hashes, reasons = [np.zeros((0, dimension if views == 1 else 2 * dimension), np.float32)], [], []
+    values, hashes, reasons = [np.zeros((0, dimension if _views == 1 else 2 * dimension), np.float32)], [], []
     for path in paths:
         working_on(target, path)
         try:
@@ -189,8 +190,8 @@ def _embed_block(job: Job, views: int) -> None:
         if image is None:
             reasons.append(OUTSIDE)
             continue
-        seen = [_runners.run(SIGNATURE, resize(view, height, width)[None])["embedding"] for view in views_of(image, views)]
-        features = seen[0] if views == 1 else np.concatenate([np.mean(seen, axis=0), seen[0]], axis=1)
+        seen = [_runners.run(SIGNATURE, resize(view, height, width)[None])["embedding"] for view in views_of(image, _views)]
+        features = seen[0] if _views == 1 else np.concatenate([np.mean(seen, axis=0), seen[0]], axis=1)
         if not np.isfinite(features).all():
             reasons.append("the image tower gives features that are not finite")
             continue
