@@ -1,25 +1,54 @@
-"""Takes the towers of an existing searcher or encoder file, without training."""
+"""Takes towers that are ready: those of a published dual encoder, or of an existing searcher or encoder file."""
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 from maker.encoders.embedder import AnyTower, embedder_manifest, example_texts, open_embedder
+from maker.encoders.weights import Weights
 from maker.errors import DataError, EncoderError
 from maker.export.encoder_file import write_encoder
 from maker.pipeline.encoder import Encoder, ReadyTexts, WholeImages
-from maker.workspace import Workspace, content_digest
+from maker.pipeline.options import TowerOptions
+from maker.progress import say
+from maker.workspace import Workspace, content_digest, digest, file_state
 
+CHECKPOINT_VERSION = 1  # changes whenever a checkpoint gives another encoder file
 NEEDED = "expected a searcher or encoder file with the signatures embed_image and embed_text, as maker build writes them"
 
 
-def ready_encoder(path: Path, work: Workspace, views: int = 1) -> Encoder:
-    """The towers of a searcher as an encoder of the build; those of an encoder file are taken from that file itself.
+def ready_encoder(towers: TowerOptions, work: Workspace) -> Encoder | None:
+    """The towers that the options name as ready; None if they name none.
 
-    Args:
-        path: The file.
-        work: Keeps the encoder file of a searcher's towers.
-        views: Number of views of each photo.
+    Raises:
+        DataError: The file is missing.
+        EncoderError: The file or the checkpoint cannot be used.
+    """
+    if towers.model is not None:
+        encoder = _encoder(_converted(towers.model, towers.weights, work))
+    elif towers.encoder is not None:
+        encoder = _of_file(towers.encoder, work)
+    else:
+        return None
+    return replace(encoder, images=WholeImages(encoder.file, towers.views or 1))
+
+
+def _converted(spec: str, weights: Weights, work: Workspace) -> Path:
+    """The encoder file of a checkpoint; that of an earlier run of the same checkpoint is taken again."""
+    from maker.checkpoints import write_encoder as write_checkpoint
+
+    files = sorted(path for path in Path(spec).rglob("*") if path.is_file()) if Path(spec).is_dir() else []
+    key = digest(CHECKPOINT_VERSION, spec, weights, [[path.name, file_state(path)] for path in files])
+    file = work.file(f"model-{key}.tflite")
+    if not file.exists():
+        say(f"writing the towers of {spec} as operators, {weights} weights")
+        write_checkpoint(spec, file, weights=weights)
+    return file
+
+
+def _of_file(path: Path, work: Workspace) -> Encoder:
+    """The towers of a searcher as an encoder of the build; those of an encoder file are taken from that file itself.
 
     Raises:
         DataError: There is no such file.
@@ -31,7 +60,7 @@ def ready_encoder(path: Path, work: Workspace, views: int = 1) -> Encoder:
     _check(path, towers)
     described = embedder_manifest(path)
     if described is not None and described.items == 0 and described.normalized:
-        return _encoder(path, views)
+        return _encoder(path)
     (text,) = [tower for kind, tower in towers.items() if kind != "image"]
     file = work.file(f"towers-{content_digest(path)[:32]}.tflite")
     if not file.exists():
@@ -46,11 +75,11 @@ def ready_encoder(path: Path, work: Workspace, views: int = 1) -> Encoder:
             example_texts=example_texts(described),
             tokenizer=text.tokenizer,
         )
-    return _encoder(file, views)
+    return _encoder(file)
 
 
-def _encoder(file: Path, views: int) -> Encoder:
-    return Encoder(file, WholeImages(file, views), ReadyTexts(file))
+def _encoder(file: Path) -> Encoder:
+    return Encoder(file, WholeImages(file), ReadyTexts(file))
 
 
 def _check(path: Path, towers: dict[str, AnyTower]) -> None:
