@@ -24,7 +24,7 @@ TEXT_SPECS = (
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Adds the verb's arguments."""
     parser.add_argument("--images", type=Path, metavar="DIR", help="the photos; not needed if the captions file contains them")
-    parser.add_argument("--captions", type=Path, metavar="FILE", help="see --captions-format; not needed with --encoder")
+    parser.add_argument("--captions", type=Path, metavar="FILE", help="see --captions-format; not needed with --model or --encoder")
     kinds = "; ".join(f"{name}: {what}" for name, what in CAPTION_FORMATS.items())
     parser.add_argument(
         "--captions-format",
@@ -37,6 +37,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--corpus", type=Path, metavar="DIR", help="photos to index (default: the training photos)")
     parser.add_argument("--language", metavar="NAME", help="only captions, or built-in queries (en, zh), of this language")
     parser.add_argument(
+        "--model", metavar="CHECKPOINT", help="a published dual encoder, such as CLIP: take its towers as they are, and train nothing"
+    )
+    parser.add_argument("--weights", default="int8", metavar="NAME", help="matrices of --model: int8 (default), float16 or float32")
+    parser.add_argument(
         "--encoder", type=Path, metavar="FILE", help="a searcher or encoder file: take its towers as they are, and train nothing"
     )
     parser.add_argument(
@@ -48,6 +52,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--image-size", type=int, metavar="N", help="input height and width of a converted model (default: its own)")
     parser.add_argument("--pool", choices=("avg", "max", "gem"), default="avg", help="pooling of a feature map (default %(default)s)")
+    parser.add_argument("--no-inner-layers", action="store_true", help="read only the output of a frozen image encoder, no inner layers")
+    parser.add_argument(
+        "--views", type=int, metavar="N", help="views of each photo: the whole, then N - 1 crops (default: 5 if frozen, else 1)"
+    )
     parser.add_argument("--text-encoder", default="words", metavar="SPEC", help=TEXT_SPECS + "; default %(default)s")
     parser.add_argument("--work-dir", type=Path, metavar="DIR", help="folder for intermediate results (default: OUTPUT with suffix .work)")
     parser.add_argument("--no-report", action="store_true", help="write no report beside the searcher")
@@ -95,9 +103,13 @@ def run(given: argparse.Namespace) -> None:
     towers = TowerOptions(
         image_encoder=given.image_encoder,
         image_model=ImageModelOptions(weights=given.image_weights, size=given.image_size, pool=given.pool),
+        inner_layers=not given.no_inner_layers,
+        views=given.views,
         text_encoder=given.text_encoder,
         text_model=text_model_options(given),
         encoder=given.encoder,
+        model=given.model,
+        weights=given.weights,
     )
     options = BuildOptions(
         towers=towers,

@@ -7,14 +7,18 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from maker.embedding.views import MOST_VIEWS
 from maker.encoders.convert import ImageModelOptions
 from maker.encoders.image import SCRATCH, parse_spec
 from maker.encoders.text import WORDS, parse_text_spec
 from maker.encoders.tokenizer_file import TextModelOptions
+from maker.encoders.weights import WEIGHTS, Weights
 from maker.errors import UsageError
 from maker.pipeline.tuning import IndexSettings
 from maker.report.card import CardFields
 from maker.training.options import TrainingOptions, options_for
+
+FROZEN_VIEWS = 5
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -22,7 +26,7 @@ class Corpus:
     """The captions and photos to train on, and the photos to index.
 
     Attributes:
-        captions: The captions file; None for towers that are ready, see `TowerOptions.encoder`.
+        captions: The captions file; None for towers that are ready, see `TowerOptions.model`.
         images: Folder of the captioned photos; captions name photos relative to it. None if the captions file contains the images.
         captions_format: A name in `maker.data.formats.CAPTION_FORMATS`, or `auto` to recognise it by content.
         validation_captions: A file whose captions all belong to the validation split.
@@ -66,6 +70,11 @@ class TowerOptions:
         text_encoder: Spec of the text tower, as for --text-encoder.
         text_model: Tokenizer, length and pooling of a pretrained text model.
         encoder: A searcher or encoder file whose towers are taken as they are, instead of the four above.
+        model: A published dual encoder whose towers are taken as they are, as `maker.checkpoints.write_encoder` takes it.
+        weights: How the matrices of `model` are stored.
+        inner_layers: Also read inner feature maps of a frozen image tower, if it is a convolutional network.
+        views: Number of views of each photo to embed: the whole and crops, from 1 to 6. None for `FROZEN_VIEWS` where a head is trained
+            behind a frozen image tower, else 1. The time to embed photos is proportional to it.
     """
 
     image_encoder: str = SCRATCH
@@ -73,13 +82,17 @@ class TowerOptions:
     text_encoder: str = WORDS
     text_model: TextModelOptions = field(default_factory=TextModelOptions)
     encoder: Path | None = None
+    model: str | None = None
+    weights: Weights = "int8"
+    inner_layers: bool = True
+    views: int | None = None
 
     def __post_init__(self) -> None:
         """Checks the specs.
 
         Raises:
             EncoderError: A spec is of an unknown kind or incomplete, or a tokenizer is given for `words`.
-            UsageError: Towers are given twice.
+            UsageError: Towers are given twice, or the number of views is out of its range.
         """
         given = [
             f"{option} {value}"
@@ -90,10 +103,20 @@ class TowerOptions:
             )
             if value != usual
         ]
-        if self.encoder is not None and given:
-            raise UsageError(f"{given[0]}: --encoder {self.encoder} has both towers already; leave one of the two out")
+        ready = [f"{option} {value}" for option, value in (("--encoder", self.encoder), ("--model", self.model)) if value is not None]
+        if len([*ready, *given]) > 1 and ready:
+            raise UsageError(f"{[*ready, *given][1]}: {ready[0]} has both towers already; leave one of the two out")
+        if self.weights not in WEIGHTS:
+            raise UsageError(f"--weights {self.weights}: expected one of {', '.join(WEIGHTS)}")
+        if self.views is not None and not 1 <= self.views <= MOST_VIEWS:
+            raise UsageError(f"--views {self.views}: expected a number from 1, the whole photo, to {MOST_VIEWS}")
         parse_spec(self.image_encoder)
         parse_text_spec(self.text_encoder, self.text_model)
+
+    @property
+    def ready(self) -> str:
+        """The option that names towers which need no captions, with its value; empty if towers are trained."""
+        return f"--encoder {self.encoder}" if self.encoder is not None else f"--model {self.model}" if self.model is not None else ""
 
     @property
     def from_scratch(self) -> bool:
@@ -145,9 +168,9 @@ def check_options(corpus: Corpus, options: BuildOptions) -> None:
     Raises:
         UsageError: Captions are missing, or an option is of no use without them.
     """
-    if corpus.captions is None and options.towers.encoder is None:
-        raise UsageError("--captions is missing: towers are trained on captions; without any, take the towers of a file with --encoder")
+    if corpus.captions is None and not options.towers.ready:
+        raise UsageError("--captions is missing: towers are trained on captions; without any, pass --model or --encoder")
     trained = [name for name, value in options.training.items() if value is not None and name not in NOT_TRAINING]
-    if options.towers.encoder is not None and trained:
+    if options.towers.ready and trained:
         flag = "--" + trained[0].replace("_", "-")
-        raise UsageError(f"{flag}: --encoder {options.towers.encoder} takes towers as they are and trains nothing; leave {flag} out")
+        raise UsageError(f"{flag}: {options.towers.ready} takes towers as they are and trains nothing; leave {flag} out")
