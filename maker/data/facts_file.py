@@ -24,6 +24,7 @@ from task.format.facts import TYPES, Column
 from task.search.facts import checked
 from task.search.moments import MomentError, seconds
 
+csv.field_size_limit(1 << 30)
 ITEM = "item"
 MOST_COLUMNS = 200
 LONGEST_CELL = 10_000  # characters

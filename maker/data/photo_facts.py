@@ -44,7 +44,7 @@ def photo_facts(folder: Path, images: Sequence[str], exif: bool) -> dict[str, Co
 
 
 def read_exif(path: Path) -> tuple[int | None, tuple[float, float] | None]:
-    """When and where a photo was taken: seconds since 1970 by the clock of the camera, latitude and longitude in degrees; None if unknown."""
+    """When and where a photo was taken: seconds since 1970 by the camera's clock, latitude and longitude in degrees; None if unknown."""
     from PIL import Image
 
     try:

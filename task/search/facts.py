@@ -287,7 +287,7 @@ def _text(value: object) -> str:
 
 
 def _tags(value: object) -> list[str]:
-    if isinstance(value, (str, bytes)) or not isinstance(value, Iterable):
+    if isinstance(value, (str, bytes, Mapping)) or not isinstance(value, Iterable):
         raise TypeError(f"it is {type(value).__name__}")
     return sorted({_text(tag) for tag in value})
 
