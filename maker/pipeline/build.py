@@ -9,6 +9,7 @@ from pathlib import Path
 
 from maker.embedding.features import Features
 from maker.errors import BuildError
+from maker.evaluation.item_splits import HELD_OUT, ChosenCaptions, ItemSplits
 from maker.pipeline.corpus_stage import OpenedCorpus, Photos, open_corpus
 from maker.pipeline.dimension import check_trained
 from maker.pipeline.encoder import Encoder, FrozenImages
@@ -132,9 +133,12 @@ def _write_searcher(embedded: Embedded, output: Path, options: BuildOptions, wor
         embedder=encoder.file,
         queries=tuning_queries(encoder, corpus.splits, embedded.items.values, work),
     )
+    report = measure_retrieval(encoder, held_out, work) if held_out else {}
+    if not corpus.searches_another_folder:
+        report["splits"] = ItemSplits.of(corpus.splits, embedded.items.images).encode()
     content = FileContent(
         user_info=options.user_info,
-        report=measure_retrieval(encoder, held_out, work) if held_out else {},
+        report=report,
         relevance=fit_relevance(encoder, held_out, work) if held_out and calibrated else {},
         examples=spread(tuning_captions(corpus.splits), EXAMPLES),
         card=lambda manifest: model_card(manifest, options.card, output.stem),
@@ -148,7 +152,9 @@ def _write_documents(searcher: Path, corpus: OpenedCorpus, report: bool) -> list
     with atomic(card) as temporary:
         temporary.write_text(read_card(searcher), encoding="utf-8")
     for page in pages:
-        write_report(searcher, page, images=corpus.searched.folder, captions=corpus.splits.validation, overwrite=True)
+        write_report(
+            searcher, page, images=corpus.searched.folder, captions=ChosenCaptions(corpus.splits.validation, 0, HELD_OUT), overwrite=True
+        )
     return [card, *pages]
 
 

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from maker.training.replicas import Replicas
     from maker.training.train import Trained
 
-CACHE_VERSION = 4  # changes whenever training gives another result for the same inputs
+CACHE_VERSION = 5  # changes whenever training gives another result for the same inputs
 
 
 def train_encoder(corpus: OpenedCorpus, towers: TowerOptions, options: TrainingOptions, work: Workspace) -> Encoder | None:
@@ -170,7 +170,8 @@ def _write(trained: Trained, encoder: Encoder, towers: TowerOptions, splits: Spl
     else:
         kind, shape = "text", (1, text.size.max_bytes)
         described = {"spec": "words", "vocabulary": trained.described["vocabulary"], **asdict(text.size)}
-    draw_training_curves(encoder.curves, trained.history, trained.described["options"]["unfreeze_from"])
+    selected_by = trained.described.get("selected_by", "R@10")
+    draw_training_curves(encoder.curves, trained.history, trained.described["options"]["unfreeze_from"], selected_by)
     write_encoder(
         encoder.file,
         {kind: text, "image": trained.image},

@@ -134,6 +134,7 @@ def _phase(options: TrainingOptions, train: EncodedSplit) -> TrainingOptions:
         options,
         epochs=epochs,
         unfreeze_from=0,
+        min_steps=0,
         learning_rate=options.unfreeze_rate,
         warm_up_epochs=min(options.warm_up_epochs, MAX_WARM_UP_SHARE * epochs),
         batch_size=options.unfreeze_batch_size,

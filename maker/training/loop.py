@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property, partial
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +22,7 @@ from maker.training.event_log import EventLog
 from maker.training.frozen_text import AnyCaptions, AnyTextSide
 from maker.training.image_side import ImageSide, embed
 from maker.training.losses import Loss
-from maker.training.metrics import ranks, recall
+from maker.training.metrics import best_epoch, epoch_figures, ranks, recall, selects_by
 from maker.training.optimizer import adamw, schedule
 from maker.training.options import TrainingOptions
 from maker.training.precision import LossScale, policy
@@ -78,9 +79,19 @@ class _Feed:
         return min(self.options.batch_size, len(self.by_image)) // count * count
 
     @property
+    def passes(self) -> int:
+        """Passes over the captions in an epoch: one, or more of few captions, so that all epochs have `min_steps` together."""
+        one = self._rounds * (len(self.by_image) // self.batch)
+        return max(1, -(-self.options.min_steps // (self.options.epochs * one)))
+
+    @property
+    def _rounds(self) -> int:
+        return rounds(self.by_image, self.options.captions_per_image)
+
+    @property
     def steps(self) -> int:
         """Steps per epoch."""
-        return rounds(self.by_image, self.options.captions_per_image) * (len(self.by_image) // self.batch)
+        return self.passes * self._rounds * (len(self.by_image) // self.batch)
 
     def check(self) -> None:
         """Raises TrainingError unless each replica can have two images."""
@@ -93,7 +104,8 @@ class _Feed:
         """Images, rows, weights and the pairs of the whole batch, for each step."""
         rng = np.random.default_rng([self.options.seed, epoch])
         rows = self.train.captions.random_rows(self.options.word_dropout, rng)
-        drawn = batches(self.by_image, self.batch, self.options.captions_per_image, rng)
+        one_pass = partial(batches, self.by_image, self.batch, self.options.captions_per_image, rng)
+        drawn = chain.from_iterable(one_pass() for _ in range(self.passes))
         for values in prefetch(drawn, partial(self._by_replica, rows)):
             yield [self.replicas.distribute({i: v[part] for i, v in values.items()}) for part in range(4)]
 
@@ -129,7 +141,8 @@ def fit(
         text: The text tower.
         image: The image tower.
         train: The training captions.
-        validation: The captions on which epochs are compared, by text-to-image R@10; with None the last epoch counts as the best.
+        validation: The captions on which epochs are compared, by text-to-image R@10, or by MRR if they describe few images; with None
+            the last epoch counts as the best.
         options: Hyperparameters.
         run: Where the run is saved and which devices it uses.
         loss: A loss whose temperature is already learnt; a new one if None.
@@ -137,7 +150,7 @@ def fit(
 
     Returns:
         One entry per epoch: `epoch`, `loss`, `temperature`, `learning_rate` at its end and, with a validation split, `R@1`, `R@5`,
-        `R@10` in percent.
+        `R@10` in percent, and `MRR`.
 
     Raises:
         TrainingError: There are fewer than two images per replica, or the loss is not finite.
@@ -147,6 +160,9 @@ def fit(
     feed = _Feed(train, image, options, replicas)
     feed.check()
     steps = feed.steps
+    if feed.passes > 1:
+        say(f"few pictures: each epoch makes {feed.passes} passes over the captions, so that training has {options.epochs * steps} steps")
+    by = selects_by(len(np.unique(validation.images))) if validation is not None else "R@10"
     rate = schedule(options, steps)
     with replicas.scope():
         loss = loss or Loss(options.loss, options.matryoshka)
@@ -172,11 +188,12 @@ def fit(
         entry["learning_rate"] = float(f"{float(rate(at.epoch * steps)):.4g}")
         with averaged:
             if validation is not None:
-                entry |= measure_recall(text, image, validation)
+                entry |= _measure_epoch(text, image, validation)
         at.history.append(entry)
-        (score,) = replicas.from_chief([np.array(entry.get("R@10", float(at.epoch)), np.float64)])
-        if score > at.best_score:
-            at.best_score, at.best_epoch, at.best_values = float(score), at.epoch, averaged.values()
+        best = best_epoch(at.history, by) or entry  # nothing is held out: the last one
+        (is_best,) = replicas.from_chief([np.array(best is entry, np.int32)])
+        if is_best:
+            at.best_epoch, at.best_values = at.epoch, averaged.values()
         say("  " + "  ".join(f"{name} {value}" for name, value in entry.items()))
         events.epoch(entry, losses, epochs_before + at.epoch - 1)
         if run.checkpoint and replicas.is_chief:
@@ -229,6 +246,12 @@ def _step(
         return value
 
     return step
+
+
+def _measure_epoch(text: AnyTextSide, image: ImageSide, split: EncodedSplit) -> dict[str, float]:
+    """What an entry of the history says of the split."""
+    images, targets = np.unique(split.images, return_inverse=True)
+    return epoch_figures(ranks(text.embed(split.captions.rows()), embed(image, images), targets))
 
 
 def measure_recall(text: AnyTextSide, image: ImageSide, split: EncodedSplit) -> dict[str, float]:

@@ -28,6 +28,7 @@ from maker.training.image_side import FrozenFeatures, ImageSide, ScratchCnn
 from maker.training.initialise import Start, linear_start, paired_starts
 from maker.training.loop import EncodedSplit, Run, fit, measure_prefixes
 from maker.training.losses import Loss
+from maker.training.metrics import selects_by
 from maker.training.options import TrainingOptions
 from maker.training.precision import policy
 from maker.training.text_side import TextSide
@@ -222,6 +223,8 @@ def _numbers(captions: Sequence[Caption], rows: dict[str, int]) -> np.ndarray:
 
 def _describe(prepared: _Prepared, options: TrainingOptions, text: AnyTextSide, image: ImageSide) -> dict[str, Any]:
     measured: dict[str, Any] = {}
+    if prepared.validation is not None:
+        measured["selected_by"] = selects_by(len(np.unique(prepared.validation.images)))
     if options.matryoshka and prepared.validation is not None:
         measured["prefixes"] = measure_prefixes(text, image, prepared.validation, options.matryoshka)
     return {
