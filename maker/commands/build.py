@@ -23,8 +23,8 @@ TEXT_SPECS = (
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Adds the verb's arguments."""
-    parser.add_argument("--images", type=Path, metavar="DIR", help="training photos; not needed if the captions file contains them")
-    parser.add_argument("--captions", type=Path, required=True, metavar="FILE", help="see --captions-format")
+    parser.add_argument("--images", type=Path, metavar="DIR", help="the photos; not needed if the captions file contains them")
+    parser.add_argument("--captions", type=Path, metavar="FILE", help="see --captions-format; not needed with --model or --encoder")
     kinds = "; ".join(f"{name}: {what}" for name, what in CAPTION_FORMATS.items())
     parser.add_argument(
         "--captions-format",
@@ -35,7 +35,17 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--validation-captions", type=Path, metavar="FILE", help="captions of the validation split")
     parser.add_argument("--corpus", type=Path, metavar="DIR", help="photos to index (default: the training photos)")
-    parser.add_argument("--language", metavar="NAME", help="only captions of this language")
+    parser.add_argument("--language", metavar="NAME", help="only captions, or built-in queries (en, zh), of this language")
+    parser.add_argument(
+        "--model", metavar="CHECKPOINT", help="a published dual encoder, such as CLIP: take its towers as they are, and train nothing"
+    )
+    parser.add_argument("--weights", default="int8", metavar="NAME", help="matrices of --model: int8 (default), float16 or float32")
+    parser.add_argument(
+        "--encoder", type=Path, metavar="FILE", help="a searcher or encoder file: take its towers as they are, and train nothing"
+    )
+    parser.add_argument(
+        "--query-list", type=Path, metavar="FILE", help="without captions: typical queries, one per line (default: built-in queries)"
+    )
     parser.add_argument("--image-encoder", default="scratch", metavar="SPEC", help=SPECS + "; default %(default)s")
     parser.add_argument(
         "--image-weights", default="imagenet", metavar="W", help="weights of a keras: model: imagenet, none or a file (default %(default)s)"
@@ -84,12 +94,16 @@ def run(given: argparse.Namespace) -> None:
         validation_captions=given.validation_captions,
         searched=given.corpus,
         language=given.language,
+        query_list=given.query_list,
     )
     towers = TowerOptions(
         image_encoder=given.image_encoder,
         image_model=ImageModelOptions(weights=given.image_weights, size=given.image_size, pool=given.pool),
         text_encoder=given.text_encoder,
         text_model=text_model_options(given),
+        encoder=given.encoder,
+        model=given.model,
+        weights=given.weights,
     )
     options = BuildOptions(
         towers=towers,

@@ -17,17 +17,25 @@ GELU_SLOPE = 1.702
 
 @dataclass(frozen=True)
 class LayerNorm:
-    """Layer normalisation (Ba, Kiros, Hinton, 2016) over the last axis, with gain and bias."""
+    """Layer normalisation (Ba, Kiros, Hinton, 2016) over the last axis, with gain and bias, `(d,)` float32."""
 
     gain: np.ndarray
     bias: np.ndarray
+    epsilon: float = EPSILON
 
     def write(self, g: Subgraph, x: int) -> int:
-        """Adds the layer; x is `[1, d]`."""
-        centred = g.sub(x, g.reshape(g.mean(x, axis=1), (1, 1)))
-        variance = g.reshape(g.mean(g.mul(centred, centred), axis=1), (1, 1))
-        scaled = g.mul(centred, g.rsqrt(g.add(variance, np.array(EPSILON, np.float32))))
-        return g.add(g.mul(scaled, self.gain[None]), self.bias[None])
+        """Adds the layer; x is `[n, d]`."""
+        column = (g.shape(x)[0], 1)
+        centred = g.sub(x, g.reshape(g.mean(x, axis=1), column))
+        variance = g.reshape(g.mean(g.mul(centred, centred), axis=1), column)
+        scaled = g.mul(centred, g.rsqrt(g.add(variance, np.array(self.epsilon, np.float32))))
+        gain, bias = self._rows
+        return g.add(g.mul(scaled, gain), bias)
+
+    @cached_property
+    def _rows(self) -> tuple[np.ndarray, np.ndarray]:
+        # Always the same array objects, so that the model stores them once if the layer is written several times.
+        return self.gain[None], self.bias[None]
 
 
 @dataclass(frozen=True)

@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import json
 import tempfile
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any, Protocol, TypeAlias
 
 import numpy as np
 
 from maker.encoders.layers import Layer, write_layers
 from maker.encoders.shortened import NotFollowedError
 from maker.encoders.token_tower import TokenTower
-from maker.encoders.tokenizer_file import stored_tokenizer
+from maker.encoders.tokenizer_file import TokenizerFile, stored_tokenizer
 from maker.errors import EncoderError
 from maker.graph.model import Model
 from maker.graph.source import Source, SourceTensor
@@ -102,28 +102,54 @@ class SentenceTower:
         Returns:
             `[1, dimension]` float32 tensor.
         """
-        made = self.in_graph.write(g, query)
-        count = g.reshape(g.sum(made["mask"], axis=1), ())
-        embedding = self._embed(g, [made["ids"], made["mask"], count], self.shorter)
+        embedding = embed_sentence(g, self.in_graph.write(g, query), [*self.shorter, self.tokens])
         return g.slice(embedding, (0, 0), (1, self.prefix)) if self.prefix else embedding
 
-    def _embed(self, g: Subgraph, v: list[int], shorter: Sequence[TokenTower]) -> int:
-        """`[1, d]` of ids, mask and their number, by the first tower that holds them."""
-        if not shorter:
-            return _run(g, self.tokens, v)
-        least, *others = shorter
-        (embedding,) = g.if_else(
-            f"places_{least.length}",
-            g.less_equal(v[2], np.array(least.length, np.int32)),
-            v,
-            lambda g, v: [_run(g, least, v)],
-            lambda g, v: [self._embed(g, v, others)],
-            key=(id(self.tokens.source), least.length),
-        )
-        return embedding
+
+class Tokens(Protocol):
+    """A tower that takes ids, at some number of places."""
+
+    @property
+    def length(self) -> int:
+        """Places."""
+
+    @property
+    def tokenizer(self) -> TokenizerFile:
+        """Whose `inputs` it takes."""
+
+    @property
+    def write(self) -> Callable[..., int]:
+        """Adds the tower to a subgraph, from the tokenizer's inputs to `[1, d]` float32."""
 
 
-def _run(g: Subgraph, tower: TokenTower, v: list[int]) -> int:
+def embed_sentence(g: Subgraph, made: Mapping[str, int], towers: Sequence[Tokens]) -> int:
+    """`[1, d]` of what a tokenizer made, by the first tower that holds it.
+
+    Args:
+        g: The subgraph.
+        made: `ids` and `mask`, int32 `[1, length]`.
+        towers: One tower at several numbers of places, the fewest first.
+    """
+    count = g.reshape(g.sum(made["mask"], axis=1), ())
+    return _first_that_holds(g, [made["ids"], made["mask"], count], towers)
+
+
+def _first_that_holds(g: Subgraph, v: list[int], towers: Sequence[Tokens]) -> int:
+    least, *others = towers
+    if not others:
+        return _run(g, least, v)
+    (embedding,) = g.if_else(
+        f"places_{least.length}",
+        g.less_equal(v[2], np.array(least.length, np.int32)),
+        v,
+        lambda g, v: [_run(g, least, v)],
+        lambda g, v: [_first_that_holds(g, v, others)],
+        key=id(least),
+    )
+    return embedding
+
+
+def _run(g: Subgraph, tower: Tokens, v: list[int]) -> int:
     """A tower's embedding of the first ids."""
     ids, mask = (g.slice(x, (0, 0), (1, tower.length)) for x in v[:2])
     return tower.write(g, *({"ids": ids, "mask": mask}[name] for name in tower.tokenizer.inputs))
@@ -155,13 +181,17 @@ def sentence_tower(tower: TokenTower, texts: Iterable[str] = ()) -> AnyTextTower
         The same tower where the tokenizer has a part that is not recognised, or gives other ids outside the classes that are left out;
         then a line on stderr says so, and the tokenizer travels beside the graph.
     """
-    tokenizer = tower.tokenizer
+    made = tokenizer_in_graph(tower.tokenizer, texts)
+    return tower if made is None else SentenceTower(tower, made, shorter=shorter_towers(tower))
+
+
+def tokenizer_in_graph(tokenizer: TokenizerFile, texts: Iterable[str] = ()) -> GraphTokenizer | None:
+    """A tokenizer's graph, compared with its library on texts and on a fixed set of strings; None, and a line on stderr, if it has none."""
     try:
-        made = _checked(tokenizer.content, json.dumps(tokenizer.described), tuple(dict.fromkeys(texts)))
+        return _checked(tokenizer.content, json.dumps(tokenizer.described), tuple(dict.fromkeys(texts)))
     except EncoderError as error:
         say(f"the tokenizer stays outside the graph, and the searcher answers ids (search_tokens): {error}")
-        return tower
-    return SentenceTower(tower, made, shorter=shorter_towers(tower))
+        return None
 
 
 def shorter_towers(tower: TokenTower) -> list[TokenTower]:

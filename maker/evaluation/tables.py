@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from maker.evaluation.item_splits import HELD_OUT
+from maker.evaluation.typed_figures import CUTOFFS, typed_rows
 from maker.training.metrics import few_images
 
 SOURCES = {"file": "the file's answers", "towers": "float towers, exact"}
@@ -34,6 +35,11 @@ def retrieval_lines(figures: Mapping[str, Any]) -> list[str]:
             lines.append(f"{name:{LABEL}}" + "".join(f"{cell:>{CELL}}" for cell in _cells(values, columns)))
         random_order = (f"{figure[f'{name}_chance']:.2f}" if f"{name}_chance" in figure else "" for name in columns)
         lines.append(f"{'  by chance':{LABEL}}" + "".join(f"{cell:>{CELL}}" for cell in random_order).rstrip())
+    for name, figure in typed_rows(figures.get("typed_queries", {})):
+        cells = [f"P@{k} {figure[f'P@{k}']} ({figure[f'P@{k}_interval'][0]}..{figure[f'P@{k}_interval'][1]})" for k in CUTOFFS]
+        answered = [f"{figure['answered']} % answered"] if "answered" in figure else []
+        label = f"{figure['queries']} queries of {name}"
+        lines.append(f"{label:{LABEL}}" + "".join(f"{cell:>{CELL}}" for cell in [*cells, *answered]))
     if figures["trained_on"]:
         lines.append(
             f"Warning: {figures['trained_on']} of the captions are of images that were trained on, which makes the figures too good: "

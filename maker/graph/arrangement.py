@@ -22,6 +22,12 @@ class Arrangement(Tensors):
         wanted = self.constant(np.array(shape, np.int32), "shape")
         return self._new(Op.RESHAPE, tuple(shape), self.dtype(x), [x, wanted], options, Options.ReshapeOptions, scale=self._scale(x))
 
+    def transpose(self, x: int, axes: tuple[int, ...]) -> int:
+        """The same values with their axes in another order: axis i of the result is axis `axes[i]` of x."""
+        shape = tuple(self.shape(x)[axis] for axis in axes)
+        inputs = [x, self.constant(np.array(axes, np.int32), "axes")]
+        return self._new(Op.TRANSPOSE, shape, self.dtype(x), inputs, schema.TransposeOptionsT(), Options.TransposeOptions)
+
     def gather(self, table: Any, index: int, axis: int = 0) -> int:
         """Slices of `table` along `axis` at int32 positions."""
         table = self._given(table)

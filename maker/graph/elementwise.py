@@ -114,6 +114,6 @@ class Elementwise(Tensors):
         return self._new(Op.LOGISTIC, self.shape(x), np.float32, [x])
 
     def dequantize(self, x: int) -> int:
-        """A quantised tensor as float32."""
-        version = 2 if self.dtype(x) == np.int8 else 1
+        """A quantised or float16 tensor as float32."""
+        version = {np.dtype(np.int8): 2, np.dtype(np.float16): 3}.get(self.dtype(x), 1)
         return self._new(Op.DEQUANTIZE, self.shape(x), np.float32, [x], schema.DequantizeOptionsT(), Options.DequantizeOptions, version)

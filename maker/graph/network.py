@@ -25,11 +25,24 @@ class Network(Tensors):
         """Rows divided by their Euclidean norm."""
         return self._new(Op.L2_NORMALIZATION, self.shape(x), np.float32, [x], schema.L2NormOptionsT(), Options.L2NormOptions)
 
-    def fully_connected(self, x: int, weights: Any, bias: Any = None, activation: int = NO_ACTIVATION) -> int:
-        """x `[1, d]` float32 times the rows of `weights` `[n, d]`, plus `bias` `[n]`: `[1, n]`.
+    def gelu(self, x: int) -> int:
+        """x times the cumulative normal distribution at x, exactly, by the error function. Releases from 2.9 on have it."""
+        options = schema.GeluOptionsT()
+        options.approximate = False
+        return self._new(Op.GELU, self.shape(x), np.float32, [x], options, Options.GeluOptions)
 
-        int8 weights take the hybrid kernel (operator version 3), which needs no newer runtime; it also quantises x, to 8 bits by its
-        largest magnitude.
+    def batch_matmul(self, a: int, b: int, transpose_b: bool = False) -> int:
+        """Matrix products `[…, n, k]` of `[…, n, m]` and `[…, m, k]`, or `[…, k, m]` where b is transposed."""
+        options = schema.BatchMatMulOptionsT()
+        options.adjX, options.adjY, options.asymmetricQuantizeInputs = False, transpose_b, False
+        shape = (*self.shape(a)[:-1], self.shape(b)[-2 if transpose_b else -1])
+        return self._new(Op.BATCH_MATMUL, shape, np.float32, [a, b], options, Options.BatchMatMulOptions)
+
+    def fully_connected(self, x: int, weights: Any, bias: Any = None, activation: int = NO_ACTIVATION) -> int:
+        """x `[m, d]` float32 times the rows of `weights` `[n, d]`, plus `bias` `[n]`: `[m, n]`.
+
+        int8 weights take the hybrid kernel (operator version 3), which needs no newer runtime; it also quantises x, to 8 bits by the
+        largest magnitude of each row.
         """
         weights = self._given(weights)
         options = schema.FullyConnectedOptionsT()

@@ -1,4 +1,4 @@
-"""Builds a searcher from photos and captions."""
+"""Builds a searcher from photos, with captions or with towers that are ready."""
 
 from __future__ import annotations
 
@@ -12,10 +12,20 @@ from maker.errors import BuildError
 from maker.evaluation.item_splits import HELD_OUT, ChosenCaptions, ItemSplits
 from maker.pipeline.corpus_stage import OpenedCorpus, Photos, open_corpus
 from maker.pipeline.dimension import check_trained
-from maker.pipeline.encoder import Encoder, FrozenImages
+from maker.pipeline.encoder import Encoder, FrozenImages, FrozenText, LearntWords
 from maker.pipeline.index import FileContent, IndexedItems, curve_picture, write_index
-from maker.pipeline.measure_stage import HeldOut, fit_relevance, measure_retrieval, spread, tuning_captions, tuning_queries
-from maker.pipeline.options import BuildOptions, Corpus
+from maker.pipeline.measure_stage import (
+    HeldOut,
+    example_texts,
+    fit_relevance,
+    measure_retrieval,
+    measure_typed_queries,
+    spread,
+    tuning_queries,
+)
+from maker.pipeline.options import BuildOptions, Corpus, check_options
+from maker.pipeline.query_list_stage import ListedQueries, listed_queries
+from maker.pipeline.ready_towers import ready_encoder
 from maker.pipeline.report import BuildReport, file_lines, line, training_lines
 from maker.pipeline.training_run import EVENTS
 from maker.pipeline.training_stage import train_encoder
@@ -31,23 +41,26 @@ EXAMPLES = 5  # golden text queries
 
 @dataclass(frozen=True)
 class Embedded:
-    """A trained encoder and the embeddings of the photos.
+    """An encoder and the embeddings of the photos.
 
     Attributes:
         corpus: The photos and captions.
-        encoder: The trained encoder.
+        encoder: The encoder.
         items: Embeddings of the photos to index.
-        held_out: The captions and photos to measure retrieval with; None if another folder is searched and nothing is held out.
+        held_out: The captions and photos to measure retrieval with; None without captions, and if another folder is searched and nothing
+            is held out.
+        listed: Typical queries, for a build without captions; None with captions.
     """
 
     corpus: OpenedCorpus
     encoder: Encoder
     items: Features
     held_out: HeldOut | None
+    listed: ListedQueries | None
 
 
 def build(corpus: Corpus, output: Path, options: BuildOptions | None = None) -> BuildReport:
-    """Trains on images and captions, embeds and indexes a folder, and writes the searcher.
+    """Trains on images and captions, or takes towers that are ready; embeds and indexes a folder; writes the searcher.
 
     Examples:
         >>> from pathlib import Path
@@ -70,6 +83,7 @@ def build(corpus: Corpus, output: Path, options: BuildOptions | None = None) -> 
     """
     begin = time.perf_counter()
     options = options or BuildOptions()
+    check_options(corpus, options)
     for path in (output, *_documents(output, options.report), curve_picture(output)):
         prepare_output(path, options.overwrite)
     training = options.training_options()
@@ -77,7 +91,7 @@ def build(corpus: Corpus, output: Path, options: BuildOptions | None = None) -> 
     probe(output.parent)
     with Workspace.open(_work_folder(output, options, training)) as work:
         try:
-            embedded = _train_and_embed(corpus, options, training, work)
+            embedded = _embed(corpus, options, training, work)
         finally:
             work.write_rejects()
         if embedded is None:
@@ -100,15 +114,17 @@ def _work_folder(output: Path, options: BuildOptions, training: TrainingOptions)
     return work
 
 
-def _train_and_embed(corpus: Corpus, options: BuildOptions, training: TrainingOptions, work: Workspace) -> Embedded | None:
-    """Trains an encoder and embeds the photos; None on a host that is not the chief."""
+def _embed(corpus: Corpus, options: BuildOptions, training: TrainingOptions, work: Workspace) -> Embedded | None:
+    """Trains an encoder or opens a ready one, and embeds the photos; None on a host that is not the chief."""
     opened = open_corpus(corpus, training.seed, work)
-    encoder = train_encoder(opened, options.towers, training, work)
+    encoder = ready_encoder(options.towers, work) or train_encoder(opened, options.towers, training, work)
     if encoder is None:
         return None
     encoder = replace(encoder, dimension=options.index.dimension)
     items = encoder.embed_images(opened.searched, work)
-    return Embedded(opened, encoder, items, _held_out(encoder, opened, items, work))
+    if corpus.captions is None:
+        return Embedded(opened, encoder, items, None, listed_queries(corpus, encoder, work))
+    return Embedded(opened, encoder, items, _held_out(encoder, opened, items, work), None)
 
 
 def _held_out(encoder: Encoder, corpus: OpenedCorpus, items: Features, work: Workspace) -> HeldOut | None:
@@ -125,22 +141,30 @@ def _held_out(encoder: Encoder, corpus: OpenedCorpus, items: Features, work: Wor
 
 def _write_searcher(embedded: Embedded, output: Path, options: BuildOptions, work: Workspace) -> Manifest:
     """Tunes the index and writes the searcher."""
-    corpus, encoder, held_out = embedded.corpus, embedded.encoder, embedded.held_out
+    corpus, encoder, held_out, listed = embedded.corpus, embedded.encoder, embedded.held_out, embedded.listed
     calibrated = held_out and not corpus.searches_another_folder and options.index.distance == "dot_product"
+    values = embedded.items.values
+    queries = listed.tuning(values) if listed else tuning_queries(encoder, corpus.splits, held_out, values, work)
     items = IndexedItems(
         embeddings=embedded.items.values,
         metadata=[image.encode() for image in embedded.items.images],
         embedder=encoder.file,
-        queries=tuning_queries(encoder, corpus.splits, embedded.items.values, work),
+        queries=queries,
     )
+    relevance = listed.relevance(embedded.items) if listed and options.index.distance == "dot_product" else {}
+    if held_out and calibrated:
+        relevance = fit_relevance(encoder, held_out, work)
     report = measure_retrieval(encoder, held_out, work) if held_out else {}
-    if not corpus.searches_another_folder:
+    if held_out:
+        report |= measure_typed_queries(encoder, held_out, relevance.get("search_text"), work)
+    if corpus.splits.train and not corpus.searches_another_folder:
         report["splits"] = ItemSplits.of(corpus.splits, embedded.items.images).encode()
     content = FileContent(
         user_info=options.user_info,
         report=report,
-        relevance=fit_relevance(encoder, held_out, work) if held_out and calibrated else {},
-        examples=spread(tuning_captions(corpus.splits), EXAMPLES),
+        relevance=relevance,
+        sentence_mean=queries.embeddings.mean(axis=0),
+        examples=spread(listed.texts, EXAMPLES) if listed else example_texts(corpus.splits, EXAMPLES),
         card=lambda manifest: model_card(manifest, options.card, output.stem),
     )
     return write_index(items, output, options.index, content)
@@ -175,7 +199,11 @@ def _report(
     if similar:
         first = f"the first: {similar[0][0]} is like {similar[0][1]}"
         lines.append(line("", f"{len(similar)} held-out images are near-duplicates of a training image; {first}"))
-    lines += [*training_lines(manifest, embedded.encoder.curves, work.file(EVENTS)), *file_lines(manifest, output)]
+    trained_here = isinstance(embedded.encoder.texts, (LearntWords, FrozenText))
+    lines += training_lines(manifest, embedded.encoder.curves, work.file(EVENTS)) if trained_here else []
+    lines += file_lines(manifest, output)
+    if embedded.listed:
+        lines.append(line("not measured", "retrieval: nobody says which picture answers which query; captions would"))
     if embedded.corpus.searches_another_folder:
         folder = embedded.corpus.searched.folder
         lines.append(line("relevance", f"none: a relevance curve needs captions of the indexed photos, and {folder} has none"))

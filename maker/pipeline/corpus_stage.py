@@ -31,7 +31,7 @@ class OpenedCorpus:
     Attributes:
         training: All photos in the folder of the captioned photos.
         searched: The photos to index; the same object as `training` unless another folder is searched.
-        splits: The captions, each of a photo in `training`.
+        splits: The captions, each of a photo in `training`; without captions, both splits are empty.
     """
 
     training: Photos
@@ -60,7 +60,11 @@ def open_corpus(corpus: Corpus, seed: int, work: Workspace) -> OpenedCorpus:
     Raises:
         DataError: The captions or the folders cannot be used.
     """
-    source = _open_captions(corpus, work)
+    if corpus.captions is None:
+        assert corpus.images is not None  # `Corpus` checked it
+        photos = Photos(corpus.images, list_images(corpus.images, work.rejects))
+        return OpenedCorpus(photos, photos, Splits([], [], "no"))
+    source = _open_captions(corpus, corpus.captions, work)
     chosen = select_language(source.captions, corpus.language, corpus.captions)
     training = Photos(source.images, list_images(source.images, work.rejects))
     searched = training
@@ -70,11 +74,11 @@ def open_corpus(corpus: Corpus, seed: int, work: Workspace) -> OpenedCorpus:
     return OpenedCorpus(training, searched, split_captions(captions, seed, corpus.captions))
 
 
-def _open_captions(corpus: Corpus, work: Workspace) -> CaptionFile:
-    """Reads the captions, and appends those of the validation file."""
+def _open_captions(corpus: Corpus, path: Path, work: Workspace) -> CaptionFile:
+    """Reads the captions of a file, and appends those of the validation file."""
     folder = work.file("unpacked")
-    source = open_captions(corpus.captions, corpus.images, folder / "captions", work.rejects, corpus.captions_format)
-    say(f"{corpus.captions}: {len(source.captions)} captions, {CAPTION_FORMATS[source.format]}")
+    source = open_captions(path, corpus.images, folder / "captions", work.rejects, corpus.captions_format)
+    say(f"{path}: {len(source.captions)} captions, {CAPTION_FORMATS[source.format]}")
     if corpus.validation_captions is None:
         return source
     held_out = open_captions(corpus.validation_captions, corpus.images, folder / "validation", work.rejects, corpus.captions_format)

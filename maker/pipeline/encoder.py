@@ -1,4 +1,4 @@
-"""A trained encoder in the work folder, and how a build embeds with it."""
+"""An encoder file, and how a build embeds with it."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import numpy as np
 
 from maker.embedding.features import Features, image_features
 from maker.embedding.project import project
+from maker.embedding.sentence_features import sentence_features
 from maker.embedding.texts import embed_texts
 from maker.encoders.prefix import prefix
 from maker.pipeline.corpus_stage import Photos
@@ -58,6 +59,18 @@ class LearntWords:
 
 
 @dataclass(frozen=True)
+class ReadyTexts:
+    """A text tower that was not trained in this build. The embeddings of its encoder file are cached."""
+
+    file: Path
+
+    def embed(self, texts: Sequence[str], work: Workspace) -> np.ndarray:
+        """Embeds sentences; returns `(n, d)` float32."""
+        features = sentence_features(texts, self.file, work)
+        return features.values[[features.rows[text] for text in texts]]
+
+
+@dataclass(frozen=True)
 class FrozenText:
     """A frozen text tower with a trained head. The features of the tower are cached."""
 
@@ -72,7 +85,7 @@ class FrozenText:
 
 @dataclass(frozen=True)
 class Encoder:
-    """A trained encoder.
+    """An encoder.
 
     Attributes:
         file: The encoder file, with `embed_image` and `embed_text` or `embed_tokens`.
@@ -83,7 +96,7 @@ class Encoder:
 
     file: Path
     images: WholeImages | FrozenImages
-    texts: LearntWords | FrozenText
+    texts: LearntWords | ReadyTexts | FrozenText
     dimension: int | None = None
 
     @property

@@ -11,6 +11,8 @@ from maker.encoders.convert import ImageModelOptions
 from maker.encoders.image import SCRATCH, parse_spec
 from maker.encoders.text import WORDS, parse_text_spec
 from maker.encoders.tokenizer_file import TextModelOptions
+from maker.encoders.weights import WEIGHTS, Weights
+from maker.errors import UsageError
 from maker.pipeline.tuning import IndexSettings
 from maker.report.card import CardFields
 from maker.training.options import TrainingOptions, options_for
@@ -21,20 +23,38 @@ class Corpus:
     """The captions and photos to train on, and the photos to index.
 
     Attributes:
-        captions: The captions file.
-        images: Folder of the training photos; captions name photos relative to it. None if the captions file contains the images.
+        captions: The captions file; None for towers that are ready, see `TowerOptions.model`.
+        images: Folder of the captioned photos; captions name photos relative to it. None if the captions file contains the images.
         captions_format: A name in `maker.data.formats.CAPTION_FORMATS`, or `auto` to recognise it by content.
         validation_captions: A file whose captions all belong to the validation split.
         searched: Folder of the photos to index; `images` if None. The searcher of another folder has no relevance curve.
-        language: Take only captions of this language; None takes all.
+        language: Take only captions, or built-in queries, of this language; None takes all.
+        query_list: Without captions: a text file with a typical query in each line; None for the built-in queries.
     """
 
-    captions: Path
+    captions: Path | None = None
     images: Path | None = None
     captions_format: str = "auto"
     validation_captions: Path | None = None
     searched: Path | None = None
     language: str | None = None
+    query_list: Path | None = None
+
+    def __post_init__(self) -> None:
+        """Checks which files are given together.
+
+        Raises:
+            UsageError: An option needs captions, or does not go with them.
+        """
+        if self.captions is not None:
+            if self.query_list is not None:
+                raise UsageError(f"--query-list {self.query_list}: the captions are the queries of this build; leave the list out")
+            return
+        for option, value in (("--validation-captions", self.validation_captions), ("--corpus", self.searched)):
+            if value is not None:
+                raise UsageError(f"{option} {value}: goes with --captions; without captions, --images is the folder to index")
+        if self.images is None:
+            raise UsageError("--images is missing: the folder with the pictures to index")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,21 +66,47 @@ class TowerOptions:
         image_model: Weights, input size and pooling of an image model that is converted.
         text_encoder: Spec of the text tower, as for --text-encoder.
         text_model: Tokenizer, length and pooling of a pretrained text model.
+        encoder: A searcher or encoder file whose towers are taken as they are, instead of the four above.
+        model: A published dual encoder whose towers are taken as they are, as `maker.checkpoints.write_encoder` takes it.
+        weights: How the matrices of `model` are stored.
     """
 
     image_encoder: str = SCRATCH
     image_model: ImageModelOptions = field(default_factory=ImageModelOptions)
     text_encoder: str = WORDS
     text_model: TextModelOptions = field(default_factory=TextModelOptions)
+    encoder: Path | None = None
+    model: str | None = None
+    weights: Weights = "int8"
 
     def __post_init__(self) -> None:
         """Checks the specs.
 
         Raises:
             EncoderError: A spec is of an unknown kind or incomplete, or a tokenizer is given for `words`.
+            UsageError: Towers are given twice.
         """
+        given = [
+            f"{option} {value}"
+            for option, value, usual in (
+                ("--image-encoder", self.image_encoder, SCRATCH),
+                ("--text-encoder", self.text_encoder, WORDS),
+                ("--tokenizer", self.text_model.tokenizer, None),
+            )
+            if value != usual
+        ]
+        ready = [f"{option} {value}" for option, value in (("--encoder", self.encoder), ("--model", self.model)) if value is not None]
+        if len([*ready, *given]) > 1 and ready:
+            raise UsageError(f"{[*ready, *given][1]}: {ready[0]} has both towers already; leave one of the two out")
+        if self.weights not in WEIGHTS:
+            raise UsageError(f"--weights {self.weights}: expected one of {', '.join(WEIGHTS)}")
         parse_spec(self.image_encoder)
         parse_text_spec(self.text_encoder, self.text_model)
+
+    @property
+    def ready(self) -> str:
+        """The option that names towers which need no captions, with its value; empty if towers are trained."""
+        return f"--encoder {self.encoder}" if self.encoder is not None else f"--model {self.model}" if self.model is not None else ""
 
     @property
     def from_scratch(self) -> bool:
@@ -101,3 +147,20 @@ class BuildOptions:
             TrainingError: A value is out of its range.
         """
         return options_for(self.towers.from_scratch, self.recipe, **self.training)
+
+
+NOT_TRAINING = ("seed",)  # the index and the splits have a seed, too
+
+
+def check_options(corpus: Corpus, options: BuildOptions) -> None:
+    """Checks that there are captions to train on, or towers that need none.
+
+    Raises:
+        UsageError: Captions are missing, or an option is of no use without them.
+    """
+    if corpus.captions is None and not options.towers.ready:
+        raise UsageError("--captions is missing: towers are trained on captions; without any, pass --model or --encoder")
+    trained = [name for name, value in options.training.items() if value is not None and name not in NOT_TRAINING]
+    if options.towers.ready and trained:
+        flag = "--" + trained[0].replace("_", "-")
+        raise UsageError(f"{flag}: {options.towers.ready} takes towers as they are and trains nothing; leave {flag} out")

@@ -9,6 +9,7 @@ from typing import Any
 
 from maker.encoders.image import SCRATCH
 from maker.encoders.prefix import prefixes_in_words
+from maker.evaluation.typed_figures import in_words, typed_rows
 from maker.training.metrics import best_epoch, few_images
 from maker.training.safety_net import described
 from task.format.manifest import Manifest
@@ -62,13 +63,16 @@ def file_lines(manifest: Manifest, output: Path) -> list[str]:
     if retrieval:
         low, high = retrieval["R@10_interval"]
         lines.append(line("retrieval", f"{_recalls(retrieval)}, 95 % interval {low:.1f} to {high:.1f}"))
-        sizes = f"{retrieval['queries']} held-out captions of {retrieval['images']} images, searched among {retrieval.get('items', retrieval['images'])} images"
+        searched = retrieval.get("items", retrieval["images"])  # older files do not say
+        sizes = f"{retrieval['queries']} held-out captions of {retrieval['images']} images, searched among {searched} images"
         lines.append(line("", f"R@10 is the share of captions whose own picture is among the first ten results; {sizes}"))
         if warning := few_images(retrieval):
             lines.append(line("", f"warning: {warning}"))
         for language, figures in retrieval.get("languages", {}).items():
             lines.append(line("", f"{_recalls(figures)}  ({language or 'no language'})"))
         lines.append(line("", f"{_recalls(retrieval['image_to_text'])}  (image to text)"))
+    for name, figures in typed_rows(manifest.report.get("typed_queries", {})):
+        lines.append(line(name, f"{in_words(figures)}  ({figures['queries']} queries of {name})"))
     quality = manifest.report["index"]
     (name,) = [key for key in quality if key.startswith("index_recall")]
     index = manifest.index

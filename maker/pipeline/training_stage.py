@@ -17,6 +17,7 @@ from maker.embedding.project import write_head
 from maker.encoders.convert import open_keras
 from maker.encoders.embedder import Tower
 from maker.encoders.image import ImageEncoder, Mirrored, backbone, parse_spec
+from maker.encoders.phrases import mine_phrases
 from maker.encoders.sentence_tower import SentenceTower, TextEncoder
 from maker.errors import DataError
 from maker.evaluation.training_curves import draw_training_curves
@@ -90,7 +91,6 @@ def _train_from_scratch(
     run = TrainingRun.of(work, inputs.key, options, inputs.replicas)
     encoder = Encoder(run.file("encoder"), WholeImages(run.file("encoder")), inputs.texts(run))
     unreadable = run.file("rejects", ".tsv")
-    texts = _to_train_on(corpus.splits, inputs.text, work)
     if run.is_due(encoder.trained):
         from maker.training.train import train_scratch
 
@@ -98,6 +98,7 @@ def _train_from_scratch(
         readable, pixels = image_pixels(corpus.training.folder, corpus.captioned(), CNN_SIZE, rejects)
         splits = _readable(corpus.splits, readable)
         rows = {image: row for row, image in enumerate(readable)}
+        texts = _to_train_on(splits, inputs.text, options, work)
         trained = train_scratch(splits, rows, pixels, options, run.start(), texts)
         if run.is_chief:
             rejects.write(unreadable)
@@ -114,7 +115,6 @@ def _train_on_frozen_features(
 ) -> Encoder | None:
     """Trains a head and a text tower over cached features, and from `unfreeze_from` on the image tower too."""
     photos = corpus.training
-    texts = _to_train_on(corpus.splits, inputs.text, work)
     tower = backbone(towers.image_encoder, towers.image_model, work.folder)
     frozen = work.file("backbone.tflite")
     write_encoder(frozen, {"image": ImageEncoder(tower, [])}, {"image": tower.input_shape}, normalize=False, dimension=tower.dimension)
@@ -130,6 +130,7 @@ def _train_on_frozen_features(
         kind, rest = parse_spec(towers.image_encoder)
         trainable = Backbone(lambda: open_keras(kind, rest, towers.image_model), [photos.folder / image for image in features.images])
         mirrored = _mirrored(photos.folder, features, splits, tower, work) if options.mirrored_features else None
+        texts = _to_train_on(splits, inputs.text, options, work)
         trained = train_frozen(splits, features.rows(), features.values, tower, options, run.start(), trainable, texts, mirrored)
         if run.is_chief:
             if isinstance(images, FrozenImages):
@@ -141,9 +142,13 @@ def _train_on_frozen_features(
     return encoder
 
 
-def _to_train_on(splits: Splits, text: FrozenTextTower | None, work: Workspace) -> Any:
-    """The features of all captions by a frozen text tower; None for the `words` tower."""
-    return text.to_train_on((c.text for c in (*splits.train, *splits.validation)), work) if text else None
+def _to_train_on(splits: Splits, text: FrozenTextTower | None, options: TrainingOptions, work: Workspace) -> Any:
+    """The features of all captions, and of phrases that are labels, by a frozen text tower; None for the `words` tower."""
+    if text is None:
+        return None
+    train, validation = ([c.text for c in captions] for captions in (splits.train, splits.validation))
+    phrases = mine_phrases(train, np.arange(len(train))).texts if options.phrase_weight else []
+    return text.to_train_on([*train, *validation, *phrases], work)
 
 
 def _mirrored(folder: Path, features: Features, splits: Splits, tower: Tower, work: Workspace) -> np.ndarray:

@@ -34,7 +34,11 @@ class TextFeatures:
 
     def captions(self, captions: Sequence[Caption]) -> CaptionNumbers:
         """The captions as row numbers of `values`."""
-        return CaptionNumbers(np.array([self.rows[c.text] for c in captions]))
+        return self.sentences([c.text for c in captions])
+
+    def sentences(self, texts: Sequence[str]) -> CaptionNumbers:
+        """Sentences as row numbers of `values`."""
+        return CaptionNumbers(np.array([self.rows[text] for text in texts]))
 
 
 class FrozenText:

@@ -25,6 +25,7 @@ from maker.training.losses import Loss
 from maker.training.metrics import best_epoch, epoch_figures, ranks, recall, selects_by
 from maker.training.optimizer import adamw, schedule
 from maker.training.options import TrainingOptions
+from maker.training.phrases import PhraseBatch, PhraseLabels
 from maker.training.precision import LossScale, policy
 from maker.training.replicas import Replicas
 from maker.training.vocabulary import Rows
@@ -37,10 +38,12 @@ class EncodedSplit:
     Attributes:
         captions: The captions, as the text tower reads them.
         images: `(n,)` the number of the image that each caption describes.
+        phrases: The phrases that are labels of the images; None to train with whole captions only.
     """
 
     captions: AnyCaptions
     images: np.ndarray
+    phrases: PhraseLabels | None = None
 
 
 @dataclass(frozen=True)
@@ -101,26 +104,28 @@ class _Feed:
             raise TrainingError(f"{len(self.by_image)} images to train on; {needs}")
 
     def arguments(self, epoch: int) -> Iterator[list[Any]]:
-        """Images, rows, weights and the pairs of the whole batch, for each step."""
+        """Images, rows, weights, the pairs of the whole batch and the parts of its `PhraseBatch`, if any, for each step."""
         rng = np.random.default_rng([self.options.seed, epoch])
+        phrase_rng = np.random.default_rng([self.options.seed, epoch, 1])  # drawn from in another thread
         rows = self.train.captions.random_rows(self.options.word_dropout, rng)
         one_pass = partial(batches, self.by_image, self.batch, self.options.captions_per_image, rng)
         drawn = chain.from_iterable(one_pass() for _ in range(self.passes))
-        for values in prefetch(drawn, partial(self._by_replica, rows)):
-            yield [self.replicas.distribute({i: v[part] for i, v in values.items()}) for part in range(4)]
+        for values in prefetch(drawn, partial(self._by_replica, rows, phrase_rng)):
+            parts = [list(part) for part in zip(*values.values(), strict=True)]
+            yield [self.replicas.distribute(dict(zip(values, part, strict=True))) for part in parts]
 
-    def _by_replica(
-        self, rows: Rows, drawn: tuple[np.ndarray, np.ndarray]
-    ) -> dict[int, tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]]:
-        """The arguments of each local replica: its share of the images and of their captions, and the pairs of the whole batch."""
+    def _by_replica(self, rows: Rows, rng: np.random.Generator, drawn: tuple[np.ndarray, np.ndarray]) -> dict[int, tuple[np.ndarray, ...]]:
+        """The arguments of each local replica: its share of the images and of their captions, and what belongs to the whole batch."""
         images, captions = drawn
         pairs = (self.train.images[captions][:, None] == images[None]).astype(np.float32)
+        phrases = self.train.phrases.draw(images, rng) if self.train.phrases else None
+        of_batch = (pairs, *(phrases.parts() if phrases else ()))
         share = len(images) // self.replicas.count
         values = {}
         for number in self.replicas.local:
             own = slice(number * share, (number + 1) * share)
             described = captions[pairs[:, own].any(1)] if self.replicas.count > 1 else captions
-            values[number] = self.image.load(images[own]), rows.rows[described], rows.weights[described], pairs
+            values[number] = (self.image.load(images[own]), rows.rows[described], rows.weights[described], *of_batch)
         return values
 
 
@@ -165,7 +170,7 @@ def fit(
     by = selects_by(len(np.unique(validation.images))) if validation is not None else "R@10"
     rate = schedule(options, steps)
     with replicas.scope():
-        loss = loss or Loss(options.loss, options.matryoshka)
+        loss = loss or Loss(options.loss, options.matryoshka, options.phrase_weight)
         trained = [*text.variables, *image.variables, *loss.variables]
         averaged = Average([*trained, *image.untrained], options.ema)
         optimizer = adamw(rate, options.weight_decay, trained, [*text.decayed, *image.decayed])
@@ -216,11 +221,11 @@ def _step(
 ) -> Callable[..., tf.Tensor]:
     """A training step over all replicas.
 
-    It takes the number of the step from 1, then for each replica its images, rows and weights and the pairs of the whole batch. It returns
-    the loss.
+    It takes the number of the step from 1, then for each replica its images, rows and weights, the pairs of the whole batch and the parts
+    of its `PhraseBatch`, if any. It returns the loss.
     """
 
-    def gradients(number: tf.Tensor, images: tf.Tensor, rows: tf.Tensor, weights: tf.Tensor, pairs: tf.Tensor) -> Any:
+    def gradients(number: tf.Tensor, images: tf.Tensor, rows: tf.Tensor, weights: tf.Tensor, pairs: tf.Tensor, *parts: tf.Tensor) -> Any:
         # Stateless noise depends only on the seed and the step, so that a resumed run draws what an uninterrupted one would.
         seed = tf.stack([tf.constant(options.seed), number])
         if replicas.count > 1:
@@ -228,7 +233,12 @@ def _step(
         with tf.GradientTape() as tape:
             image_seed = tf.random.experimental.stateless_fold_in(seed, 2)
             texts = replicas.gather(text.forward(rows, weights, seed))
-            value = loss(texts, replicas.gather(image.forward(images, image_seed)), pairs)
+            embedded = replicas.gather(image.forward(images, image_seed))
+            value = loss(texts, embedded, pairs)
+            if parts:
+                phrases = PhraseBatch(*parts)
+                phrase_seed = tf.random.experimental.stateless_fold_in(seed, 1)
+                value += loss.of_phrases(text.forward(phrases.rows, phrases.weights, phrase_seed), embedded, phrases)
             # Each replica computes the loss of the whole batch, and the gradients are summed.
             scaled = scale.up(value / replicas.count if replicas.count > 1 else value)
         by_variable = tape.gradient(scaled, trained)
@@ -236,8 +246,8 @@ def _step(
         return value, replicas.sum([tf.convert_to_tensor(g) for g in by_variable]), statistics
 
     @tf.function(reduce_retracing=True)
-    def step(number: tf.Tensor, images: Any, rows: Any, weights: Any, pairs: Any) -> tf.Tensor:
-        value, by_variable, statistics = replicas.run(gradients, (number, images, rows, weights, pairs))
+    def step(number: tf.Tensor, *arguments: Any) -> tf.Tensor:
+        value, by_variable, statistics = replicas.run(gradients, (number, *arguments))
         for variable, mean in zip(image.untrained, statistics, strict=False):
             variable.assign(mean)
         optimizer.apply_gradients(list(zip(scale.down(by_variable), trained, strict=True)))

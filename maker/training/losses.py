@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import tensorflow as tf
+
+from maker.training.phrases import PhraseBatch
 
 IMAGE_TO_TEXT = 0.2  # weight of image to text; text to image, what a searcher does, has weight 1
 SOFT_TEMPERATURE = 0.05
 START_TEMPERATURE = 0.07
 SIGMOID_START = 10.0, -10.0  # scale and bias (Zhai et al., ICCV 2023, section 3.2)
+PHRASE_START = 10.0, -1.0  # scale and bias, of which the bias is added to the log odds of a phrase
 MAX_TEMPERATURE, MIN_TEMPERATURE = 1.0, 0.01  # as in CLIP (Radford et al., 2021, section 2.5)
 
 
@@ -24,13 +27,17 @@ class Loss:
         variables: The variables that are trained together with the towers.
     """
 
-    def __init__(self, name: str, prefixes: Sequence[int] = ()) -> None:
-        """Takes `info_nce`, `soft_targets` or `sigmoid`, and the dimensions of the prefixes."""
-        self._name, self._prefixes = name, prefixes
+    def __init__(self, name: str, prefixes: Sequence[int] = (), phrase_weight: float = 0.0) -> None:
+        """Takes `info_nce`, `soft_targets` or `sigmoid`, the dimensions of the prefixes, and the weight of `of_phrases`."""
+        self._name, self._prefixes, self._phrase_weight = name, prefixes, phrase_weight
         scale, bias = SIGMOID_START if name == "sigmoid" else (1 / START_TEMPERATURE, 0.0)
         self._log_scale = tf.Variable(np.float32(np.log(scale)), name="log_scale")
         self._bias = tf.Variable(np.float32(bias), name="bias")
         self.variables = {"info_nce": [self._log_scale], "soft_targets": [], "sigmoid": [self._log_scale, self._bias]}[name]
+        if phrase_weight:
+            self._phrase_log_scale = tf.Variable(np.float32(np.log(PHRASE_START[0])), name="phrase_log_scale")
+            self._phrase_bias = tf.Variable(np.float32(PHRASE_START[1]), name="phrase_bias")
+            self.variables += [self._phrase_log_scale, self._phrase_bias]
 
     def __call__(self, texts: tf.Tensor, images: tf.Tensor, pairs: tf.Tensor) -> tf.Tensor:
         """The loss of a batch.
@@ -40,10 +47,33 @@ class Loss:
             images: `[images, d]` float32.
             pairs: `[captions, images]` float32: 1 where the caption describes the image, else 0.
         """
-        value = self._loss(texts, images, pairs)
+        return self._mean(lambda t, v: self._loss(t, v, pairs), texts, images)
+
+    def of_phrases(self, texts: tf.Tensor, images: tf.Tensor, phrases: PhraseBatch) -> tf.Tensor:
+        """The weighted loss of phrases as labels of images: binary classification of every pair of a phrase and an image.
+
+        An image that has no caption with the phrase is a negative, one whose captions hold it a positive. The sum over all pairs is divided
+        by the number of positives.
+
+        Args:
+            texts: `[phrases, d]` float32.
+            images: `[images, d]` float32.
+            phrases: The labels.
+        """
+        return self._phrase_weight * self._mean(lambda t, v: self._phrase_loss(t, v, phrases), texts, images)
+
+    def _mean(self, loss: Callable[[tf.Tensor, tf.Tensor], tf.Tensor], texts: tf.Tensor, images: tf.Tensor) -> tf.Tensor:
+        """The mean of a loss over the whole embeddings and each prefix."""
+        value = loss(texts, images)
         for length in self._prefixes:
-            value += self._loss(tf.math.l2_normalize(texts[:, :length], 1), tf.math.l2_normalize(images[:, :length], 1), pairs)
+            value += loss(tf.math.l2_normalize(texts[:, :length], 1), tf.math.l2_normalize(images[:, :length], 1))
         return value / (1 + len(self._prefixes)) if self._prefixes else value
+
+    def _phrase_loss(self, texts: tf.Tensor, images: tf.Tensor, phrases: PhraseBatch) -> tf.Tensor:
+        similarities = tf.matmul(images, texts, transpose_b=True)
+        logits = similarities * tf.exp(self._phrase_log_scale) + self._phrase_bias + phrases.log_odds
+        losses = tf.nn.sigmoid_cross_entropy_with_logits(labels=phrases.labels, logits=logits)
+        return tf.reduce_sum(losses) / tf.maximum(tf.reduce_sum(phrases.labels), 1.0)
 
     def _loss(self, texts: tf.Tensor, images: tf.Tensor, pairs: tf.Tensor) -> tf.Tensor:
         similarities = tf.matmul(texts, images, transpose_b=True)
@@ -54,8 +84,9 @@ class Loss:
         return _info_nce(similarities * tf.exp(self._log_scale), pairs)
 
     def keep_in_bounds(self) -> None:
-        """Clips the temperature to its bounds."""
-        self._log_scale.assign(tf.clip_by_value(self._log_scale, -np.log(MAX_TEMPERATURE), -np.log(MIN_TEMPERATURE)))
+        """Clips the temperatures to their bounds."""
+        for log_scale in [self._log_scale, *([self._phrase_log_scale] if self._phrase_weight else [])]:
+            log_scale.assign(tf.clip_by_value(log_scale, -np.log(MAX_TEMPERATURE), -np.log(MIN_TEMPERATURE)))
 
     @property
     def temperature(self) -> float:

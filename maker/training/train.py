@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import asdict, dataclass, replace
 from typing import Any
@@ -14,6 +14,7 @@ from maker.data.captions import Caption
 from maker.data.splits import Splits
 from maker.encoders.embedder import Tower
 from maker.encoders.image import ImageEncoder
+from maker.encoders.phrases import mine_phrases
 from maker.encoders.sentence_tower import TextEncoder
 from maker.encoders.spellings import spellings
 from maker.encoders.tokenize import tokenize
@@ -30,9 +31,10 @@ from maker.training.loop import EncodedSplit, Run, fit, measure_prefixes
 from maker.training.losses import Loss
 from maker.training.metrics import selects_by
 from maker.training.options import TrainingOptions
+from maker.training.phrases import PhraseLabels
 from maker.training.precision import policy
 from maker.training.text_side import TextSide
-from maker.training.vocabulary import CaptionRows, Vocabulary, build_vocabulary
+from maker.training.vocabulary import CaptionRows, Rows, Vocabulary, build_vocabulary
 
 
 @dataclass(frozen=True)
@@ -94,7 +96,7 @@ def train_frozen(
         text = _text_side(prepared, options, texts, text_start)
         precision = policy(options.mixed_precision)
         head = Head(features.shape[1], options.dimension, options.feature_dropout, options.seed, start, precision)
-        loss = Loss(options.loss, options.matryoshka)
+        loss = Loss(options.loss, options.matryoshka, options.phrase_weight)
     image: ImageSide = FrozenFeatures(np.asarray(features, np.float32), head, mirrored)
     history = fit(text, image, prepared.train, prepared.validation, frozen_phase(options), run, loss=loss)
     more: dict[str, Any] = {}
@@ -197,15 +199,20 @@ class _Prepared:
 
 
 def _prepare(splits: Splits, rows: dict[str, int], options: TrainingOptions, texts: TextFeatures | None) -> _Prepared:
+    numbers = _numbers(splits.train, rows)
     if texts is not None:
-        train = EncodedSplit(texts.captions(splits.train), _numbers(splits.train, rows))
+        phrases = _phrases([c.text for c in splits.train], numbers, options, lambda names: texts.sentences(names).rows())
+        train = EncodedSplit(texts.captions(splits.train), numbers, phrases)
         validation = EncodedSplit(texts.captions(splits.validation), _numbers(splits.validation, rows)) if splits.validation else None
         say(f"training on {len(splits.train)} captions of {len(np.unique(train.images))} images")
         return _Prepared(None, train, validation, len(splits.train), None)
     size = TokenizerSize()
     tokens = tokenize([c.text for c in splits.train], size)
     vocabulary = build_vocabulary(tokens, options.min_count, options.word_pairs, size)
-    train = EncodedSplit(CaptionRows(tokens, vocabulary), _numbers(splits.train, rows))
+    phrases = _phrases(
+        [c.text for c in splits.train], numbers, options, lambda names: CaptionRows(tokenize(names, size), vocabulary).rows()
+    )
+    train = EncodedSplit(CaptionRows(tokens, vocabulary), numbers, phrases)
     validation = None
     if splits.validation:
         held_out = tokenize([c.text for c in splits.validation], size)
@@ -215,6 +222,17 @@ def _prepare(splits: Splits, rows: dict[str, int], options: TrainingOptions, tex
     )
     words = spellings((c.text for c in splits.train), vocabulary.hashes)
     return _Prepared(vocabulary, train, validation, len(splits.train), words)
+
+
+def _phrases(
+    captions: Sequence[str], images: np.ndarray, options: TrainingOptions, look_up: Callable[[list[str]], Rows]
+) -> PhraseLabels | None:
+    """The phrases of the captions as labels; None if the options want none or no phrase is frequent enough."""
+    if not options.phrase_weight:
+        return None
+    phrases = mine_phrases(captions, images)
+    say(f"{len(phrases.texts)} phrases of one or two words are labels of the images")
+    return PhraseLabels.of(phrases, look_up(phrases.texts), images) if phrases.texts else None
 
 
 def _numbers(captions: Sequence[Caption], rows: dict[str, int]) -> np.ndarray:

@@ -1,0 +1,98 @@
+"""Typical queries for a build without captions: they tune the index, and a relevance curve is fitted to their answers."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from maker.embedding.features import Features
+from maker.encoders.embedder import embedder_manifest, example_texts
+from maker.errors import UsageError
+from maker.evaluation.list_relevance import calibrate_without_captions
+from maker.pipeline.encoder import Encoder
+from maker.pipeline.options import Corpus
+from maker.pipeline.tuning import Queries, routing_queries
+from maker.queries import LANGUAGES, Query, built_in_queries, read_queries
+from maker.workspace import Workspace
+
+TUNING_QUERIES = 1000
+PROBES = 300  # queries in both languages, by which the tower shows whether it knows both
+UNDERSTOOD = 0.5  # share of the probes that must be nearest to their own translation
+LATIN, HAN = re.compile("[a-z]", re.IGNORECASE), re.compile("[\u4e00-\u9fff]")
+
+
+@dataclass(frozen=True)
+class ListedQueries:
+    """A list of queries.
+
+    Attributes:
+        texts: The queries.
+        embeddings: `(len(texts), d)` float32.
+        how: Where they come from, for the report.
+    """
+
+    texts: list[str]
+    embeddings: np.ndarray
+    how: str
+
+    def tuning(self, items: np.ndarray) -> Queries:
+        """Up to 1,000 of them to measure an index of `items`, `(n, d)` float32, and the others to train its routing."""
+        measuring = np.zeros(len(self.texts), np.bool_)
+        measuring[np.linspace(0, len(self.texts) - 1, min(TUNING_QUERIES, len(self.texts))).astype(int)] = True
+        others = self.embeddings[~measuring][: routing_queries(items)]
+        return Queries(self.embeddings[measuring], self.how, others, self.how)
+
+    def relevance(self, photos: Features) -> dict[str, Any]:
+        """The curve of `search_text`, for the manifest; empty if none can be fitted."""
+        curve = calibrate_without_captions(self.embeddings, np.asarray(photos.values, np.float32), self.how)
+        return {"search_text": curve} if curve else {}
+
+
+def listed_queries(corpus: Corpus, encoder: Encoder, work: Workspace) -> ListedQueries:
+    """The user's list of queries, or the built-in queries in the languages that the text tower knows, embedded.
+
+    Raises:
+        DataError: The user's list cannot be used.
+        UsageError: There are no built-in queries in the language.
+    """
+    if corpus.query_list is not None:
+        return _embedded(read_queries(corpus.query_list), f"queries of {corpus.query_list.name}", encoder, work)
+    if corpus.language is not None and corpus.language not in LANGUAGES:
+        known = " and ".join(LANGUAGES)
+        raise UsageError(f"--language {corpus.language}: the built-in queries are in {known}; pass your own with --query-list FILE")
+    queries = built_in_queries()
+    languages = (corpus.language,) if corpus.language else _known_languages(queries, encoder, work)
+    texts = [getattr(query, language) for query in queries for language in languages]
+    return _embedded(list(dict.fromkeys(texts)), f"built-in queries ({', '.join(languages)})", encoder, work)
+
+
+def _embedded(texts: Sequence[str], how: str, encoder: Encoder, work: Workspace) -> ListedQueries:
+    """The queries that the tower knows any word of: others have an embedding of zeros, and every picture is equally near."""
+    embeddings = encoder.embed_texts(texts, work)
+    known = np.flatnonzero(embeddings.any(axis=1))
+    if not len(known):
+        raise UsageError(f"{how}: the text tower knows none of their words; pass typical queries in its language with --query-list FILE")
+    return ListedQueries([texts[row] for row in known.tolist()], embeddings[known], how)
+
+
+def _known_languages(queries: Sequence[Query], encoder: Encoder, work: Workspace) -> tuple[str, ...]:
+    """The languages of the built-in queries that the text tower knows.
+
+    It knows both if a query is nearest to its own translation. Else its golden sentences, which are captions that it was trained on, show
+    the language; a tower without them knows the language whose queries it tells apart better.
+    """
+    probes = [queries[i] for i in np.linspace(0, len(queries) - 1, PROBES).astype(int)]
+    embeddings = [encoder.embed_texts([getattr(query, language) for query in probes], work) for language in LANGUAGES]
+    scores = embeddings[0] @ embeddings[1].T
+    understood = float((scores.argmax(axis=1) == np.arange(len(probes))).mean())
+    if understood >= UNDERSTOOD:
+        return LANGUAGES
+    trained_on = "".join(example_texts(embedder_manifest(encoder.file)))
+    if trained_on:
+        return tuple(lang for lang, found in zip(LANGUAGES, (LATIN, HAN), strict=True) if found.search(trained_on)) or LANGUAGES[:1]
+    alike = [float(np.linalg.norm(vectors.mean(axis=0)) + (~vectors.any(axis=1)).mean()) for vectors in embeddings]
+    return (LANGUAGES[int(np.argmin(alike))],)

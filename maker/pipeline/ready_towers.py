@@ -1,0 +1,87 @@
+"""Takes towers that are ready: those of a published dual encoder, or of an existing searcher or encoder file."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from maker.encoders.embedder import AnyTower, embedder_manifest, example_texts, open_embedder
+from maker.encoders.weights import Weights
+from maker.errors import DataError, EncoderError
+from maker.export.encoder_file import write_encoder
+from maker.pipeline.encoder import Encoder, ReadyTexts, WholeImages
+from maker.pipeline.options import TowerOptions
+from maker.progress import say
+from maker.workspace import Workspace, content_digest, digest, file_state
+
+CHECKPOINT_VERSION = 1  # changes whenever a checkpoint gives another encoder file
+NEEDED = "expected a searcher or encoder file with the signatures embed_image and embed_text, as maker build writes them"
+
+
+def ready_encoder(towers: TowerOptions, work: Workspace) -> Encoder | None:
+    """The towers that the options name as ready; None if they name none.
+
+    Raises:
+        DataError: The file is missing.
+        EncoderError: The file or the checkpoint cannot be used.
+    """
+    if towers.model is not None:
+        return _encoder(_converted(towers.model, towers.weights, work))
+    return None if towers.encoder is None else _of_file(towers.encoder, work)
+
+
+def _converted(spec: str, weights: Weights, work: Workspace) -> Path:
+    """The encoder file of a checkpoint; that of an earlier run of the same checkpoint is taken again."""
+    from maker.checkpoints import write_encoder as write_checkpoint
+
+    files = sorted(path for path in Path(spec).rglob("*") if path.is_file()) if Path(spec).is_dir() else []
+    key = digest(CHECKPOINT_VERSION, spec, weights, [[path.name, file_state(path)] for path in files])
+    file = work.file(f"model-{key}.tflite")
+    if not file.exists():
+        say(f"writing the towers of {spec} as operators, {weights} weights")
+        write_checkpoint(spec, file, weights=weights)
+    return file
+
+
+def _of_file(path: Path, work: Workspace) -> Encoder:
+    """The towers of a searcher as an encoder of the build; those of an encoder file are taken from that file itself.
+
+    Raises:
+        DataError: There is no such file.
+        EncoderError: The file has no tower for pictures or none for sentences, or their embeddings differ in length.
+    """
+    if not path.is_file():
+        raise DataError(f"{path}: no such searcher or encoder file")
+    towers = open_embedder(path)
+    _check(path, towers)
+    described = embedder_manifest(path)
+    if described is not None and described.items == 0 and described.normalized:
+        return _encoder(path)
+    (text,) = [tower for kind, tower in towers.items() if kind != "image"]
+    file = work.file(f"towers-{content_digest(path)[:32]}.tflite")
+    if not file.exists():
+        write_encoder(
+            file,
+            towers,
+            {kind: tower.input_shape for kind, tower in towers.items()},
+            normalize=described is None or not described.normalized,
+            dimension=text.dimension,
+            described=described.encoders if described else {},
+            training=described.training if described else {},
+            example_texts=example_texts(described),
+            tokenizer=text.tokenizer,
+        )
+    return _encoder(file)
+
+
+def _encoder(file: Path) -> Encoder:
+    return Encoder(file, WholeImages(file), ReadyTexts(file))
+
+
+def _check(path: Path, towers: dict[str, AnyTower]) -> None:
+    missing = [what for what, kinds in (("pictures", {"image"}), ("sentences", {"text", "tokens"})) if not kinds & set(towers)]
+    if missing:
+        raise EncoderError(f"{path}: has no tower for {' and none for '.join(missing)}; {NEEDED}")
+    dimensions = {kind: tower.dimension for kind, tower in towers.items()}
+    if len(set(dimensions.values())) > 1:
+        listed = ", ".join(f"{kind} {dimension}" for kind, dimension in dimensions.items())
+        raise EncoderError(f"{path}: the embeddings of its towers differ in length ({listed}); expected towers of one space")

@@ -1,0 +1,176 @@
+"""Builds without captions: the towers of an existing file, for a folder of pictures that nobody has described."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+from conftest import DIMENSION, SIDE, PooledColours, words_tower
+
+from maker.cli import main
+from maker.encoders import sentence_tower
+from maker.encoders.embedder import embedder_manifest
+from maker.evaluation.inspection import tower_bytes
+from maker.evaluation.list_relevance import calibrate_without_captions
+from maker.export.encoder_file import write_encoder
+from maker.queries import built_in_queries, read_queries
+from task.text import TextSearcher
+from tests.checkpoints import files
+
+
+def build(photos, output, *more):
+    return main(["build", "--images", str(photos), "--output", str(output), *map(str, more)])
+
+
+@pytest.fixture
+def own(tmp_path) -> Path:
+    """A list of 60 queries, which takes less time than the built-in ones."""
+    path = tmp_path / "own.txt"
+    path.write_text("\n".join(f"a red kite {number}" for number in range(60)), encoding="utf-8")
+    return path
+
+
+def failure(capsys, *arguments) -> tuple[int, str]:
+    capsys.readouterr()
+    return build(*arguments), capsys.readouterr().err
+
+
+def test_the_towers_of_an_encoder_file_index_pictures_without_captions(photos, encoder, tmp_path, capsys):
+    output = tmp_path / "album.tflite"
+    assert build(photos, output, "--encoder", encoder) == 0
+    printed = capsys.readouterr().out
+    assert "24 read and indexed, 0 inputs rejected" in printed
+    assert "built-in queries" in printed
+    assert "nobody says which picture answers which query" in printed
+    described = embedder_manifest(output)
+    assert described.items == 24
+    assert "retrieval" not in described.report
+    with TextSearcher.create_from_file(str(output)) as searcher:
+        assert len(searcher.search("a red kite").nearest_neighbors) == 5
+    assert "was not measured" in output.with_suffix(".card.md").read_text(encoding="utf-8")
+    assert "was not measured" in output.with_suffix(".report.html").read_text(encoding="utf-8")
+
+
+def test_the_towers_of_a_searcher_give_the_same_embeddings_as_the_searcher(photos, encoder, own, tmp_path):
+    first, second = tmp_path / "first.tflite", tmp_path / "second.tflite"
+    assert build(photos, first, "--encoder", encoder, "--query-list", own, "--no-report") == 0
+    assert build(photos, second, "--encoder", first, "--query-list", own, "--no-report") == 0
+    answers = []
+    for file in (first, second):
+        with TextSearcher.create_from_file(str(file)) as searcher:
+            answers.append([(n.metadata, n.distance) for n in searcher.search("two white dogs").nearest_neighbors])
+    assert [name for name, _ in answers[0]] == [name for name, _ in answers[1]]
+    np.testing.assert_allclose(*([distance for _, distance in answer] for answer in answers), atol=1e-5)
+
+
+def test_captions_measure_ready_towers(photos, encoder, tmp_path, capsys):
+    output = tmp_path / "measured.tflite"
+    assert build(photos, output, "--encoder", encoder, "--captions", photos / "captions.tsv", "--no-report", "--json") == 0
+    assert json.loads(capsys.readouterr().out)["retrieval"]["queries"] == 16
+
+
+def test_own_queries_tune_the_index(photos, encoder, own, tmp_path, capsys):
+    output = tmp_path / "own.tflite"
+    assert build(photos, output, "--encoder", encoder, "--query-list", own, "--no-report") == 0
+    assert "queries of own.txt" in capsys.readouterr().out
+    assert embedder_manifest(output).golden[0]["query"].startswith("a red kite")
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--image-encoder", "scratch"], "--captions is missing: towers are trained on captions"),
+        (["--encoder", "ENCODER", "--image-encoder", "tflite:x.tflite"], "has both towers already"),
+        (["--encoder", "ENCODER", "--model", "clip"], "--model clip: --encoder ENCODER has both towers already"),
+        (["--model", "clip", "--weights", "int4"], "--weights int4: expected one of int8, float16, float32"),
+        (["--encoder", "ENCODER", "--epochs", "3"], "trains nothing; leave --epochs out"),
+        (["--encoder", "ENCODER", "--corpus", "other"], "--corpus other: goes with --captions"),
+        (["--encoder", "ENCODER", "--captions", "c.tsv", "--query-list", "q.txt"], "the captions are the queries of this build"),
+        (["--encoder", "ENCODER", "--language", "fr"], "the built-in queries are in en and zh"),
+    ],
+)
+def test_options_that_contradict_each_other_are_wrong_usage(photos, encoder, tmp_path, capsys, options, message):
+    options = [str(encoder) if option == "ENCODER" else option for option in options]
+    status, error = failure(capsys, photos, tmp_path / "wrong.tflite", *options)
+    assert (status, message.replace("ENCODER", str(encoder)) in error) == (2, True), error
+    assert not (tmp_path / "wrong.tflite").exists()
+
+
+@pytest.mark.parametrize(("kind", "missing"), [("text", "no tower for pictures"), ("image", "no tower for sentences")])
+def test_a_file_with_one_tower_is_refused_by_name(photos, tmp_path, capsys, kind, missing):
+    tower = words_tower()
+    encoders = {"text": (tower, (1, tower.size.max_bytes)), "image": (PooledColours(), (1, SIDE, SIDE, 3))}
+    file = tmp_path / "half.tflite"
+    write_encoder(file, {kind: encoders[kind][0]}, {kind: encoders[kind][1]}, dimension=DIMENSION)
+    status, error = failure(capsys, photos, tmp_path / "wrong.tflite", "--encoder", file)
+    assert (status, f"half.tflite: has {missing}; expected a searcher or encoder file" in error) == (1, True), error
+
+
+def test_a_missing_encoder_is_named(photos, tmp_path, capsys):
+    status, error = failure(capsys, photos, tmp_path / "wrong.tflite", "--encoder", tmp_path / "gone.tflite")
+    assert (status, "gone.tflite: no such searcher or encoder file" in error) == (1, True), error
+
+
+def test_built_in_queries_are_different_short_and_in_both_languages():
+    queries = built_in_queries()
+    assert len(queries) > 2000
+    assert len({query.en for query in queries}) == len(queries)
+    assert max(len(query.en.split()) for query in queries) <= 12
+    assert all(re.fullmatch("[a-z -]+", query.en) for query in queries)
+    assert all(re.fullmatch("[\u4e00-\u9fff]+", query.zh) for query in queries)
+
+
+def test_a_short_list_of_queries_is_refused(tmp_path):
+    path = tmp_path / "short.txt"
+    path.write_text("a dog\n\na dog\na cat\n", encoding="utf-8")
+    with pytest.raises(ValueError, match=r"short.txt: has 2 different queries, expected one per line and at least 50"):
+        read_queries(path)
+
+
+def test_relevance_without_captions_separates_pictures_that_a_query_describes(rng):
+    """Queries and pictures of 40 topics: the curve says above one half for the same topic, below for others."""
+    topics = rng.standard_normal((40, 32))
+    topics /= np.linalg.norm(topics, axis=1, keepdims=True)
+
+    def around(count):
+        values = (np.repeat(topics, count, axis=0) + 0.1 * rng.standard_normal((40 * count, 32))).astype(np.float32)
+        return values / np.linalg.norm(values, axis=1, keepdims=True)
+
+    curve = calibrate_without_captions(around(4), around(3), "queries of a test")
+    same, other = (1 / (1 + np.exp(curve["slope"] * -score + curve["intercept"])) for score in (0.8, 0.1))
+    assert same > 0.5 > other
+    assert "weaker" in curve["how"]
+
+
+@pytest.fixture(scope="module")
+def checkpoint(tmp_path_factory) -> Path:
+    """A small CLIP with drawn weights."""
+    pytest.importorskip("safetensors")
+    pytest.importorskip("tokenizers")
+    return files.clip(tmp_path_factory.mktemp("checkpoint") / "clip")
+
+
+def test_a_checkpoint_indexes_pictures_in_one_command(photos, checkpoint, own, tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr(sentence_tower, "ADVERSARIAL", 20)
+    output = tmp_path / "album.tflite"
+    command = (photos, output, "--model", checkpoint, "--query-list", own, "--no-report")
+    assert build(*command) == 0
+    assert "writing the towers of" in capsys.readouterr().err
+    assert embedder_manifest(output).encoders["image"]["spec"] == "clip"
+    with TextSearcher.create_from_file(str(output)) as searcher:
+        assert len(searcher.search("a photo of a cat").nearest_neighbors) == 5
+    assert build(*command, "--overwrite") == 0
+    assert "writing the towers of" not in capsys.readouterr().err
+
+
+def test_other_weights_of_a_checkpoint_make_another_encoder_file(photos, checkpoint, own, tmp_path, monkeypatch):
+    monkeypatch.setattr(sentence_tower, "ADVERSARIAL", 20)
+    sizes = {}
+    for weights in ("int8", "float32"):
+        output = tmp_path / f"{weights}.tflite"
+        assert build(photos, output, "--model", checkpoint, "--weights", weights, "--query-list", own, "--no-report") == 0
+        sizes[weights] = tower_bytes(output)
+    assert sizes["int8"] < sizes["float32"]

@@ -1,0 +1,183 @@
+"""Checkpoints of dual encoders: small ones with drawn weights, against what PyTorch makes of them (tests/checkpoints/references)."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from maker.checkpoints import write_encoder
+from maker.cli import main
+from maker.encoders import sentence_tower
+from maker.encoders.weights import WEIGHTS, Linear, Table
+from maker.errors import EncoderError
+from maker.graph.model import Model
+from task.core import BaseOptions
+from task.core.interpreter import SignatureRunners
+from task.core.model_file import ModelFile
+from task.text import TextEmbedder
+from task.vision import ImageEmbedder, TensorImage
+from tests.checkpoints import files
+
+pytest.importorskip("safetensors")
+pytest.importorskip("tokenizers")
+REFERENCES = Path(__file__).parent / "checkpoints/references"
+MAKERS = {"clip": files.clip}
+
+
+@pytest.fixture(scope="module")
+def checkpoints(tmp_path_factory) -> dict[str, Path]:
+    folder = tmp_path_factory.mktemp("checkpoints")
+    return {name: make(folder / name) for name, make in MAKERS.items()}
+
+
+@pytest.fixture(autouse=True)
+def _few_adversarial_texts(monkeypatch):
+    monkeypatch.setattr(sentence_tower, "ADVERSARIAL", 20)
+
+
+def copy(checkpoint: Path, target: Path) -> Path:
+    return Path(shutil.copytree(checkpoint, target))
+
+
+def change(checkpoint: Path, **keys) -> None:
+    config = json.loads((checkpoint / "config.json").read_text())
+    (checkpoint / "config.json").write_text(json.dumps({**config, **keys}))
+
+
+def embeddings(encoder: Path) -> tuple[np.ndarray, np.ndarray]:
+    """Those of the texts and of the pictures."""
+    with TextEmbedder.create_from_file(str(encoder)) as embedder:
+        texts = [embedder.embed(text).embeddings[0].feature_vector.value for text in files.TEXTS]
+    with ImageEmbedder.create_from_file(str(encoder)) as embedder:
+        pictures = [embedder.embed(TensorImage.create_from_array(p)).embeddings[0].feature_vector.value for p in files.pictures()]
+    return np.array(texts), np.array(pictures)
+
+
+@pytest.mark.parametrize("name", MAKERS)
+@pytest.mark.parametrize(("weights", "apart"), [("float32", 1e-5), ("float16", 1e-3), ("int8", 0.03)])
+def test_embeddings_are_those_of_pytorch(checkpoints, tmp_path, name, weights, apart):
+    info = write_encoder(str(checkpoints[name]), tmp_path / "e.tflite", weights=weights)
+    reference = np.load(REFERENCES / f"{name}.npz")
+    for found, wanted in zip(embeddings(tmp_path / "e.tflite"), (reference["text"], reference["image"]), strict=True):
+        assert found.shape[1] == info.dimension
+        np.testing.assert_allclose(found, wanted, atol=apart)
+
+
+def test_weights_in_several_files_and_in_16_bits_are_read(checkpoints, tmp_path):
+    from safetensors.numpy import load_file, save_file
+
+    folder = copy(checkpoints["clip"], tmp_path / "parts")
+    tensors = {name: value.astype(np.float16) for name, value in load_file(folder / "model.safetensors").items()}
+    (folder / "model.safetensors").unlink()
+    names = sorted(tensors)
+    parts = {"model-00001-of-00002.safetensors": names[::2], "model-00002-of-00002.safetensors": names[1::2]}
+    for file, part in parts.items():
+        save_file({name: tensors[name] for name in part}, folder / file)
+    index = {"weight_map": {name: file for file, part in parts.items() for name in part}}
+    (folder / "model.safetensors.index.json").write_text(json.dumps(index))
+    write_encoder(str(folder), tmp_path / "e.tflite", weights="float32")
+    texts, _ = embeddings(tmp_path / "e.tflite")
+    np.testing.assert_allclose(texts, np.load(REFERENCES / "clip.npz")["text"], atol=2e-3)
+    (folder / "model-00002-of-00002.safetensors").unlink()
+    with pytest.raises(EncoderError, match=r"names model-00002-of-00002.safetensors, which is not in the folder"):
+        write_encoder(str(folder), tmp_path / "e.tflite")
+
+
+def test_an_unknown_key_is_refused_by_its_name(checkpoints, tmp_path):
+    folder = copy(checkpoints["clip"], tmp_path / "c")
+    text = json.loads((folder / "config.json").read_text())["text_config"]
+    change(folder, text_config={**text, "no_causal_mask": True})
+    with pytest.raises(EncoderError, match=r"text_config: unknown key 'no_causal_mask' \(True\)"):
+        write_encoder(str(folder), tmp_path / "e.tflite")
+    assert not (tmp_path / "e.tflite").exists()
+
+
+def test_a_known_key_with_an_unknown_value_is_refused(checkpoints, tmp_path):
+    folder = copy(checkpoints["clip"], tmp_path / "c")
+    text = json.loads((folder / "config.json").read_text())["text_config"]
+    change(folder, text_config={**text, "hidden_act": "mish"})
+    with pytest.raises(EncoderError, match=r"hidden_act is 'mish', of which this release knows quick_gelu"):
+        write_encoder(str(folder), tmp_path / "e.tflite")
+
+
+def test_a_tensor_of_an_unknown_part_is_refused(checkpoints, tmp_path):
+    from safetensors.numpy import load_file, save_file
+
+    folder = copy(checkpoints["clip"], tmp_path / "c")
+    tensors = load_file(folder / "model.safetensors")
+    save_file({**tensors, "text_model.adapter.weight": np.zeros((2, 2), np.float32)}, folder / "model.safetensors")
+    with pytest.raises(EncoderError, match=r"'text_model.adapter.weight' is of no known part"):
+        write_encoder(str(folder), tmp_path / "e.tflite")
+
+
+def test_a_tensor_of_another_shape_is_refused(checkpoints, tmp_path):
+    folder = copy(checkpoints["clip"], tmp_path / "c")
+    change(folder, projection_dim=files.DIMENSION + 1)
+    with pytest.raises(EncoderError, match=r"visual_projection.weight' has shape \[24, 32\], expected \[25, 32\]"):
+        write_encoder(str(folder), tmp_path / "e.tflite")
+
+
+def test_a_tokenizer_of_another_checkpoint_is_refused(checkpoints, tmp_path):
+    folder = copy(checkpoints["clip"], tmp_path / "c")
+    (folder / "tokenizer.json").unlink()
+    (folder / "vocab.txt").write_text("\n".join(["[UNK]", "[CLS]", "[SEP]", *map(str, range(1000))]))
+    with pytest.raises(EncoderError, match=r"vocab.txt: gives ids up to 1002, but the text tower knows 554"):
+        write_encoder(str(folder), tmp_path / "e.tflite")
+
+
+@pytest.mark.parametrize(
+    ("missing", "message"),
+    [
+        ("config.json", r"config.json: no such file"),
+        ("model.safetensors", r"has neither model.safetensors nor"),
+        ("tokenizer.json", r"has no tokenizer, expected tokenizer.json or"),
+    ],
+)
+def test_what_is_missing_is_named(checkpoints, tmp_path, missing, message):
+    folder = copy(checkpoints["clip"], tmp_path / "c")
+    (folder / missing).unlink()
+    with pytest.raises(EncoderError, match=message):
+        write_encoder(str(folder), tmp_path / "e.tflite")
+
+
+def test_a_damaged_file_is_named(checkpoints, tmp_path):
+    folder = copy(checkpoints["clip"], tmp_path / "c")
+    content = (folder / "model.safetensors").read_bytes()
+    (folder / "model.safetensors").write_bytes(content[: len(content) // 2])
+    with pytest.raises(EncoderError, match=r"model.safetensors: is not a whole .safetensors file"):
+        write_encoder(str(folder), tmp_path / "e.tflite")
+
+
+def test_pictures_are_found_by_sentences_without_captions(checkpoints, photos, tmp_path):
+    encoder, items, searcher = tmp_path / "e.tflite", tmp_path / "items.npy", tmp_path / "s.tflite"
+    write_encoder(str(checkpoints["clip"]), encoder)
+    assert main(["embed", str(encoder), str(photos), "--kind", "image", "--output", str(items)]) == 0
+    given = ["--embeddings", str(items), "--metadata", str(items.with_suffix(".txt")), "--embedder", str(encoder)]
+    assert main(["index", *given, "--output", str(searcher)]) == 0
+    assert main(["search", str(searcher), "a photo of a cat"]) == 0
+
+
+@pytest.mark.parametrize("weights", WEIGHTS)
+def test_a_linear_layer_and_a_table_keep_their_values(tmp_path, weights):
+    random = np.random.default_rng(0)
+    rows, bias, x = (random.standard_normal(shape).astype(np.float32) for shape in ((48, 64), (48,), (3, 64)))
+    rows *= np.geomspace(0.01, 10, 48, dtype=np.float32)[:, None]  # one scale for all would lose the first rows
+    layer, table, model = Linear(rows, bias, weights), Table(rows, weights), Model("test")
+    g = model.subgraph("both")
+    query, numbers = g.tensor("query", x.shape, np.float32), g.tensor("numbers", (3,), np.int32)
+    outputs = {"product": layer.write(g, query), "row": table.write(g, numbers)}
+    model.signature(g, {"query": query, "numbers": numbers}, outputs)
+    model.write(tmp_path / "m.tflite")
+    options = BaseOptions(str(tmp_path / "m.tflite"), num_threads=1)
+    with ModelFile(options) as file:
+        runners = SignatureRunners(file, options)
+        found = runners.run("both", {"query": x, "numbers": np.array([0, 20, 47], np.int32)})
+        runners.close()
+    apart = {"float32": 1e-5, "float16": 1e-3, "int8": 2e-2}[weights]
+    scale = np.linalg.norm(rows, axis=1)
+    assert (np.abs(found["product"] - (x @ rows.T + bias)) / scale / 8).max() < apart
+    assert (np.abs(found["row"] - rows[[0, 20, 47]]) / scale[[0, 20, 47], None]).max() < apart
