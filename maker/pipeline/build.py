@@ -11,7 +11,7 @@ from maker.embedding.features import Features
 from maker.errors import BuildError
 from maker.pipeline.corpus_stage import OpenedCorpus, Photos, open_corpus
 from maker.pipeline.dimension import check_trained
-from maker.pipeline.encoder import Encoder, FrozenImages, FrozenText, LearntWords
+from maker.pipeline.encoder import Encoder, FrozenImages, ReadyTexts
 from maker.pipeline.index import FileContent, IndexedItems, curve_picture, write_index
 from maker.pipeline.measure_stage import HeldOut, fit_relevance, measure_retrieval, spread, tuning_captions, tuning_queries
 from maker.pipeline.options import BuildOptions, Corpus, check_options
@@ -180,7 +180,7 @@ def _report(
     if similar:
         first = f"the first: {similar[0][0]} is like {similar[0][1]}"
         lines.append(line("", f"{len(similar)} held-out images are near-duplicates of a training image; {first}"))
-    trained_here = isinstance(embedded.encoder.texts, (LearntWords, FrozenText))
+    trained_here = not isinstance(embedded.encoder.texts, ReadyTexts)
     lines += training_lines(manifest, embedded.encoder.curves, work.file(EVENTS)) if trained_here else []
     lines += file_lines(manifest, output)
     if embedded.listed:

@@ -9,7 +9,7 @@ from typing import Any
 
 from maker.encoders.convert import ImageModelOptions
 from maker.encoders.image import SCRATCH, parse_spec
-from maker.encoders.text import WORDS, parse_text_spec
+from maker.encoders.text import WORDS, is_text_spec, parse_text_spec
 from maker.encoders.tokenizer_file import TextModelOptions
 from maker.errors import UsageError
 from maker.pipeline.tuning import IndexSettings
@@ -66,6 +66,9 @@ class TowerOptions:
         text_encoder: Spec of the text tower, as for --text-encoder.
         text_model: Tokenizer, length and pooling of a pretrained text model.
         encoder: A searcher or encoder file whose towers are taken as they are, instead of the four above.
+        teacher: What the `words` tower learns from, beside the captions: a searcher or encoder file with `embed_text`, or the spec of a
+            pretrained text model, whose tokenizer is in `text_model`. None to learn from the captions alone.
+        teacher_texts: A text file with further sentences for the teacher, one in each line.
     """
 
     image_encoder: str = SCRATCH
@@ -73,13 +76,15 @@ class TowerOptions:
     text_encoder: str = WORDS
     text_model: TextModelOptions = field(default_factory=TextModelOptions)
     encoder: Path | None = None
+    teacher: str | None = None
+    teacher_texts: Path | None = None
 
     def __post_init__(self) -> None:
         """Checks the specs.
 
         Raises:
             EncoderError: A spec is of an unknown kind or incomplete, or a tokenizer is given for `words`.
-            UsageError: Towers are given twice.
+            UsageError: Towers are given twice, or the teacher has nothing to teach.
         """
         given = [
             f"{option} {value}"
@@ -87,13 +92,26 @@ class TowerOptions:
                 ("--image-encoder", self.image_encoder, SCRATCH),
                 ("--text-encoder", self.text_encoder, WORDS),
                 ("--tokenizer", self.text_model.tokenizer, None),
+                ("--teacher", self.teacher, None),
             )
             if value != usual
         ]
         if self.encoder is not None and given:
             raise UsageError(f"{given[0]}: --encoder {self.encoder} has both towers already; leave one of the two out")
         parse_spec(self.image_encoder)
-        parse_text_spec(self.text_encoder, self.text_model)
+        if self.teacher is None:
+            if self.teacher_texts is not None:
+                raise UsageError(f"--teacher-texts {self.teacher_texts}: there is no teacher; name one with --teacher")
+            parse_text_spec(self.text_encoder, self.text_model)
+            return
+        if self.text_encoder != WORDS:
+            raise UsageError(f"--teacher {self.teacher}: teaches a {WORDS} tower; leave out --text-encoder {self.text_encoder}")
+        if self.from_scratch:
+            raise UsageError(f"--teacher {self.teacher}: needs a pretrained image tower; name one with --image-encoder")
+        if is_text_spec(self.teacher):
+            parse_text_spec(self.teacher, self.text_model)
+        elif self.text_model.tokenizer is not None:
+            raise UsageError(f"--tokenizer {self.text_model.tokenizer}: --teacher {self.teacher} contains its own; leave --tokenizer out")
 
     @property
     def from_scratch(self) -> bool:
