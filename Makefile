@@ -10,7 +10,7 @@ FLICKR := $(POCKET_SEARCHER_DATA)/flickr8k
 MOBILENET_FILE := $(POCKET_SEARCHER_DATA)/weights/mobilenet_v2_1.0_224_quant.tflite
 MOBILENET := tflite:$(MOBILENET_FILE)\#MobilenetV2/Logits/AvgPool
 
-.PHONY: help demo test test-all test-faults coverage old-runtime check fix bench bench-million bench-flickr bench-retrieval bench-scale bench-ten-million bench-history bench-cold bench-updates bench-threads bench-tokenizers test-web android test-portable conformance notebook docs wheel test-install install-matrix clean
+.PHONY: help demo test test-all test-faults coverage old-runtime check fix bench bench-million bench-flickr bench-retrieval bench-queries bench-scale bench-ten-million bench-history bench-cold bench-updates bench-threads bench-tokenizers test-web android test-portable conformance notebook docs wheel test-install install-matrix clean
 
 help:  ## Show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -97,6 +97,10 @@ bench-flickr: $(FLICKR)/captions.tsv $(MOBILENET_FILE) $(VENV)/installed  ## Bui
 
 bench-retrieval: $(FLICKR)/captions.tsv $(MOBILENET_FILE) $(VENV)/installed  ## Measure retrieval on Flickr8k by language, recipe and seed, with fewer dimensions, and with misspelt queries
 	$(BIN)/python -m tests.benchmarks.retrieval --flickr $(FLICKR) --image-encoder "$(MOBILENET)"
+
+bench-queries: $(FLICKR)/captions.tsv $(MOBILENET_FILE) $(VENV)/installed  ## Measure what exclusions, and pictures with a word, find on Flickr8k
+	if [ ! -e build/flickr/searcher.tflite ]; then $(MAKE) bench-flickr; fi
+	$(BIN)/python -m tests.benchmarks.queries --flickr $(FLICKR)
 
 bench-scale: $(VENV)/installed  ## Index 1,000,000 x 128: seconds, peak memory, latency
 	$(BIN)/python -m tests.benchmarks.scale

@@ -7,7 +7,7 @@ import os
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import ClassVar, Protocol, runtime_checkable
+from typing import ClassVar
 
 import numpy as np
 from typing_extensions import Self
@@ -20,7 +20,9 @@ from .processor.options import EmbeddingOptions, SearchOptions
 from .processor.relevance import relevant_only
 from .processor.results import SearchResult
 from .search.allowed import Allowed, allowed_items
-from .search.engine import Engine
+from .search.compose import compose, embedded
+from .search.engine import EMBEDDING, Engine
+from .search.query import Part, Picture, Query
 from .search.request import SearchRequest
 
 
@@ -39,14 +41,6 @@ class SearcherOptions:
     embedding_options: EmbeddingOptions = field(default_factory=EmbeddingOptions)
     search_options: SearchOptions = field(default_factory=SearchOptions)
     shards: Sequence[str] = ()
-
-
-@runtime_checkable
-class Picture(Protocol):
-    """An image that can be added as an item: `TensorImage`."""
-
-    def resized(self, height: int, width: int, resampling: str) -> np.ndarray:
-        """The pixels, `(height, width, 3)` uint8 RGB."""
 
 
 class Searcher(EngineOwner[Engine]):
@@ -140,7 +134,7 @@ class Searcher(EngineOwner[Engine]):
             raise InvalidArgumentError(f"there is no item {number}; ids go from 0 to {self.engine.items - 1}, removed ones left out.")
         return self.engine.item(number)
 
-    def add(self, item: str | np.ndarray | Picture, metadata: bytes | str) -> int:
+    def add(self, item: Part, metadata: bytes | str) -> int:
         """Adds an item in memory; the file does not change. Searches in all threads find it at once.
 
         Args:
@@ -158,15 +152,7 @@ class Searcher(EngineOwner[Engine]):
         if not isinstance(metadata, (str, bytes, bytearray)):
             raise ArgumentTypeError(f"metadata has to be a str or bytes, found {type(metadata).__name__}.")
         content = metadata.encode() if isinstance(metadata, str) else bytes(metadata)
-        if isinstance(item, str):
-            vector = engine.embed_text(item)
-        elif isinstance(item, Picture):
-            vector = engine.embed_image(item.resized(*engine.image_size(), engine.resampling))
-        else:
-            vector = np.asarray(item)
-            if vector.dtype.kind not in "fiu":
-                raise ArgumentTypeError(f"an item has to be a str, a TensorImage or an embedding, found {type(item).__name__}.")
-        return engine.add(vector, content)
+        return engine.add(embedded(item, engine), content)
 
     def remove(self, item_id: int) -> None:
         """Hides an item of the file, or one that was added. Searches return the next nearest items instead.
@@ -203,8 +189,20 @@ class Searcher(EngineOwner[Engine]):
             InvalidArgumentError: The dimension is not d, a value is not finite, or the number of leaves of the file is fixed.
             DamagedFileError: A part of the index that the query needs is damaged.
         """
-        request = self._request(num_leaves_to_search, allowed)
-        return self._relevant("embedding", self.engine.search_embedding(vector, request))
+        return self._search_vector(vector, self._request(num_leaves_to_search, allowed))
+
+    def _search_query(self, query: Query, request: SearchRequest) -> SearchResult:
+        """Finds the items nearest to a query of one part or several."""
+        engine, part = self.engine, query.only_part
+        if isinstance(part, str):
+            return self._relevant("text", engine.search_text(part, request))
+        if isinstance(part, Picture):
+            pixels = part.resized(*engine.image_size(), engine.resampling)
+            return self._relevant("image", engine.search_image(pixels, request))
+        return self._search_vector(compose(query, engine, engine.means), request)
+
+    def _search_vector(self, vector: np.ndarray, request: SearchRequest) -> SearchResult:
+        return self._relevant(EMBEDDING, self.engine.search_embedding(vector, request))
 
     def _request(self, num_leaves: int | None, allowed: Allowed | None) -> SearchRequest:
         """The request to the engine, by the current options.

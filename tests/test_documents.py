@@ -25,7 +25,7 @@ import task.vision
 from maker import searcher
 from maker.cli import main
 from maker.preview import vendor
-from tests.documents.files import SHORT, embeddings, make_files, metadata
+from tests.documents.files import SHORT, SHORT_READY, embeddings, make_files, metadata
 from tests.documents.offline import remote_assets
 from tests.documents.pages import PAGES, ROOT, Block, blocks, name_of, prose, spans
 
@@ -114,8 +114,9 @@ def run_maker(arguments: list[str], capsys) -> None:
     if arguments[0] == "preview" and vendor.missing_files():
         assert_exists(["maker", *arguments], capsys)  # LiteRT.js was not fetched
         return
-    if arguments[0] == "build" and "--encoder" not in arguments:  # ready towers are not trained
-        arguments = [*arguments, *(word for option in SHORT.items() if option[0] not in arguments for word in option)]
+    if arguments[0] == "build":
+        short = SHORT_READY if {"--encoder", "--model"} & set(arguments) else SHORT  # ready towers are not trained
+        arguments = [*arguments, *(word for option in short.items() if option[0] not in arguments for word in option)]
     if "--output" in arguments and "--overwrite" not in arguments:
         arguments = [*arguments, "--overwrite"]  # the folder holds a searcher already
     status = main([a for a in arguments if a != "--serve"])

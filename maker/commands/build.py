@@ -25,7 +25,7 @@ TEXT_SPECS = (
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Adds the verb's arguments."""
     parser.add_argument("--images", type=Path, metavar="DIR", help="the photos; not needed if the captions file contains them")
-    parser.add_argument("--captions", type=Path, metavar="FILE", help="see --captions-format; not needed with --encoder")
+    parser.add_argument("--captions", type=Path, metavar="FILE", help="see --captions-format; not needed with --model or --encoder")
     kinds = "; ".join(f"{name}: {what}" for name, what in CAPTION_FORMATS.items())
     parser.add_argument(
         "--captions-format",
@@ -37,6 +37,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--validation-captions", type=Path, metavar="FILE", help="captions of the validation split")
     parser.add_argument("--corpus", type=Path, metavar="DIR", help="photos to index (default: the training photos)")
     parser.add_argument("--language", metavar="NAME", help="only captions, or built-in queries (en, zh), of this language")
+    parser.add_argument(
+        "--model", metavar="CHECKPOINT", help="a published dual encoder, such as CLIP: take its towers as they are, and train nothing"
+    )
+    parser.add_argument("--weights", default="int8", metavar="NAME", help="matrices of --model: int8 (default), float16 or float32")
     parser.add_argument(
         "--encoder", type=Path, metavar="FILE", help="a searcher or encoder file: take its towers as they are, and train nothing"
     )
@@ -110,6 +114,8 @@ def run(given: argparse.Namespace) -> None:
         encoder=given.encoder,
         teacher=given.teacher,
         teacher_texts=given.teacher_texts,
+        model=given.model,
+        weights=given.weights,
     )
     options = BuildOptions(
         towers=towers,

@@ -17,6 +17,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Adds the verb's arguments."""
     parser.add_argument("searcher", type=Path)
     parser.add_argument("query", nargs="+", help="sentences; with --by-image, image files")
+    parser.add_argument("--and", action="append", default=[], metavar="WORDS", dest="more", help="add a sentence to each query; repeatable")
+    parser.add_argument("--and-image", action="append", default=[], metavar="FILE", help="add an image file to each query; repeatable")
+    parser.add_argument(
+        "--not", action="append", default=[], metavar="WORDS", dest="excluded", help="leave out what shows this; repeatable"
+    )
     parser.add_argument("-k", type=int, default=5, help="results per query (default %(default)s)")
     parser.add_argument("--by-image", action="store_true", help="the queries are image files")
     parser.add_argument(
@@ -36,20 +41,22 @@ def run(given: argparse.Namespace) -> None:
     """Searches, prints the results and draws the contact sheet."""
     from task.core import BaseOptions
     from task.processor import SearchOptions
-    from task.text import TextSearcher, TextSearcherOptions
-    from task.vision import ImageSearcher, ImageSearcherOptions, TensorImage
+    from task.text import Query, TextSearcher, TextSearcherOptions
+    from task.vision import TensorImage
 
     if given.contact_sheet and (given.images is None or not given.images.is_dir()):
         problem = "none given" if given.images is None else f"no such folder: {given.images}"
         raise UsageError(f"--contact-sheet needs --images DIR, the folder that the paths of the items are relative to; {problem}")
     base, options = BaseOptions(str(given.searcher)), SearchOptions(max_results=given.k, min_relevance=given.min_relevance)
-    results = []
-    if given.by_image:
-        with ImageSearcher.create_from_options(ImageSearcherOptions(base, search_options=options)) as by_image:
-            results = [(query, by_image.search(TensorImage.create_from_file(query))) for query in given.query]
-    else:
-        with TextSearcher.create_from_options(TextSearcherOptions(base, search_options=options)) as by_text:
-            results = [(query, by_text.search(query)) for query in given.query]
+    with TextSearcher.create_from_options(TextSearcherOptions(base, search_options=options)) as searcher:
+        results = []
+        for query in given.query:
+            composed = Query(TensorImage.create_from_file(query) if given.by_image else query)
+            for part in [*given.more, *map(TensorImage.create_from_file, given.and_image)]:
+                composed += part
+            for part in given.excluded:
+                composed -= part
+            results.append((query, searcher.search(composed)))
     nothing = "  nothing found: the query holds no word" if given.min_relevance is None else "  nothing relevant"
     for query, result in results:
         neighbors = [

@@ -41,6 +41,7 @@ class SearcherContent:
         encoders, training, report: Parts of the manifest.
         example_texts: Sentences from which golden queries are chosen.
         relevance: Curves from distances to relevance, for the manifest.
+        sentence_mean: The mean embedding of sentences, `(d,)` float32; None if it is not known.
         card: Called with the manifest, which has no digests yet; returns the file's model card.
         measure: Called with the file before the manifest is added; returns figures that are added to the report.
         normalized: Whether the embeddings have norm 1, if the towers normalise their output themselves, as the towers of a searcher do. If
@@ -57,6 +58,7 @@ class SearcherContent:
     report: dict[str, Any] = field(default_factory=dict)
     example_texts: Sequence[str] = ()
     relevance: dict[str, Any] = field(default_factory=dict)
+    sentence_mean: np.ndarray | None = None
     card: Callable[[Manifest], str] | None = None
     measure: Callable[[Path], dict[str, Any]] | None = None
     normalized: bool | None = None
@@ -98,6 +100,7 @@ def write_searcher(content: SearcherContent, path: Path) -> Manifest:
             training=content.training,
             report={**content.report, **(content.measure(temporary) if content.measure else {})},
             relevance=content.relevance,
+            means=_means(content),
             golden=golden.record_answers(temporary, content.towers, content.index, content.example_texts),
         )
         if content.card is not None:
@@ -106,6 +109,16 @@ def write_searcher(content: SearcherContent, path: Path) -> Manifest:
         archive.append(temporary, manifest_format.FILE, manifest_format.encode(manifest))
         golden.check_answers(temporary)
     return manifest
+
+
+def _means(content: SearcherContent) -> dict[str, list[float]]:
+    """The means for the manifest, with four decimals; none unless both are known."""
+    sentences = content.sentence_mean
+    embeddings = content.index.embeddings
+    if sentences is None or len(sentences) != embeddings.shape[1]:
+        return {}
+    means = {"text": sentences, "image": embeddings.mean(axis=0, dtype=np.float64)}
+    return {kind: [round(float(value), 4) for value in mean] for kind, mean in means.items()}
 
 
 def check_content(content: SearcherContent) -> None:

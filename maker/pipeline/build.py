@@ -107,8 +107,8 @@ def _work_folder(output: Path, options: BuildOptions, training: TrainingOptions)
 
 def _embed(corpus: Corpus, options: BuildOptions, training: TrainingOptions, work: Workspace) -> Embedded | None:
     """Trains an encoder or opens a ready one, and embeds the photos; None on a host that is not the chief."""
-    opened, ready = open_corpus(corpus, training.seed, work), options.towers.encoder
-    encoder = ready_encoder(ready, work) if ready else train_encoder(opened, options.towers, training, work)
+    opened = open_corpus(corpus, training.seed, work)
+    encoder = ready_encoder(options.towers, work) or train_encoder(opened, options.towers, training, work)
     if encoder is None:
         return None
     encoder = replace(encoder, dimension=options.index.dimension)
@@ -134,11 +134,13 @@ def _write_searcher(embedded: Embedded, output: Path, options: BuildOptions, wor
     """Tunes the index and writes the searcher."""
     corpus, encoder, held_out, listed = embedded.corpus, embedded.encoder, embedded.held_out, embedded.listed
     calibrated = held_out and not corpus.searches_another_folder and options.index.distance == "dot_product"
+    values = embedded.items.values
+    queries = listed.tuning(values) if listed else tuning_queries(encoder, corpus.splits, values, work)
     items = IndexedItems(
         embeddings=embedded.items.values,
         metadata=[image.encode() for image in embedded.items.images],
         embedder=encoder.file,
-        queries=listed.tuning(embedded.items.values) if listed else tuning_queries(encoder, corpus.splits, embedded.items.values, work),
+        queries=queries,
     )
     relevance = listed.relevance(embedded.items) if listed and options.index.distance == "dot_product" else {}
     if held_out and calibrated:
@@ -147,6 +149,7 @@ def _write_searcher(embedded: Embedded, output: Path, options: BuildOptions, wor
         user_info=options.user_info,
         report=measure_retrieval(encoder, held_out, work) if held_out else {},
         relevance=relevance,
+        sentence_mean=queries.embeddings.mean(axis=0),
         examples=spread(listed.texts if listed else tuning_captions(corpus.splits), EXAMPLES),
         card=lambda manifest: model_card(manifest, options.card, output.stem),
     )

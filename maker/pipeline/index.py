@@ -118,6 +118,7 @@ class FileContent:
         report: Figures for the manifest.
         relevance: Relevance curves for the manifest. Those of an embedder do not apply: they were fitted on other items.
         examples: Texts of the golden queries; those of the embedder if there are none.
+        sentence_mean: The mean embedding of sentences, `(d,)` float32; that of the embedder if None.
         card: Makes the model card from the manifest.
     """
 
@@ -125,6 +126,7 @@ class FileContent:
     report: dict[str, Any] = field(default_factory=dict)
     relevance: dict[str, Any] = field(default_factory=dict)
     examples: Sequence[str] = ()
+    sentence_mean: np.ndarray | None = None
     card: Callable[[Manifest], str] | None = None
 
 
@@ -161,6 +163,7 @@ def write_index(items: IndexedItems, output: Path, settings: IndexSettings, cont
         training=trained.training if trained else {},
         report={**measured, **content.report},
         relevance=content.relevance,
+        sentence_mean=_sentence_mean(content, trained),
         example_texts=texts,
         card=content.card,
         measure=measure,
@@ -170,6 +173,12 @@ def write_index(items: IndexedItems, output: Path, settings: IndexSettings, cont
     if chosen.curve:
         draw_curve(curve_picture(output), chosen.curve, chosen.index.budget, chosen.rows)
     return manifest
+
+
+def _sentence_mean(content: FileContent, trained: Manifest | None) -> np.ndarray | None:
+    if content.sentence_mean is not None:
+        return content.sentence_mean
+    return np.array(trained.means["text"], np.float32) if trained and trained.means else None
 
 
 def _perturbed_queries(items: IndexedItems) -> Queries:

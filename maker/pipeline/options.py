@@ -11,6 +11,7 @@ from maker.encoders.convert import ImageModelOptions
 from maker.encoders.image import SCRATCH, parse_spec
 from maker.encoders.text import WORDS, is_text_spec, parse_text_spec
 from maker.encoders.tokenizer_file import TextModelOptions
+from maker.encoders.weights import WEIGHTS, Weights
 from maker.errors import UsageError
 from maker.pipeline.tuning import IndexSettings
 from maker.report.card import CardFields
@@ -22,7 +23,7 @@ class Corpus:
     """The captions and photos to train on, and the photos to index.
 
     Attributes:
-        captions: The captions file; None for towers that are ready, see `TowerOptions.encoder`.
+        captions: The captions file; None for towers that are ready, see `TowerOptions.model`.
         images: Folder of the captioned photos; captions name photos relative to it. None if the captions file contains the images.
         captions_format: A name in `maker.data.formats.CAPTION_FORMATS`, or `auto` to recognise it by content.
         validation_captions: A file whose captions all belong to the validation split.
@@ -69,6 +70,8 @@ class TowerOptions:
         teacher: What the `words` tower learns from, beside the captions: a searcher or encoder file with `embed_text`, or the spec of a
             pretrained text model, whose tokenizer is in `text_model`. None to learn from the captions alone.
         teacher_texts: A text file with further sentences for the teacher, one in each line.
+        model: A published dual encoder whose towers are taken as they are, as `maker.checkpoints.write_encoder` takes it.
+        weights: How the matrices of `model` are stored.
     """
 
     image_encoder: str = SCRATCH
@@ -78,6 +81,8 @@ class TowerOptions:
     encoder: Path | None = None
     teacher: str | None = None
     teacher_texts: Path | None = None
+    model: str | None = None
+    weights: Weights = "int8"
 
     def __post_init__(self) -> None:
         """Checks the specs.
@@ -96,8 +101,11 @@ class TowerOptions:
             )
             if value != usual
         ]
-        if self.encoder is not None and given:
-            raise UsageError(f"{given[0]}: --encoder {self.encoder} has both towers already; leave one of the two out")
+        ready = [f"{option} {value}" for option, value in (("--encoder", self.encoder), ("--model", self.model)) if value is not None]
+        if len([*ready, *given]) > 1 and ready:
+            raise UsageError(f"{[*ready, *given][1]}: {ready[0]} has both towers already; leave one of the two out")
+        if self.weights not in WEIGHTS:
+            raise UsageError(f"--weights {self.weights}: expected one of {', '.join(WEIGHTS)}")
         parse_spec(self.image_encoder)
         if self.teacher is None:
             if self.teacher_texts is not None:
@@ -112,6 +120,11 @@ class TowerOptions:
             parse_text_spec(self.teacher, self.text_model)
         elif self.text_model.tokenizer is not None:
             raise UsageError(f"--tokenizer {self.text_model.tokenizer}: --teacher {self.teacher} contains its own; leave --tokenizer out")
+
+    @property
+    def ready(self) -> str:
+        """The option that names towers which need no captions, with its value; empty if towers are trained."""
+        return f"--encoder {self.encoder}" if self.encoder is not None else f"--model {self.model}" if self.model is not None else ""
 
     @property
     def from_scratch(self) -> bool:
@@ -163,9 +176,9 @@ def check_options(corpus: Corpus, options: BuildOptions) -> None:
     Raises:
         UsageError: Captions are missing, or an option is of no use without them.
     """
-    if corpus.captions is None and options.towers.encoder is None:
-        raise UsageError("--captions is missing: towers are trained on captions; without any, take the towers of a file with --encoder")
+    if corpus.captions is None and not options.towers.ready:
+        raise UsageError("--captions is missing: towers are trained on captions; without any, pass --model or --encoder")
     trained = [name for name, value in options.training.items() if value is not None and name not in NOT_TRAINING]
-    if options.towers.encoder is not None and trained:
+    if options.towers.ready and trained:
         flag = "--" + trained[0].replace("_", "-")
-        raise UsageError(f"{flag}: --encoder {options.towers.encoder} takes towers as they are and trains nothing; leave {flag} out")
+        raise UsageError(f"{flag}: {options.towers.ready} takes towers as they are and trains nothing; leave {flag} out")

@@ -1,19 +1,48 @@
-"""Takes the towers of an existing searcher or encoder file, without training."""
+"""Takes towers that are ready: those of a published dual encoder, or of an existing searcher or encoder file."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
 from maker.encoders.embedder import AnyTower, embedder_manifest, example_texts, open_embedder
+from maker.encoders.weights import Weights
 from maker.errors import DataError, EncoderError
 from maker.export.encoder_file import write_encoder
 from maker.pipeline.encoder import Encoder, ReadyTexts, WholeImages
-from maker.workspace import Workspace, content_digest
+from maker.pipeline.options import TowerOptions
+from maker.progress import say
+from maker.workspace import Workspace, content_digest, digest, file_state
 
+CHECKPOINT_VERSION = 1  # changes whenever a checkpoint gives another encoder file
 NEEDED = "expected a searcher or encoder file with the signatures embed_image and embed_text, as maker build writes them"
 
 
-def ready_encoder(path: Path, work: Workspace) -> Encoder:
+def ready_encoder(towers: TowerOptions, work: Workspace) -> Encoder | None:
+    """The towers that the options name as ready; None if they name none.
+
+    Raises:
+        DataError: The file is missing.
+        EncoderError: The file or the checkpoint cannot be used.
+    """
+    if towers.model is not None:
+        return _encoder(_converted(towers.model, towers.weights, work))
+    return None if towers.encoder is None else _of_file(towers.encoder, work)
+
+
+def _converted(spec: str, weights: Weights, work: Workspace) -> Path:
+    """The encoder file of a checkpoint; that of an earlier run of the same checkpoint is taken again."""
+    from maker.checkpoints import write_encoder as write_checkpoint
+
+    files = sorted(path for path in Path(spec).rglob("*") if path.is_file()) if Path(spec).is_dir() else []
+    key = digest(CHECKPOINT_VERSION, spec, weights, [[path.name, file_state(path)] for path in files])
+    file = work.file(f"model-{key}.tflite")
+    if not file.exists():
+        say(f"writing the towers of {spec} as operators, {weights} weights")
+        write_checkpoint(spec, file, weights=weights)
+    return file
+
+
+def _of_file(path: Path, work: Workspace) -> Encoder:
     """The towers of a searcher as an encoder of the build; those of an encoder file are taken from that file itself.
 
     Raises:

@@ -11,6 +11,7 @@ FILE = "searcher.json"
 FORMAT = "pocket-searcher"
 VERSION = 1
 DISTANCES = ("dot_product", "squared_l2")
+MEANS = ("text", "image")
 MOST = 1 << 31  # ids are int32
 KINDS = {"distance": str, "dimension": int, "items": int, "k": int, "normalized": bool, "user_info": str, "golden": list}  # else dict
 NORM_TOLERANCE = 1e-3  # an embedding is normalised if its norm differs from 1 by at most this
@@ -41,6 +42,7 @@ class Manifest:
         training: Options and history of the training.
         report: Figures measured on this file, each with its method.
         relevance: For `search_text`, the logistic curve from a distance to the probability that a result is relevant.
+        means: The mean embeddings of sentences and of pictures, `text` and `image`, d numbers each; both or none.
         golden: Queries with the results that every runtime has to return.
         sha256: Digests of the bytes of the model (`model`) and of each associated file except this one.
     """
@@ -57,6 +59,7 @@ class Manifest:
     training: dict[str, Any] = field(default_factory=dict)
     report: dict[str, Any] = field(default_factory=dict)
     relevance: dict[str, Any] = field(default_factory=dict)
+    means: dict[str, list[float]] = field(default_factory=dict)
     golden: list[dict[str, Any]] = field(default_factory=list)
     sha256: dict[str, str] = field(default_factory=dict)
 
@@ -94,6 +97,7 @@ def decode(content: bytes) -> Manifest:
         raise ManifestError(f"{FILE} is incomplete ({error})") from error
     _check_types(manifest)
     _check_relevance(manifest.relevance)
+    _check_means(manifest)
     if manifest.distance not in DISTANCES:
         raise ManifestError(f"{FILE}: distance is {_shown(manifest.distance)}, expected one of {', '.join(DISTANCES)}")
     return manifest
@@ -116,6 +120,14 @@ def _shown(value: object) -> str:
     """A value as an error shows it, cut after 80 characters."""
     text = repr(value)
     return text if len(text) <= 80 else f"{text[:80]}…"
+
+
+def _check_means(manifest: Manifest) -> None:
+    for kind in MEANS if manifest.means else ():
+        values = manifest.means.get(kind)
+        numbers = isinstance(values, list) and all(type(value) in (int, float) and math.isfinite(value) for value in values)
+        if not numbers or len(values or ()) != manifest.dimension:
+            raise ManifestError(f"{FILE}: means.{kind} is {_shown(values)}, expected {manifest.dimension} numbers")
 
 
 def _check_relevance(curves: object) -> None:

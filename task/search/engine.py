@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Protocol
 
@@ -97,6 +98,10 @@ class Engine(Embedder, Protocol):
         Raises:
             InvalidArgumentError: The embedding has another dimension than the index, or a value that is not finite.
         """
+
+    @property
+    def means(self) -> Mapping[str, np.ndarray]:
+        """The mean embeddings of sentences and of pictures, `text` and `image`, `(d,)` float32; empty if the file has none."""
 
     def relevance_curve(self, kind: str) -> RelevanceCurve | None:
         """The curve from distance to relevance for queries of a kind, `text`, `image` or `embedding`; None if there is none."""

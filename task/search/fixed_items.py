@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
@@ -26,6 +27,11 @@ class FixedItems(ABC):
     def built_items(self) -> int:
         """The number of items that the file was built with: all."""
         return self.items
+
+    @property
+    def means(self) -> Mapping[str, np.ndarray]:
+        """No means: nothing in these files says them."""
+        return {}
 
     def has(self, item: int) -> bool:
         """Whether an item exists."""

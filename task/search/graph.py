@@ -100,6 +100,11 @@ class GraphEngine(GraphEmbedder):
             return self._result(kind, *self._search_graph(query), request)
         return self._result(kind, *self._finder.find(query, request), request)
 
+    @property
+    def means(self) -> Mapping[str, np.ndarray]:
+        """The mean embeddings of sentences and of pictures, `text` and `image`, `(d,)` float32; empty if the file has none."""
+        return {kind: np.array(values, np.float32) for kind, values in self.manifest.means.items()}
+
     def relevance_curve(self, kind: str) -> RelevanceCurve | None:
         """The relevance curve for queries of a kind, `text`, `image` or `embedding`; None if the file has none."""
         return self._curves.get(f"search_{kind}")

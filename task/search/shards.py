@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -102,6 +102,11 @@ class ShardedEngine(FixedItems):
         if self.relevance_curve(kind) is None:
             neighbors = [replace(neighbor, relevance=None) for neighbor in neighbors]
         return SearchResult(sorted(neighbors, key=lambda neighbor: neighbor.distance)[: request.max_results])
+
+    @property
+    def means(self) -> Mapping[str, np.ndarray]:
+        """The means of the first shard."""
+        return self._shards[0].means
 
     def relevance_curve(self, kind: str) -> RelevanceCurve | None:
         """The curve of all shards; None if they differ, because a curve is only valid for the items that it was fitted on."""

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from ..errors import ArgumentTypeError
 from ..processor.results import SearchResult
 from ..search.allowed import Allowed
+from ..search.query import Query
 from ..search.request import SearchRequest
 from ..searcher import Searcher, SearcherOptions
 
@@ -30,11 +31,11 @@ class TextSearcher(Searcher):
 
     options_type = TextSearcherOptions
 
-    def search(self, text: str, *, num_leaves_to_search: int | None = None, allowed: Allowed | None = None) -> SearchResult:
+    def search(self, text: str | Query, *, num_leaves_to_search: int | None = None, allowed: Allowed | None = None) -> SearchResult:
         """Finds the items nearest to a sentence.
 
         Args:
-            text: The query; it may be empty. Text beyond the maximum length of the file is ignored.
+            text: A sentence, which may be empty; text beyond the maximum length of the file is ignored. Or a `Query` of several parts.
             num_leaves_to_search: Number of leaves to search, for on-device ScaNN indexes only; None takes the number in the file.
             allowed: The items that may be found: ids, or a boolean mask with one value per id. All of them are scored, so the result is
                 exact, and `max_results` may exceed the k of the file. The time grows with their number.
@@ -44,20 +45,23 @@ class TextSearcher(Searcher):
             them; the gate of `auto` applies to the nearest allowed item.
 
         Raises:
-            InvalidArgumentError: The file does not take text, `text` is not a str, the number of leaves of the file is fixed,
-                `min_relevance` is set and the file has no curve or the shards have different ones, or `allowed` contains an unknown id.
+            InvalidArgumentError: The file does not take the query, `text` is neither a str nor a `Query`, a part of a `Query` cannot be
+                used or nothing is left of it, the number of leaves of the file is fixed, `min_relevance` is set and the file has no curve
+                for the query or the shards have different ones, or `allowed` contains an unknown id.
             DamagedFileError: A part of the index that the query needs is damaged.
         """
         return self._search(text, self._request(num_leaves_to_search, allowed))
 
     def search_batch(
-        self, texts: Iterable[str], *, num_leaves_to_search: int | None = None, allowed: Allowed | None = None
+        self, texts: Iterable[str | Query], *, num_leaves_to_search: int | None = None, allowed: Allowed | None = None
     ) -> list[SearchResult]:
-        """Finds the items nearest to each sentence; arguments and errors are those of `search`."""
+        """Finds the items nearest to each query; arguments and errors are those of `search`."""
         if isinstance(texts, str):
             raise ArgumentTypeError("search_batch takes several sentences, found one str.")
         request = self._request(num_leaves_to_search, allowed)
         return [self._search(text, request) for text in texts]
 
-    def _search(self, text: str, request: SearchRequest) -> SearchResult:
+    def _search(self, text: str | Query, request: SearchRequest) -> SearchResult:
+        if isinstance(text, Query):
+            return self._search_query(text, request)
         return self._relevant("text", self.engine.search_text(text, request))

@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from ..errors import InvalidArgumentError
 from ..processor.options import BoundingBox
 from ..processor.results import SearchResult
 from ..search.allowed import Allowed
+from ..search.query import Query
 from ..search.request import SearchRequest
 from ..searcher import Searcher, SearcherOptions
 from .query import query_pixels
@@ -34,7 +36,7 @@ class ImageSearcher(Searcher):
 
     def search(
         self,
-        image: TensorImage,
+        image: TensorImage | Query,
         bounding_box: BoundingBox | None = None,
         *,
         num_leaves_to_search: int | None = None,
@@ -43,8 +45,8 @@ class ImageSearcher(Searcher):
         """Finds the items nearest to an image.
 
         Args:
-            image: The query, of any size.
-            bounding_box: The region to use as query; the whole image if None.
+            image: A picture of any size, or a `Query` of several parts.
+            bounding_box: The region to use as query; the whole image if None. It goes with a picture only.
             num_leaves_to_search: Number of leaves to search, for on-device ScaNN indexes only; None takes the number in the file.
             allowed: The items that may be found: ids, or a boolean mask with one value per id. All of them are scored, so the result is
                 exact, and `max_results` may exceed the k of the file. The time grows with their number.
@@ -60,12 +62,16 @@ class ImageSearcher(Searcher):
         return self._search(image, bounding_box, self._request(num_leaves_to_search, allowed))
 
     def search_batch(
-        self, images: Iterable[TensorImage], *, num_leaves_to_search: int | None = None, allowed: Allowed | None = None
+        self, images: Iterable[TensorImage | Query], *, num_leaves_to_search: int | None = None, allowed: Allowed | None = None
     ) -> list[SearchResult]:
-        """Finds the items nearest to each image; arguments and errors are those of `search`."""
+        """Finds the items nearest to each query; arguments and errors are those of `search`."""
         request = self._request(num_leaves_to_search, allowed)
         return [self._search(image, None, request) for image in images]
 
-    def _search(self, image: TensorImage, bounding_box: BoundingBox | None, request: SearchRequest) -> SearchResult:
+    def _search(self, image: TensorImage | Query, bounding_box: BoundingBox | None, request: SearchRequest) -> SearchResult:
+        if isinstance(image, Query):
+            if bounding_box is not None:
+                raise InvalidArgumentError("a bounding box goes with a TensorImage, not with a Query; crop its pictures instead.")
+            return self._search_query(image, request)
         engine = self.engine
         return self._relevant("image", engine.search_image(query_pixels(image, bounding_box, engine), request))

@@ -10,6 +10,7 @@ from PIL import Image
 
 from maker.cli import main
 from maker.graph.model import Model
+from tests.checkpoints.files import clip
 from tests.conftest import DIMENSION, SIDE, PooledColours
 
 ITEMS = 400
@@ -18,7 +19,9 @@ PHOTOS = 8 * len(COLOURS)
 VOCABULARY = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "a", "plain", "small", "picture", *COLOURS]
 LENGTH = 12  # ids of a query of the text model
 TOWER, TENSOR = "mobilenet_v2_1.0_224_quant.tflite", "MobilenetV2/Logits/AvgPool"
+WAYS = ("plain", "small", "large", "dark", "bright", "pale")
 # What a snippet's `maker build` gets besides, so that it takes seconds.
+SHORT_READY = {"--query-list": "queries.txt"}
 SHORT = {"--epochs": "1", "--batch-size": "8", "--dimension": str(DIMENSION)}
 
 
@@ -33,6 +36,8 @@ def make_files(folder: Path, encoder: Path) -> None:
     np.save(folder / "embeddings.npy", embeddings())
     np.save(folder / "queries.npy", embeddings()[::4])
     (folder / "items.txt").write_text("".join(f"{name}\n" for name in metadata()), encoding="utf-8")
+    (folder / "queries.txt").write_text("".join(f"a {way} {colour} picture\n" for way in WAYS for colour in COLOURS), encoding="utf-8")
+    clip(folder / "clip-vit-base-patch32")
     (folder / "sentences.txt").write_text("a red picture\na blue picture\n", encoding="utf-8")
     for colour in COLOURS:
         (folder / "labelled" / colour).mkdir(parents=True)
