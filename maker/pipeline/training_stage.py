@@ -59,8 +59,8 @@ def train_encoder(corpus: OpenedCorpus, towers: TowerOptions, options: TrainingO
     check_unfreezing(kind, towers.image_encoder, options)
     photos, splits = corpus.training, corpus.splits
     captions = [c.text for c in (*splits.train, *splits.validation)]
-    text = open_text_tower(towers.text_encoder, towers.text_model, work, captions)
-    teacher = open_teacher(towers, work, captions)
+    teacher = open_teacher(towers, work, captions)  # a tokenizer is then the teacher's
+    text = None if teacher else open_text_tower(towers.text_encoder, towers.text_model, work, captions)
     replicas = open_replicas(options)
     states = [file_state(photos.folder / image) for image in corpus.captioned()]
     inputs = [CACHE_VERSION, towers.image_encoder, _texts(splits.train), _texts(splits.validation), states]
