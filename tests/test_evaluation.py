@@ -91,6 +91,30 @@ def test_the_files_figures_are_those_of_its_answers(searched, folder):
     assert result["languages"]["zh"]["R@5"] == pytest.approx(100 * np.mean([p is not None and p < 5 for p in chinese]), abs=0.01)
 
 
+def test_queries_of_one_word_are_judged_by_the_captions_that_hold_it(searched, folder, tmp_path):
+    path, values = searched
+    kites = [number for number in range(PHOTOS) if number % 4 == 0]
+    lines = [f"{n:02d}.png\t{'kite' if n in kites else 'boat' if n % 3 else 'two dogs'}" for n in range(PHOTOS)]
+    (tmp_path / "captions.tsv").write_text("image\tcaption\n" + "\n".join(lines) + "\n", encoding="utf-8")
+    figures = evaluate(path, folder, tmp_path / "captions.tsv", towers=False)["typed_queries"]
+    engine = GraphEngine(BaseOptions(str(path)))
+    rows, shares = stored_rows(path, engine), []
+    words = {
+        "kite": kites,
+        "dogs": [n for n in range(PHOTOS) if n % 4 and n % 3 == 0],
+        "boat": [n for n in range(PHOTOS) if n % 4 and n % 3],
+    }
+    with TextEmbedder.create_from_file(str(path)) as embedder:
+        for word, fitting in words.items():
+            query = embedded(embedder, word)
+            distances = -rows @ query if engine.distance == "dot_product" else ((query - rows) ** 2).sum(1)
+            shares.append(np.isin(np.argsort(distances)[:5], fitting).mean())
+    assert figures["one_word"]["queries"] == 3
+    assert figures["one_word"]["P@5"] == pytest.approx(100 * np.mean(shares), abs=0.01)
+    assert "answered" not in figures["one_word"]  # the file has no relevance curve
+    assert figures["images"] == PHOTOS
+
+
 def test_the_towers_figures_are_those_of_exact_search(searched, folder, tmp_path):
     path, values = searched
     figures = evaluate(path, folder, folder / "captions.tsv", work_dir=tmp_path)

@@ -60,3 +60,13 @@ def test_captions_without_words_have_no_phrases():
     assert phrases.texts == []
     assert [labels.tolist() for labels in phrases.of_pictures(2)] == [[], []]
     assert mine_phrases([], np.zeros(0, int)).texts == []
+
+
+def test_endings_tell_words_that_only_lead_to_others():
+    captions = ["the dog, the cat", "a cat on the mat.", "the dog runs"]
+    phrases = mine_phrases(captions, np.arange(3), 2, 1, 1.0)
+    endings = dict(zip(phrases.texts, phrases.endings.tolist(), strict=True))
+    assert endings["the"] == 0
+    assert endings["cat"] == 0.5
+    assert endings["the dog"] == 0.5
+    assert endings["mat"] == endings["the mat"] == 1

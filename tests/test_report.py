@@ -49,6 +49,11 @@ RETRIEVAL = {
     "languages": {"en": FIGURES, "zh": {**FIGURES, "R@10": 42.7}},
     "how": "text to image among the images of the official validation split, exported towers, exact search",
 }
+TYPED = {
+    "one_word": {"queries": 131, "P@5": 40.8, "P@5_interval": [36.1, 45.2], "P@10": 36.3, "P@10_interval": [32.0, 40.9], "answered": 97.1},
+    "images": 48,
+    "how": "the images of a split; a picture <b>fits</b> sometimes",
+}
 CURVE_POINTS = [{"share_scanned": s, "recall": 1 - 0.3 * (1 - s) ** 4, "p50_ms": 0.05 + s} for s in (0.01, 0.05, 0.2, 0.5, 1.0)]
 
 
@@ -77,6 +82,7 @@ def content(encoder, embeddings, card=True):
         },
         report={
             "retrieval": RETRIEVAL,
+            "typed_queries": TYPED,
             "index": {"index_recall@10": 0.99, "queries": 10, "how": "held-out captions", "p50_ms": 0.1, "p99_ms": 0.2},
             "search_text": {"p50_ms": 0.3, "p99_ms": 0.5},
             "index_curve": CURVE_POINTS,
@@ -253,7 +259,14 @@ def test_a_file_of_vectors_has_a_short_report(tmp_path, embeddings):
     )
     assert main(["report", str(searcher)]) == 0
     read = Page(tmp_path / "vectors.report.html")
-    assert read.headings == ["Contents", "Training, index and speed", "Map of the corpus", "Golden queries", "Versions and seeds"]
+    assert read.headings == [
+        "Contents",
+        "Retrieval",
+        "Training, index and speed",
+        "Map of the corpus",
+        "Golden queries",
+        "Versions and seeds",
+    ]
     assert "thing " in read.text
 
 
@@ -262,6 +275,7 @@ def test_a_file_without_figures_has_a_report(tmp_path, searcher_file):
     headings = Page(tmp_path / "r.html").headings
     assert headings == [
         "Contents",
+        "Retrieval",
         "Training, index and speed",
         "Map of the corpus",
         "Examples",
@@ -351,6 +365,18 @@ def test_a_gate_is_told_wherever_the_cut_is(searcher, page):
     assert "88 % of the queries with a relevant result keep one" in printed
     assert "22 % of the queries about absent things still have results" in printed
     assert ">gate</text>" in page.read_text()  # the chart's legend
+
+
+def test_queries_of_few_words_are_told_wherever_captions_are(searcher, page):
+    engine = GraphEngine(BaseOptions(str(searcher)))
+    printed = "\n".join(file_lines(engine.manifest, searcher))
+    engine.close()
+    assert re.search(r"one word +P@5 40\.8 %  P@10 36\.3 %, 97\.1 % answered  \(131 queries of one word\)", printed)
+    assert "| one word | 131 | 40.8 (36.1 to 45.2) | 36.3 (32.0 to 40.9) | 97.1 |" in read_card(searcher)
+    assert "two to three words" not in printed + read_card(searcher)
+    text = page.read_text()
+    assert "40.8 (36.1 to 45.2)" in text
+    assert "a picture &lt;b&gt;fits&lt;/b&gt; sometimes" in text
 
 
 def test_a_changed_card_is_damage(tmp_path, searcher):

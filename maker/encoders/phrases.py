@@ -26,6 +26,8 @@ class Phrases:
         words: `(p, longest)` int64: the words of each phrase as numbers, -1 behind the last. A character of a script without spaces is a
             word. The phrases of one word come first, then those of two, and so on.
         captions: `(p,)` int64: the number of captions that hold each phrase.
+        endings: `(p,)` float64 in [0, 1]: how often the phrase stands at the end of a caption or before punctuation. Words that only lead
+            to others, such as articles, never do.
         starts: `(p + 1,)` int64: the pictures of phrase i are `pictures[starts[i] : starts[i + 1]]`.
         pictures: `(m,)` int64: numbers of pictures, ascending within a phrase.
         counts: `(m,)` int64: how many captions of that picture hold the phrase.
@@ -34,6 +36,7 @@ class Phrases:
     texts: list[str]
     words: np.ndarray
     captions: np.ndarray
+    endings: np.ndarray
     starts: np.ndarray
     pictures: np.ndarray
     counts: np.ndarray
@@ -64,8 +67,10 @@ def mine_phrases(texts: Sequence[str], pictures: np.ndarray, longest: int = 2, l
     """
     numbers, lengths, written = _numbered(texts)
     caption = np.repeat(np.arange(len(texts)), lengths)
+    ends = np.append((numbers[1:] == NONE) | (caption[1:] != caption[:-1]), True)
     words: list[np.ndarray] = []
     held: list[np.ndarray] = []
+    endings: list[np.ndarray] = []
     of_pictures: list[tuple[np.ndarray, np.ndarray, np.ndarray]] = []
     begins = np.zeros(len(numbers), np.int64)  # by place: which frequent phrase of one word less begins there
     for size in range(1, longest + 1):
@@ -85,10 +90,13 @@ def mine_phrases(texts: Sequence[str], pictures: np.ndarray, longest: int = 2, l
         columns = [numbers[at[first[kept]] + column] if column < size else np.full(kept.sum(), NONE) for column in range(longest)]
         words.append(np.stack(columns, axis=1))
         held.append(count[kept])
+        times = np.bincount(phrase, minlength=len(first))
+        endings.append(np.bincount(phrase, ends[at + size - 1], len(first))[kept] / times[kept])
     phrase, picture, counts = (np.concatenate(part) for part in zip(*of_pictures, strict=True))
     table = np.concatenate(words)
     starts = np.searchsorted(phrase, np.arange(len(table) + 1))
-    return Phrases([_joined(row, written) for row in table.tolist()], table, np.concatenate(held), starts, picture, counts)
+    texts = [_joined(row, written) for row in table.tolist()]
+    return Phrases(texts, table, np.concatenate(held), np.concatenate(endings), starts, picture, counts)
 
 
 def _distinct(first: np.ndarray, second: np.ndarray, many: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

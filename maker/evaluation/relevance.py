@@ -165,6 +165,12 @@ def gate_and_cut(results: JudgedResults, kept: float) -> tuple[float, float]:
     return gate, float(np.quantile(relevant, min(1.0, kept * results.relevant.sum() / len(relevant))))
 
 
+def is_answered(queries: np.ndarray, items: np.ndarray, curve: Mapping[str, Any]) -> np.ndarray:
+    """`(q,)` bool: whether the first result of each query passes gate and cut; distances are negative dot products."""
+    best = np.concatenate([(queries[start : start + BLOCK] @ np.asarray(items).T).max(axis=1) for start in range(0, len(queries), BLOCK)])
+    return probability(-best, curve["slope"], curve["intercept"]) >= max(curve.get("gate", 0.0), curve["cut"])
+
+
 def probability(distances: np.ndarray, slope: float, intercept: float) -> np.ndarray:
     """The relevance at distances of any shape, in [0, 1]."""
     return 1 / (1 + np.exp(np.clip(slope * np.asarray(distances, np.float64) + intercept, -500, 500)))

@@ -15,6 +15,8 @@ from maker.data.captions import Caption, read_captions, select_language, select_
 from maker.data.image_names import ImageNames
 from maker.embedding.features import image_features
 from maker.errors import DataError
+from maker.evaluation.typed_figures import measure_typed
+from maker.evaluation.typed_queries import typed_queries
 from maker.progress import progress, say
 from maker.training.metrics import by_language, image_to_text, ranks
 from maker.workspace import Rejects, Workspace
@@ -22,6 +24,8 @@ from task.core import BaseOptions
 from task.core.model_file import ModelFile
 from task.format.stored_rows import StoredRows, locate_rows
 from task.processor import SearchOptions
+from task.processor.options import AUTO
+from task.processor.relevance import relevant_only
 from task.search import GraphEngine, SearchRequest
 from task.text import TextSearcher, TextSearcherOptions
 
@@ -53,7 +57,8 @@ def evaluate(
         `queries`, `items`, `images` (items that captions describe), `left_out` (captions of images that are not in the file), `p50_ms` and
         `p99_ms` of `TextSearcher.search`. Under `file`: `text_to_image`, by the searcher's results, and `image_to_text`, by its stored rows
         and exact search. Under `towers`, if the file embeds images: both by float embeddings and exact search. Each is a
-        `maker.training.metrics.retrieval`, with `languages` if there are several.
+        `maker.training.metrics.retrieval`, with `languages` if there are several. `typed_queries` is that of
+        `maker.evaluation.typed_figures.measure_typed`, if the captions give any such queries.
 
     Raises:
         DataError: The captions cannot be used, there is no folder of images, or no caption describes an item.
@@ -82,8 +87,10 @@ def evaluate(
         rows = stored_rows(searcher, engine)
         if rows is not None:
             by_file["image_to_text"] = queries.image_to_text(rows, engine.manifest.distance)
+        typed = {} if rows is None else _typed(engine, used, items, rows)
         figures: dict[str, Any] = {"queries": len(used), "items": len(names), "images": len(np.unique(queries.items))}
         figures |= {"left_out": len(chosen) - len(used), **_latency(searcher, used), "file": by_file}
+        figures |= {"typed_queries": typed} if typed else {}
         if towers and "embed_image" in engine.signatures:
             with Workspace.open(work_dir or searcher.with_suffix(".work")) as work:
                 by_towers = _by_towers(searcher, images, queries, names, work, engine.manifest.distance)
@@ -119,6 +126,22 @@ def _queries(engine: GraphEngine, captions: Sequence[Caption], items: dict[bytes
     return _Queries(
         np.stack(embeddings), np.array([items[os.fsencode(c.image)] for c in captions]), np.array([c.language for c in captions])
     )
+
+
+def _typed(engine: GraphEngine, captions: Sequence[Caption], items: Mapping[bytes, int], rows: np.ndarray) -> dict[str, Any]:
+    """The figures of queries of one to three words; `rows` are the embeddings of all items, `(n, d)`."""
+    images = sorted({c.image for c in captions})
+    queries = typed_queries(captions, images)
+    if not queries:
+        return {}
+    described = rows[[items[os.fsencode(image)] for image in images]]
+    embeddings, pictures = as_dot_products(np.stack([engine.embed_text(q.text) for q in queries]), described, engine.manifest.distance)
+    curve = engine.relevance_curve("text")
+    answered = None
+    if curve is not None:
+        results = [engine.search_text(query.text, SearchRequest(max_results=1)) for query in queries]
+        answered = np.array([bool(relevant_only(result, AUTO, curve).nearest_neighbors) for result in results])
+    return measure_typed(queries, embeddings, pictures, "the images that the captions describe, stored rows, exact search", answered)
 
 
 def _ranks(engine: GraphEngine, captions: Sequence[Caption], k: int) -> np.ndarray:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from maker.evaluation.typed_figures import CUTOFFS, typed_rows
+
 SOURCES = {"file": "the file's answers", "towers": "float towers, exact"}
 DIRECTIONS = {"text_to_image": "text to image", "image_to_text": "image to text"}
 LABEL, CELL = 36, 25
@@ -29,6 +31,11 @@ def retrieval_lines(figures: Mapping[str, Any]) -> list[str]:
             head = titles
         for name, values in [(label, figure), *((f"  {name or 'no language'}", v) for name, v in figure.get("languages", {}).items())]:
             lines.append(f"{name:{LABEL}}" + "".join(f"{cell:>{CELL}}" for cell in _cells(values, columns)))
+    for name, figure in typed_rows(figures.get("typed_queries", {})):
+        cells = [f"P@{k} {figure[f'P@{k}']} ({figure[f'P@{k}_interval'][0]}..{figure[f'P@{k}_interval'][1]})" for k in CUTOFFS]
+        answered = [f"{figure['answered']} % answered"] if "answered" in figure else []
+        label = f"{figure['queries']} queries of {name}"
+        lines.append(f"{label:{LABEL}}" + "".join(f"{cell:>{CELL}}" for cell in [*cells, *answered]))
     lines.append(f"TextSearcher.search, 1 thread: p50 {figures['p50_ms']} ms, p99 {figures['p99_ms']} ms")
     return lines
 

@@ -13,7 +13,15 @@ from maker.pipeline.corpus_stage import OpenedCorpus, Photos, open_corpus
 from maker.pipeline.dimension import check_trained
 from maker.pipeline.encoder import Encoder, FrozenImages, ReadyTexts
 from maker.pipeline.index import FileContent, IndexedItems, curve_picture, write_index
-from maker.pipeline.measure_stage import HeldOut, fit_relevance, measure_retrieval, spread, tuning_captions, tuning_queries
+from maker.pipeline.measure_stage import (
+    HeldOut,
+    example_texts,
+    fit_relevance,
+    measure_retrieval,
+    measure_typed_queries,
+    spread,
+    tuning_queries,
+)
 from maker.pipeline.options import BuildOptions, Corpus, check_options
 from maker.pipeline.query_list_stage import ListedQueries, listed_queries
 from maker.pipeline.ready_towers import ready_encoder
@@ -135,7 +143,7 @@ def _write_searcher(embedded: Embedded, output: Path, options: BuildOptions, wor
     corpus, encoder, held_out, listed = embedded.corpus, embedded.encoder, embedded.held_out, embedded.listed
     calibrated = held_out and not corpus.searches_another_folder and options.index.distance == "dot_product"
     values = embedded.items.values
-    queries = listed.tuning(values) if listed else tuning_queries(encoder, corpus.splits, values, work)
+    queries = listed.tuning(values) if listed else tuning_queries(encoder, corpus.splits, held_out, values, work)
     items = IndexedItems(
         embeddings=embedded.items.values,
         metadata=[image.encode() for image in embedded.items.images],
@@ -145,12 +153,15 @@ def _write_searcher(embedded: Embedded, output: Path, options: BuildOptions, wor
     relevance = listed.relevance(embedded.items) if listed and options.index.distance == "dot_product" else {}
     if held_out and calibrated:
         relevance = fit_relevance(encoder, held_out, work)
+    report = measure_retrieval(encoder, held_out, work) if held_out else {}
+    if held_out:
+        report |= measure_typed_queries(encoder, held_out, relevance.get("search_text"), work)
     content = FileContent(
         user_info=options.user_info,
-        report=measure_retrieval(encoder, held_out, work) if held_out else {},
+        report=report,
         relevance=relevance,
         sentence_mean=queries.embeddings.mean(axis=0),
-        examples=spread(listed.texts if listed else tuning_captions(corpus.splits), EXAMPLES),
+        examples=spread(listed.texts, EXAMPLES) if listed else example_texts(corpus.splits, EXAMPLES),
         card=lambda manifest: model_card(manifest, options.card, output.stem),
     )
     return write_index(items, output, options.index, content)

@@ -4,14 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, TypeVar
 
 import numpy as np
 
+from maker.data.captions import Caption
 from maker.data.duplicates import near_duplicates
 from maker.data.splits import Splits
 from maker.embedding.features import Features
-from maker.evaluation.relevance import calibrate, choose_queries
+from maker.encoders.phrases import mine_phrases
+from maker.evaluation.relevance import calibrate, choose_queries, is_answered
+from maker.evaluation.typed_figures import measure_typed
+from maker.evaluation.typed_queries import TypedQuery, typed_queries
 from maker.pipeline.encoder import Encoder
 from maker.pipeline.tuning import Queries, routing_queries
 from maker.training.metrics import by_language, image_to_text, ranks
@@ -40,6 +45,27 @@ class HeldOut:
         """Finds near-duplicates by the perceptual hashes of the photos."""
         return cls(splits, photos, near_duplicates(splits, dict(zip(photos.images, photos.hashes, strict=True))))
 
+    @cached_property
+    def captions(self) -> list[Caption]:
+        """The held-out captions of photos that could be read."""
+        rows = self.photos.rows()
+        return [c for c in self.splits.validation if c.image in rows]
+
+    @cached_property
+    def images(self) -> list[str]:
+        """The held-out photos that captions describe."""
+        return sorted({c.image for c in self.captions})
+
+    @cached_property
+    def typed(self) -> list[TypedQuery]:
+        """Queries of one to three words; the numbers of their pictures are places in `images`."""
+        return typed_queries(self.captions, self.images)
+
+    def embeddings(self) -> np.ndarray:
+        """`(len(images), d)` float32."""
+        rows = self.photos.rows()
+        return np.asarray(self.photos.values[[rows[image] for image in self.images]])
+
 
 def measure_retrieval(encoder: Encoder, held_out: HeldOut, work: Workspace) -> dict[str, Any]:
     """Measures retrieval among the held-out photos, by the exported towers and exact search.
@@ -47,21 +73,18 @@ def measure_retrieval(encoder: Encoder, held_out: HeldOut, work: Workspace) -> d
     Returns:
         `retrieval`, for the report in the manifest; empty if nothing is held out.
     """
-    rows, splits = held_out.photos.rows(), held_out.splits
-    captions = [c for c in splits.validation if c.image in rows]
+    captions, images = held_out.captions, held_out.images
     if not captions:
         return {}
-    images = sorted({c.image for c in captions})
     places = {image: place for place, image in enumerate(images)}
-    queries = encoder.embed_texts([c.text for c in captions], work)
-    items = np.asarray(held_out.photos.values[[rows[image] for image in images]])
+    queries, items = encoder.embed_texts([c.text for c in captions], work), held_out.embeddings()
     targets = np.array([places[c.image] for c in captions])
     languages = np.array([c.language for c in captions])
     figures: dict[str, Any] = by_language(ranks(queries, items, targets), targets, languages)
     figures |= {"queries": len(captions), "images": len(images), "images_like_a_training_image": len(held_out.near_duplicates)}
     figures["image_to_text"] = image_to_text(items, queries, targets, languages)
     cut = f", the first {encoder.dimension} dimensions" if encoder.dimension else ""
-    figures["how"] = f"text to image among the images of the {splits.how} validation split, exported towers{cut}, exact search"
+    figures["how"] = f"text to image among the images of the {held_out.splits.how} validation split, exported towers{cut}, exact search"
     return {"retrieval": figures}
 
 
@@ -80,19 +103,52 @@ def fit_relevance(encoder: Encoder, held_out: HeldOut, work: Workspace) -> dict[
     return {"search_text": curve} if curve else {}
 
 
-def tuning_captions(splits: Splits) -> list[str]:
-    """Captions as typical queries: held-out ones if there are any, else training captions."""
-    return spread([c.text for c in splits.validation or splits.train], TUNING_QUERIES)
+def measure_typed_queries(encoder: Encoder, held_out: HeldOut, curve: dict[str, Any] | None, work: Workspace) -> dict[str, Any]:
+    """Measures queries of one to three words among the held-out photos, by the exported towers and exact search.
+
+    Args:
+        encoder: The trained encoder.
+        held_out: The held-out photos, with others that the file also holds.
+        curve: The relevance curve of the file; it decides which queries are answered among all photos.
+        work: Keeps features.
+
+    Returns:
+        `typed_queries`, for the report in the manifest; empty if there are no such queries.
+    """
+    if not held_out.typed:
+        return {}
+    queries = encoder.embed_texts([query.text for query in held_out.typed], work)
+    answered = is_answered(queries, held_out.photos.values, curve) if curve else None
+    how = f"the images of the {held_out.splits.how} validation split, exported towers, exact search"
+    return {"typed_queries": measure_typed(held_out.typed, queries, held_out.embeddings(), how, answered)}
 
 
-def tuning_queries(encoder: Encoder, splits: Splits, items: np.ndarray, work: Workspace) -> Queries:
-    """Embeds captions to measure an index of `items`, `(n, d)` float32, and others to train its routing."""
-    for_routing = spread([c.text for c in splits.train], routing_queries(items)) if splits.validation else []
+def example_texts(splits: Splits, count: int) -> list[str]:
+    """Captions as examples of queries: held-out ones if there are any, else training captions."""
+    return spread([c.text for c in splits.validation or splits.train], count)
+
+
+def tuning_texts(splits: Splits, held_out: HeldOut | None) -> list[str]:
+    """Typical queries: held-out captions and queries of one to three words, one as often as the other; without any, training captions."""
+    captions = splits.validation or splits.train
+    typed = [query.text for query in held_out.typed] if held_out else []
+    short = spread(typed, TUNING_QUERIES // 2)
+    return [*spread([c.text for c in captions], TUNING_QUERIES - len(short)), *short]
+
+
+def tuning_queries(encoder: Encoder, splits: Splits, held_out: HeldOut | None, items: np.ndarray, work: Workspace) -> Queries:
+    """Embeds typical queries to measure an index of `items`, `(n, d)` float32, and others to train its routing."""
+    count = routing_queries(items) if splits.validation else 0
+    phrases = (
+        spread(mine_phrases([c.text for c in splits.train], np.arange(len(splits.train)), longest=3).texts, count // 2) if count else []
+    )
+    for_routing = [*spread([c.text for c in splits.train], count - len(phrases)), *phrases]
+    typed = " and typed queries" if held_out and held_out.typed else ""
     return Queries(
-        encoder.embed_texts(tuning_captions(splits), work),
-        "held-out captions" if splits.validation else "training captions",
+        encoder.embed_texts(tuning_texts(splits, held_out), work),
+        f"held-out captions{typed}" if splits.validation else "training captions",
         encoder.embed_texts(for_routing, work) if for_routing else np.zeros((0, 0), np.float32),
-        "training captions",
+        "training captions and phrases of them",
     )
 
 

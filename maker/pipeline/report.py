@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from maker.encoders.prefix import prefixes_in_words
+from maker.evaluation.typed_figures import in_words, typed_rows
 from maker.training.safety_net import described
 from task.format.manifest import Manifest
 
@@ -56,6 +57,8 @@ def file_lines(manifest: Manifest, output: Path) -> list[str]:
         for language, figures in retrieval.get("languages", {}).items():
             lines.append(line("", f"{_recalls(figures)}  ({language or 'no language'})"))
         lines.append(line("", f"{_recalls(retrieval['image_to_text'])}  (image to text)"))
+    for name, figures in typed_rows(manifest.report.get("typed_queries", {})):
+        lines.append(line(name, f"{in_words(figures)}  ({figures['queries']} queries of {name})"))
     quality = manifest.report["index"]
     (name,) = [key for key in quality if key.startswith("index_recall")]
     index = manifest.index

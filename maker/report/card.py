@@ -10,6 +10,7 @@ from typing import Any
 
 from maker.encoders.prefix import prefixes_in_words
 from maker.errors import DataError
+from maker.evaluation.typed_figures import CUTOFFS, typed_rows
 from maker.export.searcher_file import CARD
 from maker.report.page import index_in_words, percent, template
 from task.core import BaseOptions
@@ -20,6 +21,7 @@ LABELS = {"author": "Author", "license": "Licence of this file", "data": "Source
 BLANK = "_to be filled in_"
 USE = "Finding pictures of this collection by a sentence{}, on a phone, in a browser or on a computer, without a connection."
 COLUMNS = ("R@1", "R@5", "R@10", "median_rank", "MRR")
+TYPED_COLUMNS = [*(f"P@{k}" for k in CUTOFFS), "answered"]
 FIGURE_FORMATS = {"median_rank": "{:g}", "MRR": "{:.3f}"}
 
 
@@ -71,6 +73,8 @@ def model_card(manifest: Manifest, fields: CardFields, title: str) -> str:
         near_duplicates=_near_duplicates(retrieval) if retrieval else "",
         columns=[name.replace("_", " ") for name in COLUMNS],
         rows=list(retrieval_rows(retrieval)) if retrieval else [],
+        typed=list(typed_cells(manifest.report.get("typed_queries", {}))),
+        typed_columns=TYPED_COLUMNS,
         recall=recall,
         curve=curve,
         at=curve["measured"]["at_cut"] if curve else {},
@@ -112,6 +116,13 @@ def retrieval_rows(retrieval: Mapping[str, Any]) -> Iterator[tuple[str, list[str
             yield from ((f"{direction}, {language or 'no language'}", _cells(f)) for language, f in figures.get("languages", {}).items())
 
 
+def typed_cells(figures: Mapping[str, Any]) -> Iterator[tuple[str, list[str]]]:
+    """Names and cells of the figures of typed queries: the number of queries, then `TYPED_COLUMNS`."""
+    for name, values in typed_rows(figures):
+        shares = [f"{values[f'P@{k}']:.1f} ({values[f'P@{k}_interval'][0]:.1f} to {values[f'P@{k}_interval'][1]:.1f})" for k in CUTOFFS]
+        yield name, [str(values["queries"]), *shares, f"{values['answered']:.1f}" if "answered" in values else ""]
+
+
 def _cells(figures: Mapping[str, Any]) -> list[str]:
     cells = []
     for name in COLUMNS:
@@ -140,7 +151,5 @@ def _limits(manifest: Manifest) -> Iterator[str]:
     if languages:
         yield f"Queries were measured in {', '.join(name or 'an unnamed language' for name in languages)} only."
     yield "The searcher inherits the gaps and biases of the training pictures and captions."
-    if manifest.report.get("retrieval"):
-        yield "Figures were measured with captions like the training captions, not with queries of one or two words."
     if manifest.items < 100:
         yield f"With only {manifest.items} items, the figures are imprecise."

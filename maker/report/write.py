@@ -18,7 +18,7 @@ from maker.evaluation.retrieval import stored_rows
 from maker.export import golden
 from maker.progress import say
 from maker.report import charts
-from maker.report.card import COLUMNS, retrieval_rows
+from maker.report.card import COLUMNS, TYPED_COLUMNS, retrieval_rows, typed_cells
 from maker.report.corpus_map import CorpusMap, map_corpus
 from maker.report.inline_images import InlineImages
 from maker.report.page import FOLDER, index_in_words, percent, template
@@ -114,6 +114,8 @@ def _contents(searcher: Path, manifest: Manifest) -> dict[str, Any]:
         "retrieval": retrieval,
         "columns": [name.replace("_", " ") for name in COLUMNS],
         "retrieval_rows": list(retrieval_rows(retrieval)) if retrieval else [],
+        "typed": list(typed_cells(manifest.report.get("typed_queries", {}))),
+        "typed_columns": TYPED_COLUMNS,
         "golden_state": golden_state,
         "versions": _versions(),
         "seeds": _seeds(manifest),
