@@ -11,13 +11,11 @@ import numpy as np
 from maker.data.splits import Splits
 from maker.progress import say
 from maker.training.frozen_text import TextFeatures
-from maker.training.head import Head
-from maker.training.image_side import FrozenFeatures, embed
+from maker.training.image_side import ImageFeatures, embed
 from maker.training.loop import Run, fit, measure_recall
 from maker.training.losses import Loss
 from maker.training.metrics import ranks, recall
 from maker.training.options import TrainingOptions
-from maker.training.precision import policy
 from maker.training.prepare import Prepared, prepare
 from maker.training.teacher import Teacher, best_temperature
 
@@ -53,8 +51,7 @@ def learn_teacher(
     student: Prepared,
     splits: Splits,
     rows: dict[str, int],
-    features: np.ndarray,
-    mirrored: np.ndarray | None,
+    pictures: ImageFeatures,
     options: TrainingOptions,
     run: Run,
 ) -> Taught:
@@ -65,8 +62,7 @@ def learn_teacher(
         student: The captions, as the student reads them.
         splits: The captions.
         rows: The number of each image.
-        features: `(n, f)` float32 image features; only for a teacher that embeds text only.
-        mirrored: `(n, f)` float32 features of the mirrored images; None to train without them.
+        pictures: The features of the images; only for a teacher that embeds text only.
         options: Hyperparameters.
         run: Where the run is saved and which devices it uses.
     """
@@ -79,7 +75,7 @@ def learn_teacher(
             items, targets = np.unique(validation.images, return_inverse=True)
             measured = dict(recall(ranks(held_out, images[items], targets)))
     else:
-        images, captions, held_out, sentences, measured = _trained(source, splits, rows, features, mirrored, options, run, texts)
+        images, captions, held_out, sentences, measured = _trained(source, splits, rows, pictures, options, run, texts)
     asked = (held_out, student.validation.images) if student.validation is not None else (captions, student.train.images)
     temperature = best_temperature(asked[0], images, asked[1], options.seed)
     score = f"R@10 {measured['R@10']} %, " if measured else ""
@@ -103,8 +99,7 @@ def _trained(
     source: TeacherFeatures,
     splits: Splits,
     rows: dict[str, int],
-    features: np.ndarray,
-    mirrored: np.ndarray | None,
+    pictures: ImageFeatures,
     options: TrainingOptions,
     run: Run,
     texts: list[str],
@@ -112,18 +107,17 @@ def _trained(
     """The same and the teacher's R@k, after training its heads."""
     say("training the teacher")
     prepared = prepare(splits, rows, options, replace(source.texts, with_words=True))
-    start, *text_starts = prepared.starts(features, options)
+    start, *text_starts = prepared.starts(pictures.scaled(), options)
     own = replace(run, checkpoint=run.checkpoint and run.checkpoint.with_stem(f"{run.checkpoint.stem}-teacher"), events=None)
     with run.replicas.scope() if run.replicas else nullcontext():
         text = prepared.text_side(options, *text_starts)
-        head = Head(features.shape[1], options.dimension, options.feature_dropout, options.seed, start, policy(options.mixed_precision))
+        image = pictures.side(pictures.head(options, start))
         loss = Loss(options.loss, options.matryoshka, options.phrase_weight)
-    image = FrozenFeatures(features, head, mirrored)
     fit(text, image, prepared.train, prepared.validation, replace(options, unfreeze_from=0), own, loss=loss)
     measured = measure_recall(text, image, prepared.validation) if prepared.validation is not None else {}
     held_out = text.embed(prepared.validation.captions.rows()) if prepared.validation is not None else np.zeros((0, options.dimension))
     sentences = text.embed(prepared.read(texts).rows()) if texts else np.zeros((0, options.dimension), np.float32)
-    return embed(image, np.arange(len(features))), text.embed(prepared.train.captions.rows()), held_out, sentences, measured
+    return embed(image, np.arange(len(pictures.values))), text.embed(prepared.train.captions.rows()), held_out, sentences, measured
 
 
 def _normalised(vectors: np.ndarray) -> np.ndarray:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import asdict, dataclass, replace
 from typing import Any
@@ -15,8 +16,7 @@ from maker.encoders.image import ImageEncoder
 from maker.errors import TrainingError
 from maker.training.fine_tuning import Backbone, fine_tune, frozen_phase
 from maker.training.frozen_text import TextFeatures
-from maker.training.head import Head
-from maker.training.image_side import FrozenFeatures, ImageSide, ScratchCnn
+from maker.training.image_side import ImageFeatures, ImageSide, ScratchCnn
 from maker.training.joint_text import AnyTextSide
 from maker.training.loop import Run, fit, measure_prefixes
 from maker.training.losses import Loss
@@ -54,7 +54,7 @@ def train_frozen(
     run: Run | None = None,
     backbone: Backbone | None = None,
     texts: TextFeatures | None = None,
-    mirrored: np.ndarray | None = None,
+    variants: Sequence[np.ndarray] = (),
     teacher: TeacherFeatures | None = None,
 ) -> Trained:
     """Trains a text tower and a head over frozen image features, and from the epoch `unfreeze_from` on the image tower too.
@@ -68,7 +68,7 @@ def train_frozen(
         run: Where the run is saved and which devices it uses.
         backbone: The image tower as a trainable model; needed with `unfreeze_from`.
         texts: Features of all captions by a frozen text tower; None trains the `words` tower.
-        mirrored: `(n, f)` float32 features of the mirrored images; None to train without them.
+        variants: `(n, f)` float32 other features of the same images, such as of mirrored ones; training draws one each time.
         teacher: What a larger encoder makes of the sentences; None to train without it.
 
     Raises:
@@ -82,18 +82,17 @@ def train_frozen(
             "--unfreeze-from: nothing is held out, so the fine-tuned tower cannot be compared with the frozen one; pass more captions, "
             "captions of a split 'val', or --allow-worse"
         )
-    values = np.asarray(features, np.float32)
+    pictures = ImageFeatures.of(features, variants, prepared.train.images, tower)
     train, taught = prepared.train, None
     if teacher:
-        taught = learn_teacher(teacher, prepared, splits, rows, values, mirrored, options, run)
+        taught = learn_teacher(teacher, prepared, splits, rows, pictures, options, run)
         train = replace(train, teacher=taught.teacher)
-    start, *text_starts = prepared.starts(values, options)
+    start, *text_starts = prepared.starts(pictures.scaled(), options)
     with _scope(run):
         text = prepared.text_side(options, *text_starts)
-        precision = policy(options.mixed_precision)
-        head = Head(features.shape[1], options.dimension, options.feature_dropout, options.seed, start, precision)
+        head = pictures.head(options, start)
         loss = Loss(options.loss, options.matryoshka, options.phrase_weight, options.teacher_weight)
-    image: ImageSide = FrozenFeatures(values, head, mirrored)
+    image: ImageSide = pictures.side(head)
     history = fit(text, image, train, prepared.validation, frozen_phase(options), run, loss=loss)
     more: dict[str, Any] = {"teacher": taught.described} if taught else {}
     if options.unfreeze_from:
