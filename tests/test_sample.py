@@ -21,6 +21,7 @@ from maker.sample.corpus import draw_corpus, draw_scene
 from maker.sample.objects import OBJECTS
 from maker.sample.plan import Scene, plan_corpus, split_triples
 from maker.sample.sentences import plural, write_captions
+from maker.sample.truth import ABSENT, typed_queries
 
 TRAIN, HELD_OUT, SIZE, SEED = 30, 10, 48, 3
 
@@ -179,6 +180,26 @@ def test_every_object_shows_up_on_its_background(plan: list[Scene]) -> None:
             top, left = int((item.y - item.radius) * size), int((item.x - item.radius) * size)
             across = int(2 * item.radius * size)
             assert changed[max(top, 0) : top + across, max(left, 0) : left + across].mean() > 0.1, (scene.name, item)
+
+
+def test_queries_are_answered_by_what_is_drawn(plan: list[Scene]) -> None:
+    queries = {query.text: query for query in typed_queries(plan)}
+    assert {query.kind for query in queries.values()} == {"object", "colour object", "two objects", "counted"}
+    by_name = {scene.name: scene for scene in plan}
+    for text, shows in {
+        "kitten": lambda scene: any(item.kind == "cat" for item in scene.items),
+        "yellow car": lambda scene: any((item.kind, item.colour) == ("car", "yellow") for item in scene.items),
+        "three fish": lambda scene: any((item.kind, item.count) == ("fish", 3) for item in scene.items),
+        "cat and flower": lambda scene: {"cat", "flower"} <= {item.kind for item in scene.items},
+    }.items():
+        assert list(queries[text].scenes) == [name for name, scene in by_name.items() if shows(scene)]
+    assert all(len(query.scenes) >= 5 for query in queries.values())
+    assert "fish and car" not in queries  # never drawn together
+
+
+def test_nothing_that_is_called_absent_is_in_a_caption(plan: list[Scene]) -> None:
+    said = {word for scene in plan for caption in write_captions(scene, 0) for word in words(caption)}
+    assert not {query.removeprefix("red ") for query in ABSENT} & said
 
 
 def test_tables_fit_together() -> None:

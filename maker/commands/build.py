@@ -52,6 +52,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--image-size", type=int, metavar="N", help="input height and width of a converted model (default: its own)")
     parser.add_argument("--pool", choices=("avg", "max", "gem"), default="avg", help="pooling of a feature map (default %(default)s)")
+    parser.add_argument("--no-inner-layers", action="store_true", help="read only the output of a frozen image encoder, no inner layers")
+    parser.add_argument(
+        "--views", type=int, metavar="N", help="views of each photo: the whole, then N - 1 crops (default: 5 if frozen, else 1)"
+    )
     parser.add_argument("--text-encoder", default="words", metavar="SPEC", help=TEXT_SPECS + "; default %(default)s")
     parser.add_argument("--work-dir", type=Path, metavar="DIR", help="folder for intermediate results (default: OUTPUT with suffix .work)")
     parser.add_argument("--no-report", action="store_true", help="write no report beside the searcher")
@@ -99,6 +103,8 @@ def run(given: argparse.Namespace) -> None:
     towers = TowerOptions(
         image_encoder=given.image_encoder,
         image_model=ImageModelOptions(weights=given.image_weights, size=given.image_size, pool=given.pool),
+        inner_layers=not given.no_inner_layers,
+        views=given.views,
         text_encoder=given.text_encoder,
         text_model=text_model_options(given),
         encoder=given.encoder,

@@ -32,6 +32,7 @@ class Tower:
         output: The tensor with the embedding; it may be an inner tensor of the model.
         mean, std: Normalisation of a float image input, one value or three; None for uint8 inputs.
         prefix: Number of leading dimensions of the output to take, not normalised again; None for all.
+        inner: Feature maps `[1, height, width, channels]` whose means follow behind the output.
     """
 
     kind: str
@@ -42,12 +43,13 @@ class Tower:
     mean: np.ndarray | None = None
     std: np.ndarray | None = None
     prefix: int | None = None
+    inner: tuple[SourceTensor, ...] = ()
     tokenizer = None
 
     @property
     def dimension(self) -> int:
         """Dimension of the embedding."""
-        return self.prefix or int(np.prod(self.output.shape, dtype=np.int64))
+        return self.prefix or int(np.prod(self.output.shape, dtype=np.int64)) + sum(tensor.shape[3] for tensor in self.inner)
 
     @property
     def input_shape(self) -> tuple[int, ...]:
@@ -84,11 +86,23 @@ class Tower:
             # The input of the graph has no quantisation, but the operators of the model read it from this tensor.
             tensor = self.source.subgraph(self.signature).tensors[self.query.index]
             g.table.tensors[query].quantization = tensor.quantization
-        (output,) = g.inline(self.source, {self.query.index: x}, [self.output.index], self.signature)
-        if self.output.dtype in (np.uint8, np.int8):
-            output = g.dequantize(output)
+        read = [self.output, *self.inner]
+        output, *maps = [
+            g.dequantize(made) if tensor.dtype != np.float32 else made
+            for tensor, made in zip(
+                read, g.inline(self.source, {self.query.index: x}, [tensor.index for tensor in read], self.signature), strict=True
+            )
+        ]
         embedding = g.reshape(output, (1, int(np.prod(self.output.shape, dtype=np.int64))))
+        if maps:
+            embedding = g.concat([embedding, *(_mean_of_places(g, feature_map) for feature_map in maps)], axis=1)
         return g.slice(embedding, (0, 0), (1, self.prefix)) if self.prefix else embedding
+
+
+def _mean_of_places(g: Subgraph, feature_map: int) -> int:
+    """`[1, channels]`: the mean of `[1, height, width, channels]` float32 over its places."""
+    _, height, width, channels = g.shape(feature_map)
+    return g.mean(g.reshape(feature_map, (1, height * width, channels)), axis=1)
 
 
 AnyTower: TypeAlias = "Tower | TokenTower | SentenceTower"
@@ -149,8 +163,7 @@ def image_tower(source: Source, tensor: str | None = None, normalization: tuple[
         names = ", ".join(output.name for output in outputs)
         raise EncoderError(f"{source.path}: {len(outputs)} outputs ({names}); name the one that is the embedding: tflite:PATH#TENSOR")
     output = outputs[0]
-    scaled = output.dtype in (np.dtype(np.uint8), np.dtype(np.int8)) and output.scale is not None
-    if output.dtype != np.float32 and not scaled:
+    if not output.is_readable:
         raise EncoderError(f"{source.path}: tensor {output.name!r} is {output.dtype}, expected float32, or 8 bits with one scale")
     mean = std = None
     if query.dtype == np.float32:

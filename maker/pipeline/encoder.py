@@ -20,13 +20,22 @@ from maker.workspace import Workspace
 
 @dataclass(frozen=True)
 class WholeImages:
-    """An image tower whose weights were all trained. Photos are embedded by the encoder file."""
+    """An image tower whose weights were all trained. Photos are embedded by the encoder file.
+
+    Attributes:
+        file: The encoder file.
+        views: Number of views of a photo, whose mean is its embedding.
+    """
 
     file: Path
+    views: int = 1
 
     def embed(self, photos: Photos, work: Workspace) -> Features:
         """Embeds photos; the embeddings are cached."""
-        return image_features(photos.folder, photos.images, self.file, work)
+        features = image_features(photos.folder, photos.images, self.file, work, self.views)
+        if self.views == 1:
+            return features
+        return replace(features, values=prefix(features.values, features.values.shape[1]), whole=None)
 
 
 @dataclass(frozen=True)
@@ -36,15 +45,17 @@ class FrozenImages:
     Attributes:
         backbone: File with a signature `embed_image` that returns the features.
         head: File that turns features into embeddings.
+        views: Number of views of a photo, whose mean features the head takes.
     """
 
     backbone: Path
     head: Path
+    views: int = 1
 
     def embed(self, photos: Photos, work: Workspace) -> Features:
         """Embeds photos; the features of the tower are cached."""
-        features = image_features(photos.folder, photos.images, self.backbone, work)
-        return replace(features, values=project(features.values, self.head))
+        features = image_features(photos.folder, photos.images, self.backbone, work, self.views)
+        return replace(features, values=project(features.values, self.head), whole=None)
 
 
 @dataclass(frozen=True)

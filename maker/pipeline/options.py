@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from maker.embedding.views import MOST_VIEWS
 from maker.encoders.convert import ImageModelOptions
 from maker.encoders.image import SCRATCH, parse_spec
 from maker.encoders.text import WORDS, parse_text_spec
@@ -16,6 +17,8 @@ from maker.errors import UsageError
 from maker.pipeline.tuning import IndexSettings
 from maker.report.card import CardFields
 from maker.training.options import TrainingOptions, options_for
+
+FROZEN_VIEWS = 5
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -69,6 +72,9 @@ class TowerOptions:
         encoder: A searcher or encoder file whose towers are taken as they are, instead of the four above.
         model: A published dual encoder whose towers are taken as they are, as `maker.checkpoints.write_encoder` takes it.
         weights: How the matrices of `model` are stored.
+        inner_layers: Also read inner feature maps of a frozen image tower, if it is a convolutional network.
+        views: Number of views of each photo to embed: the whole and crops, from 1 to 6. None for `FROZEN_VIEWS` where a head is trained
+            behind a frozen image tower, else 1. The time to embed photos is proportional to it.
     """
 
     image_encoder: str = SCRATCH
@@ -78,13 +84,15 @@ class TowerOptions:
     encoder: Path | None = None
     model: str | None = None
     weights: Weights = "int8"
+    inner_layers: bool = True
+    views: int | None = None
 
     def __post_init__(self) -> None:
         """Checks the specs.
 
         Raises:
             EncoderError: A spec is of an unknown kind or incomplete, or a tokenizer is given for `words`.
-            UsageError: Towers are given twice.
+            UsageError: Towers are given twice, or the number of views is out of its range.
         """
         given = [
             f"{option} {value}"
@@ -100,6 +108,8 @@ class TowerOptions:
             raise UsageError(f"{[*ready, *given][1]}: {ready[0]} has both towers already; leave one of the two out")
         if self.weights not in WEIGHTS:
             raise UsageError(f"--weights {self.weights}: expected one of {', '.join(WEIGHTS)}")
+        if self.views is not None and not 1 <= self.views <= MOST_VIEWS:
+            raise UsageError(f"--views {self.views}: expected a number from 1, the whole photo, to {MOST_VIEWS}")
         parse_spec(self.image_encoder)
         parse_text_spec(self.text_encoder, self.text_model)
 

@@ -17,6 +17,7 @@ from maker.embedding.project import write_head
 from maker.encoders.convert import open_keras
 from maker.encoders.embedder import Tower
 from maker.encoders.image import ImageEncoder, Mirrored, backbone, parse_spec
+from maker.encoders.inner_layers import with_inner_layers
 from maker.encoders.phrases import mine_phrases
 from maker.encoders.sentence_tower import SentenceTower, TextEncoder
 from maker.errors import DataError
@@ -24,7 +25,7 @@ from maker.evaluation.training_curves import draw_training_curves
 from maker.export.encoder_file import write_encoder
 from maker.pipeline.corpus_stage import OpenedCorpus
 from maker.pipeline.encoder import Encoder, FrozenImages, FrozenText, LearntWords, WholeImages
-from maker.pipeline.options import TowerOptions
+from maker.pipeline.options import FROZEN_VIEWS, TowerOptions
 from maker.pipeline.text_stage import FrozenTextTower, open_text_tower
 from maker.pipeline.training_run import TrainingRun, check_unfreezing, open_replicas
 from maker.training.options import CNN_SIZE, TrainingOptions
@@ -89,7 +90,7 @@ def _train_from_scratch(
 ) -> Encoder | None:
     """Trains a small CNN and a text tower from pixels and captions."""
     run = TrainingRun.of(work, inputs.key, options, inputs.replicas)
-    encoder = Encoder(run.file("encoder"), WholeImages(run.file("encoder")), inputs.texts(run))
+    encoder = Encoder(run.file("encoder"), WholeImages(run.file("encoder"), towers.views or 1), inputs.texts(run))
     unreadable = run.file("rejects", ".tsv")
     if run.is_due(encoder.trained):
         from maker.training.train import train_scratch
@@ -116,11 +117,16 @@ def _train_on_frozen_features(
     """Trains a head and a text tower over cached features, and from `unfreeze_from` on the image tower too."""
     photos = corpus.training
     tower = backbone(towers.image_encoder, towers.image_model, work.folder)
+    views = 1 if options.unfreeze_from else towers.views or FROZEN_VIEWS
+    if towers.inner_layers and not options.unfreeze_from:  # a Keras model that is trained gives its output only
+        tower = with_inner_layers(tower)
     frozen = work.file("backbone.tflite")
     write_encoder(frozen, {"image": ImageEncoder(tower, [])}, {"image": tower.input_shape}, normalize=False, dimension=tower.dimension)
-    features = image_features(photos.folder, photos.images, frozen, work)
-    run = TrainingRun.of(work, [*inputs.key, content_digest(frozen)], options, inputs.replicas)
-    images = WholeImages(run.file("encoder")) if options.unfreeze_from else FrozenImages(frozen, run.file("head"))
+    features = image_features(photos.folder, photos.images, frozen, work, views)
+    run = TrainingRun.of(work, [*inputs.key, content_digest(frozen), views], options, inputs.replicas)
+    images: WholeImages | FrozenImages = FrozenImages(frozen, run.file("head"), views)
+    if options.unfreeze_from:
+        images = WholeImages(run.file("encoder"), towers.views or 1)
     encoder = Encoder(run.file("encoder"), images, inputs.texts(run))
     if run.is_due(encoder.trained):
         from maker.training.fine_tuning import Backbone
@@ -129,9 +135,11 @@ def _train_on_frozen_features(
         splits = _readable(corpus.splits, features.images)
         kind, rest = parse_spec(towers.image_encoder)
         trainable = Backbone(lambda: open_keras(kind, rest, towers.image_model), [photos.folder / image for image in features.images])
-        mirrored = _mirrored(photos.folder, features, splits, tower, work) if options.mirrored_features else None
+        # Queries by image see the whole photo alone, so the head learns from it too.
+        variants = [] if features.whole is None else [features.whole]
+        variants += [_mirrored(photos.folder, features, splits, tower, work)] if options.mirrored_features else []
         texts = _to_train_on(splits, inputs.text, options, work)
-        trained = train_frozen(splits, features.rows(), features.values, tower, options, run.start(), trainable, texts, mirrored)
+        trained = train_frozen(splits, features.rows(), features.values, tower, options, run.start(), trainable, texts, variants)
         if run.is_chief:
             if isinstance(images, FrozenImages):
                 write_head(images.head, trained.image.head, tower.dimension)
@@ -181,11 +189,18 @@ def _write(trained: Trained, encoder: Encoder, towers: TowerOptions, splits: Spl
         {kind: text, "image": trained.image},
         {kind: shape, "image": tower.input_shape},
         dimension=trained.described["options"]["dimension"],
-        described={"text": described, "image": {"spec": _portable(towers.image_encoder), "feature": tower.output.name}},
+        described={"text": described, "image": _described(tower, towers, encoder)},
         training={**trained.described, "split": splits.how, "history": trained.history},
         words=trained.words,
         tokenizer=tokenizer,
     )
+
+
+def _described(tower: Tower, towers: TowerOptions, encoder: Encoder) -> dict[str, Any]:
+    """The image tower, for the manifest."""
+    described: dict[str, Any] = {"spec": _portable(towers.image_encoder), "feature": tower.output.name}
+    described |= {"inner": [tensor.name for tensor in tower.inner]} if tower.inner else {}
+    return described | {"views": encoder.images.views}
 
 
 def _portable(spec: str) -> str:

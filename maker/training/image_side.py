@@ -51,10 +51,10 @@ class FrozenFeatures:
 
     block = BLOCK
 
-    def __init__(self, features: np.ndarray, head: Head, mirrored: np.ndarray | None = None) -> None:
-        """Takes `(n, f)` float32 features and, if given, those of the mirrored images, which training takes half of the time."""
+    def __init__(self, features: np.ndarray, head: Head, variants: Sequence[np.ndarray] = ()) -> None:
+        """Takes `(n, f)` float32 features, and others of the same images, of which training draws one each time."""
         self._features = tf.constant(features)
-        self._mirrored = None if mirrored is None else tf.constant(mirrored)
+        self._variants = [self._features, *(tf.constant(variant) for variant in variants)]
         self._head = head
         self.variables, self.decayed = head.variables, head.decayed
         self.untrained: list[tf.Variable] = []
@@ -64,11 +64,13 @@ class FrozenFeatures:
         return images.astype(np.int32)
 
     def forward(self, images: tf.Tensor, seed: tf.Tensor | None = None) -> tf.Tensor:
-        """Unit-norm embeddings `[n, d]` of images by row number. With a `[2]` int32 seed it applies dropout and mirroring."""
+        """Unit-norm embeddings `[n, d]` of images by row number. With a `[2]` int32 seed it applies dropout and draws variants."""
         features = tf.gather(self._features, images)
-        if seed is not None and self._mirrored is not None:
-            draws = tf.random.stateless_uniform([tf.shape(images)[0], 1], tf.random.experimental.stateless_fold_in(seed, 9))
-            features = tf.where(draws < 0.5, tf.gather(self._mirrored, images), features)
+        if seed is not None and len(self._variants) > 1:
+            drawn = tf.random.stateless_uniform([tf.shape(images)[0], 1], tf.random.experimental.stateless_fold_in(seed, 9))
+            number = tf.cast(drawn * len(self._variants), tf.int32)
+            for place, variant in enumerate(self._variants[1:], start=1):
+                features = tf.where(number == place, tf.gather(variant, images), features)
         return self._head.forward(features, seed)
 
 

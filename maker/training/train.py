@@ -14,6 +14,7 @@ from maker.data.captions import Caption
 from maker.data.splits import Splits
 from maker.encoders.embedder import Tower
 from maker.encoders.image import ImageEncoder
+from maker.encoders.layers import Standardise
 from maker.encoders.phrases import mine_phrases
 from maker.encoders.sentence_tower import TextEncoder
 from maker.encoders.spellings import spellings
@@ -64,7 +65,7 @@ def train_frozen(
     run: Run | None = None,
     backbone: Backbone | None = None,
     texts: TextFeatures | None = None,
-    mirrored: np.ndarray | None = None,
+    variants: Sequence[np.ndarray] = (),
 ) -> Trained:
     """Trains a text tower and a head over frozen image features, and from the epoch `unfreeze_from` on the image tower too.
 
@@ -77,7 +78,7 @@ def train_frozen(
         run: Where the run is saved and which devices it uses.
         backbone: The image tower as a trainable model; needed with `unfreeze_from`.
         texts: Features of all captions by a frozen text tower; None trains the `words` tower.
-        mirrored: `(n, f)` float32 features of the mirrored images; None to train without them.
+        variants: `(n, f)` float32 other features of the same images, such as of mirrored ones; training draws one each time.
 
     Raises:
         TrainingError: The captions are too few to learn from, the loss is not finite, or fine-tuning made the searcher worse.
@@ -90,13 +91,16 @@ def train_frozen(
             "--unfreeze-from: nothing is held out, so the fine-tuned tower cannot be compared with the frozen one; pass more captions, "
             "captions of a split 'val', or --allow-worse"
         )
-    start, text_start = _starts(prepared, features, options, texts)
+    features = np.asarray(features, np.float32)
+    # The values of several layers differ in their scale.
+    scaling = Standardise.of(features[np.unique(prepared.train.images)]) if tower.inner else None
+    start, text_start = _starts(prepared, features if scaling is None else scaling.apply(features), options, texts)
     with _scope(run):
         text = _text_side(prepared, options, texts, text_start)
         precision = policy(options.mixed_precision)
-        head = Head(features.shape[1], options.dimension, options.feature_dropout, options.seed, start, precision)
+        head = Head(features.shape[1], options.dimension, options.feature_dropout, options.seed, start, precision, scaling)
         loss = Loss(options.loss, options.matryoshka, options.phrase_weight)
-    image: ImageSide = FrozenFeatures(np.asarray(features, np.float32), head, mirrored)
+    image: ImageSide = FrozenFeatures(features, head, variants)
     history = fit(text, image, prepared.train, prepared.validation, frozen_phase(options), run, loss=loss)
     more: dict[str, Any] = {}
     if options.unfreeze_from:

@@ -1,0 +1,73 @@
+"""What the searcher of `make demo` finds, by what the generator of its scenes knows; `make bench-demo` runs it.
+
+Typed queries and the held-out captions are asked of the file, as people would, among all of its scenes.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from maker.data.captions import read_captions
+from maker.sample.plan import plan_corpus
+from maker.sample.truth import typed_queries
+from maker.workspace import Rejects
+from task.core import BaseOptions
+from task.processor import SearchOptions
+from task.text import TextSearcher, TextSearcherOptions
+
+DEEPEST = 10
+SEED = 0  # of `maker sample`
+
+
+def precisions(searcher: TextSearcher, names: Sequence[str], seed: int = SEED) -> dict[str, float]:
+    """Mean precision@5 of each kind of query, over the drawn scenes with these names."""
+    held_out = [name for name in names if "_val_" in name]
+    drawn = set(names)
+    scenes = [scene for scene in plan_corpus(len(names) - len(held_out), len(held_out), seed) if scene.name in drawn]
+    found: dict[str, list[float]] = {}
+    for query in typed_queries(scenes):
+        right = set(query.scenes)
+        found.setdefault(query.kind, []).append(float(np.mean([name in right for name in answers(searcher, query.text)[:5]])))
+    return {kind: round(float(np.mean(values)), 3) for kind, values in found.items()}
+
+
+def recalls(searcher: TextSearcher, captions: Sequence[tuple[str, str]]) -> dict[str, float]:
+    """R@1 and R@10 in percent of captions, given as scene and text, among all scenes of the file."""
+    found = [(scene, answers(searcher, text)) for scene, text in captions]
+    places = np.array([names.index(scene) if scene in names else DEEPEST for scene, names in found])
+    return {f"R@{k}": round(100 * float((places < k).mean()), 1) for k in (1, DEEPEST)}
+
+
+def answers(searcher: TextSearcher, query: str) -> list[str]:
+    """The names of the ten nearest scenes."""
+    return [neighbor.metadata.decode() for neighbor in searcher.search(query).nearest_neighbors]
+
+
+def main() -> None:
+    """Prints the figures."""
+    parser = argparse.ArgumentParser()
+    parser.add_argument("demo", type=Path, help="the folder of `make demo`")
+    given = parser.parse_args()
+    captions = read_captions(given.demo / "scenes" / "captions.tsv", Rejects())
+    options = TextSearcherOptions(BaseOptions(str(given.demo / "searcher.tflite")), search_options=SearchOptions(max_results=DEEPEST))
+    with TextSearcher.create_from_options(options) as searcher:
+        names = sorted({c.image for c in captions})
+        for kind, value in precisions(searcher, names).items():
+            print_row(f"precision@5 of {kind}, truth of the generator", value)
+        held_out = [(c.image, c.text) for c in captions if c.split == "val"]
+        for name, percent in recalls(searcher, held_out).items():
+            print_row(f"{len(held_out)} held-out captions among {len(names)} scenes, {name}", f"{percent} %")
+
+
+def print_row(name: str, value: object) -> None:
+    """Prints a line of the table."""
+    sys.stdout.write(f"{name:64}{value}\n")
+
+
+if __name__ == "__main__":
+    main()
