@@ -131,7 +131,7 @@ def _train_on_frozen_features(
     if towers.inner_layers and not options.unfreeze_from:  # a Keras model that is trained gives its output only
         tower = with_inner_layers(tower)
     frozen = work.file("backbone.tflite")
-    write_encoder(frozen, {"image": ImageEncoder(tower, [])}, {"image": tower.input_shape}, normalize=False, dimension=tower.dimension)
+    _write_features(frozen, ImageEncoder(tower, []), tower)
     features = image_features(photos.folder, photos.images, frozen, work, views)
     run = TrainingRun.of(work, [*inputs.key, content_digest(frozen), views], options, inputs.replicas)
     images: WholeImages | FrozenImages = FrozenImages(frozen, run.file("head"), views)
@@ -173,11 +173,17 @@ def _to_train_on(splits: Splits, text: FrozenTextTower | None, options: Training
 def _mirrored(folder: Path, features: Features, splits: Splits, tower: Tower, work: Workspace) -> np.ndarray:
     """The features of all images, with those of mirrored images in the rows of training images."""
     encoder = work.file("backbone-mirrored.tflite")
-    write_encoder(encoder, {"image": Mirrored(tower)}, {"image": tower.input_shape}, normalize=False, dimension=tower.dimension)
+    _write_features(encoder, Mirrored(tower), tower)
     mirrored = image_features(folder, sorted({c.image for c in splits.train}), encoder, work)
     values, rows = np.array(features.values, np.float32), features.rows()
     values[[rows[image] for image in mirrored.images]] = mirrored.values
     return values
+
+
+def _write_features(path: Path, encoder: ImageEncoder | Mirrored, tower: Tower) -> None:
+    """Writes a tower as a file of its own that returns features."""
+    given = {"image": encoder}, {"image": tower.input_shape}
+    write_encoder(path, *given, normalize=False, dimension=tower.dimension, preparation=tower.preparation)
 
 
 def _write(trained: Trained, encoder: Encoder, towers: TowerOptions, splits: Splits) -> None:
@@ -216,6 +222,7 @@ def _write(trained: Trained, encoder: Encoder, towers: TowerOptions, splits: Spl
         training={**trained.described, "split": splits.how, "history": trained.history},
         words=trained.words,
         tokenizer=tokenizer,
+        preparation=tower.preparation,
     )
 
 
