@@ -10,7 +10,7 @@ FLICKR := $(POCKET_SEARCHER_DATA)/flickr8k
 MOBILENET_FILE := $(POCKET_SEARCHER_DATA)/weights/mobilenet_v2_1.0_224_quant.tflite
 MOBILENET := tflite:$(MOBILENET_FILE)\#MobilenetV2/Logits/AvgPool
 
-.PHONY: help demo test test-all test-faults coverage old-runtime check fix bench bench-demo bench-million bench-flickr bench-retrieval bench-queries bench-scale bench-ten-million bench-history bench-cold bench-updates bench-threads bench-tokenizers test-web android test-portable conformance notebook docs wheel test-install install-matrix clean
+.PHONY: help demo test test-all test-faults coverage old-runtime check fix bench bench-demo bench-million bench-flickr bench-retrieval bench-languages bench-queries bench-scale bench-ten-million bench-history bench-cold bench-updates bench-threads bench-tokenizers test-web android test-portable conformance notebook docs wheel test-install install-matrix clean
 
 help:  ## Show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -99,8 +99,11 @@ bench-flickr: $(FLICKR)/captions.tsv $(MOBILENET_FILE) $(VENV)/installed  ## Bui
 	done
 	$(BIN)/maker evaluate build/flickr/searcher.tflite --images $(FLICKR) --captions $(FLICKR)/captions.tsv --split val --language en
 
-bench-retrieval: $(FLICKR)/captions.tsv $(MOBILENET_FILE) $(VENV)/installed  ## Measure retrieval on Flickr8k by language, recipe and seed, with fewer dimensions, and with misspelt queries
-	$(BIN)/python -m tests.benchmarks.retrieval --flickr $(FLICKR) --image-encoder "$(MOBILENET)"
+bench-retrieval: $(FLICKR)/captions.tsv $(MOBILENET_FILE) $(VENV)/installed  ## Measure what is found on Flickr8k: frozen encoders, short queries, each with three seeds; 45 minutes
+	$(BIN)/python -m tests.benchmarks.retrieval.run
+
+bench-languages: $(FLICKR)/captions.tsv $(MOBILENET_FILE) $(VENV)/installed  ## Measure retrieval on Flickr8k by language and recipe, with fewer dimensions, and with misspelt queries; hours
+	$(BIN)/python -m tests.benchmarks.retrieval.languages --flickr $(FLICKR) --image-encoder "$(MOBILENET)"
 
 bench-queries: $(FLICKR)/captions.tsv $(MOBILENET_FILE) $(VENV)/installed  ## Measure what exclusions, and pictures with a word, find on Flickr8k
 	if [ ! -e build/flickr/searcher.tflite ]; then $(MAKE) bench-flickr; fi

@@ -205,7 +205,7 @@ def test_half_of_the_draws_of_a_frozen_tower_are_of_the_mirrored_image():
 
     features, mirrored = np.eye(2, 6, dtype=np.float32)[np.zeros(200, int)], np.eye(2, 6, dtype=np.float32)[np.ones(200, int)]
     head = Head(6, 4, 0.0, 0, None)
-    plain, drawn = FrozenFeatures(features, head), FrozenFeatures(features, head, mirrored)
+    plain, drawn = FrozenFeatures(features, head), FrozenFeatures(features, head, [mirrored])
     images = tf.range(200)
     assert np.array_equal(drawn.forward(images), plain.forward(images))  # what is measured and exported sees images as they are
     trained = drawn.forward(images, tf.constant([0, 1])).numpy()

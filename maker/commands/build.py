@@ -17,7 +17,8 @@ SPECS = (
     "or scratch (a small CNN, trained here)"
 )
 TEXT_SPECS = (
-    "words (trained here), or a frozen model that takes token ids: tflite:PATH[#OUTPUT], keras_file:PATH, saved_model:FOLDER, hub:HANDLE"
+    "words (trained here); a frozen model that takes token ids: tflite:PATH[#OUTPUT], keras_file:PATH, saved_model:FOLDER, hub:HANDLE; or "
+    "both together: words+tflite:PATH[#OUTPUT]"
 )
 
 
@@ -52,7 +53,20 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--image-size", type=int, metavar="N", help="input height and width of a converted model (default: its own)")
     parser.add_argument("--pool", choices=("avg", "max", "gem"), default="avg", help="pooling of a feature map (default %(default)s)")
+    parser.add_argument("--no-inner-layers", action="store_true", help="read only the output of a frozen image encoder, no inner layers")
+    parser.add_argument(
+        "--views", type=int, metavar="N", help="views of each photo: the whole, then N - 1 crops (default: 5 if frozen, else 1)"
+    )
     parser.add_argument("--text-encoder", default="words", metavar="SPEC", help=TEXT_SPECS + "; default %(default)s")
+    parser.add_argument(
+        "--teacher",
+        metavar="MODEL",
+        help="the words tower also learns the answers of a larger encoder: a searcher or encoder file with embed_text, or a text model as "
+        "for --text-encoder, with its --tokenizer",
+    )
+    parser.add_argument(
+        "--teacher-texts", type=Path, metavar="FILE", help="further sentences or phrases to learn from the teacher, one in each line"
+    )
     parser.add_argument("--work-dir", type=Path, metavar="DIR", help="folder for intermediate results (default: OUTPUT with suffix .work)")
     parser.add_argument("--no-report", action="store_true", help="write no report beside the searcher")
     card = parser.add_argument_group("model card")
@@ -99,9 +113,13 @@ def run(given: argparse.Namespace) -> None:
     towers = TowerOptions(
         image_encoder=given.image_encoder,
         image_model=ImageModelOptions(weights=given.image_weights, size=given.image_size, pool=given.pool),
+        inner_layers=not given.no_inner_layers,
+        views=given.views,
         text_encoder=given.text_encoder,
         text_model=text_model_options(given),
         encoder=given.encoder,
+        teacher=given.teacher,
+        teacher_texts=given.teacher_texts,
         model=given.model,
         weights=given.weights,
     )

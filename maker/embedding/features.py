@@ -6,6 +6,7 @@ import json
 import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TypeAlias
 
@@ -14,12 +15,15 @@ import numpy as np
 from maker.data.duplicates import difference_hash
 from maker.data.images import OUTSIDE, lies_within, load_image
 from maker.embedding.blocks import Job, embedded_blocks, remove_needless_blocks, working_on
+from maker.embedding.views import views_of
 from maker.errors import DataError
 from maker.workspace import Workspace, atomic, content_digest, digest, file_state
 from task.core import BaseOptions
 from task.core.interpreter import SignatureRunners
 from task.core.model_file import ModelFile
-from task.vision.resize import resize
+from task.format.preparation import Preparation, preparation_of
+from task.search.graph_embedder import read_manifest
+from task.vision.resize import prepare
 
 SIGNATURE = "embed_image"
 ENTRIES, VALUES = "images.json", "features.npy"
@@ -32,13 +36,15 @@ class Features:
 
     Attributes:
         images: Relative paths of the images that could be read, in order.
-        values: `(len(images), d)` float32; may be memory-mapped.
+        values: `(len(images), d)` float32, the mean over the views of each image; may be memory-mapped.
         hashes: Perceptual hash of each image, by `maker.data.duplicates.difference_hash`.
+        whole: `(len(images), d)` float32, of the whole image alone; None if it is the only view.
     """
 
     images: list[str]
     values: np.ndarray
     hashes: list[int]
+    whole: np.ndarray | None = None
 
     def rows(self) -> dict[str, int]:
         """The row in `values` of each image."""
@@ -47,7 +53,7 @@ class Features:
 
 @dataclass(frozen=True)
 class _Known:
-    """What a tower made of one image file: its features `(d,)` and hash, or the reason why there are none."""
+    """What a tower made of one image file: a row of `_embed_block` and the hash, or the reason why there are none."""
 
     values: np.ndarray | None
     hash: int
@@ -58,7 +64,7 @@ State: TypeAlias = tuple[int, ...]  # of a file, see `file_state`; empty if ther
 NOT_WITHIN: State = (-1,)  # of a path that leads out of the folder
 
 
-def image_features(folder: Path, images: Sequence[str], encoder: Path, work: Workspace) -> Features:
+def image_features(folder: Path, images: Sequence[str], encoder: Path, work: Workspace, views: int = 1) -> Features:
     """The features of images. Those that the same tower has made of the same files before are not computed again.
 
     They are looked up in the work folder and in the other work folders beside it, so that a second searcher of the same photos, or one of a
@@ -69,12 +75,13 @@ def image_features(folder: Path, images: Sequence[str], encoder: Path, work: Wor
         images: Paths of the images.
         encoder: A `.tflite` with signature `embed_image`. Its digest is part of the cache key.
         work: Keeps the features and gets the images that cannot be read.
+        views: Number of views of each image, as `maker.embedding.views.views_of` makes them. The time is proportional to it.
 
     Raises:
         DataError: None of the images can be read.
     """
     states = [tuple(file_state(folder / image) or ()) if lies_within(image) else NOT_WITHIN for image in images]
-    tower = f"images-{digest(CACHE_VERSION, content_digest(encoder))}"
+    tower = f"images-{digest(CACHE_VERSION, content_digest(encoder), *([views] if views > 1 else []))}"
     remove_needless_blocks(work.features, VALUES)
     known = _known(work, tower)
     missing = [place for place, state in enumerate(states) if state not in known]
@@ -82,7 +89,7 @@ def image_features(folder: Path, images: Sequence[str], encoder: Path, work: Wor
         done = work.features / f"{tower}-{digest([states[place] for place in missing])}"
         if (done / VALUES).exists():  # but it could not be read
             shutil.rmtree(done)
-        _compute(folder, [images[place] for place in missing], [states[place] for place in missing], encoder, done)
+        _compute(folder, [images[place] for place in missing], [states[place] for place in missing], encoder, done, views)
         known |= _read(done)
     results = [known[state] for state in states]
     for image, result in zip(images, results, strict=True):
@@ -92,8 +99,9 @@ def image_features(folder: Path, images: Sequence[str], encoder: Path, work: Wor
     if not kept:
         first, reason = (images[0], results[0].reason) if images else ("", "no images")
         raise DataError(f"{folder}: none of {len(images)} images can be read; {first}: {reason}")
-    values = _stacked([result.values for _, result in kept if result.values is not None])
-    return Features([image for image, _ in kept], values, [result.hash for _, result in kept])
+    rows = _stacked([result.values for _, result in kept if result.values is not None])
+    values, whole = (rows, None) if views == 1 else np.split(rows, 2, axis=1)
+    return Features([image for image, _ in kept], values, [result.hash for _, result in kept], whole)
 
 
 def _stacked(rows: Sequence[np.ndarray]) -> np.ndarray:
@@ -131,14 +139,15 @@ def _read(done: Path) -> dict[State, _Known]:
         return {}
 
 
-def _compute(folder: Path, images: Sequence[str], states: Sequence[State], encoder: Path, done: Path) -> None:
+def _compute(folder: Path, images: Sequence[str], states: Sequence[State], encoder: Path, done: Path, views: int) -> None:
     """Computes features and writes them to the folder `done`. Blocks of an interrupted run are reused."""
     # An empty path stands for one that a worker must not read.
     paths = ["" if state == NOT_WITHIN else str(folder / image) for image, state in zip(images, states, strict=True)]
     values: list[np.ndarray] = []
     reasons: list[str] = []
     hashes: list[int] = []
-    with embedded_blocks(paths, encoder, done, f"embed {folder.name}", _open_encoder, _embed_block) as files:
+    opened = partial(_open_encoder, views=views)
+    with embedded_blocks(paths, encoder, done, f"embed {folder.name}", opened, _embed_block) as files:
         for file in files:
             with np.load(file) as block:
                 values.append(block["values"])
@@ -152,24 +161,30 @@ def _compute(folder: Path, images: Sequence[str], states: Sequence[State], encod
 
 
 _runners: SignatureRunners | None = None  # of this worker process
+_preparation = Preparation()
+_views = 1
 
 
-def _open_encoder(encoder: str) -> None:
-    global _runners
+def _open_encoder(encoder: str, views: int) -> None:
+    global _runners, _preparation, _views
+    _views = views
     options = BaseOptions(encoder, num_threads=1)
-    _runners = SignatureRunners(ModelFile(options), options)
+    file = ModelFile(options)
+    _preparation = preparation_of(read_manifest(file).query.get("image", {}))
+    _runners = SignatureRunners(file, options)
 
 
 def _embed_block(job: Job) -> None:
     """Embeds a block of images and saves their `values`, `hashes` and `reasons`.
 
-    `reasons` has one entry per image, empty if it could be read; the other two leave out images that could not.
+    A row of `values` is the embedding or, with several views, their mean and then that of the whole image, `(2 * d,)`. `reasons`
+    has one entry per image, empty if it could be read; the other two leave out images that could not.
     """
     assert _runners is not None
     paths, target = job
     _, height, width, _ = _runners.input_shape(SIGNATURE)
     dimension = _runners.output_size(SIGNATURE)
-    values, hashes, reasons = [np.zeros((0, dimension), np.float32)], [], []
+    values, hashes, reasons = [np.zeros((0, dimension if _views == 1 else 2 * dimension), np.float32)], [], []
     for path in paths:
         working_on(target, path)
         try:
@@ -180,7 +195,8 @@ def _embed_block(job: Job) -> None:
         if image is None:
             reasons.append(OUTSIDE)
             continue
-        features = _runners.run(SIGNATURE, resize(image, height, width)[None])["embedding"]
+        seen = [_runners.run(SIGNATURE, prepare(view, height, width, _preparation)[None])["embedding"] for view in views_of(image, _views)]
+        features = seen[0] if _views == 1 else np.concatenate([np.mean(seen, axis=0), seen[0]], axis=1)
         if not np.isfinite(features).all():
             reasons.append("the image tower gives features that are not finite")
             continue

@@ -39,6 +39,32 @@ class LayerNorm:
 
 
 @dataclass(frozen=True)
+class Standardise:
+    """(x - mean) / deviation, by feature.
+
+    Attributes:
+        mean, deviation: `(d,)` float32.
+    """
+
+    mean: np.ndarray
+    deviation: np.ndarray
+
+    @classmethod
+    def of(cls, features: np.ndarray) -> Standardise:
+        """The layer that gives each feature of `(n, d)` float32 a mean of 0 and a variance of 1; constant ones become 0."""
+        deviation = features.std(0)
+        return cls(features.mean(0), np.where(deviation > EPSILON * deviation.max(initial=0), deviation, np.inf).astype(np.float32))
+
+    def apply(self, features: np.ndarray) -> np.ndarray:
+        """`(n, d)` float32 of `(n, d)` float32."""
+        return (features - self.mean) / self.deviation
+
+    def write(self, g: Subgraph, x: int) -> int:
+        """Adds the layer; x is `[1, d]`."""
+        return g.mul(g.sub(x, self.mean[None]), (1 / self.deviation)[None])
+
+
+@dataclass(frozen=True)
 class Dense:
     """x W + b.
 
@@ -83,7 +109,7 @@ class Sum:
         return total
 
 
-Layer: TypeAlias = "LayerNorm | Dense | Gelu | Sum"
+Layer: TypeAlias = "LayerNorm | Standardise | Dense | Gelu | Sum"
 
 
 def write_layers(g: Subgraph, x: int, layers: Sequence[Layer]) -> int:

@@ -6,13 +6,11 @@ import copy
 from typing import Any
 
 from maker.errors import EncoderError
-from maker.graph.source import Source
-from maker.graph.tensors import Op, Options, Tensors
+from maker.graph.source import PARTS, Source, needed
+from maker.graph.tensors import Op, Tensors
 
 # Operators whose effect outlives their subgraph, or that only a custom kernel knows.
 REFUSED = {Op.CALL_ONCE, Op.CALL, Op.CUSTOM, Op.VAR_HANDLE, Op.READ_VARIABLE, Op.ASSIGN_VARIABLE}
-# Where an operator's options name subgraphs.
-PARTS = {Options.IfOptions: ("thenSubgraphIndex", "elseSubgraphIndex"), Options.WhileOptions: ("condSubgraphIndex", "bodySubgraphIndex")}
 
 
 def inline(g: Tensors, source: Source, given: dict[int, int], wanted: list[int], signature: str | None = None) -> list[int]:
@@ -37,7 +35,7 @@ def inline(g: Tensors, source: Source, given: dict[int, int], wanted: list[int],
 
 def _copy_operators(g: Tensors, source: Source, other: Any, moved: dict[int, int], wanted: list[int]) -> dict[int, int]:
     """Adds what `wanted` needs and returns where each tensor went."""
-    for operator in _needed(other.operators, wanted, set(moved)):
+    for operator in needed(other.operators, wanted, set(moved)):
         for index in [*operator.inputs, *operator.outputs]:
             if index >= 0 and int(index) not in moved:
                 moved[int(index)] = _import_tensor(g, source, other.tensors[index])
@@ -88,16 +86,6 @@ def _import_tensor(g: Tensors, source: Source, tensor: Any) -> int:
     copied.buffer = g.shared.import_buffer(source, tensor.buffer)
     g.table.tensors.append(copied)
     return len(g.table.tensors) - 1
-
-
-def _needed(operators: list[Any], wanted: list[int], given: set[int]) -> list[Any]:
-    """The operators on which `wanted` depends, in their order; a walk back over the topologically sorted list."""
-    open_tensors, kept = set(wanted) - given, []
-    for operator in reversed(operators):
-        if open_tensors.intersection(int(o) for o in operator.outputs):
-            kept.append(operator)
-            open_tensors.update(int(i) for i in operator.inputs if i >= 0 and int(i) not in given)
-    return kept[::-1]
 
 
 def _operator_name(code: Any) -> str:

@@ -28,7 +28,17 @@ class SourceTensor:
     zero_point: int
     is_dynamic: bool
 
+    @property
+    def is_readable(self) -> bool:
+        """Whether its values are float32, or 8 bits with one scale."""
+        return self.dtype == np.float32 or (self.dtype in (np.uint8, np.int8) and self.scale is not None)
 
+
+# Where an operator's options name subgraphs.
+PARTS = {
+    schema.BuiltinOptions.IfOptions: ("thenSubgraphIndex", "elseSubgraphIndex"),
+    schema.BuiltinOptions.WhileOptions: ("condSubgraphIndex", "bodySubgraphIndex"),
+}
 DTYPES: dict[int, np.dtype[Any]] = {
     schema.TensorType.FLOAT32: np.dtype(np.float32),
     schema.TensorType.FLOAT16: np.dtype(np.float16),
@@ -68,6 +78,17 @@ class Source:
         """The `schema.SubGraphT` of a signature, or the first one."""
         return self.model.subgraphs[self.signatures[signature].subgraphIndex if signature else 0]
 
+    def with_parts(self, signature: str) -> list[Any]:
+        """The `schema.SubGraphT` of a signature, and those that its operators name (IF, WHILE), each once."""
+        waiting, found = [self.signatures[signature].subgraphIndex], dict[int, Any]()
+        while waiting:
+            number = waiting.pop()
+            if number not in found:
+                found[number] = self.model.subgraphs[number]
+                for operator in found[number].operators:
+                    waiting += [getattr(operator.builtinOptions, part) for part in PARTS.get(operator.builtinOptionsType, ())]
+        return list(found.values())
+
     def inputs(self, signature: str | None = None) -> list[SourceTensor]:
         """The inputs in the subgraph's order."""
         sub = self.subgraph(signature)
@@ -91,6 +112,12 @@ class Source:
         written = [_text(sub.tensors[o].name) for op in sub.operators for o in op.outputs]
         raise EncoderError(f"{self.path}: no tensor {name!r}; the last ones are {', '.join(written[-6:])}")
 
+    def written(self, output: SourceTensor, query: SourceTensor, signature: str | None = None) -> list[SourceTensor]:
+        """The tensors that the operators between a query and an output write, in order."""
+        sub = self.subgraph(signature)
+        operators = needed(sub.operators, [output.index], {query.index})
+        return [self._tensor(sub, index) for operator in operators for index in operator.outputs]
+
     def _tensor(self, sub: Any, index: int) -> SourceTensor:
         tensor = sub.tensors[index]
         quantisation = tensor.quantization
@@ -104,6 +131,22 @@ class Source:
             is_dynamic=tensor.shapeSignature is not None and bool(np.any(np.asarray(tensor.shapeSignature)[1:] < 0)),
             zero_point=int(quantisation.zeroPoint[0]) if scaled and quantisation.zeroPoint is not None else 0,
         )
+
+
+def needed(operators: list[Any], wanted: list[int], given: set[int]) -> list[Any]:
+    """The operators on which tensors depend, in their order: a walk back over the topologically sorted list.
+
+    Args:
+        operators: Those of a subgraph.
+        wanted: The tensors.
+        given: Tensors that are known already, such as inputs.
+    """
+    open_tensors, kept = set(wanted) - given, []
+    for operator in reversed(operators):
+        if open_tensors.intersection(int(o) for o in operator.outputs):
+            kept.append(operator)
+            open_tensors.update(int(i) for i in operator.inputs if i >= 0 and int(i) not in given)
+    return kept[::-1]
 
 
 def _text(name: bytes | str | None) -> str:

@@ -12,7 +12,7 @@ from maker.errors import BuildError
 from maker.evaluation.item_splits import HELD_OUT, ChosenCaptions, ItemSplits
 from maker.pipeline.corpus_stage import OpenedCorpus, Photos, open_corpus
 from maker.pipeline.dimension import check_trained
-from maker.pipeline.encoder import Encoder, FrozenImages, FrozenText, LearntWords
+from maker.pipeline.encoder import Encoder, FrozenImages, ReadyTexts
 from maker.pipeline.index import FileContent, IndexedItems, curve_picture, write_index
 from maker.pipeline.measure_stage import (
     HeldOut,
@@ -199,7 +199,7 @@ def _report(
     if similar:
         first = f"the first: {similar[0][0]} is like {similar[0][1]}"
         lines.append(line("", f"{len(similar)} held-out images are near-duplicates of a training image; {first}"))
-    trained_here = isinstance(embedded.encoder.texts, (LearntWords, FrozenText))
+    trained_here = not isinstance(embedded.encoder.texts, ReadyTexts)
     lines += training_lines(manifest, embedded.encoder.curves, work.file(EVENTS)) if trained_here else []
     lines += file_lines(manifest, output)
     if embedded.listed:

@@ -12,6 +12,7 @@ from maker.embedding.features import Features, image_features
 from maker.embedding.project import project
 from maker.embedding.sentence_features import sentence_features
 from maker.embedding.texts import embed_texts
+from maker.encoders.embedder import embedder_manifest
 from maker.encoders.prefix import prefix
 from maker.pipeline.corpus_stage import Photos
 from maker.pipeline.text_stage import FrozenTextTower
@@ -20,13 +21,22 @@ from maker.workspace import Workspace
 
 @dataclass(frozen=True)
 class WholeImages:
-    """An image tower whose weights were all trained. Photos are embedded by the encoder file."""
+    """An image tower whose weights were all trained. Photos are embedded by the encoder file.
+
+    Attributes:
+        file: The encoder file.
+        views: Number of views of a photo, whose mean is its embedding.
+    """
 
     file: Path
+    views: int = 1
 
     def embed(self, photos: Photos, work: Workspace) -> Features:
         """Embeds photos; the embeddings are cached."""
-        return image_features(photos.folder, photos.images, self.file, work)
+        features = image_features(photos.folder, photos.images, self.file, work, self.views)
+        if self.views == 1:
+            return features
+        return replace(features, values=prefix(features.values, features.values.shape[1]), whole=None)
 
 
 @dataclass(frozen=True)
@@ -36,15 +46,17 @@ class FrozenImages:
     Attributes:
         backbone: File with a signature `embed_image` that returns the features.
         head: File that turns features into embeddings.
+        views: Number of views of a photo, whose mean features the head takes.
     """
 
     backbone: Path
     head: Path
+    views: int = 1
 
     def embed(self, photos: Photos, work: Workspace) -> Features:
         """Embeds photos; the features of the tower are cached."""
-        features = image_features(photos.folder, photos.images, self.backbone, work)
-        return replace(features, values=project(features.values, self.head))
+        features = image_features(photos.folder, photos.images, self.backbone, work, self.views)
+        return replace(features, values=project(features.values, self.head), whole=None)
 
 
 @dataclass(frozen=True)
@@ -84,6 +96,34 @@ class FrozenText:
 
 
 @dataclass(frozen=True)
+class JointText:
+    """A frozen text tower with a trained head, and a `words` tower beside it.
+
+    Attributes:
+        frozen: The frozen tower.
+        words: File with the `words` tower alone.
+        encoder: The encoder file, which holds what the words are multiplied by.
+    """
+
+    frozen: FrozenText
+    words: Path
+    encoder: Path
+
+    @property
+    def head(self) -> Path:
+        """The head of the frozen tower."""
+        return self.frozen.head
+
+    def embed(self, texts: Sequence[str], work: Workspace) -> np.ndarray:
+        """Embeds sentences; returns `(n, d)` float32. The features of the frozen tower are cached."""
+        described = embedder_manifest(self.encoder)
+        assert described is not None
+        factor = np.float32(described.encoders["text"]["words_factor"])
+        total = factor * embed_texts(texts, self.words) + self.frozen.embed(texts, work)
+        return total / np.maximum(np.linalg.norm(total, axis=1, keepdims=True), np.float32(1e-12))
+
+
+@dataclass(frozen=True)
 class Encoder:
     """An encoder.
 
@@ -96,14 +136,15 @@ class Encoder:
 
     file: Path
     images: WholeImages | FrozenImages
-    texts: LearntWords | ReadyTexts | FrozenText
+    texts: LearntWords | ReadyTexts | FrozenText | JointText
     dimension: int | None = None
 
     @property
     def trained(self) -> list[Path]:
         """The files that training writes."""
-        heads = [part.head for part in (self.images, self.texts) if isinstance(part, (FrozenImages, FrozenText))]
-        return [self.file, *heads]
+        parts = self.images, self.texts
+        heads = [part.head for part in parts if isinstance(part, (FrozenImages, FrozenText, JointText))]
+        return [self.file, *heads, *([self.texts.words] if isinstance(self.texts, JointText) else [])]
 
     @property
     def curves(self) -> Path:

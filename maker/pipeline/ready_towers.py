@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 from maker.encoders.embedder import AnyTower, embedder_manifest, example_texts, open_embedder
@@ -25,8 +26,12 @@ def ready_encoder(towers: TowerOptions, work: Workspace) -> Encoder | None:
         EncoderError: The file or the checkpoint cannot be used.
     """
     if towers.model is not None:
-        return _encoder(_converted(towers.model, towers.weights, work))
-    return None if towers.encoder is None else _of_file(towers.encoder, work)
+        encoder = _encoder(_converted(towers.model, towers.weights, work))
+    elif towers.encoder is not None:
+        encoder = _of_file(towers.encoder, work)
+    else:
+        return None
+    return replace(encoder, images=WholeImages(encoder.file, towers.views or 1))
 
 
 def _converted(spec: str, weights: Weights, work: Workspace) -> Path:

@@ -1,4 +1,4 @@
-"""The trained head behind a backbone: layer norm, then a linear and a hidden branch."""
+"""The trained head behind a backbone: fixed scaling, if there is any, layer norm, then a linear and a hidden branch."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 import tensorflow as tf
 
-from maker.encoders.layers import EPSILON, GELU_SLOPE, Dense, Gelu, Layer, LayerNorm, Sum
+from maker.encoders.layers import EPSILON, GELU_SLOPE, Dense, Gelu, Layer, LayerNorm, Standardise, Sum
 from maker.training.initialise import Start
 from maker.training.precision import matmul
 
@@ -24,10 +24,19 @@ class Head:
         decayed: Those of them with weight decay.
     """
 
-    def __init__(self, width: int, dimension: int, dropout: float, seed: int, start: Start | None, precision: str = "float32") -> None:
-        """Takes features of `width` values; `start` initialises the linear branch, at random if None."""
+    def __init__(
+        self,
+        width: int,
+        dimension: int,
+        dropout: float,
+        seed: int,
+        start: Start | None,
+        precision: str = "float32",
+        scaling: Standardise | None = None,
+    ) -> None:
+        """Takes features of `width` values, which `scaling` changes first; `start` initialises the linear branch, at random if None."""
         rng = np.random.default_rng(seed + 1)
-        self._dropout, self._precision = dropout, precision
+        self._dropout, self._precision, self._scaling = dropout, precision, scaling
         self._gain = tf.Variable(np.ones(width, np.float32), name="gain")
         self._shift = tf.Variable(np.zeros(width, np.float32), name="shift")
         self._weights = tf.Variable(start.weights if start else _glorot(rng, width, dimension), name="weights")
@@ -41,6 +50,8 @@ class Head:
     def forward(self, features: tf.Tensor, seed: tf.Tensor | None = None) -> tf.Tensor:
         """Unit-norm embeddings `[n, d]` of features `[n, width]` float32. With a `[2]` int32 seed it applies dropout, as in training."""
         precision = "float32" if seed is None else self._precision
+        if self._scaling is not None:
+            features = (features - self._scaling.mean) / self._scaling.deviation
         x = features - tf.reduce_mean(features, 1, keepdims=True)
         x *= tf.math.rsqrt(tf.reduce_mean(tf.square(x), 1, keepdims=True) + EPSILON)
         x = x * self._gain + self._shift
@@ -56,7 +67,8 @@ class Head:
         """The trained layers, to export behind the backbone."""
         hidden: list[Layer] = [Dense(self._hidden.numpy(), self._hidden_bias.numpy()), Gelu(), Dense(self._out.numpy())]
         linear: list[Layer] = [Dense(self._weights.numpy(), self._bias.numpy())]
-        return [LayerNorm(self._gain.numpy(), self._shift.numpy()), Sum([linear, hidden])]
+        scaling: list[Layer] = [] if self._scaling is None else [self._scaling]
+        return [*scaling, LayerNorm(self._gain.numpy(), self._shift.numpy()), Sum([linear, hidden])]
 
 
 def layer_normalise(features: np.ndarray) -> np.ndarray:

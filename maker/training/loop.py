@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from functools import cached_property, partial
 from itertools import chain
 from pathlib import Path
@@ -19,8 +19,8 @@ from maker.training.average import Average
 from maker.training.batches import batches, captions_by_image, prefetch, rounds
 from maker.training.checkpoint import Progress, load, save, take_from_chief
 from maker.training.event_log import EventLog
-from maker.training.frozen_text import AnyCaptions, AnyTextSide
 from maker.training.image_side import ImageSide, embed
+from maker.training.joint_text import AnyCaptions, AnyTextSide
 from maker.training.losses import Loss
 from maker.training.metrics import best_epoch, epoch_figures, ranks, recall, selects_by
 from maker.training.optimizer import adamw, schedule
@@ -28,6 +28,7 @@ from maker.training.options import TrainingOptions
 from maker.training.phrases import PhraseBatch, PhraseLabels
 from maker.training.precision import LossScale, policy
 from maker.training.replicas import Replicas
+from maker.training.teacher import Teacher, TeacherBatch
 from maker.training.vocabulary import Rows
 
 
@@ -39,11 +40,13 @@ class EncodedSplit:
         captions: The captions, as the text tower reads them.
         images: `(n,)` the number of the image that each caption describes.
         phrases: The phrases that are labels of the images; None to train with whole captions only.
+        teacher: Gives soft labels for the captions and for further sentences; None to train without them.
     """
 
     captions: AnyCaptions
     images: np.ndarray
     phrases: PhraseLabels | None = None
+    teacher: Teacher | None = None
 
 
 @dataclass(frozen=True)
@@ -104,13 +107,13 @@ class _Feed:
             raise TrainingError(f"{len(self.by_image)} images to train on; {needs}")
 
     def arguments(self, epoch: int) -> Iterator[list[Any]]:
-        """Images, rows, weights, the pairs of the whole batch and the parts of its `PhraseBatch`, if any, for each step."""
+        """Images, rows, weights, the pairs of the whole batch and the parts of its `PhraseBatch` and `TeacherBatch`, for each step."""
         rng = np.random.default_rng([self.options.seed, epoch])
-        phrase_rng = np.random.default_rng([self.options.seed, epoch, 1])  # drawn from in another thread
+        label_rng = np.random.default_rng([self.options.seed, epoch, 1])  # drawn from in another thread
         rows = self.train.captions.random_rows(self.options.word_dropout, rng)
         one_pass = partial(batches, self.by_image, self.batch, self.options.captions_per_image, rng)
         drawn = chain.from_iterable(one_pass() for _ in range(self.passes))
-        for values in prefetch(drawn, partial(self._by_replica, rows, phrase_rng)):
+        for values in prefetch(drawn, partial(self._by_replica, rows, label_rng)):
             parts = [list(part) for part in zip(*values.values(), strict=True)]
             yield [self.replicas.distribute(dict(zip(values, part, strict=True))) for part in parts]
 
@@ -119,7 +122,8 @@ class _Feed:
         images, captions = drawn
         pairs = (self.train.images[captions][:, None] == images[None]).astype(np.float32)
         phrases = self.train.phrases.draw(images, rng) if self.train.phrases else None
-        of_batch = (pairs, *(phrases.parts() if phrases else ()))
+        teacher = self.train.teacher.draw(images, captions, rng) if self.train.teacher else None
+        of_batch = (pairs, *(phrases.parts() if phrases else ()), *(teacher.parts() if teacher else ()))
         share = len(images) // self.replicas.count
         values = {}
         for number in self.replicas.local:
@@ -176,7 +180,7 @@ def fit(
         optimizer = adamw(rate, options.weight_decay, trained, [*text.decayed, *image.decayed])
         scale = LossScale(policy(options.mixed_precision))
     state = [*trained, *image.untrained, *averaged.variables, *optimizer.variables, *scale.variables]
-    step = _step(text, image, loss, trained, averaged, optimizer, scale, options, replicas)
+    step = _step(text, image, train, loss, trained, averaged, optimizer, scale, options, replicas)
 
     saved = load(run.checkpoint, state) if run.checkpoint and replicas.is_chief else Progress()
     at = take_from_chief(saved, state, [*trained, *image.untrained], replicas)
@@ -211,6 +215,7 @@ def fit(
 def _step(
     text: AnyTextSide,
     image: ImageSide,
+    train: EncodedSplit,
     loss: Loss,
     trained: list[tf.Variable],
     averaged: Average,
@@ -222,8 +227,9 @@ def _step(
     """A training step over all replicas.
 
     It takes the number of the step from 1, then for each replica its images, rows and weights, the pairs of the whole batch and the parts
-    of its `PhraseBatch`, if any. It returns the loss.
+    of its `PhraseBatch` and `TeacherBatch`, as `train` has them. It returns the loss.
     """
+    phrase_parts = len(fields(PhraseBatch)) if train.phrases else 0
 
     def gradients(number: tf.Tensor, images: tf.Tensor, rows: tf.Tensor, weights: tf.Tensor, pairs: tf.Tensor, *parts: tf.Tensor) -> Any:
         # Stateless noise depends only on the seed and the step, so that a resumed run draws what an uninterrupted one would.
@@ -235,10 +241,15 @@ def _step(
             texts = replicas.gather(text.forward(rows, weights, seed))
             embedded = replicas.gather(image.forward(images, image_seed))
             value = loss(texts, embedded, pairs)
-            if parts:
-                phrases = PhraseBatch(*parts)
+            if train.phrases:
+                phrases = PhraseBatch(*parts[:phrase_parts])
                 phrase_seed = tf.random.experimental.stateless_fold_in(seed, 1)
                 value += loss.of_phrases(text.forward(phrases.rows, phrases.weights, phrase_seed), embedded, phrases)
+            if train.teacher:
+                taught = TeacherBatch(*parts[phrase_parts:])
+                sentence_seed = tf.random.experimental.stateless_fold_in(seed, 8)
+                sentences = text.forward(taught.rows, taught.weights, sentence_seed)
+                value += loss.of_teacher(tf.concat([texts, sentences], 0), embedded, taught.targets)
             # Each replica computes the loss of the whole batch, and the gradients are summed.
             scaled = scale.up(value / replicas.count if replicas.count > 1 else value)
         by_variable = tape.gradient(scaled, trained)

@@ -46,6 +46,7 @@ class TrainingOptions:
         loss: `info_nce`, `soft_targets` or `sigmoid`.
         phrase_weight: Weight of frequent phrases of one or two words as labels of the images whose captions hold them. It teaches short
             queries. 0 for none.
+        teacher_weight: Weight of a teacher's answers as soft labels, beside the captions.
         start: Initial weights of the head of a frozen tower and of the words: `linear` for the closed-form solution, or `random`.
         unfreeze_from: The first epoch that also trains the image tower; 0 for never.
         unfreeze_rate: Peak of the cosine schedule after unfreezing.
@@ -78,6 +79,7 @@ class TrainingOptions:
     patience: int = 3
     loss: str = "info_nce"
     phrase_weight: float = 0.0
+    teacher_weight: float = 1.0
     start: str = "linear"
     unfreeze_from: int = 0
     unfreeze_rate: float = 3e-4
@@ -113,6 +115,7 @@ class TrainingOptions:
             ("warm_up_epochs", 0, 100_000),
             ("weight_decay", 0, 10),
             ("phrase_weight", 0, 1000),
+            ("teacher_weight", 0, 1000),
             ("min_count", 1, 1 << 30),
             ("word_pairs", 0, 1 << 30),
             ("patience", 1, 100_000),

@@ -1,4 +1,4 @@
-"""Retrieval on Flickr8k by language, recipe and seed, with fewer dimensions, and with misspelt queries; `make bench-retrieval` runs it.
+"""Retrieval on Flickr8k by language, recipe and seed, with fewer dimensions, and with misspelt queries.
 
 Figures are measured on the `val` split (1,000 unseen photos), which also selects the best epoch, so they are slightly too high.
 """
