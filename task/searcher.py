@@ -211,7 +211,7 @@ class Searcher(EngineOwner[Engine]):
         if isinstance(part, str):
             return self._relevant("text", engine.search_text(part, request))
         if isinstance(part, Picture):
-            pixels = part.resized(*engine.image_size(), engine.resampling)
+            pixels = part.prepared(*engine.image_size(), engine.preparation)
             return self._relevant("image", engine.search_image(pixels, request))
         return self._search_vector(compose(query, engine, engine.means), request)
 

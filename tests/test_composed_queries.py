@@ -18,6 +18,7 @@ from maker.export.searcher_file import SearcherContent, write_searcher
 from maker.index.build import build_index
 from task.errors import ArgumentTypeError, InvalidArgumentError
 from task.format import manifest
+from task.format.preparation import Preparation
 from task.processor import BoundingBox, SearchResult
 from task.search.compose import PUSH, compose
 from task.text import Query, TextSearcher
@@ -31,7 +32,7 @@ def unit(vectors: np.ndarray) -> np.ndarray:
 class Given:
     """Embeds words by a table; a picture is its number."""
 
-    dimension, resampling = 4, "triangle"
+    dimension, preparation = 4, Preparation()
     table = {"x": [1, 0, 0, 0], "y": [0, 1, 0, 0], "z": [0, 0, 1, 0], "xy": [0.6, 0.8, 0, 0], "xz": [0.6, 0, 0.8, 0], "": [0, 0, 0, 0]}
 
     def embed_text(self, text: str) -> np.ndarray:

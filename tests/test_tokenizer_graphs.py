@@ -219,7 +219,7 @@ def test_sentencepiece_s_rules_are_read_from_their_compiled_form():
             {"pre_tokenizer": {"type": "ByteLevel", "add_prefix_space": False, "trim_offsets": True}},
             "the pre-tokenizer is ByteLevel",
         ),
-        ("gemma json", {"normalizer": {"type": "Lowercase"}}, "the normalizer has Lowercase, and the model is BPE of characters"),
+        ("gemma json", {"normalizer": {"type": "StripAccents"}}, "the normalizer has StripAccents, and the model is BPE of characters"),
         ("unigram json", {"pre_tokenizer": {"type": "WhitespaceSplit"}}, "and the model Unigram"),
     ],
 )

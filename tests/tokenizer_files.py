@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import string
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -98,6 +99,13 @@ def gemma_json() -> str:
     return made.to_str()
 
 
+def lower_gemma_json() -> str:
+    """The same behind lower case."""
+    parts = json.loads(gemma_json())
+    parts["normalizer"] = {"type": "Sequence", "normalizers": [{"type": "Lowercase"}, parts["normalizer"]]}
+    return json.dumps(parts)
+
+
 def unigram_json() -> str:
     """Unigram as the `tokenizer.json` of XLM-R and T5 has it, from a SentencePiece model."""
     import base64
@@ -153,9 +161,11 @@ MAKERS = {
     "bert json": ("hugging_face", bert_json),
     "clip json": ("hugging_face", lambda: clip_json(trained_merges(300))),
     "gemma json": ("hugging_face", gemma_json),
+    "gemma json, as SigLIP 2": ("hugging_face", lower_gemma_json),
     "unigram json": ("hugging_face", unigram_json),
     "unigram": ("sentencepiece", sentencepiece_model),
     "unigram, lower case": ("sentencepiece", sentencepiece_model),
+    "unigram, as SigLIP": ("sentencepiece", sentencepiece_model),
     "unigram, plain spaces": ("sentencepiece", lambda: sentencepiece_model(remove_extra_whitespaces=False, add_dummy_prefix=False)),
     "bpe": ("sentencepiece", lambda: sentencepiece_model(model_type="bpe", character_coverage=0.98)),
     "gemma": ("sentencepiece", lambda: sentencepiece_model(**GEMMA_MODEL)),
@@ -169,6 +179,9 @@ def made(name: str, length: int = LENGTH) -> tuple[bytes, dict[str, Any]]:
     frame = {"wordpiece": (0, 2, 3), "sentencepiece": (3, 1, 2), "hugging_face": (0, None, None)}[kind]
     described = dict(zip(("padding_id", "start", "end"), frame, strict=True))
     lower = name == "wordpiece" or name.endswith("lower case")
+    if name.endswith("as SigLIP"):
+        described |= {"padding_id": 2, "start": None, "removed": string.punctuation}
+        lower = True
     described |= {"tokenizer": kind, "length": length, "inputs": ["ids", "mask"], "file": "tokenizer", "lower_case": lower}
     return content.encode() if isinstance(content, str) else content, described
 

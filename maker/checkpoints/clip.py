@@ -2,22 +2,19 @@
 
 from __future__ import annotations
 
-import numpy as np
-
 from maker.checkpoints.configuration import Section
+from maker.checkpoints.pictures import Pictures
 from maker.checkpoints.text import Positions, TextTransformer
 from maker.checkpoints.transformer import ACTIVATIONS, Reader, clip_blocks
 from maker.checkpoints.vision import ClassToken, VisionTransformer, patch_rows
 
-MODEL_TYPE = "clip"
-MEAN, STD = (0.48145466, 0.4578275, 0.40821073), (0.26862954, 0.26130258, 0.27577711)
 UNREAD = ("logit_scale", "text_model.embeddings.position_ids", "vision_model.embeddings.position_ids")
 
 
-def image_tower(config: Section, read: Reader, mean: np.ndarray, std: np.ndarray) -> VisionTransformer:
-    """The tower for pictures, by the configuration and the weights; `mean` and `std` `(3,)` of pixels in [0, 1]."""
+def image_tower(config: Section, read: Reader, pictures: Pictures, size: int) -> VisionTransformer:
+    """The tower for pictures of `size` pixels."""
     vision = part(config, "vision_config")
-    size, patch = vision.number("image_size", 224), vision.number("patch_size", 32)
+    patch = vision.number("patch_size", 32)
     width, activation, epsilon = vision.number("hidden_size", 768), _activation(vision), vision.real("layer_norm_eps", 1e-5)
     layers = (
         vision.number("num_hidden_layers", 12),
@@ -27,15 +24,15 @@ def image_tower(config: Section, read: Reader, mean: np.ndarray, std: np.ndarray
     )
     vision.require("num_channels", 3)
     dimension = config.number("projection_dim", 512)
-    vision.ignore("projection_dim", "model_type")
+    vision.ignore("projection_dim", "model_type", "image_size")
     vision.refuse_unread()
     embeddings, places = "vision_model.embeddings", (size // patch) ** 2 + 1
     kernel = read.tensors.shaped(f"{embeddings}.patch_embedding.weight", width, 3, patch, patch)
     return VisionTransformer(
         size=size,
         patch=patch,
-        mean=mean,
-        std=std,
+        mean=pictures.mean,
+        std=pictures.std,
         patches=read.matrix(patch_rows(kernel)),
         class_token=read.tensors.shaped(f"{embeddings}.class_embedding", width)[None],
         positions=read.tensors.shaped(f"{embeddings}.position_embedding.weight", places, width),

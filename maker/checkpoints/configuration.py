@@ -124,8 +124,8 @@ class Section:
             )
 
 
-def read_json(path: Path) -> dict[str, Any]:
-    """The object in a JSON file.
+def read_json(path: Path, kind: type = dict) -> Any:
+    """What a JSON file holds: an object, or a list where `kind` is that.
 
     Raises:
         EncoderError: The file is missing or holds something else.
@@ -133,11 +133,9 @@ def read_json(path: Path) -> dict[str, Any]:
     try:
         found = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError as error:
-        raise EncoderError(
-            f"{path}: no such file; a checkpoint is a folder with config.json, model.safetensors and its tokenizer"
-        ) from error
+        raise EncoderError(f"{path}: no such file; download it with the rest of the checkpoint") from error
     except (ValueError, OSError) as error:
         raise EncoderError(f"{path}: cannot be read as JSON ({error}); download it again") from error
-    if not isinstance(found, dict):
-        raise EncoderError(f"{path}: holds {type(found).__name__}, expected an object")
+    if not isinstance(found, kind):
+        raise EncoderError(f"{path}: holds {type(found).__name__}, expected {kind.__name__}")
     return found

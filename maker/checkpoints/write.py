@@ -6,19 +6,12 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
-from maker.checkpoints import clip
-from maker.checkpoints.configuration import Section, read_json
-from maker.checkpoints.tensors import read_tensors
+from maker.checkpoints.hugging_face import CONFIG, read_folder
 from maker.checkpoints.text import TokensTower, sentences_tower
-from maker.checkpoints.tokenizer import folder_tokenizer
-from maker.checkpoints.transformer import Reader
 from maker.encoders.weights import Weights
 from maker.errors import EncoderError
 from maker.export import encoder_file
 
-CONFIG = "config.json"
 EXAMPLES = ("a photo of a cat", "two dogs run on the beach")
 
 
@@ -62,35 +55,28 @@ def write_encoder(spec: str, output: Path, *, weights: Weights = "int8", cache: 
     folder = Path(spec)
     if not folder.is_dir():
         raise EncoderError(f"model {spec!r}: no such folder; expected one with {CONFIG}, model.safetensors and its tokenizer")
-    config = Section(str(folder / CONFIG), read_json(folder / CONFIG))
-    family = config.value("model_type")
-    if family != clip.MODEL_TYPE:
-        raise EncoderError(f"{folder / CONFIG}: model_type is {family!r}, of which this release knows {clip.MODEL_TYPE}")
-    read = Reader(read_tensors(folder), weights)
-    image = clip.image_tower(config, read, np.array(clip.MEAN, np.float32), np.array(clip.STD, np.float32))
-    text = clip.text_tower(config, read)
-    config.refuse_unread()
-    read.tensors.refuse_unread(lambda name: name in clip.UNREAD)
-    tokenizer = folder_tokenizer(folder, text.positions.most, text.table.size, text.masked)
-    sentences = sentences_tower(TokensTower(text, tokenizer))
+    towers = read_folder(folder, weights)
+    text, image = sentences_tower(TokensTower(towers.text, towers.tokenizer)), towers.image
     info = CheckpointInfo(
-        family=str(family),
+        family=towers.family,
         source=folder.name,
         revision="",
         license="",
         weights=weights,
         dimension=text.dimension,
-        size=image.size,
-        length=text.positions.most,
+        size=image.size if image else 0,
+        length=int(towers.tokenizer.described["length"]),
     )
     described: dict[str, Any] = {"spec": info.source, "checkpoint": asdict(info)}
+    encoders: dict[str, encoder_file.Encoder] = {text.kind: text, **({"image": image} if image else {})}
     encoder_file.write_encoder(
         output,
-        {sentences.kind: sentences, "image": image},
-        {sentences.kind: sentences.input_shape, "image": image.input_shape},
+        encoders,
+        {text.kind: text.input_shape, **({"image": image.input_shape} if image else {})},
         dimension=info.dimension,
-        described={"text": described, "image": described},
+        described={"image" if kind == "image" else "text": described for kind in encoders},
         example_texts=EXAMPLES,
-        tokenizer=sentences.tokenizer,
+        tokenizer=text.tokenizer,
+        preparation=towers.pictures.preparation if towers.pictures else None,
     )
     return info

@@ -17,7 +17,8 @@ SPECS = (
     "or scratch (a small CNN, trained here)"
 )
 TEXT_SPECS = (
-    "words (trained here), or a frozen model that takes token ids: tflite:PATH[#OUTPUT], keras_file:PATH, saved_model:FOLDER, hub:HANDLE"
+    "words (trained here); a frozen model that takes token ids: tflite:PATH[#OUTPUT], keras_file:PATH, saved_model:FOLDER, hub:HANDLE; or "
+    "both together: words+tflite:PATH[#OUTPUT]"
 )
 
 
@@ -59,6 +60,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--text-encoder", default="words", metavar="SPEC", help=TEXT_SPECS + "; default %(default)s")
     add_facts_option(parser)
     parser.add_argument("--no-exif", action="store_true", help="do not store date and place of the photos")
+    parser.add_argument(
+        "--teacher",
+        metavar="MODEL",
+        help="the words tower also learns the answers of a larger encoder: a searcher or encoder file with embed_text, or a text model as "
+        "for --text-encoder, with its --tokenizer",
+    )
+    parser.add_argument(
+        "--teacher-texts", type=Path, metavar="FILE", help="further sentences or phrases to learn from the teacher, one in each line"
+    )
     parser.add_argument("--work-dir", type=Path, metavar="DIR", help="folder for intermediate results (default: OUTPUT with suffix .work)")
     parser.add_argument("--no-report", action="store_true", help="write no report beside the searcher")
     card = parser.add_argument_group("model card")
@@ -110,6 +120,8 @@ def run(given: argparse.Namespace) -> None:
         text_encoder=given.text_encoder,
         text_model=text_model_options(given),
         encoder=given.encoder,
+        teacher=given.teacher,
+        teacher_texts=given.teacher_texts,
         model=given.model,
         weights=given.weights,
     )

@@ -21,7 +21,9 @@ from maker.workspace import Workspace, atomic, content_digest, digest, file_stat
 from task.core import BaseOptions
 from task.core.interpreter import SignatureRunners
 from task.core.model_file import ModelFile
-from task.vision.resize import resize
+from task.format.preparation import Preparation, preparation_of
+from task.search.graph_embedder import read_manifest
+from task.vision.resize import prepare
 
 SIGNATURE = "embed_image"
 ENTRIES, VALUES = "images.json", "features.npy"
@@ -159,14 +161,17 @@ def _compute(folder: Path, images: Sequence[str], states: Sequence[State], encod
 
 
 _runners: SignatureRunners | None = None  # of this worker process
+_preparation = Preparation()
 _views = 1
 
 
 def _open_encoder(encoder: str, views: int) -> None:
-    global _runners, _views
+    global _runners, _preparation, _views
     _views = views
     options = BaseOptions(encoder, num_threads=1)
-    _runners = SignatureRunners(ModelFile(options), options)
+    file = ModelFile(options)
+    _preparation = preparation_of(read_manifest(file).query.get("image", {}))
+    _runners = SignatureRunners(file, options)
 
 
 def _embed_block(job: Job) -> None:
@@ -190,7 +195,7 @@ def _embed_block(job: Job) -> None:
         if image is None:
             reasons.append(OUTSIDE)
             continue
-        seen = [_runners.run(SIGNATURE, resize(view, height, width)[None])["embedding"] for view in views_of(image, _views)]
+        seen = [_runners.run(SIGNATURE, prepare(view, height, width, _preparation)[None])["embedding"] for view in views_of(image, _views)]
         features = seen[0] if _views == 1 else np.concatenate([np.mean(seen, axis=0), seen[0]], axis=1)
         if not np.isfinite(features).all():
             reasons.append("the image tower gives features that are not finite")

@@ -15,7 +15,7 @@ from maker.errors import EncoderError
 from maker.graph.source import Source, SourceTensor
 from maker.graph.subgraph import Subgraph
 from task.format import archive, manifest, tflite_metadata, utf8
-from task.vision import resize
+from task.format.preparation import Preparation, PreparationError, preparation_of
 
 MOBILENET_MEAN = MOBILENET_STD = 127.5  # of float image models without TFLite Metadata: pixels become [-1, 1]
 
@@ -32,6 +32,7 @@ class Tower:
         output: The tensor with the embedding; it may be an inner tensor of the model.
         mean, std: Normalisation of a float image input, one value or three; None for uint8 inputs.
         prefix: Number of leading dimensions of the output to take, not normalised again; None for all.
+        preparation: How a picture is brought to the size of the input.
         inner: Feature maps `[1, height, width, channels]` whose means follow behind the output.
     """
 
@@ -43,6 +44,7 @@ class Tower:
     mean: np.ndarray | None = None
     std: np.ndarray | None = None
     prefix: int | None = None
+    preparation: Preparation = Preparation()
     inner: tuple[SourceTensor, ...] = ()
     tokenizer = None
 
@@ -61,7 +63,7 @@ class Tower:
         if self.kind == "text":
             return {"max_bytes": self.query.shape[1], "encoding": "utf-8"}
         _, height, width, _ = self.query.shape
-        return {"height": height, "width": width, "color": "rgb", "resize": resize.NAME, "crop": "none", "in_graph_after_resize": True}
+        return self.preparation.describe(height, width)
 
     def prepare(self, text: str) -> dict[str, np.ndarray]:
         """The inputs of a text tower for a sentence, by name."""
@@ -128,7 +130,8 @@ def open_embedder(path: str | Path, text_model: TextModelOptions | None = None) 
         tower = sentence_tower(token_tower(source, text_model))
         return {tower.kind: tower}
     if own:
-        return {key.removeprefix("embed_"): _own_tower(source, key) for key in own}
+        described = embedder_manifest(path)
+        return {key.removeprefix("embed_"): _own_tower(source, key, described) for key in own}
     return {"image": image_tower(source)}
 
 
@@ -189,16 +192,19 @@ def _image_input(source: Source) -> SourceTensor:
     return query
 
 
-def _own_tower(source: Source, key: str) -> AnyTower:
+def _own_tower(source: Source, key: str, described: manifest.Manifest | None) -> AnyTower:
+    query = described.query if described else {}
     if key == "embed_tokens":
         content = Path(source.path).read_bytes()
-        places = archive.locate(content)
-        described = manifest.decode(content[places[manifest.FILE][0] : sum(places[manifest.FILE])]).query["tokens"]
-        start, size = places[described["file"]]
+        start, size = archive.locate(content)[query["tokens"]["file"]]
         inputs = {tensor.name: tensor for tensor in source.inputs(key)}
-        tokenizer = stored_tokenizer(content[start : start + size], described)
+        tokenizer = stored_tokenizer(content[start : start + size], query["tokens"])
         return TokenTower(source, key, inputs["ids"], inputs.get("mask"), [], source.outputs(key)[0], "mean", tokenizer)
-    return Tower(key.removeprefix("embed_"), source, key, source.inputs(key)[0], source.outputs(key)[0])
+    try:
+        preparation = preparation_of(query.get("image", {}))
+    except PreparationError as error:
+        raise EncoderError(f"{source.path}: {error}, which this release does not know; update pocket-searcher") from error
+    return Tower(key.removeprefix("embed_"), source, key, source.inputs(key)[0], source.outputs(key)[0], preparation=preparation)
 
 
 def _normalization(source: Source) -> tuple[np.ndarray, np.ndarray]:

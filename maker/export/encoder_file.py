@@ -16,6 +16,7 @@ from maker.workspace import atomic
 from task.format import archive, tflite_metadata
 from task.format import manifest as manifest_format
 from task.format.manifest import Manifest
+from task.format.preparation import Preparation
 
 
 class Encoder(Protocol):
@@ -38,6 +39,7 @@ def write_encoder(
     example_texts: Sequence[str] = (),
     words: Mapping[str, int] | None = None,
     tokenizer: TokenizerFile | None = None,
+    preparation: Preparation | None = None,
 ) -> None:
     """Writes the file.
 
@@ -52,6 +54,7 @@ def write_encoder(
         example_texts: Sentences from which a searcher's golden queries are chosen.
         words: Row in the text tower's table by spelling; exports to the Task Library need it.
         tokenizer: Makes the queries of a `tokens` encoder.
+        preparation: How pictures are brought to the size of an `image` encoder's input; None for the usual way.
     """
     model = Model("pocket-searcher encoder")
     for kind, encoder in encoders.items():
@@ -74,10 +77,22 @@ def write_encoder(
             items=0,
             k=0,
             normalized=normalize,
-            query={"tokens": tokenizer.described} if tokenizer else {},
+            query=_queries(shapes, tokenizer, preparation or Preparation()),
             encoders=described or {},
             training=training or {},
             golden=[{"signature": "embed_tokens" if tokenizer else "embed_text", "query": text} for text in example_texts],
             sha256=digest.digests(temporary),
         )
         archive.append(temporary, manifest_format.FILE, manifest_format.encode(manifest))
+
+
+def _queries(shapes: Mapping[str, tuple[int, ...]], tokenizer: TokenizerFile | None, preparation: Preparation) -> dict[str, Any]:
+    """What the manifest says of queries, by kind."""
+    queries: dict[str, Any] = {}
+    if tokenizer is not None:
+        queries["tokens"] = tokenizer.described
+    if "text" in shapes:
+        queries["text"] = {"max_bytes": shapes["text"][1], "encoding": "utf-8"}
+    if "image" in shapes:
+        queries["image"] = preparation.describe(*shapes["image"][1:3])
+    return queries

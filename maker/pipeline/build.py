@@ -10,9 +10,10 @@ from pathlib import Path
 from maker.data.facts_file import item_facts, read_facts
 from maker.embedding.features import Features
 from maker.errors import BuildError
+from maker.evaluation.item_splits import HELD_OUT, ChosenCaptions, ItemSplits
 from maker.pipeline.corpus_stage import OpenedCorpus, Photos, open_corpus
 from maker.pipeline.dimension import check_trained
-from maker.pipeline.encoder import Encoder, FrozenImages, FrozenText, LearntWords
+from maker.pipeline.encoder import Encoder, FrozenImages, ReadyTexts
 from maker.pipeline.facts_stage import CollectedFacts, collect_facts
 from maker.pipeline.index import FileContent, IndexedItems, curve_picture, write_index
 from maker.pipeline.measure_stage import (
@@ -165,6 +166,8 @@ def _write_searcher(embedded: Embedded, output: Path, options: BuildOptions, wor
     report = measure_retrieval(encoder, held_out, work) if held_out else {}
     if held_out:
         report |= measure_typed_queries(encoder, held_out, relevance.get("search_text"), work)
+    if corpus.splits.train and not corpus.searches_another_folder:
+        report["splits"] = ItemSplits.of(corpus.splits, embedded.items.images).encode()
     content = FileContent(
         user_info=options.user_info,
         report=report,
@@ -182,7 +185,9 @@ def _write_documents(searcher: Path, corpus: OpenedCorpus, report: bool) -> list
     with atomic(card) as temporary:
         temporary.write_text(read_card(searcher), encoding="utf-8")
     for page in pages:
-        write_report(searcher, page, images=corpus.searched.folder, captions=corpus.splits.validation, overwrite=True)
+        write_report(
+            searcher, page, images=corpus.searched.folder, captions=ChosenCaptions(corpus.splits.validation, 0, HELD_OUT), overwrite=True
+        )
     return [card, *pages]
 
 
@@ -203,7 +208,7 @@ def _report(
     if similar:
         first = f"the first: {similar[0][0]} is like {similar[0][1]}"
         lines.append(line("", f"{len(similar)} held-out images are near-duplicates of a training image; {first}"))
-    trained_here = isinstance(embedded.encoder.texts, (LearntWords, FrozenText))
+    trained_here = not isinstance(embedded.encoder.texts, ReadyTexts)
     lines += training_lines(manifest, embedded.encoder.curves, work.file(EVENTS)) if trained_here else []
     lines += [*file_lines(manifest, output), *embedded.facts.lines]
     if embedded.listed:

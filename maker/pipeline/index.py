@@ -145,7 +145,9 @@ def write_index(items: IndexedItems, output: Path, settings: IndexSettings, cont
     embeddings, embedder = items.embeddings, items.embedder
     towers = open_embedder(embedder, items.text_model) if embedder else {}
     trained = embedder_manifest(embedder) if embedder else None
-    measured = trained.report if trained else {}
+    measured = (
+        {name: figures for name, figures in trained.report.items() if name != "splits"} if trained else {}
+    )  # those are of its own items
     if settings.dimension is not None and any(tower.dimension > settings.dimension for tower in towers.values()):
         towers = {kind: replace(tower, prefix=settings.dimension) for kind, tower in towers.items()}
         measured = {name: figures for name, figures in measured.items() if name != "retrieval"}  # it was measured with all dimensions

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from maker.errors import BuildError, DataError
+from maker.evaluation.item_splits import ItemSplits
 from maker.pipeline.index import FileContent, IndexedItems, check_queries, curve_picture, split_queries, write_index
 from maker.pipeline.report import BuildReport, file_lines, line
 from maker.pipeline.tuning import IndexSettings
@@ -81,8 +82,10 @@ def update_index(
     # The relevance curve only applies to the items that it was fitted on.
     keeps_curve = added + removed <= MOST_CHANGED * built
     card = _card(base)
+    splits = ItemSplits.decode(described.report, built)
     content = FileContent(
         user_info=user_info or described.user_info,
+        report={"splits": splits.renumbered(ids).encode()} if splits else {},
         relevance=described.relevance if keeps_curve else {},
         card=(lambda manifest: model_card(manifest, card_fields(card), output.stem)) if card else None,
     )

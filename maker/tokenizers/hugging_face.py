@@ -140,8 +140,11 @@ def _merged_characters(
 ) -> GraphTokenizer:
     """SentencePiece's, as Gemma and Llama have it: spaces become a letter, characters are the first symbols."""
     prefix, replaced = "never", False
-    for step in _sequence(parts.get("normalizer"), "normalizers"):
-        if step["type"] == "Prepend" and step["prepend"] == PIECE_SPACE and not replaced:
+    lower: dict[str, str] = {}
+    for number, step in enumerate(_sequence(parts.get("normalizer"), "normalizers")):
+        if step["type"] == "Lowercase" and number == 0:
+            lower = {chr(code): small for code, small in probe.changed(_lower_case()).items()}
+        elif step["type"] == "Prepend" and step["prepend"] == PIECE_SPACE and not replaced:
             prefix = "always"
         elif step["type"] == "Replace" and step["pattern"] == {"String": " "} and step["content"] == PIECE_SPACE:
             replaced = True
@@ -165,7 +168,7 @@ def _merged_characters(
     )
     table = Merges(max(vocabulary.values()) + 1, left, right, np.arange(len(merges)), made)
     characters = {piece: number for piece, number in vocabulary.items() if len(piece) == 1}
-    front = merged_expansions(characters, fallback, unknown, {}, None)
+    front = merged_expansions(characters, fallback, unknown, lower, None)
     spaces = Spaces(symbol=characters.get(PIECE_SPACE, unknown), none=table.symbols, prefix=prefix, collapse=False)
     left_out = [space_letter(PIECE_SPACE)]
     return GraphTokenizer(*front, MergedText(table, spaces, unknown, frame.room), frame, max_bytes, left_out)
@@ -197,6 +200,12 @@ def _unigram(library: Any, parts: Mapping[str, Any], model: Mapping[str, Any], f
     check_spaces(list(pieces))
     left_out = [space_letter(PIECE_SPACE), clusters()]
     return unigram_tokenizer(pieces, unknown, rules, None, (prefix, collapse), frame, max_bytes, left_out)
+
+
+def _lower_case() -> Callable[[str], str]:
+    from tokenizers import normalizers
+
+    return normalizers.Lowercase().normalize_str
 
 
 def _more_spaces() -> dict[str, str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import unicodedata
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 TIE = 1e-3  # difference of two sums of log probabilities that 32-bit arithmetic does not tell apart
 
@@ -35,6 +36,15 @@ def space_letter(letter: str) -> LeftOut:
 def final_sigma() -> LeftOut:
     """Python's lower case of a capital sigma depends on whether a word ends with it."""
     return LeftOut("capital sigma", lambda text, wanted, found: "\u03a3" in text)
+
+
+def marks_behind(removed: str) -> LeftOut:
+    """Marks behind characters that are removed first: the library then puts them on the letter before."""
+
+    def holds(text: str, wanted: list[int], found: list[int]) -> bool:
+        return any(a in removed and unicodedata.category(b)[0] == "M" for a, b in pairwise(text))
+
+    return LeftOut("marks behind removed characters", holds)
 
 
 def young_characters() -> LeftOut:

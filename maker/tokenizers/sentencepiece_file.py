@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -14,7 +14,7 @@ from maker.tokenizers.code_points import CODE_POINTS, SURROGATES
 from maker.tokenizers.expansion import Expansion
 from maker.tokenizers.frame import Frame
 from maker.tokenizers.graph import GraphTokenizer
-from maker.tokenizers.left_out import LeftOut, final_sigma, space_letter, special_tokens, ties
+from maker.tokenizers.left_out import LeftOut, final_sigma, marks_behind, space_letter, special_tokens, ties
 from maker.tokenizers.rules import Rules
 from maker.tokenizers.sentencepiece_text import SPACE, MergedText, Spaces, UnigramText, check_spaces, piece_merges
 from maker.tokenizers.unigram import UNKNOWN_PENALTY, Unigram
@@ -74,6 +74,10 @@ def read_sentencepiece(content: bytes, described: dict[str, Any], max_bytes: int
     lower = str.lower if described["lower_case"] else None
     specials = [piece.text for piece in file.pieces if piece.type == CONTROL]
     left_out = [special_tokens(specials), space_letter(SPACE), *([final_sigma()] if lower else [])]
+    removed = described.get("removed", "")
+    if removed:  # and then runs of spaces become one, and those at the ends go
+        file = replace(file, collapse=True, rules=_without(removed, file.rules))
+        left_out.append(marks_behind(removed))
     frame = described_frame(described)
     prefix = "always" if file.prefix else "never"
     if file.model == UNIGRAM:
@@ -98,6 +102,13 @@ def read_sentencepiece(content: bytes, described: dict[str, Any], max_bytes: int
     front = merged_expansions(pieces, fallback if file.byte_fallback else None, unknown, file.rules, lower)
     spaces = Spaces(symbol=pieces.get(SPACE, unknown), none=merges.symbols, prefix=prefix, collapse=file.collapse)
     return GraphTokenizer(*front, MergedText(merges, spaces, unknown, frame.room), frame, max_bytes, left_out)
+
+
+def _without(removed: str, rules: Mapping[str, str]) -> dict[str, str]:
+    """Rules that first remove characters and take every kind of space for a space."""
+    kept = {text: made for text, made in rules.items() if not any(character in removed or character.isspace() for character in text)}
+    spaces = {chr(code): " " for code in range(CODE_POINTS) if chr(code).isspace() and chr(code) != " "}
+    return {**kept, **spaces, **dict.fromkeys(removed, "")}
 
 
 def unigram_tokenizer(

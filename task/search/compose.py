@@ -24,7 +24,7 @@ def embedded(part: Part, embedder: Embedder) -> np.ndarray:
     if isinstance(part, str):
         return embedder.embed_text(part)
     if isinstance(part, Picture):
-        return embedder.embed_image(part.resized(*embedder.image_size(), embedder.resampling))
+        return embedder.embed_image(part.prepared(*embedder.image_size(), embedder.preparation))
     vector = np.asarray(part)
     if vector.dtype.kind not in "fiu":
         raise ArgumentTypeError(f"what is embedded has to be a str, a TensorImage or an embedding, found {type(part).__name__}.")

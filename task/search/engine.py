@@ -8,6 +8,7 @@ from typing import Protocol
 
 import numpy as np
 
+from ..format.preparation import Preparation
 from ..processor.relevance import RelevanceCurve
 from ..processor.results import SearchResult
 from .facts import Fact, SearchedFacts
@@ -28,8 +29,12 @@ class Embedder(Protocol):
         """Dimension of the embeddings."""
 
     @property
-    def resampling(self) -> str:
-        """How to resize an image to `image_size`: a name for `task.vision.resize.resize_as`."""
+    def preparation(self) -> Preparation:
+        """How to bring an image to `image_size`.
+
+        Raises:
+            NewerFormatError: The file wants something that this release does not know.
+        """
 
     def embed_text(self, text: str) -> np.ndarray:
         """The `(d,)` float32 embedding of a sentence.

@@ -12,6 +12,7 @@ from ..core.interpreter import SignatureRunners
 from ..core.model_file import ModelFile
 from ..errors import ArgumentTypeError, DamagedFileError, InvalidArgumentError, NewerFormatError
 from ..format import manifest, utf8
+from ..format.preparation import Preparation, PreparationError, preparation_of
 from .engine import NO_INDEX
 from .token_input import TokenInput
 
@@ -21,10 +22,7 @@ class GraphEmbedder:
 
     Attributes:
         manifest: The manifest of the file.
-        resampling: How to resize images.
     """
-
-    resampling = "triangle"
 
     def __init__(self, options: BaseOptions, file: ModelFile | None = None) -> None:
         """Opens the file.
@@ -83,6 +81,18 @@ class GraphEmbedder:
         self._require(signature)
         _, height, width, _ = self._runners.input_shape(signature)
         return height, width
+
+    @cached_property
+    def preparation(self) -> Preparation:
+        """How to bring an image to `image_size`.
+
+        Raises:
+            NewerFormatError: The file wants something that this release does not know.
+        """
+        try:
+            return preparation_of(self.manifest.query.get("image", {}))
+        except PreparationError as error:
+            raise NewerFormatError(f"{self._file.name}: {error}, which this release does not know; update pocket-searcher.") from error
 
     def close(self) -> None:
         """Releases the interpreters and the file."""

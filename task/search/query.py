@@ -8,14 +8,15 @@ from typing import Protocol, TypeAlias, runtime_checkable
 import numpy as np
 
 from ..errors import ArgumentTypeError, InvalidArgumentError
+from ..format.preparation import Preparation
 
 
 @runtime_checkable
 class Picture(Protocol):
     """An image that a file can embed: `TensorImage`."""
 
-    def resized(self, height: int, width: int, resampling: str) -> np.ndarray:
-        """The pixels, `(height, width, 3)` uint8 RGB."""
+    def prepared(self, height: int, width: int, preparation: Preparation) -> np.ndarray:
+        """The pixels in the size of a query, `(height, width, 3)` uint8 RGB."""
 
 
 Part: TypeAlias = str | Picture | np.ndarray

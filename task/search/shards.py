@@ -8,6 +8,7 @@ from dataclasses import replace
 import numpy as np
 
 from ..errors import InvalidArgumentError
+from ..format.preparation import Preparation
 from ..processor.relevance import RelevanceCurve
 from ..processor.results import NearestNeighbor, SearchResult
 from .engine import EMBEDDING, Engine
@@ -50,9 +51,9 @@ class ShardedEngine(FixedItems):
         return self._shards[0].distance
 
     @property
-    def resampling(self) -> str:
-        """How to resize images."""
-        return self._shards[0].resampling
+    def preparation(self) -> Preparation:
+        """How to bring an image to `image_size`."""
+        return self._shards[0].preparation
 
     @property
     def user_info(self) -> str:

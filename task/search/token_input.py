@@ -66,17 +66,24 @@ class FramedPieces:
     """WordPiece or SentencePiece ids between a start id and an end id, both optional."""
 
     def __init__(
-        self, tokenizer: WordPieceTokenizer | SentencePieceTokenizer, start: int | None, end: int | None, lower_case: bool
+        self,
+        tokenizer: WordPieceTokenizer | SentencePieceTokenizer,
+        start: int | None,
+        end: int | None,
+        lower_case: bool,
+        removed: str = "",
     ) -> None:
         self._tokenizer, self._lower_case = tokenizer, lower_case
+        self._removed = dict.fromkeys(map(ord, removed))
         self._start, self._end = ([] if id is None else [id] for id in (start, end))
 
     def ids(self, text: str, length: int) -> list[int]:
         """At most `length` ids, including the start and end ids."""
         if isinstance(self._tokenizer, WordPieceTokenizer):
             text = bert_normalized(text, self._lower_case)
-        elif self._lower_case:
-            text = text.lower()
+        else:
+            text = text.lower() if self._lower_case else text
+            text = " ".join(text.translate(self._removed).split()) if self._removed else text
         capacity = length - len(self._start) - len(self._end)
         pieces = self._tokenizer.pieces(text)[:capacity]
         return [*self._start, *(self._tokenizer.id(piece) for piece in pieces), *self._end]
@@ -115,7 +122,7 @@ def _tokenizer(name: str, described: dict[str, Any], content: bytes) -> Tokenize
     if kind == WORDPIECE:
         return FramedPieces(WordPieceTokenizer(content.replace(b"\r\n", b"\n"), len), start, end, lower_case)
     if kind == SENTENCEPIECE:
-        return FramedPieces(SentencePieceTokenizer(name, content), start, end, lower_case)
+        return FramedPieces(SentencePieceTokenizer(name, content), start, end, lower_case, str(described.get("removed", "")))
     if kind == HUGGING_FACE:
         return HuggingFaceTokenizer(name, content, int(described["length"]))
     raise DamagedFileError(f"{name}: the tokenizer is {kind!r}, expected one of {', '.join(FILES)}; update pocket-searcher.")

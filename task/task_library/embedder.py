@@ -11,6 +11,7 @@ from ..core.interpreter import TensorInfo, TensorRunner
 from ..core.model_file import ModelFile
 from ..errors import ArgumentTypeError, DamagedFileError, InvalidArgumentError, SearcherError
 from ..format import tflite_metadata, tflite_model
+from ..format.preparation import TASK_LIBRARY, Preparation
 from .text_input import TextInput, text_input
 
 CHANNELS = 3
@@ -20,11 +21,11 @@ class TaskLibraryEmbedder:
     """A model and its interpreters; thread-safe.
 
     Attributes:
-        resampling: How to resize images: as in the Task Library.
+        preparation: How to resize images: as in the Task Library.
         subgraph: The metadata of the first subgraph.
     """
 
-    resampling = "bilinear"
+    preparation = Preparation(TASK_LIBRARY)
 
     def __init__(self, options: BaseOptions, l2_normalize: bool = False, file: ModelFile | None = None) -> None:
         """Opens the model.

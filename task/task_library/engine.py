@@ -9,6 +9,7 @@ import numpy as np
 from ..core.external_file import ExternalFile
 from ..core.model_file import ModelFile
 from ..errors import DamagedFileError, InvalidArgumentError
+from ..format.preparation import Preparation
 from ..format.tflite_metadata import SCANN_INDEX_FILE
 from ..processor.options import SearchOptions
 from ..processor.relevance import RelevanceCurve
@@ -51,9 +52,9 @@ class ScannEngine(FixedItems):
         return self._index.distance
 
     @property
-    def resampling(self) -> str:
-        """How to resize images."""
-        return self._embedder.resampling
+    def preparation(self) -> Preparation:
+        """How to bring an image to `image_size`."""
+        return self._embedder.preparation
 
     @property
     def user_info(self) -> str:

@@ -7,7 +7,7 @@ import numpy as np
 from ..errors import ArgumentTypeError, InvalidArgumentError
 from ..processor.options import BoundingBox
 from ..search.engine import Embedder
-from .resize import resize_as
+from .resize import prepare
 from .tensor_image import TensorImage
 
 
@@ -32,4 +32,4 @@ def query_pixels(image: TensorImage, bounding_box: BoundingBox | None, embedder:
         if min(box.origin_x, box.origin_y) < 0 or min(box.width, box.height) < 1 or right > image.width or bottom > image.height:
             raise InvalidArgumentError(f"Invalid crop coordinates. {box} is not within {image.width} x {image.height} pixels.")
         pixels = pixels[box.origin_y : bottom, box.origin_x : right]
-    return resize_as(embedder.resampling, pixels, height, width)
+    return prepare(pixels, height, width, embedder.preparation)

@@ -1,4 +1,4 @@
-"""Resizes images: the same code for training, embedding and queries."""
+"""Resizes and crops images: the same code for training, embedding and queries."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ from functools import lru_cache
 
 import numpy as np
 
-NAME = "triangle"  # its name in the manifest
-BILINEAR = "bilinear"  # for Task Library models
+from ..format.preparation import CENTER_EVEN, TASK_LIBRARY, TRIANGLE, WHOLE, Preparation
+from .pillow_filters import resize_region
 
 
 def resize(pixels: np.ndarray, height: int, width: int) -> np.ndarray:
@@ -36,23 +36,42 @@ def resize(pixels: np.ndarray, height: int, width: int) -> np.ndarray:
     return np.clip(np.rint(both), 0, 255).astype(np.uint8)
 
 
-def resize_as(name: str, pixels: np.ndarray, height: int, width: int) -> np.ndarray:
-    """Resizes an image with a named method.
+def prepare(pixels: np.ndarray, height: int, width: int, preparation: Preparation) -> np.ndarray:
+    """Brings an image to the size of a query.
 
     Args:
-        name: `triangle` for `resize`, or `bilinear` for the method of the Task Library.
         pixels: `(h, w, 3)` uint8.
         height: Rows of the result.
         width: Columns of the result.
+        preparation: How.
 
     Returns:
         `(height, width, 3)` uint8.
     """
-    if name != BILINEAR:
-        return resize(pixels, height, width)
-    from ..task_library.resize_fixed import resize_fixed  # only for Task Library models, which need that package anyway
+    if preparation.resize == TASK_LIBRARY:
+        from ..task_library.resize_fixed import resize_fixed  # only for Task Library models, which need that package anyway
 
-    return resize_fixed(pixels, height, width)
+        return resize_fixed(pixels, height, width)
+    whole, top_left = (height, width), (0, 0)
+    if preparation.crop != WHOLE:
+        whole = _shortest_side(pixels.shape[0], pixels.shape[1], preparation.shortest_side)
+        even = preparation.crop == CENTER_EVEN
+        top_left = _margin(whole[0] - height, even), _margin(whole[1] - width, even)
+    if preparation.resize == TRIANGLE:
+        resized = resize(pixels, *whole)
+        return np.ascontiguousarray(resized[top_left[0] : top_left[0] + height, top_left[1] : top_left[1] + width])
+    return resize_region(pixels, whole, top_left, (height, width), preparation.resize)
+
+
+def _shortest_side(height: int, width: int, side: int) -> tuple[int, int]:
+    """The size of an image whose shortest side becomes `side`; the other one is rounded down."""
+    longest = side * max(height, width) // min(height, width)
+    return (side, longest) if height <= width else (longest, side)
+
+
+def _margin(surplus: int, to_even: bool) -> int:
+    """What is cut at the top or left."""
+    return round(surplus / 2) if to_even else surplus // 2
 
 
 def _apply_banded(rows: np.ndarray, flat: np.ndarray) -> np.ndarray:

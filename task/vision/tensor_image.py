@@ -8,8 +8,9 @@ import io
 import numpy as np
 
 from ..errors import InvalidArgumentError, MissingFileError
+from ..format.preparation import Preparation
 from .decode import UnreadableImageError, decode
-from .resize import resize_as
+from .resize import prepare
 
 
 class TensorImage:
@@ -92,9 +93,9 @@ class TensorImage:
         """The pixels, `(height, width, 3)` uint8."""
         return self._pixels
 
-    def resized(self, height: int, width: int, resampling: str) -> np.ndarray:
-        """The pixels in another size, `(height, width, 3)` uint8; `resampling` is a name for `resize.resize_as`."""
-        return resize_as(resampling, self._pixels, height, width)
+    def prepared(self, height: int, width: int, preparation: Preparation) -> np.ndarray:
+        """The pixels in the size of a query, `(height, width, 3)` uint8."""
+        return prepare(self._pixels, height, width, preparation)
 
 
 def _require_pillow(name: str) -> None:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+import struct
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,10 @@ from tests.tokenizer_files import clip_json
 
 WIDTH, INNER, LAYERS, HEADS = 32, 64, 2, 4
 SIZE, PATCH = 32, 8
+PLACES = 40
 DIMENSION = 24
+CLIP_MEAN, CLIP_STD = (0.48145466, 0.4578275, 0.40821073), (0.26862954, 0.26130258, 0.27577711)
+HALVES = (0.5, 0.5, 0.5)
 TEXTS = ["a photo of a cat", "two dogs run", "", "A black dog is running through the snow, and the sun's up: 一个 café!"]
 WORDS = "a photo of cat two dogs run black dog is running through the snow and sun up".split()  # noqa: SIM905
 Shapes = Mapping[str, tuple[int, ...]]
@@ -86,7 +90,7 @@ def clip_vision_shapes() -> Shapes:
     }
 
 
-def clip(folder: Path, places: int = 40, activation: str = "quick_gelu") -> Path:
+def clip(folder: Path, places: int = PLACES, activation: str = "quick_gelu") -> Path:
     """A checkpoint of Hugging Face's `CLIPModel`."""
     tokenizer = clip_json(merges())
     pieces = len(json.loads(tokenizer)["model"]["vocab"])
@@ -107,7 +111,153 @@ def clip(folder: Path, places: int = 40, activation: str = "quick_gelu") -> Path
         "text_config": text,
         "vision_config": tower(image_size=SIZE, patch_size=PATCH, hidden_act=activation),
     }
-    return write(folder, config, shapes, {"tokenizer.json": tokenizer})
+    return write(folder, config, shapes, {"tokenizer.json": tokenizer, **preprocessor(CLIP_MEAN, CLIP_STD)})
+
+
+def siglip(folder: Path, tokenizer: str = "spiece.model") -> Path:
+    """A checkpoint of Hugging Face's `SiglipModel`, with SigLIP's tokenizer or, as `tokenizer.json`, SigLIP 2's."""
+    content: str | bytes = sentencepiece_model() if tokenizer == "spiece.model" else gemma_json()
+    pieces, embeddings, head = 160, "vision_model.embeddings", "vision_model.head"
+    shapes = {
+        "logit_scale": (1,),
+        "logit_bias": (1,),
+        "text_model.embeddings.token_embedding.weight": (pieces, WIDTH),
+        "text_model.embeddings.position_embedding.weight": (PLACES, WIDTH),
+        **clip_layers("text_model.encoder.layers"),
+        **norm("text_model.final_layer_norm"),
+        **linear("text_model.head", WIDTH, WIDTH),
+        f"{embeddings}.patch_embedding.weight": (WIDTH, 3, PATCH, PATCH),
+        f"{embeddings}.patch_embedding.bias": (WIDTH,),
+        f"{embeddings}.position_embedding.weight": ((SIZE // PATCH) ** 2, WIDTH),
+        **clip_layers("vision_model.encoder.layers"),
+        **norm("vision_model.post_layernorm"),
+        f"{head}.probe": (1, 1, WIDTH),
+        f"{head}.attention.in_proj_weight": (3 * WIDTH, WIDTH),
+        f"{head}.attention.in_proj_bias": (3 * WIDTH,),
+        **linear(f"{head}.attention.out_proj", WIDTH, WIDTH),
+        **norm(f"{head}.layernorm"),
+        **linear(f"{head}.mlp.fc1", WIDTH, INNER),
+        **linear(f"{head}.mlp.fc2", INNER, WIDTH),
+    }
+    config = {
+        "model_type": "siglip",
+        "text_config": tower(vocab_size=pieces, max_position_embeddings=PLACES, model_type="siglip_text_model"),
+        "vision_config": tower(image_size=SIZE, patch_size=PATCH, model_type="siglip_vision_model"),
+    }
+    settings = json.dumps({"tokenizer_class": "SiglipTokenizer", "model_max_length": PLACES})
+    more = {"tokenizer_config.json": settings} if tokenizer == "spiece.model" else {}
+    return write(folder, config, shapes, {tokenizer: content, **more, **preprocessor(HALVES, HALVES, crop=False)})
+
+
+def siglip2(folder: Path) -> Path:
+    """A checkpoint of SigLIP 2 of a fixed resolution."""
+    return siglip(folder, "tokenizer.json")
+
+
+def chinese_clip(folder: Path) -> Path:
+    """A checkpoint of Hugging Face's `ChineseCLIPModel`."""
+    shapes = {
+        "logit_scale": (),
+        **bert_shapes("text_model.", 60),
+        **linear("text_projection", WIDTH, DIMENSION, bias=False),
+        **clip_vision_shapes(),
+    }
+    config = {
+        "model_type": "chinese_clip",
+        "projection_dim": DIMENSION,
+        "text_config": tower(vocab_size=len(vocabulary()), max_position_embeddings=60, model_type="chinese_clip_text_model"),
+        "vision_config": tower(image_size=SIZE, patch_size=PATCH, model_type="chinese_clip_vision_model"),
+    }
+    return write(folder, config, shapes, {"vocab.txt": "\n".join(vocabulary()), **preprocessor(CLIP_MEAN, CLIP_STD, crop=False)})
+
+
+def bert(folder: Path, pool: str = "mean_tokens") -> Path:
+    """A sentence encoder as sentence-transformers writes it."""
+    config = tower(model_type="bert", vocab_size=len(vocabulary()), max_position_embeddings=60, position_embedding_type="absolute")
+    modules = [
+        {"type": f"sentence_transformers.models.{kind}", "path": path} for kind, path in (("Transformer", ""), ("Pooling", "1_Pooling"))
+    ]
+    files = {
+        "vocab.txt": "\n".join(vocabulary()),
+        "modules.json": json.dumps(modules),
+        "sentence_bert_config.json": json.dumps({"max_seq_length": PLACES, "do_lower_case": False}),
+        "1_Pooling/config.json": json.dumps({"word_embedding_dimension": WIDTH, f"pooling_mode_{pool}": True}),
+    }
+    return write(folder, config, bert_shapes("", 60), files)
+
+
+def bert_cls(folder: Path) -> Path:
+    """One that takes the first token's vector."""
+    return bert(folder, "cls_token")
+
+
+def bert_shapes(prefix: str, places: int) -> Shapes:
+    """Shapes of a BERT."""
+    shapes = {
+        f"{prefix}embeddings.word_embeddings.weight": (len(vocabulary()), WIDTH),
+        f"{prefix}embeddings.position_embeddings.weight": (places, WIDTH),
+        f"{prefix}embeddings.token_type_embeddings.weight": (2, WIDTH),
+        **norm(f"{prefix}embeddings.LayerNorm"),
+        **linear(f"{prefix}pooler.dense", WIDTH, WIDTH),
+    }
+    for number in range(LAYERS):
+        p = f"{prefix}encoder.layer.{number}"
+        for part in ("self.query", "self.key", "self.value", "output.dense"):
+            shapes |= linear(f"{p}.attention.{part}", WIDTH, WIDTH)
+        shapes |= norm(f"{p}.attention.output.LayerNorm") | norm(f"{p}.output.LayerNorm")
+        shapes |= linear(f"{p}.intermediate.dense", WIDTH, INNER) | linear(f"{p}.output.dense", INNER, WIDTH)
+    return shapes
+
+
+def vocabulary() -> list[str]:
+    """A `vocab.txt` of WordPiece."""
+    letters = "abcdefghijklmnopqrstuvwxyz"
+    words = [word for word in dict.fromkeys(WORDS) if len(word) > 1]
+    return ["[PAD]", "[UNK]", "[CLS]", "[SEP]", *letters, *(f"##{letter}" for letter in letters), *words, *",.:!'一个"]
+
+
+def sentencepiece_model() -> bytes:
+    """A SentencePiece Unigram model with the ids of T5's, as a protocol buffer."""
+
+    def field(number: int, content: bytes) -> bytes:
+        return bytes([number << 3 | 2, len(content)]) + content
+
+    control, unknown, normal = 3, 2, 1
+    pieces = [("<pad>", 0.0, control), ("</s>", 0.0, control), ("<unk>", 0.0, unknown)]
+    pieces += [(f"\u2581{word}", -2 - len(word) / 100, normal) for word in dict.fromkeys(WORDS)]
+    pieces += [(letter, -6 - number / 50, normal) for number, letter in enumerate("\u2581abcdefghijklmnopqrstuvwxyz一个")]
+    made = b""
+    for text, score, kind in pieces:
+        made += field(1, field(1, text.encode()) + b"\x15" + struct.pack("<f", score) + bytes([0x18, kind]))
+    trainer = bytes([3 << 3, 1])  # Unigram
+    normalizer = field(1, b"identity") + bytes([3 << 3, 1, 4 << 3, 1, 5 << 3, 1])  # a prefix, no runs of spaces, spaces escaped
+    return made + field(2, trainer) + field(3, normalizer)
+
+
+def gemma_json() -> str:
+    """Gemma's `tokenizer.json`: BPE of characters with byte fallback; its own start and case are not those of SigLIP 2."""
+    from tokenizers import AddedToken, Tokenizer, models, normalizers, pre_tokenizers, processors
+
+    words = [f"\u2581{word}" for word in dict.fromkeys(WORDS)]
+    steps = dict.fromkeys((word[:at], word[at]) for word in words for at in range(1, len(word)))
+    letters = dict.fromkeys("\u2581abcdefghijklmnopqrstuvwxyz")
+    specials = ["<pad>", "<eos>", "<bos>", "<unk>"]
+    ids = dict.fromkeys([*specials, *letters, *(a + b for a, b in steps)])
+    pieces = {piece: number for number, piece in enumerate(ids)}
+    made = Tokenizer(models.BPE(pieces, list(steps), fuse_unk=True, unk_token="<unk>"))
+    made.normalizer = normalizers.Replace(" ", "\u2581")
+    made.pre_tokenizer = pre_tokenizers.Split(" ", "merged_with_previous")
+    made.post_processor = processors.TemplateProcessing(single="<bos> $A <eos>", special_tokens=[("<bos>", 2), ("<eos>", 1)])
+    made.add_special_tokens([AddedToken(token, normalized=False) for token in specials])
+    return made.to_str()
+
+
+def preprocessor(mean: Sequence[float], std: Sequence[float], crop: bool = True) -> dict[str, str]:
+    """`preprocessor_config.json`."""
+    square = {"height": SIZE, "width": SIZE}
+    cropping = {"size": {"shortest_edge": SIZE}, "do_center_crop": True, "crop_size": square} if crop else {"size": square}
+    values = {"do_resize": True, "resample": 3, "do_rescale": True, "do_normalize": True, "image_mean": mean, "image_std": std, **cropping}
+    return {"preprocessor_config.json": json.dumps(values)}
 
 
 def write(folder: Path, config: Mapping[str, Any], shapes: Shapes, files: Mapping[str, str | bytes]) -> Path:
@@ -118,8 +268,22 @@ def write(folder: Path, config: Mapping[str, Any], shapes: Shapes, files: Mappin
     (folder / "config.json").write_text(json.dumps(config), encoding="utf-8")
     save_file(drawn(shapes), folder / "model.safetensors")
     for name, content in files.items():
+        (folder / name).parent.mkdir(exist_ok=True)
         (folder / name).write_bytes(content if isinstance(content, bytes) else content.encode())
     return folder
+
+
+MAKERS = {"clip": clip, "siglip": siglip, "siglip2": siglip2, "chinese_clip": chinese_clip, "bert": bert, "bert_cls": bert_cls}
+
+
+def asked(folder: Path, name: str) -> None:
+    """Writes what `reference.py` asks a checkpoint."""
+    about = json.loads((folder / "preprocessor_config.json").read_text()) if (folder / "preprocessor_config.json").exists() else {}
+    places = {"chinese_clip": 52}.get(name, PLACES)
+    given = {"texts": TEXTS, "length": places, "mean": about.get("image_mean"), "std": about.get("image_std")}
+    given["pool"] = "first" if name == "bert_cls" else "mean"
+    (folder / "texts.json").write_text(json.dumps(given))
+    np.save(folder / "pictures.npy", pictures())
 
 
 def pictures(count: int = 3, size: int = SIZE) -> np.ndarray:

@@ -12,7 +12,8 @@ from typing import Any
 
 import numpy as np
 import torch
-from transformers import AutoConfig, AutoModel, AutoTokenizer
+from tokenizers import Tokenizer
+from transformers import AutoConfig, AutoModel, AutoTokenizer, BertTokenizer
 
 
 def main(folder: Path) -> None:
@@ -21,8 +22,7 @@ def main(folder: Path) -> None:
     model = AutoModel.from_pretrained(folder, config=config, dtype=torch.float32, attn_implementation="eager").eval()
     given = json.loads((folder / "texts.json").read_text())
     reference: dict[str, Any] = {}
-    tokenizer = AutoTokenizer.from_pretrained(folder)
-    made = tokenizer(given["texts"], padding="max_length", truncation=True, max_length=given["length"], return_tensors="pt")
+    made = tokenized(folder, config.model_type, given)
     reference["ids"] = made["input_ids"].numpy().astype(np.int32)
     with torch.no_grad():
         if hasattr(model, "get_text_features"):
@@ -40,6 +40,20 @@ def main(folder: Path) -> None:
             reference["text"] = unit(vectors)
     np.savez_compressed(folder / "reference.npz", **reference)
     print(folder, {name: value.shape for name, value in reference.items()})  # noqa: T201
+
+
+def tokenized(folder: Path, kind: str, given: dict[str, Any]) -> Any:
+    """Ids and mask."""
+    if kind == "siglip" and (folder / "tokenizer.json").exists():  # SigLIP 2: lower case, an end, padding to the right
+        library = Tokenizer.from_file(str(folder / "tokenizer.json"))
+        ids = np.zeros((len(given["texts"]), given["length"]), np.int64)
+        for row, text in zip(ids, given["texts"], strict=True):
+            found = [*library.encode(text.lower(), add_special_tokens=False).ids, library.token_to_id("<eos>")]
+            row[: len(found)] = found
+        return {"input_ids": torch.tensor(ids)}
+    plain = kind in ("bert", "chinese_clip")
+    tokenizer = BertTokenizer(str(folder / "vocab.txt")) if plain else AutoTokenizer.from_pretrained(folder)
+    return tokenizer(given["texts"], padding="max_length", truncation=True, max_length=given["length"], return_tensors="pt")
 
 
 def pooled(output: Any) -> torch.Tensor:
