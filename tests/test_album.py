@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections import Counter
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +17,7 @@ from maker.encoders.embedder import embedder_manifest
 from maker.evaluation.inspection import tower_bytes
 from maker.evaluation.list_relevance import calibrate_without_captions
 from maker.export.encoder_file import write_encoder
+from maker.graph.source import Source
 from maker.queries import built_in_queries, read_queries
 from task.text import TextSearcher
 from tests.checkpoints import files
@@ -164,6 +166,18 @@ def test_a_checkpoint_indexes_pictures_in_one_command(photos, checkpoint, own, t
         assert len(searcher.search("a photo of a cat").nearest_neighbors) == 5
     assert build(*command, "--overwrite") == 0
     assert "writing the towers of" not in capsys.readouterr().err
+
+
+def test_each_weight_of_a_tower_is_read_by_one_part_of_the_graph(photos, checkpoint, own, tmp_path, monkeypatch):
+    """Runtimes pack weights once for each part that reads them."""
+    monkeypatch.setattr(sentence_tower, "ADVERSARIAL", 20)
+    output = tmp_path / "album.tflite"
+    assert build(photos, output, "--model", checkpoint, "--query-list", own, "--no-report") == 0
+    readers = Counter(
+        tensor.buffer for graph in Source(output).model.subgraphs for tensor in graph.tensors if tensor.name == b"weights" and tensor.buffer
+    )
+    assert len(readers) > 20
+    assert set(readers.values()) == {1}
 
 
 def test_other_weights_of_a_checkpoint_make_another_encoder_file(photos, checkpoint, own, tmp_path, monkeypatch):

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from ai_edge_litert.interpreter import Interpreter
 
+from maker.encoders.row_blocks import write_by_rows
 from maker.errors import BuildError, EncoderError
 from maker.graph.flatbuffer import Chunks
 from maker.graph.model import Model
@@ -215,6 +216,38 @@ def test_a_branch_that_hands_on_its_input_keeps_it(tmp_path):
     for value, expected in ((3, ([6], [3])), (-3, ([-3], [-6]))):
         found = written(tmp_path, {"x": np.array([value], np.int32)}, write)
         assert (found["a"].tolist(), found["b"].tolist()) == expected
+
+
+def test_calls_with_one_key_share_one_part(tmp_path):
+    weights = np.random.default_rng(0).standard_normal((4, 4)).astype(np.float32)
+    model = Model("calls")
+    for name in ("once", "twice"):
+        g = model.subgraph(name)
+        query = x = g.tensor("query", (1, 4), np.float32)
+        for _ in range(1 + (name == "twice")):
+            (x,) = g.call("layer", [x], lambda g, v: [g.fully_connected(v[0], weights)], key="layer")
+        model.signature(g, {"query": query}, {"out": x})
+    model.write(tmp_path / "m.tflite")
+    assert len(Source(tmp_path / "m.tflite").model.subgraphs) == 3
+    interpreter, query = Interpreter(model_path=str(tmp_path / "m.tflite")), np.array([[1, -2, 3, 0.5]], np.float32)
+    for name, expected in (("once", query @ weights.T), ("twice", query @ weights.T @ weights.T)):
+        np.testing.assert_allclose(interpreter.get_signature_runner(name)(query=query)["out"], expected, rtol=1e-5)
+
+
+@pytest.mark.parametrize("count", [5, 16, 40])
+def test_layers_of_rows_give_the_same_in_blocks(tmp_path, count):
+    rng = np.random.default_rng(1)
+    weights, x = rng.standard_normal((3, 4)).astype(np.float32), rng.standard_normal((count, 4)).astype(np.float32)
+    model = Model("rows")
+    g = model.subgraph("rows")
+    query = g.tensor("query", (count, 4), np.float32)
+    layers = lambda g, v: [g.fully_connected(v[0], weights), g.mul(v[0], v[0])]  # noqa: E731
+    first, second = write_by_rows(g, "layers", [query], layers, key="layers")
+    model.signature(g, {"query": query}, {"first": first, "second": second})
+    model.write(tmp_path / "m.tflite")
+    made = run(tmp_path / "m.tflite", query=x)
+    np.testing.assert_allclose(made["first"], x @ weights.T, rtol=1e-5, atol=1e-6)
+    np.testing.assert_allclose(made["second"], x * x, rtol=1e-6)
 
 
 def test_a_round_that_changes_a_shape_is_refused(tmp_path):

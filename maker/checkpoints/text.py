@@ -11,13 +11,14 @@ import numpy as np
 
 from maker.checkpoints.transformer import FAR, Block, write_blocks
 from maker.encoders.layers import LayerNorm
-from maker.encoders.sentence_tower import LENGTHS, embed_sentence, tokenizer_in_graph
+from maker.encoders.sentence_tower import embed_sentence, tokenizer_in_graph
 from maker.encoders.tokenizer_file import TokenizerFile
 from maker.encoders.weights import Linear, Table
 from maker.graph.subgraph import Subgraph
 from maker.tokenizers.graph import GraphTokenizer
 
 ONE = np.array(1, np.int32)
+PLACES = (16, 32, 48, 64)  # of the shorter runs, which share their weights
 
 
 class Positions:
@@ -101,7 +102,13 @@ class TextTransformer:
         x = g.add(self.table.write(g, g.reshape(ids, (length,))), self.positions.first(length))
         if self.before is not None:
             x = self.before.write(g, x)
-        x = self._pooled(g, write_blocks(g, x, self.blocks, self._unseen(g, length, mask)), mask)
+        x = self._pooled(g, write_blocks(g, x, self.blocks, self._unseen(g, length, mask), self.can_be_shorter), mask)
+        if not self.can_be_shorter:
+            return self._project(g, x)
+        return g.call("projection", [x], lambda g, v: [self._project(g, v[0])], key=(id(self.blocks), "projection"))[0]
+
+    def _project(self, g: Subgraph, x: int) -> int:
+        """Adds what follows the pooling."""
         if self.after is not None:
             x = self.after.write(g, x)
         return x if self.projection is None else self.projection.write(g, x)
@@ -205,5 +212,5 @@ def sentences_tower(tower: TokensTower) -> SentencesTower | TokensTower:
     in_graph = tokenizer_in_graph(tower.tokenizer)
     if in_graph is None:
         return tower
-    lengths = [length for length in LENGTHS if length < tower.length and tower.transformer.can_be_shorter]
+    lengths = [length for length in PLACES if length < tower.length and tower.transformer.can_be_shorter]
     return SentencesTower(in_graph, [*(tower.at(length) for length in lengths), tower])

@@ -10,6 +10,7 @@ import numpy as np
 from maker.checkpoints.rotary import Rotary
 from maker.checkpoints.tensors import Tensors
 from maker.encoders.layers import Gelu, LayerNorm
+from maker.encoders.row_blocks import write_by_rows
 from maker.encoders.weights import Linear, Table, Weights
 from maker.graph.subgraph import Subgraph
 
@@ -75,7 +76,12 @@ class Attention:
             seen: `[m, d]`, which answers; x itself for self-attention.
             mask: `[1, n, m]` or `[1, 1, m]` float32, added to the scores; None where all places see all.
         """
-        query, key, value = (self._heads(g, layer.write(g, y)) for layer, y in ((self.query, x), (self.key, seen), (self.value, seen)))
+        query, key, value = (layer.write(g, y) for layer, y in ((self.query, x), (self.key, seen), (self.value, seen)))
+        return self.output.write(g, self.mix(g, query, key, value, mask))
+
+    def mix(self, g: Subgraph, query: int, key: int, value: int, mask: int | np.ndarray | None) -> int:
+        """Adds what lies between the layers: the values `[m, d]` mixed for each place that asks, `[n, d]`."""
+        query, key, value = (self._heads(g, x) for x in (query, key, value))
         if self.turned is not None:
             query, key = self.turned.write(g, query), self.turned.write(g, key)
         scores = g.batch_matmul(query, key, transpose_b=True)
@@ -83,7 +89,7 @@ class Attention:
             scores = g.add(scores, mask)
         mixed = g.transpose(g.batch_matmul(g.softmax(scores), value), (1, 0, 2))
         places, heads, width = g.shape(mixed)
-        return self.output.write(g, g.reshape(mixed, (places, heads * width)))
+        return g.reshape(mixed, (places, heads * width))
 
     def _heads(self, g: Subgraph, x: int) -> int:
         places, width = g.shape(x)
@@ -112,10 +118,14 @@ class PreNormBlock:
     before_perceptron: LayerNorm
     perceptron: Perceptron
 
-    def write(self, g: Subgraph, x: int, mask: int | np.ndarray | None) -> int:
-        """Adds the block."""
+    def before(self, g: Subgraph, x: int) -> list[int]:
+        """Adds what makes queries, keys and values of `[n, d]`, row by row."""
         seen = self.before_attention.write(g, x)
-        x = g.add(x, self.attention.write(g, seen, seen, mask))
+        return [layer.write(g, seen) for layer in (self.attention.query, self.attention.key, self.attention.value)]
+
+    def after(self, g: Subgraph, x: int, mixed: int) -> int:
+        """Adds what follows attention, row by row: x is the block's input, the result its output."""
+        x = g.add(x, self.attention.output.write(g, mixed))
         return g.add(x, self.perceptron.write(g, self.before_perceptron.write(g, x)))
 
 
@@ -128,19 +138,35 @@ class PostNormBlock:
     perceptron: Perceptron
     after_perceptron: LayerNorm
 
-    def write(self, g: Subgraph, x: int, mask: int | np.ndarray | None) -> int:
-        """Adds the block."""
-        x = self.after_attention.write(g, g.add(x, self.attention.write(g, x, x, mask)))
+    def before(self, g: Subgraph, x: int) -> list[int]:
+        """Adds what makes queries, keys and values of `[n, d]`, row by row."""
+        return [layer.write(g, x) for layer in (self.attention.query, self.attention.key, self.attention.value)]
+
+    def after(self, g: Subgraph, x: int, mixed: int) -> int:
+        """Adds what follows attention, row by row: x is the block's input, the result its output."""
+        x = self.after_attention.write(g, g.add(x, self.attention.output.write(g, mixed)))
         return self.after_perceptron.write(g, g.add(x, self.perceptron.write(g, x)))
 
 
 Block = PreNormBlock | PostNormBlock
 
 
-def write_blocks(g: Subgraph, x: int, blocks: Sequence[Block], mask: int | np.ndarray | None = None) -> int:
-    """Adds blocks one after the other."""
+def write_blocks(g: Subgraph, x: int, blocks: Sequence[Block], mask: int | np.ndarray | None = None, by_rows: bool = False) -> int:
+    """Adds blocks one after the other; `by_rows` for a tower that is written at several numbers of places, see `write_by_rows`."""
     for block in blocks:
-        x = block.write(g, x, mask)
+        x = _write_by_rows(g, x, block, mask) if by_rows else _write_block(g, x, block, mask)
+    return x
+
+
+def _write_block(g: Subgraph, x: int, block: Block, mask: int | np.ndarray | None) -> int:
+    query, key, value = block.before(g, x)
+    return block.after(g, x, block.attention.mix(g, query, key, value, mask))
+
+
+def _write_by_rows(g: Subgraph, x: int, block: Block, mask: int | np.ndarray | None) -> int:
+    query, key, value = write_by_rows(g, "before_attention", [x], lambda g, v: block.before(g, v[0]), key=(id(block), "before"))
+    mixed = block.attention.mix(g, query, key, value, mask)
+    (x,) = write_by_rows(g, "after_attention", [x, mixed], lambda g, v: [block.after(g, v[0], v[1])], key=(id(block), "after"))
     return x
 
 

@@ -82,7 +82,7 @@ def _sizes(path: Path, source: Source) -> dict[str, int]:
     named: dict[int, str] = {}
     used: defaultdict[int, set[str]] = defaultdict(set)  # kinds of queries by buffer
     for key in source.signatures:
-        for tensor in source.subgraph(key).tensors:
+        for tensor in (tensor for graph in source.with_parts(key) for tensor in graph.tensors):
             name = tensor.name.decode() if isinstance(tensor.name, bytes) else tensor.name
             if tensor.buffer:
                 named.setdefault(tensor.buffer, PARTS.get(name, ""))

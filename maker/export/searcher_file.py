@@ -18,11 +18,13 @@ from maker.export.description import searcher_metadata
 from maker.export.search_constants import search_constants
 from maker.export.search_graph import no_results_for_empty_text, search
 from maker.graph.model import Model
+from maker.graph.subgraph import Subgraph
 from maker.index.build import Index, are_normalized
 from maker.index.options import DEFAULT_K
 from maker.workspace import atomic
-from task.format import archive, item_table, tflite_metadata
+from task.format import archive, facts, item_table, tflite_metadata
 from task.format import manifest as manifest_format
+from task.format.facts import Column
 from task.format.manifest import Manifest
 
 CARD = "model_card.md"
@@ -44,6 +46,7 @@ class SearcherContent:
         sentence_mean: The mean embedding of sentences, `(d,)` float32; None if it is not known.
         card: Called with the manifest, which has no digests yet; returns the file's model card.
         measure: Called with the file before the manifest is added; returns figures that are added to the report.
+        facts: Columns of facts, one value per item each.
         normalized: Whether the embeddings have norm 1, if the towers normalise their output themselves, as the towers of a searcher do. If
             None, the embeddings are checked, and the graph normalises queries where they have norm 1.
     """
@@ -61,6 +64,7 @@ class SearcherContent:
     sentence_mean: np.ndarray | None = None
     card: Callable[[Manifest], str] | None = None
     measure: Callable[[Path], dict[str, Any]] | None = None
+    facts: Mapping[str, Column] = field(default_factory=dict)
     normalized: bool | None = None
 
     @property
@@ -85,6 +89,9 @@ def write_searcher(content: SearcherContent, path: Path) -> Manifest:
         offsets, data = _encode_items(content.metadata)
         archive.append(temporary, item_table.OFFSETS, offsets)
         archive.append(temporary, item_table.BYTES, data)
+        if content.facts:
+            for name, part in zip((facts.LIST, facts.DATA), facts.encode(content.facts, len(content.metadata)), strict=True):
+                archive.append(temporary, name, part)
         if content.tokenizer is not None:
             archive.append(temporary, content.tokenizer.name, content.tokenizer.content)
         manifest = Manifest(
@@ -155,13 +162,15 @@ def search_model(content: SearcherContent, normalized: bool) -> Model:
     model = Model("pocket-searcher")
     constants = search_constants(content.index)
     dimension = int(content.index.embeddings.shape[1])
+    unit = normalized and content.normalized is None
+    # TFLite Metadata describes the first subgraphs, so those of the signatures come before the parts that they call.
+    graphs = {(verb, kind): model.subgraph(f"{verb}_{kind}") for kind in content.towers for verb in ("search", "embed")}
+    searching = model.subgraph("search_embedding")
     for kind, tower in content.towers.items():
         for verb in ("search", "embed"):
-            g = model.subgraph(f"{verb}_{kind}")
+            g = graphs[verb, kind]
             queries = declare_queries(g, tower.input_shape, tower.tokenizer)
-            embedding = tower.write(g, *queries.values())
-            if normalized and content.normalized is None:
-                embedding = g.l2_normalize(embedding)
+            (embedding,) = g.call(f"{kind}_tower", list(queries.values()), _Embedding(tower, unit), key=kind)
             if verb == "embed":
                 model.signature(g, queries, {"embedding": embedding})
             else:
@@ -169,7 +178,7 @@ def search_model(content: SearcherContent, normalized: bool) -> Model:
                 if kind == "text":
                     distances, ids = no_results_for_empty_text(g, embedding, distances, ids)
                 model.signature(g, queries, {"distances": distances, "ids": ids})
-    g = model.subgraph("search_embedding")
+    g = searching
     query = g.tensor("query", (1, dimension), np.float32)
     distances, ids = search(g, query, constants, content.k)
     model.signature(g, {"query": query}, {"distances": distances, "ids": ids})
@@ -177,6 +186,19 @@ def search_model(content: SearcherContent, normalized: bool) -> Model:
     description = searcher_metadata(*described, files={CARD: "model card"} if content.card else {})
     model.metadata(tflite_metadata.NAME, tflite_metadata.encode(description))
     return model
+
+
+@dataclass(frozen=True)
+class _Embedding:
+    """Writes a tower into the part of the graph that `search_*` and `embed_*` share."""
+
+    tower: AnyTower
+    unit: bool
+
+    def __call__(self, g: Subgraph, queries: Sequence[int]) -> list[int]:
+        """Adds the tower, and the division by the norm if wanted; returns the embedding."""
+        embedding = self.tower.write(g, *queries)
+        return [g.l2_normalize(embedding) if self.unit else embedding]
 
 
 def _encode_items(metadata: Sequence[bytes]) -> tuple[bytes, bytes]:

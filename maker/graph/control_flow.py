@@ -18,6 +18,7 @@ from maker.graph.elementwise import Elementwise
 from maker.graph.tensors import Op, Options
 
 ONE = np.array(1, np.int32)
+ALWAYS = np.array(True)
 
 
 class ControlFlow(Elementwise):
@@ -87,6 +88,21 @@ class ControlFlow(Elementwise):
             raise BuildError(f"if {name}: one part makes {made}, the other {other}")
         outputs = [self.tensor(f"{name}{i}", *kind) for i, kind in enumerate(made)]
         self.operator(Op.IF, [condition, *values], outputs, options, Options.IfOptions)
+        return outputs
+
+    def call(self, name: str, values: Sequence[int], write: Callable[[Self, list[int]], Sequence[int]], key: Hashable) -> list[int]:
+        """What `write` makes of `values`, in a subgraph that is written once for a key and used again by all other calls with it.
+
+        Weights in a subgraph are in memory once more where XNNPACK packs them, so parts of one model that read the same weights should
+        call. TensorFlow Lite has no operator that calls a subgraph; an IF whose parts are one and the same subgraph does.
+        """
+        if ("call", key) not in self.shared.parts:
+            self.shared.parts["call", key] = self._part(name, values, write)
+        options = schema.IfOptionsT()
+        options.thenSubgraphIndex, made = self.shared.parts["call", key]
+        options.elseSubgraphIndex = options.thenSubgraphIndex
+        outputs = [self.tensor(f"{name}{i}", *kind) for i, kind in enumerate(made)]
+        self.operator(Op.IF, [self.constant(ALWAYS), *values], outputs, options, Options.IfOptions)
         return outputs
 
     def _part(

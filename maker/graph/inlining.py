@@ -6,13 +6,11 @@ import copy
 from typing import Any
 
 from maker.errors import EncoderError
-from maker.graph.source import Source, needed
-from maker.graph.tensors import Op, Options, Tensors
+from maker.graph.source import PARTS, Source, needed
+from maker.graph.tensors import Op, Tensors
 
 # Operators whose effect outlives their subgraph, or that only a custom kernel knows.
 REFUSED = {Op.CALL_ONCE, Op.CALL, Op.CUSTOM, Op.VAR_HANDLE, Op.READ_VARIABLE, Op.ASSIGN_VARIABLE}
-# Where an operator's options name subgraphs.
-PARTS = {Options.IfOptions: ("thenSubgraphIndex", "elseSubgraphIndex"), Options.WhileOptions: ("condSubgraphIndex", "bodySubgraphIndex")}
 
 
 def inline(g: Tensors, source: Source, given: dict[int, int], wanted: list[int], signature: str | None = None) -> list[int]:

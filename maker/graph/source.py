@@ -34,6 +34,11 @@ class SourceTensor:
         return self.dtype == np.float32 or (self.dtype in (np.uint8, np.int8) and self.scale is not None)
 
 
+# Where an operator's options name subgraphs.
+PARTS = {
+    schema.BuiltinOptions.IfOptions: ("thenSubgraphIndex", "elseSubgraphIndex"),
+    schema.BuiltinOptions.WhileOptions: ("condSubgraphIndex", "bodySubgraphIndex"),
+}
 DTYPES: dict[int, np.dtype[Any]] = {
     schema.TensorType.FLOAT32: np.dtype(np.float32),
     schema.TensorType.FLOAT16: np.dtype(np.float16),
@@ -72,6 +77,17 @@ class Source:
     def subgraph(self, signature: str | None = None) -> Any:
         """The `schema.SubGraphT` of a signature, or the first one."""
         return self.model.subgraphs[self.signatures[signature].subgraphIndex if signature else 0]
+
+    def with_parts(self, signature: str) -> list[Any]:
+        """The `schema.SubGraphT` of a signature, and those that its operators name (IF, WHILE), each once."""
+        waiting, found = [self.signatures[signature].subgraphIndex], dict[int, Any]()
+        while waiting:
+            number = waiting.pop()
+            if number not in found:
+                found[number] = self.model.subgraphs[number]
+                for operator in found[number].operators:
+                    waiting += [getattr(operator.builtinOptions, part) for part in PARTS.get(operator.builtinOptionsType, ())]
+        return list(found.values())
 
     def inputs(self, signature: str | None = None) -> list[SourceTensor]:
         """The inputs in the subgraph's order."""
