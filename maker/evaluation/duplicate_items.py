@@ -56,7 +56,7 @@ def find_duplicates(path: Path, images: Path | None = None, similarity: float = 
     """Groups the items of a searcher whose embeddings are nearly alike, or whose pictures are.
 
     Each item is compared with its nearest neighbours, which the searcher finds. Two items are near-duplicates if the cosine of their
-    embeddings is at least `similarity`. With `images`, they also are if it is at least 0.5 and the perceptual hashes (dHash) of the pictures
+    embeddings is at least `similarity`. With `images`, they also are if it is at least 0.5 and the hashes (dHash) of their pictures
     differ in at most 6 of 64 bits. The hash recognises copies that were made smaller, brighter or grey, but not cropped ones. Flat pictures
     have no hash.
 
