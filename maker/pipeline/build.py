@@ -7,12 +7,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from maker.data.facts_file import item_facts, read_facts
 from maker.embedding.features import Features
 from maker.errors import BuildError
 from maker.evaluation.item_splits import HELD_OUT, ChosenCaptions, ItemSplits
 from maker.pipeline.corpus_stage import OpenedCorpus, Photos, open_corpus
 from maker.pipeline.dimension import check_trained
 from maker.pipeline.encoder import Encoder, FrozenImages, ReadyTexts
+from maker.pipeline.facts_stage import CollectedFacts, collect_facts
 from maker.pipeline.index import FileContent, IndexedItems, curve_picture, write_index
 from maker.pipeline.measure_stage import (
     HeldOut,
@@ -49,12 +51,14 @@ class Embedded:
         items: Embeddings of the photos to index.
         held_out: The captions and photos to measure retrieval with; None without captions, and if another folder is searched and nothing
             is held out.
+        facts: The facts of these photos.
         listed: Typical queries, for a build without captions; None with captions.
     """
 
     corpus: OpenedCorpus
     encoder: Encoder
     items: Features
+    facts: CollectedFacts
     held_out: HeldOut | None
     listed: ListedQueries | None
 
@@ -116,15 +120,19 @@ def _work_folder(output: Path, options: BuildOptions, training: TrainingOptions)
 
 def _embed(corpus: Corpus, options: BuildOptions, training: TrainingOptions, work: Workspace) -> Embedded | None:
     """Trains an encoder or opens a ready one, and embeds the photos; None on a host that is not the chief."""
+    table = None if options.facts is None else read_facts(options.facts)
     opened = open_corpus(corpus, training.seed, work)
+    if table is not None:
+        item_facts(table, [image.encode() for image in opened.searched.images])  # fails now, not after the training
     encoder = ready_encoder(options.towers, work) or train_encoder(opened, options.towers, training, work)
     if encoder is None:
         return None
     encoder = replace(encoder, dimension=options.index.dimension)
     items = encoder.embed_images(opened.searched, work)
+    facts = collect_facts(opened.searched.folder, items.images, table, options.exif)
     if corpus.captions is None:
-        return Embedded(opened, encoder, items, None, listed_queries(corpus, encoder, work))
-    return Embedded(opened, encoder, items, _held_out(encoder, opened, items, work), None)
+        return Embedded(opened, encoder, items, facts, None, listed_queries(corpus, encoder, work))
+    return Embedded(opened, encoder, items, facts, _held_out(encoder, opened, items, work), None)
 
 
 def _held_out(encoder: Encoder, corpus: OpenedCorpus, items: Features, work: Workspace) -> HeldOut | None:
@@ -150,6 +158,7 @@ def _write_searcher(embedded: Embedded, output: Path, options: BuildOptions, wor
         metadata=[image.encode() for image in embedded.items.images],
         embedder=encoder.file,
         queries=queries,
+        facts=embedded.facts.columns,
     )
     relevance = listed.relevance(embedded.items) if listed and options.index.distance == "dot_product" else {}
     if held_out and calibrated:
@@ -201,7 +210,7 @@ def _report(
         lines.append(line("", f"{len(similar)} held-out images are near-duplicates of a training image; {first}"))
     trained_here = not isinstance(embedded.encoder.texts, ReadyTexts)
     lines += training_lines(manifest, embedded.encoder.curves, work.file(EVENTS)) if trained_here else []
-    lines += file_lines(manifest, output)
+    lines += [*file_lines(manifest, output), *embedded.facts.lines]
     if embedded.listed:
         lines.append(line("not measured", "retrieval: nobody says which picture answers which query; captions would"))
     if embedded.corpus.searches_another_folder:

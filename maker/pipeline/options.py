@@ -151,6 +151,8 @@ class BuildOptions:
         recipe: A name in `maker.training.options.RECIPES`.
         training: Fields of `TrainingOptions` that differ from the defaults, which depend on the recipe and the image tower.
         index: Settings of the index.
+        facts: A file of facts about the photos to index (`maker.data.facts_file`).
+        exif: Whether date and place of the photos become facts.
         card: Fields of the model card, which is written into the file and beside it with suffix `.card.md`.
         user_info: Text that `get_user_info` returns.
         report: Write a report beside the file, with suffix `.report.html`.
@@ -162,6 +164,8 @@ class BuildOptions:
     recipe: str = "default"
     training: Mapping[str, Any] = field(default_factory=dict)
     index: IndexSettings = field(default_factory=IndexSettings)
+    facts: Path | None = None
+    exif: bool = True
     card: CardFields = field(default_factory=CardFields)
     user_info: str = ""
     report: bool = True

@@ -12,6 +12,7 @@ from ..format.preparation import Preparation
 from ..processor.relevance import RelevanceCurve
 from ..processor.results import NearestNeighbor, SearchResult
 from .engine import EMBEDDING, Engine
+from .facts import SearchedFacts
 from .fixed_items import FixedItems
 from .request import SearchRequest
 
@@ -66,8 +67,8 @@ class ShardedEngine(FixedItems):
 
     def item(self, number: int) -> bytes:
         """The metadata of an item in `[0, items)`."""
-        shard = min(int(np.searchsorted(self._starts, number, side="right")) - 1, len(self._shards) - 1)
-        return self._shards[shard].item(number - int(self._starts[shard]))
+        shard, place = self._located(number)
+        return shard.item(place)
 
     def embed_text(self, text: str) -> np.ndarray:
         """The `(d,)` float32 embedding of a sentence."""
@@ -103,6 +104,21 @@ class ShardedEngine(FixedItems):
         if self.relevance_curve(kind) is None:
             neighbors = [replace(neighbor, relevance=None) for neighbor in neighbors]
         return SearchResult(sorted(neighbors, key=lambda neighbor: neighbor.distance)[: request.max_results])
+
+    def embedding(self, number: int) -> np.ndarray:
+        """The stored embedding of an item, `(d,)` float32."""
+        shard, place = self._located(number)
+        return shard.embedding(place)
+
+    def _located(self, number: int) -> tuple[Engine, int]:
+        """The shard of an item, and its id there."""
+        shard = min(int(np.searchsorted(self._starts, number, side="right")) - 1, len(self._shards) - 1)
+        return self._shards[shard], number - int(self._starts[shard])
+
+    @property
+    def facts(self) -> SearchedFacts:
+        """The facts of the items of all shards."""
+        return SearchedFacts.of([part for shard in self._shards for part in shard.facts.parts])
 
     @property
     def means(self) -> Mapping[str, np.ndarray]:
