@@ -18,6 +18,7 @@ from typing import Any
 from maker.commands import (
     build,
     classify,
+    duplicates,
     embed,
     evaluate,
     export,
@@ -34,7 +35,7 @@ from maker.errors import MakerError, UsageError
 from task.errors import TaskError
 
 # In the order of the help; `maker/commands/export_android.py` is the verb `export-android`.
-VERBS = (build, embed, index, search, evaluate, classify, inspect, preview, report, export, export_android, verify, sample)
+VERBS = (build, embed, index, search, evaluate, classify, duplicates, inspect, preview, report, export, export_android, verify, sample)
 
 
 RESUMING = (build, embed, evaluate, classify, preview, export_android)  # verbs that keep the results of an interrupted run
