@@ -61,6 +61,8 @@ def backbone(spec: str, options: ImageModelOptions, work: Path) -> Tower:
     """
     kind, rest = parse_spec(spec)
     if kind != "tflite":
+        if options.normalization is not None:
+            raise EncoderError(f"image encoder {spec}: takes the pixels as its framework gives them; --image-mean is for tflite:PATH")
         key = hashlib.sha256(repr((kind, rest, options, on_disk(rest))).encode()).hexdigest()[:16]
         work.mkdir(parents=True, exist_ok=True)
         converted = convert(kind, rest, options, work / f"model-{key}.tflite")
@@ -68,7 +70,7 @@ def backbone(spec: str, options: ImageModelOptions, work: Path) -> Tower:
     path, _, tensor = rest.partition("#")
     if not Path(path).is_file():
         raise EncoderError(f"image encoder: no such file: {path}")
-    return image_tower(Source(path), tensor or None)
+    return image_tower(Source(path), tensor or None, options.normalization)
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
-from maker.encoders.embedder import AnyTower, embedder_manifest, example_texts, open_embedder
+from maker.encoders.embedder import AnyTower, Tower, embedder_manifest, example_texts, open_embedder
 from maker.encoders.weights import Weights
 from maker.errors import DataError, EncoderError
 from maker.export.encoder_file import write_encoder
@@ -74,6 +74,7 @@ def _of_file(path: Path, work: Workspace) -> Encoder:
             training=described.training if described else {},
             example_texts=example_texts(described),
             tokenizer=text.tokenizer,
+            preparation=towers["image"].preparation if isinstance(towers["image"], Tower) else None,
         )
     return _encoder(file)
 
