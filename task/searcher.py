@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import operator
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import ClassVar
+from typing import ClassVar, TypeAlias
 
 import numpy as np
 from typing_extensions import Self
@@ -22,8 +22,13 @@ from .processor.results import SearchResult
 from .search.allowed import Allowed, allowed_items
 from .search.compose import compose, embedded
 from .search.engine import EMBEDDING, Engine
+from .search.facts import Counts, Fact
 from .search.query import Part, Picture, Query
 from .search.request import SearchRequest
+from .search.where import Condition
+from .search.where_parser import parsed
+
+Where: TypeAlias = str | Condition
 
 
 @dataclass
@@ -134,25 +139,27 @@ class Searcher(EngineOwner[Engine]):
             raise InvalidArgumentError(f"there is no item {number}; ids go from 0 to {self.engine.items - 1}, removed ones left out.")
         return self.engine.item(number)
 
-    def add(self, item: Part, metadata: bytes | str) -> int:
+    def add(self, item: Part, metadata: bytes | str, facts: Mapping[str, Fact | None] | None = None) -> int:
         """Adds an item in memory; the file does not change. Searches in all threads find it at once.
 
         Args:
             item: A sentence or a `TensorImage`, which the towers of the file embed, or an embedding of these towers, `(d,)` float32.
             metadata: The metadata of the item; text is stored as UTF-8.
+            facts: What is known about it, by column: a number, a str, a `datetime` or `date`, or several tags. A column that does not exist
+                yet gets the type of its value; one of times takes an ISO date or time as a str, too.
 
         Returns:
             The id of the item. Ids continue after those of the file and are never reused.
 
         Raises:
-            InvalidArgumentError: The file has no tower for the item, the embedding has another dimension or norm, or the searcher cannot
-                be changed, because it is a Task Library index or has shards.
+            InvalidArgumentError: The file has no tower for the item, the embedding has another dimension or norm, a fact has another type
+                than its column, or the searcher cannot be changed, because it is a Task Library index or has shards.
         """
         engine = self.engine
         if not isinstance(metadata, (str, bytes, bytearray)):
             raise ArgumentTypeError(f"metadata has to be a str or bytes, found {type(metadata).__name__}.")
         content = metadata.encode() if isinstance(metadata, str) else bytes(metadata)
-        return engine.add(embedded(item, engine), content)
+        return engine.add(embedded(item, engine), content, facts)
 
     def remove(self, item_id: int) -> None:
         """Hides an item of the file, or one that was added. Searches return the next nearest items instead.
@@ -176,7 +183,12 @@ class Searcher(EngineOwner[Engine]):
         self.engine.save_overlay(Path(path))
 
     def search_embedding(
-        self, vector: np.ndarray, *, num_leaves_to_search: int | None = None, allowed: Allowed | None = None
+        self,
+        vector: np.ndarray,
+        *,
+        num_leaves_to_search: int | None = None,
+        allowed: Allowed | None = None,
+        where: Where | None = None,
     ) -> SearchResult:
         """Finds the items nearest to an embedding.
 
@@ -184,12 +196,14 @@ class Searcher(EngineOwner[Engine]):
             vector: An embedding of the same towers, `(d,)` float32. It is not normalised.
             num_leaves_to_search: Number of leaves to search, for on-device ScaNN indexes only; None takes the number in the file.
             allowed: As in `search`.
+            where: As in `search`.
 
         Raises:
-            InvalidArgumentError: The dimension is not d, a value is not finite, or the number of leaves of the file is fixed.
+            InvalidArgumentError: The dimension is not d, a value is not finite, the number of leaves of the file is fixed, or `allowed` or
+                `where` cannot be used.
             DamagedFileError: A part of the index that the query needs is damaged.
         """
-        return self._search_vector(vector, self._request(num_leaves_to_search, allowed))
+        return self._search_vector(vector, self._request(num_leaves_to_search, allowed, where))
 
     def _search_query(self, query: Query, request: SearchRequest) -> SearchResult:
         """Finds the items nearest to a query of one part or several."""
@@ -204,25 +218,57 @@ class Searcher(EngineOwner[Engine]):
     def _search_vector(self, vector: np.ndarray, request: SearchRequest) -> SearchResult:
         return self._relevant(EMBEDDING, self.engine.search_embedding(vector, request))
 
-    def _request(self, num_leaves: int | None, allowed: Allowed | None) -> SearchRequest:
+    def facets(
+        self, columns: Iterable[str] | None = None, *, where: Where | None = None, allowed: Allowed | None = None
+    ) -> dict[str, Counts]:
+        """Counts the values of facts.
+
+        Args:
+            columns: Columns, and parts of times such as `year(taken)`. None takes all columns of texts and tags, and the years of times.
+            where: Count only items that meet this filter, as in `search`.
+            allowed: Count only these items: ids, or a boolean mask. For what a query finds, pass the ids of its neighbours.
+
+        Returns:
+            By column, how many items have each value, the most frequent first. An item counts once for each of its tags; items of which
+            nothing is known are not counted.
+
+        Raises:
+            InvalidArgumentError: There is no such column, or `where` or `allowed` cannot be used.
+        """
+        engine = self.engine
+        facts = engine.facts
+        if columns is None:
+            names = [f"year({name})" if kind == "time" else name for name, kind in facts.types.items() if kind != "number"]
+        else:
+            names = [columns] if isinstance(columns, str) else list(columns)
+        ids, chosen = engine.present(), self._chosen(allowed, where)
+        if chosen is not None:
+            ids = np.intersect1d(ids, chosen, assume_unique=True)
+        return {name: facts.counts(name, ids) for name in names}
+
+    def _request(self, num_leaves: int | None, allowed: Allowed | None, where: Where | None) -> SearchRequest:
         """The request to the engine, by the current options.
 
         Raises:
-            InvalidArgumentError: `allowed` contains an unknown id or is combined with `num_leaves`, or an option cannot be used.
+            InvalidArgumentError: `allowed` contains an unknown id, `where` cannot be used, one of them is combined with `num_leaves`, or an
+                option cannot be used.
         """
-        chosen = self._allowed(allowed, num_leaves)
+        chosen = self._chosen(allowed, where)
+        if chosen is not None and num_leaves is not None:
+            raise InvalidArgumentError(
+                "num_leaves_to_search and filters exclude each other: every item that allowed and where leave is scored, whatever its leaf."
+            )
         self._options.search_options.check()
         return SearchRequest(max_results=self._options.search_options.max_results, num_leaves=num_leaves, allowed=chosen)
 
-    def _allowed(self, allowed: Allowed | None, num_leaves: int | None) -> np.ndarray | None:
-        if allowed is None:
-            return None
-        if num_leaves is not None:
-            raise InvalidArgumentError(
-                "num_leaves_to_search and allowed exclude each other: every allowed item is scored, whatever its leaf."
-            )
+    def _chosen(self, allowed: Allowed | None, where: Where | None) -> np.ndarray | None:
+        """The ids that both leave, ascending; None if neither is given."""
         engine = self.engine
-        return allowed_items(allowed, engine.items, engine.built_items)
+        ids = None if allowed is None else allowed_items(allowed, engine.items, engine.built_items)
+        if where is None:
+            return ids
+        matching = engine.facts.matching(parsed(where))
+        return matching if ids is None else np.intersect1d(ids, matching, assume_unique=True)
 
     def _relevant(self, kind: str, result: SearchResult) -> SearchResult:
         """Applies `min_relevance` to the result of a query of this kind."""

@@ -150,13 +150,13 @@ def test_evaluate_prints_a_line_each_of_source_direction_and_language(searched, 
 
 def test_figures_that_a_limit_hides_are_said_to_be_beyond_it():
     found = np.array([0.0, 1, 5, 5, 5])
-    figures = retrieval(found, np.arange(5), limit=5)
+    figures = retrieval(found, np.arange(5), limit=5, items=40)
     assert (figures["R@1"], figures["R@5"]) == (20, 40)
     assert "R@10" not in figures
     assert figures["median_rank"] == "> 5"
     assert figures["MRR@5"] == pytest.approx((1 + 1 / 2) / 5)
     assert "MRR" not in figures
-    whole = retrieval(found, np.arange(5))
+    whole = retrieval(found, np.arange(5), items=40)
     assert (whole["median_rank"], whole["MRR"]) == (6, pytest.approx((1 + 1 / 2 + 3 / 6) / 5, abs=1e-4))
 
 
@@ -186,12 +186,12 @@ def test_languages_are_counted_apart(rng):
     images = rng.standard_normal((10, 8)).astype(np.float32)
     described, languages = np.arange(40) % 10, np.where(np.arange(40) < 30, "en", "de")
     found = ranks(texts, images, described)
-    figures = by_language(found, described, languages)
-    assert figures["languages"]["de"] == retrieval(found[30:], described[30:])
+    figures = by_language(found, described, languages, items=10)
+    assert figures["languages"]["de"] == retrieval(found[30:], described[30:], items=10)
     back = image_to_text(images, texts, described, languages)
     assert back["languages"]["de"]["R@10"] == 100  # ten captions, one an image
     assert back["R@10"] < 100
-    assert "languages" not in by_language(found, described, np.full(40, "en"))
+    assert "languages" not in by_language(found, described, np.full(40, "en"), items=10)
 
 
 @pytest.fixture(scope="module")

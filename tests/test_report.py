@@ -19,6 +19,7 @@ from maker.data.captions import Caption
 from maker.encoders.embedder import open_embedder
 from maker.errors import BuildError, DataError
 from maker.evaluation.inspection import describe, inspect
+from maker.evaluation.item_splits import HELD_OUT, ChosenCaptions
 from maker.evaluation.relevance import JudgedResults, measure
 from maker.export.searcher_file import CARD, SearcherContent, write_searcher
 from maker.export.verify import verify
@@ -139,7 +140,7 @@ def captions():
 def page(tmp_path_factory, searcher, pictures, captions):
     """The report of all that."""
     path = tmp_path_factory.mktemp("page") / "report.html"
-    write_report(searcher, path, images=pictures, captions=captions)
+    write_report(searcher, path, images=pictures, captions=ChosenCaptions(captions, 0, HELD_OUT))
     return path
 
 

@@ -50,7 +50,7 @@ def test_the_interval_holds_the_figure_and_narrows_with_more_images(rng):
 
 
 def test_median_rank_and_reciprocal_rank_count_from_one():
-    figures = retrieval(np.array([0.0, 1.0, 3.0]), np.arange(3))
+    figures = retrieval(np.array([0.0, 1.0, 3.0]), np.arange(3), items=9)
     assert figures["median_rank"] == 2
     assert figures["MRR"] == pytest.approx((1 + 1 / 2 + 1 / 4) / 3, abs=1e-4)
 

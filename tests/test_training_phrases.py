@@ -65,8 +65,9 @@ def precision_of_words(phrase_weight):
     from maker.training.head import Head
     from maker.training.image_side import FrozenFeatures, embed
     from maker.training.loop import EncodedSplit, fit
+    from maker.training.prepare import _phrases
     from maker.training.text_side import TextSide
-    from maker.training.train import _phrases, _seed
+    from maker.training.train import _seed
 
     _seed(3)
     rng = np.random.default_rng(1)

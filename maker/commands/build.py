@@ -6,7 +6,7 @@ import argparse
 from dataclasses import fields
 from pathlib import Path
 
-from maker.commands.searcher_options import add_index_options, add_output_options, index_settings, print_report
+from maker.commands.searcher_options import add_facts_option, add_index_options, add_output_options, index_settings, print_report
 from maker.commands.text_model_options import add_text_model_options, text_model_options
 from maker.data.formats import CAPTION_FORMATS
 from maker.training.options import CHOICES, RECIPES, SCRATCH, TrainingOptions, descriptions
@@ -17,7 +17,8 @@ SPECS = (
     "or scratch (a small CNN, trained here)"
 )
 TEXT_SPECS = (
-    "words (trained here), or a frozen model that takes token ids: tflite:PATH[#OUTPUT], keras_file:PATH, saved_model:FOLDER, hub:HANDLE"
+    "words (trained here); a frozen model that takes token ids: tflite:PATH[#OUTPUT], keras_file:PATH, saved_model:FOLDER, hub:HANDLE; or "
+    "both together: words+tflite:PATH[#OUTPUT]"
 )
 
 
@@ -61,6 +62,17 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--text-encoder", default="words", metavar="SPEC", help=TEXT_SPECS + "; default %(default)s")
     parser.add_argument(
         "--queries", choices=("both", "text", "image"), default="both", help="what the file is asked by; the other encoder is left out"
+    )
+    add_facts_option(parser)
+    parser.add_argument("--no-exif", action="store_true", help="do not store date and place of the photos")
+    parser.add_argument(
+        "--teacher",
+        metavar="MODEL",
+        help="the words tower also learns the answers of a larger encoder: a searcher or encoder file with embed_text, or a text model as "
+        "for --text-encoder, with its --tokenizer",
+    )
+    parser.add_argument(
+        "--teacher-texts", type=Path, metavar="FILE", help="further sentences or phrases to learn from the teacher, one in each line"
     )
     parser.add_argument("--work-dir", type=Path, metavar="DIR", help="folder for intermediate results (default: OUTPUT with suffix .work)")
     parser.add_argument("--no-report", action="store_true", help="write no report beside the searcher")
@@ -113,6 +125,8 @@ def run(given: argparse.Namespace) -> None:
         text_encoder=given.text_encoder,
         text_model=text_model_options(given),
         encoder=given.encoder,
+        teacher=given.teacher,
+        teacher_texts=given.teacher_texts,
         model=given.model,
         weights=given.weights,
     )
@@ -121,6 +135,8 @@ def run(given: argparse.Namespace) -> None:
         recipe=given.recipe,
         training={option.name: getattr(given, option.name) for option in fields(TrainingOptions)},
         index=index_settings(given),
+        facts=given.facts,
+        exif=not given.no_exif,
         card=CardFields(author=given.author, license=given.license, data=given.data, intended_use=given.intended_use),
         user_info=given.user_info,
         report=not given.no_report,

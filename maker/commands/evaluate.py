@@ -6,6 +6,7 @@ import argparse
 import json
 from pathlib import Path
 
+SPLIT = "only captions of this split of FILE; held-out: of the pictures that the build held out, whether FILE has splits or not"
 HELP = "measure the retrieval of a searcher in both directions: its results, and exact search with its towers"
 
 
@@ -14,7 +15,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("searcher", type=Path)
     parser.add_argument("--images", type=Path, required=True, metavar="DIR")
     parser.add_argument("--captions", type=Path, required=True, metavar="FILE")
-    parser.add_argument("--split", metavar="NAME", help="only captions of this split")
+    parser.add_argument("--split", metavar="NAME", help=SPLIT)
     parser.add_argument("--language", metavar="NAME", help="only captions of this language")
     parser.add_argument("--no-towers", action="store_true", help="leave out the float towers, which embed the images of all items again")
     parser.add_argument("--work-dir", type=Path, metavar="DIR", help="folder for embeddings (default: the searcher with suffix .work)")

@@ -24,6 +24,12 @@ def add_output_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--json", action="store_true", help="print the figures as JSON")
 
 
+def add_facts_option(parser: argparse.ArgumentParser) -> None:
+    """Adds the option for a facts file."""
+    what = "facts to filter by: .csv, .tsv, .jsonl or .parquet with a column item, one row per item"
+    parser.add_argument("--facts", type=Path, metavar="FILE", help=what)
+
+
 def add_index_options(parser: argparse.ArgumentParser) -> None:
     """Adds the options for the index, as a group."""
     group = parser.add_argument_group("index")

@@ -15,6 +15,7 @@ from maker.errors import EncoderError
 from maker.graph.source import Source
 
 WORDS = "words"
+BESIDE_WORDS = "words+"  # before the spec of a pretrained tower: a words tower is trained beside it
 FORMS = {
     WORDS: WORDS,
     "tflite": "tflite:PATH[#OUTPUT]",
@@ -24,13 +25,23 @@ FORMS = {
 }
 
 
+def is_text_spec(spec: str) -> bool:
+    """Whether it is the spec of a pretrained text tower, and not a path."""
+    kind, _, rest = spec.partition(":")
+    return kind in FORMS and bool(rest)
+
+
 def parse_text_spec(spec: str, options: TextModelOptions) -> tuple[str, str]:
-    """Splits `kind:rest`; the rest is empty for `words`.
+    """Splits `kind:rest`, without `words+`; the rest is empty for `words`.
 
     Raises:
         EncoderError: The kind is unknown, what belongs behind it is missing, or there is a tokenizer that `words` would not use.
     """
-    kind, _, rest = spec.partition(":")
+    kind, _, rest = spec.removeprefix(BESIDE_WORDS).partition(":")
+    if spec.startswith(BESIDE_WORDS) and kind == WORDS:
+        raise EncoderError(
+            f"text encoder {spec!r}: expected a pretrained one behind {BESIDE_WORDS}, such as {BESIDE_WORDS}{FORMS['tflite']}"
+        )
     if kind == "keras":
         raise EncoderError(f"text encoder {spec!r}: Keras applications are image models; save the text model and pass keras_file:PATH")
     if kind not in FORMS:

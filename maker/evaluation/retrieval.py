@@ -5,16 +5,16 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from maker.data.captions import Caption, read_captions, select_language, select_split
-from maker.data.image_names import ImageNames
+from maker.data.captions import Caption, read_captions, select_language
 from maker.embedding.features import image_features
 from maker.errors import DataError
+from maker.evaluation.item_splits import ItemSplits, choose_captions
 from maker.evaluation.typed_figures import measure_typed
 from maker.evaluation.typed_queries import typed_queries
 from maker.progress import progress, say
@@ -48,15 +48,16 @@ def evaluate(
         searcher: The file.
         images: The folder that the captions' images and the items are relative to.
         captions: The captions file.
-        split: Only captions of this split.
+        split: Only captions of this split of the captions file; `held-out` for the pictures that the build held out.
         language: Only captions of this language.
         towers: Also embed the items' images again, to measure the towers without the index.
         work_dir: Folder that keeps these embeddings; if None, the searcher's name with suffix `.work`.
 
     Returns:
-        `queries`, `items`, `images` (items that captions describe), `left_out` (captions of images that are not in the file), `p50_ms` and
-        `p99_ms` of `TextSearcher.search`. Under `file`: `text_to_image`, by the searcher's results, and `image_to_text`, by its stored rows
-        and exact search. Under `towers`, if the file embeds images: both by float embeddings and exact search. Each is a
+        `queries`, `items`, `images` (items that captions describe), `left_out` (captions of images that are not in the file), `trained_on`
+        (captions of images that the towers were trained on; None if the file does not say), `p50_ms` and `p99_ms` of
+        `TextSearcher.search`. Under `file`: `text_to_image`, by the searcher's results, and `image_to_text`, by its stored rows and exact
+        search. Under `towers`, if the file embeds images: both by float embeddings and exact search. Each is a
         `maker.training.metrics.retrieval`, with `languages` if there are several. `typed_queries` is that of
         `maker.evaluation.typed_figures.measure_typed`, if the captions give any such queries.
 
@@ -65,7 +66,7 @@ def evaluate(
         SearcherError: The searcher cannot be opened.
     """
     rejects = Rejects()
-    chosen = select_split(select_language(read_captions(captions, rejects), language, captions), split, captions)
+    readable = select_language(read_captions(captions, rejects), language, captions)
     if not images.is_dir():
         raise DataError(f"{images}: no such folder of images")
     if rejects.rows:
@@ -74,7 +75,10 @@ def evaluate(
     try:
         names = [engine.item(number) for number in range(engine.manifest.items)]
         items = {name: number for number, name in enumerate(names)}
-        used = _about(chosen, items)
+        splits = ItemSplits.decode(engine.manifest.report, len(names))
+        selection = choose_captions(readable, split, captions, searcher, names, splits)
+        chosen = selection.captions
+        used = [caption for caption in chosen if os.fsencode(caption.image) in items]
         if not used:
             raise DataError(
                 f"{captions}: none of {len(chosen)} captions describes an item of {searcher}; the first names {chosen[0].image}"
@@ -83,13 +87,13 @@ def evaluate(
             say(f"{captions}: left out {len(chosen) - len(used)} captions of images that are not in {searcher}")
         queries = _queries(engine, used, items)
         k = engine.manifest.k
-        by_file = {"text_to_image": by_language(_ranks(engine, used, k), queries.items, queries.languages, k)}
+        by_file = {"text_to_image": by_language(_ranks(engine, used, k), queries.items, queries.languages, k, items=len(names))}
         rows = stored_rows(searcher, engine)
         if rows is not None:
             by_file["image_to_text"] = queries.image_to_text(rows, engine.manifest.distance)
         typed = {} if rows is None else _typed(engine, used, items, rows)
         figures: dict[str, Any] = {"queries": len(used), "items": len(names), "images": len(np.unique(queries.items))}
-        figures |= {"left_out": len(chosen) - len(used), **_latency(searcher, used), "file": by_file}
+        figures |= {"left_out": len(chosen) - len(used), "trained_on": selection.trained_on, **_latency(searcher, used), "file": by_file}
         figures |= {"typed_queries": typed} if typed else {}
         if towers and "embed_image" in engine.signatures:
             with Workspace.open(work_dir or searcher.with_suffix(".work")) as work:
@@ -98,12 +102,6 @@ def evaluate(
         return figures
     finally:
         engine.close()
-
-
-def _about(captions: Sequence[Caption], items: Mapping[bytes, int]) -> list[Caption]:
-    """The captions that describe items; their images get the names of the items."""
-    names = ImageNames(item.decode("utf-8", "surrogateescape") for item in items)
-    return [replace(caption, image=name) for caption in captions if (name := names.of(caption)) is not None]
 
 
 @dataclass(frozen=True)
@@ -209,7 +207,7 @@ def _by_towers(
     values = np.asarray(features.values, np.float32)
     found_at = ranks(*as_dot_products(readable.embeddings, values, distance), readable.items)
     return {
-        "text_to_image": by_language(found_at, readable.items, readable.languages),
+        "text_to_image": by_language(found_at, readable.items, readable.languages, items=len(values)),
         "image_to_text": readable.image_to_text(values, distance),
     }
 

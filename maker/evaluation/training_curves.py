@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from maker.training.metrics import best_epoch
 from maker.workspace import atomic
 
 INK, GREY, LINE, MARK = "#1d2433", "#6b7280", "#2563eb", "#dc2626"
@@ -17,13 +18,14 @@ PANELS = (
 INCHES, DPI = (12.0, 3.6), 100
 
 
-def draw_training_curves(path: Path, history: Sequence[dict[str, Any]], unfreeze_from: int = 0) -> None:
+def draw_training_curves(path: Path, history: Sequence[dict[str, Any]], unfreeze_from: int = 0, selected_by: str = "R@10") -> None:
     """Draws one panel per figure.
 
     Args:
         path: The PNG to write.
         history: One entry per epoch, as `maker.training.loop.fit` returns them.
         unfreeze_from: First epoch in which the image tower was trained too; 0 for none.
+        selected_by: The figure that the best epoch was chosen by.
     """
     from matplotlib.figure import Figure  # draws with Agg, without pyplot's state and windows
     from matplotlib.ticker import MaxNLocator
@@ -41,7 +43,7 @@ def draw_training_curves(path: Path, history: Sequence[dict[str, Any]], unfreeze
         axes.grid(alpha=0.25)
         axes.spines[["top", "right"]].set_visible(False)
         if name == "R@10" and entries:
-            best = max(entries, key=lambda entry: entry[name])
+            best = best_epoch(entries, selected_by) or entries[-1]
             axes.plot([best["epoch"]], [best[name]], color=MARK, marker="o")
             axes.annotate(f"{best[name]:.1f}", (best["epoch"], best[name]), (0, 7), textcoords="offset points", ha="center", color=MARK)
             axes.margins(y=0.15)

@@ -22,8 +22,9 @@ from maker.graph.subgraph import Subgraph
 from maker.index.build import Index, are_normalized
 from maker.index.options import DEFAULT_K
 from maker.workspace import atomic
-from task.format import archive, item_table, tflite_metadata
+from task.format import archive, facts, item_table, tflite_metadata
 from task.format import manifest as manifest_format
+from task.format.facts import Column
 from task.format.manifest import Manifest
 
 CARD = "model_card.md"
@@ -45,6 +46,7 @@ class SearcherContent:
         sentence_mean: The mean embedding of sentences, `(d,)` float32; None if it is not known.
         card: Called with the manifest, which has no digests yet; returns the file's model card.
         measure: Called with the file before the manifest is added; returns figures that are added to the report.
+        facts: Columns of facts, one value per item each.
         normalized: Whether the embeddings have norm 1, if the towers normalise their output themselves, as the towers of a searcher do. If
             None, the embeddings are checked, and the graph normalises queries where they have norm 1.
     """
@@ -62,6 +64,7 @@ class SearcherContent:
     sentence_mean: np.ndarray | None = None
     card: Callable[[Manifest], str] | None = None
     measure: Callable[[Path], dict[str, Any]] | None = None
+    facts: Mapping[str, Column] = field(default_factory=dict)
     normalized: bool | None = None
 
     @property
@@ -86,6 +89,9 @@ def write_searcher(content: SearcherContent, path: Path) -> Manifest:
         offsets, data = _encode_items(content.metadata)
         archive.append(temporary, item_table.OFFSETS, offsets)
         archive.append(temporary, item_table.BYTES, data)
+        if content.facts:
+            for name, part in zip((facts.LIST, facts.DATA), facts.encode(content.facts, len(content.metadata)), strict=True):
+                archive.append(temporary, name, part)
         if content.tokenizer is not None:
             archive.append(temporary, content.tokenizer.name, content.tokenizer.content)
         manifest = Manifest(

@@ -7,11 +7,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from maker.data.facts_file import item_facts, read_facts
 from maker.embedding.features import Features
 from maker.errors import BuildError
+from maker.evaluation.item_splits import HELD_OUT, ChosenCaptions, ItemSplits
 from maker.pipeline.corpus_stage import OpenedCorpus, Photos, open_corpus
 from maker.pipeline.dimension import check_trained
-from maker.pipeline.encoder import Encoder, FrozenImages, FrozenText, LearntWords
+from maker.pipeline.encoder import Encoder, FrozenImages, ReadyTexts
+from maker.pipeline.facts_stage import CollectedFacts, collect_facts
 from maker.pipeline.index import FileContent, IndexedItems, curve_picture, write_index
 from maker.pipeline.measure_stage import (
     HeldOut,
@@ -48,12 +51,14 @@ class Embedded:
         items: Embeddings of the photos to index.
         held_out: The captions and photos to measure retrieval with; None without captions, and if another folder is searched and nothing
             is held out.
+        facts: The facts of these photos.
         listed: Typical queries, for a build without captions; None with captions.
     """
 
     corpus: OpenedCorpus
     encoder: Encoder
     items: Features
+    facts: CollectedFacts
     held_out: HeldOut | None
     listed: ListedQueries | None
 
@@ -115,15 +120,19 @@ def _work_folder(output: Path, options: BuildOptions, training: TrainingOptions)
 
 def _embed(corpus: Corpus, options: BuildOptions, training: TrainingOptions, work: Workspace) -> Embedded | None:
     """Trains an encoder or opens a ready one, and embeds the photos; None on a host that is not the chief."""
+    table = None if options.facts is None else read_facts(options.facts)
     opened = open_corpus(corpus, training.seed, work)
+    if table is not None:
+        item_facts(table, [image.encode() for image in opened.searched.images])  # fails now, not after the training
     encoder = ready_encoder(options.towers, work) or train_encoder(opened, options.towers, training, work)
     if encoder is None:
         return None
     encoder = replace(encoder, dimension=options.index.dimension)
     items = encoder.embed_images(opened.searched, work)
+    facts = collect_facts(opened.searched.folder, items.images, table, options.exif)
     if corpus.captions is None:
-        return Embedded(opened, encoder, items, None, listed_queries(corpus, encoder, work))
-    return Embedded(opened, encoder, items, _held_out(encoder, opened, items, work), None)
+        return Embedded(opened, encoder, items, facts, None, listed_queries(corpus, encoder, work))
+    return Embedded(opened, encoder, items, facts, _held_out(encoder, opened, items, work), None)
 
 
 def _held_out(encoder: Encoder, corpus: OpenedCorpus, items: Features, work: Workspace) -> HeldOut | None:
@@ -150,6 +159,7 @@ def _write_searcher(embedded: Embedded, output: Path, options: BuildOptions, wor
         embedder=encoder.file,
         kinds=QUERIES[options.queries],
         queries=queries,
+        facts=embedded.facts.columns,
     )
     relevance = listed.relevance(embedded.items) if listed and options.index.distance == "dot_product" else {}
     if held_out and calibrated:
@@ -157,6 +167,8 @@ def _write_searcher(embedded: Embedded, output: Path, options: BuildOptions, wor
     report = measure_retrieval(encoder, held_out, work) if held_out else {}
     if held_out:
         report |= measure_typed_queries(encoder, held_out, relevance.get("search_text"), work)
+    if corpus.splits.train and not corpus.searches_another_folder:
+        report["splits"] = ItemSplits.of(corpus.splits, embedded.items.images).encode()
     content = FileContent(
         user_info=options.user_info,
         report=report,
@@ -174,7 +186,9 @@ def _write_documents(searcher: Path, corpus: OpenedCorpus, report: bool) -> list
     with atomic(card) as temporary:
         temporary.write_text(read_card(searcher), encoding="utf-8")
     for page in pages:
-        write_report(searcher, page, images=corpus.searched.folder, captions=corpus.splits.validation, overwrite=True)
+        write_report(
+            searcher, page, images=corpus.searched.folder, captions=ChosenCaptions(corpus.splits.validation, 0, HELD_OUT), overwrite=True
+        )
     return [card, *pages]
 
 
@@ -195,9 +209,9 @@ def _report(
     if similar:
         first = f"the first: {similar[0][0]} is like {similar[0][1]}"
         lines.append(line("", f"{len(similar)} held-out images are near-duplicates of a training image; {first}"))
-    trained_here = isinstance(embedded.encoder.texts, (LearntWords, FrozenText))
+    trained_here = not isinstance(embedded.encoder.texts, ReadyTexts)
     lines += training_lines(manifest, embedded.encoder.curves, work.file(EVENTS)) if trained_here else []
-    lines += file_lines(manifest, output)
+    lines += [*file_lines(manifest, output), *embedded.facts.lines]
     if embedded.listed:
         lines.append(line("not measured", "retrieval: nobody says which picture answers which query; captions would"))
     if embedded.corpus.searches_another_folder:

@@ -12,6 +12,7 @@ from maker.embedding.features import Features, image_features
 from maker.embedding.project import project
 from maker.embedding.sentence_features import sentence_features
 from maker.embedding.texts import embed_texts
+from maker.encoders.embedder import embedder_manifest
 from maker.encoders.prefix import prefix
 from maker.pipeline.corpus_stage import Photos
 from maker.pipeline.text_stage import FrozenTextTower
@@ -95,6 +96,34 @@ class FrozenText:
 
 
 @dataclass(frozen=True)
+class JointText:
+    """A frozen text tower with a trained head, and a `words` tower beside it.
+
+    Attributes:
+        frozen: The frozen tower.
+        words: File with the `words` tower alone.
+        encoder: The encoder file, which holds what the words are multiplied by.
+    """
+
+    frozen: FrozenText
+    words: Path
+    encoder: Path
+
+    @property
+    def head(self) -> Path:
+        """The head of the frozen tower."""
+        return self.frozen.head
+
+    def embed(self, texts: Sequence[str], work: Workspace) -> np.ndarray:
+        """Embeds sentences; returns `(n, d)` float32. The features of the frozen tower are cached."""
+        described = embedder_manifest(self.encoder)
+        assert described is not None
+        factor = np.float32(described.encoders["text"]["words_factor"])
+        total = factor * embed_texts(texts, self.words) + self.frozen.embed(texts, work)
+        return total / np.maximum(np.linalg.norm(total, axis=1, keepdims=True), np.float32(1e-12))
+
+
+@dataclass(frozen=True)
 class Encoder:
     """An encoder.
 
@@ -107,14 +136,15 @@ class Encoder:
 
     file: Path
     images: WholeImages | FrozenImages
-    texts: LearntWords | ReadyTexts | FrozenText
+    texts: LearntWords | ReadyTexts | FrozenText | JointText
     dimension: int | None = None
 
     @property
     def trained(self) -> list[Path]:
         """The files that training writes."""
-        heads = [part.head for part in (self.images, self.texts) if isinstance(part, (FrozenImages, FrozenText))]
-        return [self.file, *heads]
+        parts = self.images, self.texts
+        heads = [part.head for part in parts if isinstance(part, (FrozenImages, FrozenText, JointText))]
+        return [self.file, *heads, *([self.texts.words] if isinstance(self.texts, JointText) else [])]
 
     @property
     def curves(self) -> Path:

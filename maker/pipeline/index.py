@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from maker.data.facts_file import item_facts, read_facts
 from maker.encoders.embedder import SENTENCES, embedder_manifest, example_texts, open_embedder
 from maker.encoders.prefix import trained_prefixes
 from maker.encoders.tokenizer_file import TextModelOptions
@@ -24,6 +25,7 @@ from maker.pipeline.report import BuildReport, file_lines, line
 from maker.pipeline.tuning import IndexSettings, Queries, choose_index, routing_queries
 from maker.workspace import prepare_output
 from task.format import item_table
+from task.format.facts import Column
 from task.format.manifest import Manifest
 
 ITEM_OFFSET = 4  # bytes per item in the table of metadata
@@ -38,6 +40,7 @@ def index_embeddings(
     embedder: Path | None = None,
     text_model: TextModelOptions | None = None,
     queries: np.ndarray | None = None,
+    facts: Path | None = None,
     overwrite: bool = False,
     user_info: str = "",
     settings: IndexSettings | None = None,
@@ -53,6 +56,7 @@ def index_embeddings(
         text_model: The tokenizer of an embedder that takes token ids.
         queries: `(q, d)` float32, typical queries. Up to 1,000 measure the index; the others train the choice of leaves. None takes
             perturbed items.
+        facts: A file of facts about the items (`maker.data.facts_file`).
         overwrite: Replace an existing output.
         user_info: Text that `get_user_info` returns.
         settings: Settings of the index.
@@ -72,6 +76,7 @@ def index_embeddings(
     check_embeddings(embeddings, names[0])
     if len(metadata) != len(embeddings):
         raise DataError(f"{names[1]}: {len(metadata)} metadata for {len(embeddings)} embeddings in {names[0]}; expected one per embedding")
+    columns, matched = item_facts(read_facts(facts), metadata) if facts else ({}, "")
     settings, trained = settings or IndexSettings(), embedder_manifest(embedder) if embedder else None
     if queries is not None:
         check_queries(queries, embeddings)
@@ -79,9 +84,11 @@ def index_embeddings(
         towers = open_embedder(embedder, text_model) if embedder else {}
         embeddings, queries = cut_embeddings(embeddings, queries, settings.dimension, towers, trained, (names[0], str(embedder)))
     split = None if queries is None else split_queries(queries, embeddings)
-    items = IndexedItems(embeddings=embeddings, metadata=metadata, embedder=embedder, text_model=text_model, queries=split)
+    items = IndexedItems(embeddings=embeddings, metadata=metadata, embedder=embedder, text_model=text_model, queries=split, facts=columns)
     manifest = write_index(items, output, settings, FileContent(user_info=user_info))
     lines = file_lines(manifest, output)
+    if matched:
+        lines.append(line("facts", matched))
     if trained and trained.relevance:
         lines.append(line("relevance", f"none: the curve of {embedder} was fitted on its own items and does not apply to others"))
     seconds = round(time.perf_counter() - begin, 1)
@@ -100,6 +107,7 @@ class IndexedItems:
         text_model: The tokenizer of an embedder that takes token ids.
         kinds: Kinds of towers that go into the file.
         queries: Typical queries of dimension `d`; perturbed items if None.
+        facts: Columns of facts, one value per item each.
         normalized: That of `SearcherContent`: embeddings out of a searcher stand for vectors of norm 1, although rounding changed theirs.
     """
 
@@ -109,6 +117,7 @@ class IndexedItems:
     text_model: TextModelOptions | None = None
     kinds: Sequence[str] = (*SENTENCES, "image")
     queries: Queries | None = None
+    facts: Mapping[str, Column] = field(default_factory=dict)
     normalized: bool | None = None
 
 
@@ -140,7 +149,9 @@ def write_index(items: IndexedItems, output: Path, settings: IndexSettings, cont
     towers = open_embedder(embedder, items.text_model) if embedder else {}
     towers = {kind: tower for kind, tower in towers.items() if kind in items.kinds}
     trained = embedder_manifest(embedder) if embedder else None
-    measured = trained.report if trained else {}
+    measured = (
+        {name: figures for name, figures in trained.report.items() if name != "splits"} if trained else {}
+    )  # those are of its own items
     if settings.dimension is not None and any(tower.dimension > settings.dimension for tower in towers.values()):
         towers = {kind: replace(tower, prefix=settings.dimension) for kind, tower in towers.items()}
         measured = {name: figures for name, figures in measured.items() if name != "retrieval"}  # it was measured with all dimensions
@@ -174,6 +185,7 @@ def write_index(items: IndexedItems, output: Path, settings: IndexSettings, cont
         card=content.card,
         measure=measure,
         normalized=items.normalized,
+        facts=items.facts,
     )
     manifest = write_searcher(written, output)
     if chosen.curve:

@@ -10,7 +10,7 @@ from typing import Any
 from maker.embedding.views import MOST_VIEWS
 from maker.encoders.convert import ImageModelOptions
 from maker.encoders.image import SCRATCH, parse_spec
-from maker.encoders.text import WORDS, parse_text_spec
+from maker.encoders.text import WORDS, is_text_spec, parse_text_spec
 from maker.encoders.tokenizer_file import TextModelOptions
 from maker.encoders.weights import WEIGHTS, Weights
 from maker.errors import UsageError
@@ -70,6 +70,9 @@ class TowerOptions:
         text_encoder: Spec of the text tower, as for --text-encoder.
         text_model: Tokenizer, length and pooling of a pretrained text model.
         encoder: A searcher or encoder file whose towers are taken as they are, instead of the four above.
+        teacher: What the `words` tower learns from, beside the captions: a searcher or encoder file with `embed_text`, or the spec of a
+            pretrained text model, whose tokenizer is in `text_model`. None to learn from the captions alone.
+        teacher_texts: A text file with further sentences for the teacher, one in each line.
         model: A published dual encoder whose towers are taken as they are, as `maker.checkpoints.write_encoder` takes it.
         weights: How the matrices of `model` and of trained heads are stored; `float16` leaves heads in float32.
         inner_layers: Also read inner feature maps of a frozen image tower, if it is a convolutional network.
@@ -82,6 +85,8 @@ class TowerOptions:
     text_encoder: str = WORDS
     text_model: TextModelOptions = field(default_factory=TextModelOptions)
     encoder: Path | None = None
+    teacher: str | None = None
+    teacher_texts: Path | None = None
     model: str | None = None
     weights: Weights = "int8"
     inner_layers: bool = True
@@ -92,7 +97,7 @@ class TowerOptions:
 
         Raises:
             EncoderError: A spec is of an unknown kind or incomplete, or a tokenizer is given for `words`.
-            UsageError: Towers are given twice, or the number of views is out of its range.
+            UsageError: Towers are given twice, the teacher has nothing to teach, or the number of views is out of its range.
         """
         given = [
             f"{option} {value}"
@@ -100,6 +105,7 @@ class TowerOptions:
                 ("--image-encoder", self.image_encoder, SCRATCH),
                 ("--text-encoder", self.text_encoder, WORDS),
                 ("--tokenizer", self.text_model.tokenizer, None),
+                ("--teacher", self.teacher, None),
             )
             if value != usual
         ]
@@ -111,7 +117,19 @@ class TowerOptions:
         if self.views is not None and not 1 <= self.views <= MOST_VIEWS:
             raise UsageError(f"--views {self.views}: expected a number from 1, the whole photo, to {MOST_VIEWS}")
         parse_spec(self.image_encoder)
-        parse_text_spec(self.text_encoder, self.text_model)
+        if self.teacher is None:
+            if self.teacher_texts is not None:
+                raise UsageError(f"--teacher-texts {self.teacher_texts}: there is no teacher; name one with --teacher")
+            parse_text_spec(self.text_encoder, self.text_model)
+            return
+        if self.text_encoder != WORDS:
+            raise UsageError(f"--teacher {self.teacher}: teaches a {WORDS} tower; leave out --text-encoder {self.text_encoder}")
+        if self.from_scratch:
+            raise UsageError(f"--teacher {self.teacher}: needs a pretrained image tower; name one with --image-encoder")
+        if is_text_spec(self.teacher):
+            parse_text_spec(self.teacher, self.text_model)
+        elif self.text_model.tokenizer is not None:
+            raise UsageError(f"--tokenizer {self.text_model.tokenizer}: --teacher {self.teacher} contains its own; leave --tokenizer out")
 
     @property
     def ready(self) -> str:
@@ -133,6 +151,8 @@ class BuildOptions:
         recipe: A name in `maker.training.options.RECIPES`.
         training: Fields of `TrainingOptions` that differ from the defaults, which depend on the recipe and the image tower.
         index: Settings of the index.
+        facts: A file of facts about the photos to index (`maker.data.facts_file`).
+        exif: Whether date and place of the photos become facts.
         card: Fields of the model card, which is written into the file and beside it with suffix `.card.md`.
         user_info: Text that `get_user_info` returns.
         report: Write a report beside the file, with suffix `.report.html`.
@@ -145,6 +165,8 @@ class BuildOptions:
     recipe: str = "default"
     training: Mapping[str, Any] = field(default_factory=dict)
     index: IndexSettings = field(default_factory=IndexSettings)
+    facts: Path | None = None
+    exif: bool = True
     card: CardFields = field(default_factory=CardFields)
     user_info: str = ""
     report: bool = True

@@ -7,12 +7,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from maker.encoders.image import SCRATCH
 from maker.encoders.prefix import prefixes_in_words
 from maker.evaluation.typed_figures import in_words, typed_rows
+from maker.training.metrics import best_epoch, few_images
 from maker.training.safety_net import described
 from task.format.manifest import Manifest
 
 LABEL = 19  # columns
+FEW_FOR_SCRATCH = 1000  # training pictures
 
 
 @dataclass(frozen=True)
@@ -29,15 +32,22 @@ def line(label: str, text: str) -> str:
 
 
 def _recalls(figures: dict[str, Any]) -> str:
-    return "  ".join(f"{name} {figures[name]:.1f} %" for name in ("R@1", "R@5", "R@10"))
+    """R@k with, in brackets, what a random order reaches."""
+    names = ("R@1", "R@5", "R@10")
+    beside = [f" (by chance {figures[f'{name}_chance']:.1f} %)" if f"{name}_chance" in figures else "" for name in names]
+    return "  ".join(f"{name} {figures[name]:.1f} %{chance}" for name, chance in zip(names, beside, strict=True))
 
 
 def training_lines(manifest: Manifest, curves: Path, events: Path) -> list[str]:
     """Lines about the training of the encoder of a searcher."""
     history = manifest.training["history"]
-    best = max(history, key=lambda entry: entry.get("R@10", 0.0))
-    score = f", best R@10 {best['R@10']:.1f} % in epoch {best['epoch']}" if "R@10" in best else ""
+    by = manifest.training.get("selected_by", "R@10")
+    best = best_epoch(history, by)
+    score = f", best {by} {best[by]}{' %' if by != 'MRR' else ''} in epoch {best['epoch']}" if best else ""
     lines = [line("training", f"{len(history)} epochs{score}; curves {curves}, tensorboard --logdir {events}")]
+    if manifest.encoders["image"]["spec"] == SCRATCH and manifest.training["images"] < FEW_FOR_SCRATCH:
+        pretrained = "a pretrained one knows more: --image-encoder keras:MobileNetV3Small downloads its weights"
+        lines.append(line("", f"{manifest.training['images']} training pictures are few for an image tower from scratch; {pretrained}"))
     if "safety_net" in manifest.training:
         lines.append(line("safety net", described(manifest.training["safety_net"])))
     prefixes = prefixes_in_words(manifest.training)
@@ -51,9 +61,13 @@ def file_lines(manifest: Manifest, output: Path) -> list[str]:
     lines = []
     retrieval = manifest.report.get("retrieval")
     if retrieval:
-        sizes = f"{retrieval['queries']} held-out captions, {retrieval['images']} held-out images"
         low, high = retrieval["R@10_interval"]
-        lines.append(line("retrieval", f"{_recalls(retrieval)}, 95 % interval {low:.1f} to {high:.1f}  ({sizes})"))
+        lines.append(line("retrieval", f"{_recalls(retrieval)}, 95 % interval {low:.1f} to {high:.1f}"))
+        searched = retrieval.get("items", retrieval["images"])  # older files do not say
+        sizes = f"{retrieval['queries']} held-out captions of {retrieval['images']} images, searched among {searched} images"
+        lines.append(line("", f"R@10 is the share of captions whose own picture is among the first ten results; {sizes}"))
+        if warning := few_images(retrieval):
+            lines.append(line("", f"warning: {warning}"))
         for language, figures in retrieval.get("languages", {}).items():
             lines.append(line("", f"{_recalls(figures)}  ({language or 'no language'})"))
         lines.append(line("", f"{_recalls(retrieval['image_to_text'])}  (image to text)"))

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING
 
 from maker.embedding.sentence_features import SentenceFeatures, sentence_features
 from maker.encoders.sentence_tower import AnyTextTower, TextEncoder
-from maker.encoders.text import WORDS, parse_text_spec, text_backbone
+from maker.encoders.text import BESIDE_WORDS, WORDS, parse_text_spec, text_backbone
 from maker.encoders.tokenizer_file import TextModelOptions
+from maker.errors import EncoderError
 from maker.export.encoder_file import write_encoder
 from maker.workspace import Workspace, content_digest
 
@@ -24,13 +25,15 @@ class FrozenTextTower:
 
     Attributes:
         spec: The spec of the tower.
-        tower: The tower.
+        tower: The tower; None if nothing is exported behind it.
         file: The tower as a file, with a signature `embed_text` or `embed_tokens` that returns the features.
+        with_words: Whether a `words` tower is trained beside it.
     """
 
     spec: str
-    tower: AnyTextTower
+    tower: AnyTextTower | None
     file: Path
+    with_words: bool = False
 
     @property
     def digest(self) -> str:
@@ -46,20 +49,29 @@ class FrozenTextTower:
         from maker.training.frozen_text import TextFeatures
 
         features = self.features(texts, work)
-        return TextFeatures(self.tower, features.rows, features.values)
+        return TextFeatures(self.tower, features.rows, features.values, self.with_words)
 
 
-def open_text_tower(spec: str, options: TextModelOptions, work: Workspace, texts: Iterable[str]) -> FrozenTextTower | None:
+def open_text_tower(
+    spec: str, options: TextModelOptions, work: Workspace, texts: Iterable[str], name: str = "text-backbone.tflite"
+) -> FrozenTextTower | None:
     """Opens the tower of a spec, its tokenizer compared with its library on `texts`; None for `words`, which is trained.
 
+    It is written to the work folder under `name`.
+
     Raises:
-        EncoderError: The model or its tokenizer cannot be used, or a tokenizer is given for `words`.
+        EncoderError: The model or its tokenizer cannot be used, a tokenizer is given for `words`, or words cannot be read beside it.
     """
     kind, _ = parse_text_spec(spec, options)
     if kind == WORDS:
         return None
     tower = text_backbone(spec, options, work.folder, texts)
-    file = work.file("text-backbone.tflite")
+    with_words = spec.startswith(BESIDE_WORDS)
+    if with_words and tower.kind != "text":
+        raise EncoderError(
+            f"text encoder {spec!r}: the tokenizer stays outside the graph, so words cannot be read there; leave out {BESIDE_WORDS}"
+        )
+    file = work.file(name)
     write_encoder(
         file,
         {tower.kind: TextEncoder(tower, [])},
@@ -68,4 +80,4 @@ def open_text_tower(spec: str, options: TextModelOptions, work: Workspace, texts
         dimension=tower.dimension,
         tokenizer=tower.tokenizer,
     )
-    return FrozenTextTower(spec, tower, file)
+    return FrozenTextTower(spec, tower, file, with_words)

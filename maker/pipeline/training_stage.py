@@ -18,16 +18,19 @@ from maker.encoders.convert import open_keras
 from maker.encoders.embedder import Tower
 from maker.encoders.image import ImageEncoder, Mirrored, backbone, parse_spec
 from maker.encoders.inner_layers import with_inner_layers
+from maker.encoders.joint import JointTower
 from maker.encoders.layers import in_int8
 from maker.encoders.phrases import mine_phrases
 from maker.encoders.sentence_tower import SentenceTower, TextEncoder
 from maker.encoders.weights import Weights
+from maker.encoders.words import WordsTower
 from maker.errors import DataError
 from maker.evaluation.training_curves import draw_training_curves
 from maker.export.encoder_file import write_encoder
 from maker.pipeline.corpus_stage import OpenedCorpus
-from maker.pipeline.encoder import Encoder, FrozenImages, FrozenText, LearntWords, WholeImages
+from maker.pipeline.encoder import Encoder, FrozenImages, FrozenText, JointText, LearntWords, WholeImages
 from maker.pipeline.options import FROZEN_VIEWS, TowerOptions
+from maker.pipeline.teacher_stage import TeacherTower, open_teacher
 from maker.pipeline.text_stage import FrozenTextTower, open_text_tower
 from maker.pipeline.training_run import TrainingRun, check_unfreezing, open_replicas
 from maker.training.options import CNN_SIZE, TrainingOptions
@@ -37,7 +40,7 @@ if TYPE_CHECKING:
     from maker.training.replicas import Replicas
     from maker.training.train import Trained
 
-CACHE_VERSION = 6  # changes whenever training gives another result for the same inputs
+CACHE_VERSION = 8  # changes whenever training gives another result for the same inputs
 
 
 def train_encoder(corpus: OpenedCorpus, towers: TowerOptions, options: TrainingOptions, work: Workspace) -> Encoder | None:
@@ -58,15 +61,17 @@ def train_encoder(corpus: OpenedCorpus, towers: TowerOptions, options: TrainingO
     kind, _ = parse_spec(towers.image_encoder)
     check_unfreezing(kind, towers.image_encoder, options)
     photos, splits = corpus.training, corpus.splits
-    captions = (c.text for c in (*splits.train, *splits.validation))
-    text = open_text_tower(towers.text_encoder, towers.text_model, work, captions)
+    captions = [c.text for c in (*splits.train, *splits.validation)]
+    teacher = open_teacher(towers, work, captions)  # a tokenizer is then the teacher's
+    text = None if teacher else open_text_tower(towers.text_encoder, towers.text_model, work, captions)
     replicas = open_replicas(options)
     states = [file_state(photos.folder / image) for image in corpus.captioned()]
     inputs = [CACHE_VERSION, towers.image_encoder, _texts(splits.train), _texts(splits.validation), states]
-    inputs += [text.digest] if text else []
+    inputs += [text.digest, text.with_words] if text else []
+    inputs += teacher.key if teacher else []
     inputs += [towers.weights] if towers.weights != "int8" else []
     train = _train_from_scratch if towers.from_scratch else _train_on_frozen_features
-    return train(corpus, towers, options, work, _Inputs(inputs, text, replicas))
+    return train(corpus, towers, options, work, _Inputs(inputs, text, teacher, replicas))
 
 
 @dataclass(frozen=True)
@@ -76,16 +81,21 @@ class _Inputs:
     Attributes:
         key: The inputs that the key of the run is made of.
         text: The frozen text tower; None trains the `words` tower.
+        teacher: What the `words` tower learns from, beside the captions; None for none.
         replicas: The devices that share a batch; None for the default device.
     """
 
     key: list[Any]
     text: FrozenTextTower | None
+    teacher: TeacherTower | None
     replicas: Replicas | None
 
-    def texts(self, run: TrainingRun) -> LearntWords | FrozenText:
+    def texts(self, run: TrainingRun) -> LearntWords | FrozenText | JointText:
         """How the encoder of the run embeds sentences."""
-        return FrozenText(self.text, run.file("text-head")) if self.text else LearntWords(run.file("encoder"))
+        if self.text is None:
+            return LearntWords(run.file("encoder"))
+        frozen = FrozenText(self.text, run.file("text-head"))
+        return JointText(frozen, run.file("words"), run.file("encoder")) if self.text.with_words else frozen
 
 
 def _train_from_scratch(
@@ -143,7 +153,8 @@ def _train_on_frozen_features(
         variants = [] if features.whole is None else [features.whole]
         variants += [_mirrored(photos.folder, features, splits, tower, work)] if options.mirrored_features else []
         texts = _to_train_on(splits, inputs.text, options, work)
-        trained = train_frozen(splits, features.rows(), features.values, tower, options, run.start(), trainable, texts, variants)
+        teacher = inputs.teacher.teach(splits, photos, features.images, work) if inputs.teacher else None
+        trained = train_frozen(splits, features.rows(), features.values, tower, options, run.start(), trainable, texts, variants, teacher)
         if run.is_chief:
             trained = _stored(trained, towers.weights)
             if isinstance(images, FrozenImages):
@@ -186,29 +197,46 @@ def _stored(trained: Trained, weights: Weights) -> Trained:
         return trained
     image = replace(trained.image, head=in_int8(trained.image.head))
     text = trained.text
-    return replace(trained, image=image, text=replace(text, head=in_int8(text.head)) if isinstance(text, TextEncoder) else text)
+    if isinstance(text, TextEncoder):
+        text = replace(text, head=in_int8(text.head))
+    elif isinstance(text, JointTower):
+        text = replace(text, sentence=replace(text.sentence, head=in_int8(text.sentence.head)))
+    return replace(trained, image=image, text=text)
 
 
 def _write(trained: Trained, encoder: Encoder, towers: TowerOptions, splits: Splits) -> None:
-    """Writes the encoder file, the head of the text tower and the plot of the training."""
+    """Writes the encoder file, the parts of the text tower and the plot of the training."""
     tower, text = trained.image.backbone, trained.text
-    tokenizer = None
-    if isinstance(text, TextEncoder):
-        assert isinstance(encoder.texts, FrozenText)
-        write_head(encoder.texts.head, text.head, text.backbone.dimension)
-        kind, shape, tokenizer = text.backbone.kind, text.backbone.input_shape, text.backbone.tokenizer
-        described = {"spec": _portable(towers.text_encoder), "feature": text.backbone.output.name, "pool": text.backbone.pool}
-        if isinstance(text.backbone, SentenceTower):
-            described["tokenizer"] = text.backbone.tokens.tokenizer.described["tokenizer"]
-    else:
-        kind, shape = "text", (1, text.size.max_bytes)
-        described = {"spec": "words", "vocabulary": trained.described["vocabulary"], **asdict(text.size)}
-    draw_training_curves(encoder.curves, trained.history, trained.described["options"]["unfreeze_from"])
+    sentence = text.sentence if isinstance(text, JointTower) else text if isinstance(text, TextEncoder) else None
+    words = text.words if isinstance(text, JointTower) else text if isinstance(text, WordsTower) else None
+    described: dict[str, Any] = {"spec": _portable(towers.text_encoder)}
+    kind, tokenizer = "text", None
+    shape: tuple[int, ...] = (1, words.size.max_bytes) if words else ()
+    if words:
+        described |= {"vocabulary": trained.described["vocabulary"], **asdict(words.size)}
+    if sentence:
+        backbone = sentence.backbone
+        assert isinstance(encoder.texts, (FrozenText, JointText))
+        write_head(encoder.texts.head, sentence.head, backbone.dimension)
+        kind, shape, tokenizer = backbone.kind, backbone.input_shape, backbone.tokenizer
+        described |= {"feature": backbone.output.name, "pool": backbone.pool}
+        if isinstance(backbone, SentenceTower):
+            described["tokenizer"] = backbone.tokens.tokenizer.described["tokenizer"]
+    dimension = trained.described["options"]["dimension"]
+    if isinstance(text, JointTower):
+        assert isinstance(encoder.texts, JointText)
+        shape = text.input_shape
+        described["words_factor"] = text.factor
+        write_encoder(encoder.texts.words, {"text": text.words}, {"text": (1, text.words.size.max_bytes)}, dimension=dimension)
+    if towers.teacher:
+        described["teacher"] = _portable(towers.teacher)
+    selected_by = trained.described.get("selected_by", "R@10")
+    draw_training_curves(encoder.curves, trained.history, trained.described["options"]["unfreeze_from"], selected_by)
     write_encoder(
         encoder.file,
         {kind: text, "image": trained.image},
         {kind: shape, "image": tower.input_shape},
-        dimension=trained.described["options"]["dimension"],
+        dimension=dimension,
         described={"text": described, "image": _described(tower, towers, encoder)},
         training={**trained.described, "split": splits.how, "history": trained.history},
         words=trained.words,
@@ -228,7 +256,7 @@ def _portable(spec: str) -> str:
     """A spec without folders, which belong to the machine of the build."""
     kind, _, rest = spec.partition(":")
     path, mark, tensor = rest.partition("#")
-    return f"{kind}:{Path(path).name}{mark}{tensor}" if rest else spec
+    return f"{kind}:{Path(path).name}{mark}{tensor}" if rest else Path(spec).name
 
 
 def _readable(splits: Splits, images: Iterable[str]) -> Splits:

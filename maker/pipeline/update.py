@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from maker.errors import BuildError, DataError
+from maker.evaluation.item_splits import ItemSplits
 from maker.pipeline.index import FileContent, IndexedItems, check_queries, curve_picture, split_queries, write_index
 from maker.pipeline.report import BuildReport, file_lines, line
 from maker.pipeline.tuning import IndexSettings
@@ -16,6 +17,7 @@ from maker.progress import say
 from maker.report.card import card_fields, model_card, read_card
 from maker.workspace import prepare_output
 from task.core import BaseOptions
+from task.format.facts import Column
 from task.format.manifest import Manifest
 from task.search import GraphEngine
 
@@ -61,7 +63,7 @@ def update_index(
     begin = time.perf_counter()
     for path in (output, curve_picture(output)):
         prepare_output(path, overwrite)
-    described, built, ids, embeddings, metadata = _contents(base, overlay)
+    described, built, ids, embeddings, metadata, facts = _contents(base, overlay)
     if distance not in (None, described.distance):
         raise BuildError(f"--distance {distance}: {base} has {described.distance}, which --update keeps; index the embeddings anew")
     settings = _settings(settings or IndexSettings(), base, described, k)
@@ -74,13 +76,16 @@ def update_index(
         metadata=metadata,
         embedder=base if described.query else None,  # without queries there are no towers to keep
         queries=None if queries is None else split_queries(queries, embeddings),
+        facts=facts,
         normalized=described.normalized,
     )
     # The relevance curve only applies to the items that it was fitted on.
     keeps_curve = added + removed <= MOST_CHANGED * built
     card = _card(base)
+    splits = ItemSplits.decode(described.report, built)
     content = FileContent(
         user_info=user_info or described.user_info,
+        report={"splits": splits.renumbered(ids).encode()} if splits else {},
         relevance=described.relevance if keeps_curve else {},
         card=(lambda manifest: model_card(manifest, card_fields(card), output.stem)) if card else None,
     )
@@ -93,15 +98,16 @@ def update_index(
     return BuildReport(figures, [*lines, line("time", f"{seconds} s")])
 
 
-def _contents(base: Path, overlay: Path) -> tuple[Manifest, int, np.ndarray, np.ndarray, list[bytes]]:
-    """Reads the base's manifest and number of items, and the ids, `(n, d)` float32 rows and metadata of all remaining items."""
+def _contents(base: Path, overlay: Path) -> tuple[Manifest, int, np.ndarray, np.ndarray, list[bytes], dict[str, Column]]:
+    """Reads the base's manifest and number of items, and the ids, `(n, d)` float32 rows, metadata and facts of all remaining items."""
     engine = GraphEngine(BaseOptions(str(base), num_threads=1))
     try:
         engine.load_overlay(overlay)
         ids, embeddings = engine.contents()
         if not len(ids):
             raise DataError(f"{overlay}: removes every item of {base}; a searcher needs at least one item")
-        return engine.manifest, engine.built_items, ids, embeddings, [engine.item(int(item)) for item in ids]
+        metadata = [engine.item(int(item)) for item in ids]
+        return engine.manifest, engine.built_items, ids, embeddings, metadata, engine.facts.columns(ids)
     finally:
         engine.close()
 

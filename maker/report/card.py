@@ -13,6 +13,7 @@ from maker.errors import DataError
 from maker.evaluation.typed_figures import CUTOFFS, typed_rows
 from maker.export.searcher_file import CARD
 from maker.report.page import index_in_words, percent, template
+from maker.training.metrics import few_images
 from task.core import BaseOptions
 from task.core.model_file import ModelFile
 from task.format.manifest import Manifest
@@ -71,6 +72,7 @@ def model_card(manifest: Manifest, fields: CardFields, title: str) -> str:
         prefixes=prefixes_in_words(manifest.training),
         retrieval=retrieval,
         near_duplicates=_near_duplicates(retrieval) if retrieval else "",
+        few_images=few_images(retrieval) if retrieval else "",
         columns=[name.replace("_", " ") for name in COLUMNS],
         rows=list(retrieval_rows(retrieval)) if retrieval else [],
         typed=list(typed_cells(manifest.report.get("typed_queries", {}))),
@@ -114,6 +116,7 @@ def retrieval_rows(retrieval: Mapping[str, Any]) -> Iterator[tuple[str, list[str
         if figures:
             yield direction, _cells(figures)
             yield from ((f"{direction}, {language or 'no language'}", _cells(f)) for language, f in figures.get("languages", {}).items())
+            yield f"{direction}, by chance", _chances(figures)
 
 
 def typed_cells(figures: Mapping[str, Any]) -> Iterator[tuple[str, list[str]]]:
@@ -131,6 +134,11 @@ def _cells(figures: Mapping[str, Any]) -> list[str]:
         written = ["" if value is None else FIGURE_FORMATS.get(name, "{:.1f}").format(value) for value in shown]
         cells.append(f"{written[0]} ({written[1]} to {written[2]})" if low is not None else written[0])
     return cells
+
+
+def _chances(figures: Mapping[str, Any]) -> list[str]:
+    """What a random order of the results reaches; empty cells in files of older versions."""
+    return [f"{figures[f'{name}_chance']:.1f}" if f"{name}_chance" in figures else "" for name in COLUMNS]
 
 
 def _near_duplicates(retrieval: Mapping[str, Any]) -> str:

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from maker.training.metrics import best_epoch
+
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
@@ -19,8 +21,8 @@ PROPERTIES = {INK: "ink", GREY: "grey", GRID: "grid", FIRST: "first", SECOND: "s
 STYLE: Any = {"svg.fonttype": "none", "svg.hashsalt": "pocket-searcher", "font.size": 10, "text.color": INK}
 
 
-def training_chart(history: Sequence[Mapping[str, Any]]) -> str:
-    """Loss and held-out retrieval by epoch; marks the best epoch. `history` is the manifest's `training.history`."""
+def training_chart(history: Sequence[Mapping[str, Any]], selected_by: str = "R@10") -> str:
+    """Loss and held-out retrieval by epoch; marks the best epoch. The manifest has both arguments under `training`."""
 
     def draw(axes: Axes) -> None:
         from matplotlib.ticker import MaxNLocator
@@ -33,7 +35,7 @@ def training_chart(history: Sequence[Mapping[str, Any]]) -> str:
         if measured:
             for name, color in (("R@10", FIRST), ("R@5", SECOND), ("R@1", THIRD)):
                 axes.plot([e["epoch"] for e in measured], [e[name] for e in measured], color=color, marker=".", label=name)
-            best = max(measured, key=lambda entry: float(entry["R@10"]))
+            best = best_epoch(measured, selected_by) or measured[-1]
             axes.plot([best["epoch"]], [best["R@10"]], color=INK, marker="o", fillstyle="none", markersize=9, linestyle="", label="_")
             axes.set_ylabel("recall in %")
             loss = axes.twinx()

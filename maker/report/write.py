@@ -5,15 +5,16 @@ from __future__ import annotations
 import datetime
 import importlib.metadata
 import platform
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from maker.data.captions import Caption, read_captions, select_language, select_split
+from maker.data.captions import VALIDATION, read_captions, select_language
 from maker.data.items import name_of
 from maker.encoders.prefix import prefixes_in_words
 from maker.errors import BuildError, DataError
 from maker.evaluation.inspection import inspect
+from maker.evaluation.item_splits import HELD_OUT, ChosenCaptions, ItemSplits, choose_captions
 from maker.evaluation.retrieval import stored_rows
 from maker.export import golden
 from maker.progress import say
@@ -23,6 +24,7 @@ from maker.report.corpus_map import CorpusMap, map_corpus
 from maker.report.inline_images import InlineImages
 from maker.report.page import FOLDER, index_in_words, percent, template
 from maker.report.query_summary import Example, QuerySummary, summarise_queries
+from maker.training.metrics import few_images
 from maker.workspace import Rejects, atomic, prepare_output
 from task.core import BaseOptions
 from task.format.manifest import Manifest
@@ -32,21 +34,33 @@ PACKAGES = ("pocket-searcher", "ai-edge-litert", "numpy", "tensorflow", "scann")
 LATENCY = "TextSearcher.search with five results on one thread, called from Python on the machine that wrote this report"
 
 
-def captions_of(path: Path, split: str | None, language: str | None) -> list[Caption]:
-    """Reads captions of a split and language; all captions if the file has no splits.
+def captions_of(searcher: Path, path: Path, split: str | None, language: str | None) -> ChosenCaptions:
+    """Reads captions of a split and language.
+
+    A searcher that does not say which pictures were held out takes the split `val` of the file instead, or else all captions.
 
     Raises:
-        DataError: The file cannot be used.
+        DataError: The file cannot be used, or has no such captions.
     """
     rejects = Rejects()
     captions = select_language(read_captions(path, rejects), language, path)
     if rejects.rows:
         say(f"{path}: {len(rejects.rows)} rows left out ({rejects.summary()})")
-    return select_split(captions, split, path) if any(c.split for c in captions) else captions
+    engine = GraphEngine(BaseOptions(str(searcher), num_threads=1))
+    try:
+        items = [engine.item(number) for number in range(engine.manifest.items)]
+        splits = ItemSplits.decode(engine.manifest.report, len(items))
+    finally:
+        engine.close()
+    if split == HELD_OUT and splits is None:
+        split = VALIDATION if any(c.split == VALIDATION for c in captions) else None
+    chosen = choose_captions(captions, split, path, searcher, items, splits)
+    say(f"{path}: {len(chosen.captions)} {chosen.origin}")
+    return chosen
 
 
 def write_report(
-    searcher: Path, output: Path, *, images: Path | None = None, captions: Sequence[Caption] = (), overwrite: bool = False
+    searcher: Path, output: Path, *, images: Path | None = None, captions: ChosenCaptions | None = None, overwrite: bool = False
 ) -> None:
     """Writes the report of a graph searcher.
 
@@ -54,7 +68,7 @@ def write_report(
         searcher: The file.
         output: The HTML file.
         images: The folder that the items' paths are relative to; without it the report has no pictures.
-        captions: Held-out captions; without them the report has no failures and slices.
+        captions: Captions, best held-out ones; without them the report has no failures and slices.
         overwrite: Replace an existing output.
 
     Raises:
@@ -70,13 +84,15 @@ def write_report(
         rows = stored_rows(searcher, engine)
         texts = [entry["query"] for entry in engine.manifest.golden if entry["signature"] in ("search_text", "search_tokens")]
         by_text = bool({"search_text", "search_tokens"} & set(engine.signatures))
-        queries = summarise_queries(searcher, engine, rows, captions, texts) if by_text else None
+        queries = summarise_queries(searcher, engine, rows, captions.captions if captions else [], texts) if by_text else None
         atlas = map_corpus(rows) if rows is not None else None
         pictures = InlineImages(images)
         page = template("report.html").render(
             **_contents(searcher, engine.manifest),
             **_charts(engine.manifest, queries),
             queries=queries,
+            origin=captions.origin if captions else "",
+            trained_on=captions.trained_on if captions else 0,
             atlas=atlas,
             landmarks=_landmarks(engine, atlas, pictures) if atlas else [],
             thumbnail=pictures.of,
@@ -112,6 +128,7 @@ def _contents(searcher: Path, manifest: Manifest) -> dict[str, Any]:
         "index": index_in_words(manifest),
         "prefixes": prefixes_in_words(manifest.training),
         "retrieval": retrieval,
+        "few_images": few_images(retrieval) if retrieval else "",
         "columns": [name.replace("_", " ") for name in COLUMNS],
         "retrieval_rows": list(retrieval_rows(retrieval)) if retrieval else [],
         "typed": list(typed_cells(manifest.report.get("typed_queries", {}))),
@@ -156,7 +173,7 @@ def _charts(manifest: Manifest, queries: QuerySummary | None) -> dict[str, str]:
     points = manifest.report.get("index_curve")
     measured = manifest.relevance.get("search_text", {}).get("measured")
     return {
-        "training_chart": charts.training_chart(history) if history else "",
+        "training_chart": charts.training_chart(history, manifest.training.get("selected_by", "R@10")) if history else "",
         "index_chart": charts.index_chart(points, manifest.index["share_scanned"]) if points else "",
         "latency_chart": charts.latency_chart(queries.milliseconds) if queries and len(queries.milliseconds) else "",
         "latency_how": LATENCY,

@@ -24,20 +24,18 @@ class Progress:
     Attributes:
         epoch: The last finished epoch.
         history: One entry per epoch.
-        best_epoch: The epoch with the best score, whose weights are kept.
-        best_score: Its R@10 in percent.
+        best_epoch: The best epoch, whose weights are kept.
         best_values: Its averaged weights.
     """
 
     epoch: int = 0
     history: list[dict[str, Any]] = field(default_factory=list)
     best_epoch: int = 0
-    best_score: float = -1.0
     best_values: list[np.ndarray] = field(default_factory=list)
 
     def to_json(self) -> str:
         """Everything except the weights."""
-        return json.dumps({name: getattr(self, name) for name in ("epoch", "history", "best_epoch", "best_score")})
+        return json.dumps({name: getattr(self, name) for name in ("epoch", "history", "best_epoch")})
 
 
 def save(path: Path, progress: Progress, variables: Sequence[tf.Variable]) -> None:

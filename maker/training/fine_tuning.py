@@ -15,9 +15,9 @@ from maker.encoders.embedder import Tower, image_tower
 from maker.graph.source import Source
 from maker.progress import say
 from maker.training.batches import captions_by_image, mean_captions
-from maker.training.frozen_text import AnyTextSide
 from maker.training.head import Head
 from maker.training.image_side import Unfrozen
+from maker.training.joint_text import AnyTextSide
 from maker.training.loop import EncodedSplit, Run, fit, measure_recall
 from maker.training.losses import Loss
 from maker.training.options import TrainingOptions
@@ -134,6 +134,7 @@ def _phase(options: TrainingOptions, train: EncodedSplit) -> TrainingOptions:
         options,
         epochs=epochs,
         unfreeze_from=0,
+        min_steps=0,
         learning_rate=options.unfreeze_rate,
         warm_up_epochs=min(options.warm_up_epochs, MAX_WARM_UP_SHARE * epochs),
         batch_size=options.unfreeze_batch_size,

@@ -4,16 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TypeAlias
 
 import numpy as np
 import tensorflow as tf
 
-from maker.data.captions import Caption
 from maker.encoders.sentence_tower import AnyTextTower
 from maker.training.head import Head
-from maker.training.text_side import TextSide
-from maker.training.vocabulary import CaptionRows, Rows
+from maker.training.vocabulary import Rows
 
 BLOCK = 1024
 
@@ -23,18 +20,16 @@ class TextFeatures:
     """The features that a frozen text tower made of sentences.
 
     Attributes:
-        tower: The tower; the trained head is exported behind it.
+        tower: The tower; the trained head is exported behind it. None if nothing is exported.
         rows: Row of each sentence.
         values: `(sentences, f)` float32; may be memory-mapped.
+        with_words: Whether the `words` tower is trained beside it.
     """
 
-    tower: AnyTextTower
+    tower: AnyTextTower | None
     rows: dict[str, int]
     values: np.ndarray
-
-    def captions(self, captions: Sequence[Caption]) -> CaptionNumbers:
-        """The captions as row numbers of `values`."""
-        return self.sentences([c.text for c in captions])
+    with_words: bool = False
 
     def sentences(self, texts: Sequence[str]) -> CaptionNumbers:
         """Sentences as row numbers of `values`."""
@@ -75,7 +70,3 @@ class CaptionNumbers:
     def random_rows(self, share: float, rng: np.random.Generator) -> Rows:
         """The same as `rows`: word dropout is not possible on features."""
         return self._rows
-
-
-AnyTextSide: TypeAlias = TextSide | FrozenText
-AnyCaptions: TypeAlias = CaptionRows | CaptionNumbers

@@ -5,6 +5,7 @@ from __future__ import annotations
 import tempfile
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -14,11 +15,13 @@ import tensorflow as tf
 from maker.data.images import load_image
 from maker.encoders.convert import Converted, KerasTower, convert_keras
 from maker.encoders.embedder import MOBILENET_MEAN, Tower, image_tower
+from maker.encoders.layers import Standardise
 from maker.graph.source import Source
 from maker.training.augmentation import augment
 from maker.training.head import Head
-from maker.training.options import CNN_SIZE
-from maker.training.precision import computing_in
+from maker.training.initialise import Start
+from maker.training.options import CNN_SIZE, TrainingOptions
+from maker.training.precision import computing_in, policy
 from task.vision.resize import resize
 
 BLOCK = 512
@@ -72,6 +75,40 @@ class FrozenFeatures:
             for place, variant in enumerate(self._variants[1:], start=1):
                 features = tf.where(number == place, tf.gather(variant, images), features)
         return self._head.forward(features, seed)
+
+
+@dataclass(frozen=True)
+class ImageFeatures:
+    """What a frozen backbone made of the images.
+
+    Attributes:
+        values: `(n, f)` float32, by image number.
+        variants: Other features of the same images, of which training draws one each time.
+        scaling: What the head does to them first; None for nothing.
+    """
+
+    values: np.ndarray
+    variants: Sequence[np.ndarray]
+    scaling: Standardise | None
+
+    @classmethod
+    def of(cls, features: np.ndarray, variants: Sequence[np.ndarray], images: np.ndarray, tower: Tower) -> ImageFeatures:
+        """The features of a tower; several of its layers, whose values differ in scale, are standardised by those of `images`."""
+        values = np.asarray(features, np.float32)
+        return cls(values, variants, Standardise.of(values[np.unique(images)]) if tower.inner else None)
+
+    def scaled(self) -> np.ndarray:
+        """`(n, f)` float32, as the layers of the head behind the scaling see them."""
+        return self.values if self.scaling is None else self.scaling.apply(self.values)
+
+    def head(self, options: TrainingOptions, start: Start | None) -> Head:
+        """A head to train."""
+        width, precision = self.values.shape[1], policy(options.mixed_precision)
+        return Head(width, options.dimension, options.feature_dropout, options.seed, start, precision, self.scaling)
+
+    def side(self, head: Head) -> FrozenFeatures:
+        """The image side of training, with that head."""
+        return FrozenFeatures(self.values, head, self.variants)
 
 
 class Unfrozen:

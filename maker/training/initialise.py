@@ -106,6 +106,21 @@ def paired_starts(images: np.ndarray, texts: np.ndarray, dimension: int) -> tupl
     return starts[0], starts[1]
 
 
+def regressed_start(texts: np.ndarray, embeddings: np.ndarray) -> Start:
+    """The initial weights of the head of a text tower in a space that is already chosen: ridge regression.
+
+    Args:
+        texts: `(n, g)` float32 layer-normalised features of each caption.
+        embeddings: `(n, d)` float32 embeddings of the image of each caption.
+    """
+    mean = texts.mean(0)
+    centred = texts - mean
+    whitening = _whitening(centred)
+    weights = whitening @ (whitening.T @ (centred.T @ (embeddings - embeddings.mean(0)) / len(texts)))
+    weights /= max(float((centred @ weights).std()), 1e-9)
+    return Start(None, weights.astype(np.float32), (-mean @ weights).astype(np.float32))
+
+
 def _whitening(centred: np.ndarray) -> np.ndarray:
     """The `(f, f)` float32 matrix that decorrelates centred features, with a ridge."""
     variance, directions = np.linalg.eigh((centred.T @ centred / len(centred)).astype(np.float64))

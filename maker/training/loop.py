@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from functools import cached_property, partial
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -18,15 +19,16 @@ from maker.training.average import Average
 from maker.training.batches import batches, captions_by_image, prefetch, rounds
 from maker.training.checkpoint import Progress, load, save, take_from_chief
 from maker.training.event_log import EventLog
-from maker.training.frozen_text import AnyCaptions, AnyTextSide
 from maker.training.image_side import ImageSide, embed
+from maker.training.joint_text import AnyCaptions, AnyTextSide
 from maker.training.losses import Loss
-from maker.training.metrics import ranks, recall
+from maker.training.metrics import best_epoch, epoch_figures, ranks, recall, selects_by
 from maker.training.optimizer import adamw, schedule
 from maker.training.options import TrainingOptions
 from maker.training.phrases import PhraseBatch, PhraseLabels
 from maker.training.precision import LossScale, policy
 from maker.training.replicas import Replicas
+from maker.training.teacher import Teacher, TeacherBatch
 from maker.training.vocabulary import Rows
 
 
@@ -38,11 +40,13 @@ class EncodedSplit:
         captions: The captions, as the text tower reads them.
         images: `(n,)` the number of the image that each caption describes.
         phrases: The phrases that are labels of the images; None to train with whole captions only.
+        teacher: Gives soft labels for the captions and for further sentences; None to train without them.
     """
 
     captions: AnyCaptions
     images: np.ndarray
     phrases: PhraseLabels | None = None
+    teacher: Teacher | None = None
 
 
 @dataclass(frozen=True)
@@ -81,9 +85,19 @@ class _Feed:
         return min(self.options.batch_size, len(self.by_image)) // count * count
 
     @property
+    def passes(self) -> int:
+        """Passes over the captions in an epoch: one, or more of few captions, so that all epochs have `min_steps` together."""
+        one = self._rounds * (len(self.by_image) // self.batch)
+        return max(1, -(-self.options.min_steps // (self.options.epochs * one)))
+
+    @property
+    def _rounds(self) -> int:
+        return rounds(self.by_image, self.options.captions_per_image)
+
+    @property
     def steps(self) -> int:
         """Steps per epoch."""
-        return rounds(self.by_image, self.options.captions_per_image) * (len(self.by_image) // self.batch)
+        return self.passes * self._rounds * (len(self.by_image) // self.batch)
 
     def check(self) -> None:
         """Raises TrainingError unless each replica can have two images."""
@@ -93,12 +107,13 @@ class _Feed:
             raise TrainingError(f"{len(self.by_image)} images to train on; {needs}")
 
     def arguments(self, epoch: int) -> Iterator[list[Any]]:
-        """Images, rows, weights, the pairs of the whole batch and the parts of its `PhraseBatch`, if any, for each step."""
+        """Images, rows, weights, the pairs of the whole batch and the parts of its `PhraseBatch` and `TeacherBatch`, for each step."""
         rng = np.random.default_rng([self.options.seed, epoch])
-        phrase_rng = np.random.default_rng([self.options.seed, epoch, 1])  # drawn from in another thread
+        label_rng = np.random.default_rng([self.options.seed, epoch, 1])  # drawn from in another thread
         rows = self.train.captions.random_rows(self.options.word_dropout, rng)
-        drawn = batches(self.by_image, self.batch, self.options.captions_per_image, rng)
-        for values in prefetch(drawn, partial(self._by_replica, rows, phrase_rng)):
+        one_pass = partial(batches, self.by_image, self.batch, self.options.captions_per_image, rng)
+        drawn = chain.from_iterable(one_pass() for _ in range(self.passes))
+        for values in prefetch(drawn, partial(self._by_replica, rows, label_rng)):
             parts = [list(part) for part in zip(*values.values(), strict=True)]
             yield [self.replicas.distribute(dict(zip(values, part, strict=True))) for part in parts]
 
@@ -107,7 +122,8 @@ class _Feed:
         images, captions = drawn
         pairs = (self.train.images[captions][:, None] == images[None]).astype(np.float32)
         phrases = self.train.phrases.draw(images, rng) if self.train.phrases else None
-        of_batch = (pairs, *(phrases.parts() if phrases else ()))
+        teacher = self.train.teacher.draw(images, captions, rng) if self.train.teacher else None
+        of_batch = (pairs, *(phrases.parts() if phrases else ()), *(teacher.parts() if teacher else ()))
         share = len(images) // self.replicas.count
         values = {}
         for number in self.replicas.local:
@@ -134,7 +150,8 @@ def fit(
         text: The text tower.
         image: The image tower.
         train: The training captions.
-        validation: The captions on which epochs are compared, by text-to-image R@10; with None the last epoch counts as the best.
+        validation: The captions on which epochs are compared, by text-to-image R@10, or by MRR if they describe few images; with None
+            the last epoch counts as the best.
         options: Hyperparameters.
         run: Where the run is saved and which devices it uses.
         loss: A loss whose temperature is already learnt; a new one if None.
@@ -142,7 +159,7 @@ def fit(
 
     Returns:
         One entry per epoch: `epoch`, `loss`, `temperature`, `learning_rate` at its end and, with a validation split, `R@1`, `R@5`,
-        `R@10` in percent.
+        `R@10` in percent, and `MRR`.
 
     Raises:
         TrainingError: There are fewer than two images per replica, or the loss is not finite.
@@ -152,6 +169,9 @@ def fit(
     feed = _Feed(train, image, options, replicas)
     feed.check()
     steps = feed.steps
+    if feed.passes > 1:
+        say(f"few pictures: each epoch makes {feed.passes} passes over the captions, so that training has {options.epochs * steps} steps")
+    by = selects_by(len(np.unique(validation.images))) if validation is not None else "R@10"
     rate = schedule(options, steps)
     with replicas.scope():
         loss = loss or Loss(options.loss, options.matryoshka, options.phrase_weight)
@@ -160,7 +180,7 @@ def fit(
         optimizer = adamw(rate, options.weight_decay, trained, [*text.decayed, *image.decayed])
         scale = LossScale(policy(options.mixed_precision))
     state = [*trained, *image.untrained, *averaged.variables, *optimizer.variables, *scale.variables]
-    step = _step(text, image, loss, trained, averaged, optimizer, scale, options, replicas)
+    step = _step(text, image, train, loss, trained, averaged, optimizer, scale, options, replicas)
 
     saved = load(run.checkpoint, state) if run.checkpoint and replicas.is_chief else Progress()
     at = take_from_chief(saved, state, [*trained, *image.untrained], replicas)
@@ -177,11 +197,12 @@ def fit(
         entry["learning_rate"] = float(f"{float(rate(at.epoch * steps)):.4g}")
         with averaged:
             if validation is not None:
-                entry |= measure_recall(text, image, validation)
+                entry |= _measure_epoch(text, image, validation)
         at.history.append(entry)
-        (score,) = replicas.from_chief([np.array(entry.get("R@10", float(at.epoch)), np.float64)])
-        if score > at.best_score:
-            at.best_score, at.best_epoch, at.best_values = float(score), at.epoch, averaged.values()
+        best = best_epoch(at.history, by) or entry  # nothing is held out: the last one
+        (is_best,) = replicas.from_chief([np.array(best is entry, np.int32)])
+        if is_best:
+            at.best_epoch, at.best_values = at.epoch, averaged.values()
         say("  " + "  ".join(f"{name} {value}" for name, value in entry.items()))
         events.epoch(entry, losses, epochs_before + at.epoch - 1)
         if run.checkpoint and replicas.is_chief:
@@ -194,6 +215,7 @@ def fit(
 def _step(
     text: AnyTextSide,
     image: ImageSide,
+    train: EncodedSplit,
     loss: Loss,
     trained: list[tf.Variable],
     averaged: Average,
@@ -205,8 +227,9 @@ def _step(
     """A training step over all replicas.
 
     It takes the number of the step from 1, then for each replica its images, rows and weights, the pairs of the whole batch and the parts
-    of its `PhraseBatch`, if any. It returns the loss.
+    of its `PhraseBatch` and `TeacherBatch`, as `train` has them. It returns the loss.
     """
+    phrase_parts = len(fields(PhraseBatch)) if train.phrases else 0
 
     def gradients(number: tf.Tensor, images: tf.Tensor, rows: tf.Tensor, weights: tf.Tensor, pairs: tf.Tensor, *parts: tf.Tensor) -> Any:
         # Stateless noise depends only on the seed and the step, so that a resumed run draws what an uninterrupted one would.
@@ -218,10 +241,15 @@ def _step(
             texts = replicas.gather(text.forward(rows, weights, seed))
             embedded = replicas.gather(image.forward(images, image_seed))
             value = loss(texts, embedded, pairs)
-            if parts:
-                phrases = PhraseBatch(*parts)
+            if train.phrases:
+                phrases = PhraseBatch(*parts[:phrase_parts])
                 phrase_seed = tf.random.experimental.stateless_fold_in(seed, 1)
                 value += loss.of_phrases(text.forward(phrases.rows, phrases.weights, phrase_seed), embedded, phrases)
+            if train.teacher:
+                taught = TeacherBatch(*parts[phrase_parts:])
+                sentence_seed = tf.random.experimental.stateless_fold_in(seed, 8)
+                sentences = text.forward(taught.rows, taught.weights, sentence_seed)
+                value += loss.of_teacher(tf.concat([texts, sentences], 0), embedded, taught.targets)
             # Each replica computes the loss of the whole batch, and the gradients are summed.
             scaled = scale.up(value / replicas.count if replicas.count > 1 else value)
         by_variable = tape.gradient(scaled, trained)
@@ -239,6 +267,12 @@ def _step(
         return value
 
     return step
+
+
+def _measure_epoch(text: AnyTextSide, image: ImageSide, split: EncodedSplit) -> dict[str, float]:
+    """What an entry of the history says of the split."""
+    images, targets = np.unique(split.images, return_inverse=True)
+    return epoch_figures(ranks(text.embed(split.captions.rows()), embed(image, images), targets))
 
 
 def measure_recall(text: AnyTextSide, image: ImageSide, split: EncodedSplit) -> dict[str, float]:

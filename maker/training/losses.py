@@ -27,9 +27,9 @@ class Loss:
         variables: The variables that are trained together with the towers.
     """
 
-    def __init__(self, name: str, prefixes: Sequence[int] = (), phrase_weight: float = 0.0) -> None:
-        """Takes `info_nce`, `soft_targets` or `sigmoid`, the dimensions of the prefixes, and the weight of `of_phrases`."""
-        self._name, self._prefixes, self._phrase_weight = name, prefixes, phrase_weight
+    def __init__(self, name: str, prefixes: Sequence[int] = (), phrase_weight: float = 0.0, teacher_weight: float = 1.0) -> None:
+        """Takes `info_nce`, `soft_targets` or `sigmoid`, the dimensions of the prefixes, the weights of `of_phrases` and `of_teacher`."""
+        self._name, self._prefixes, self._phrase_weight, self._teacher_weight = name, prefixes, phrase_weight, teacher_weight
         scale, bias = SIGMOID_START if name == "sigmoid" else (1 / START_TEMPERATURE, 0.0)
         self._log_scale = tf.Variable(np.float32(np.log(scale)), name="log_scale")
         self._bias = tf.Variable(np.float32(bias), name="bias")
@@ -61,6 +61,21 @@ class Loss:
             phrases: The labels.
         """
         return self._phrase_weight * self._mean(lambda t, v: self._phrase_loss(t, v, phrases), texts, images)
+
+    def of_teacher(self, texts: tf.Tensor, images: tf.Tensor, targets: tf.Tensor) -> tf.Tensor:
+        """The weighted cross-entropy with a teacher's probabilities, at the learnt temperature.
+
+        Args:
+            texts: `[sentences, d]` float32.
+            images: `[images, d]` float32.
+            targets: `[sentences, images]` float32: the teacher's probability of each image.
+        """
+        scale = 1 / SOFT_TEMPERATURE if self._name == "soft_targets" else tf.exp(self._log_scale)
+
+        def loss(t: tf.Tensor, v: tf.Tensor) -> tf.Tensor:
+            return tf.reduce_mean(tf.nn.softmax_cross_entropy_with_logits(targets, tf.matmul(t, v, transpose_b=True) * scale))
+
+        return self._teacher_weight * self._mean(loss, texts, images)
 
     def _mean(self, loss: Callable[[tf.Tensor, tf.Tensor], tf.Tensor], texts: tf.Tensor, images: tf.Tensor) -> tf.Tensor:
         """The mean of a loss over the whole embeddings and each prefix."""

@@ -23,7 +23,8 @@ class TrainingOptions:
     """Options of a training run.
 
     Attributes:
-        epochs: Passes over the captions.
+        epochs: Passes over the captions; an epoch makes several if there are too few for `min_steps`.
+        min_steps: Training takes at least this many steps, so that a tower from scratch learns from few pictures too.
         captions_per_image: Captions of the same image in one batch.
         batch_size: Images per batch.
         learning_rate: Peak of the cosine schedule.
@@ -41,10 +42,11 @@ class TrainingOptions:
             characters of scripts without spaces.
         word_pooling: How the words of a sentence become its embedding: `average`, or `attention` to the whole sentence.
         ema: Decay of the averaged weights, which are evaluated and exported.
-        patience: Stop after this many epochs without a better R@10 on the validation split.
+        patience: Stop after this many epochs without a better one on the validation split: by R@10, or by MRR if it has few images.
         loss: `info_nce`, `soft_targets` or `sigmoid`.
         phrase_weight: Weight of frequent phrases of one or two words as labels of the images whose captions hold them. It teaches short
             queries. 0 for none.
+        teacher_weight: Weight of a teacher's answers as soft labels, beside the captions.
         start: Initial weights of the head of a frozen tower and of the words: `linear` for the closed-form solution, or `random`.
         unfreeze_from: The first epoch that also trains the image tower; 0 for never.
         unfreeze_rate: Peak of the cosine schedule after unfreezing.
@@ -58,6 +60,7 @@ class TrainingOptions:
     """
 
     epochs: int = 5
+    min_steps: int = 0
     captions_per_image: int = 1
     batch_size: int = 512
     learning_rate: float = 2e-3
@@ -76,6 +79,7 @@ class TrainingOptions:
     patience: int = 3
     loss: str = "info_nce"
     phrase_weight: float = 0.0
+    teacher_weight: float = 1.0
     start: str = "linear"
     unfreeze_from: int = 0
     unfreeze_rate: float = 3e-4
@@ -99,6 +103,7 @@ class TrainingOptions:
             )
         for name, low, high in (
             ("epochs", 1, 100_000),
+            ("min_steps", 0, 1_000_000),
             ("batch_size", 2, 1 << 20),
             ("dimension", 2, 4096),
             ("dropout", 0, 0.99),
@@ -110,6 +115,7 @@ class TrainingOptions:
             ("warm_up_epochs", 0, 100_000),
             ("weight_decay", 0, 10),
             ("phrase_weight", 0, 1000),
+            ("teacher_weight", 0, 1000),
             ("min_count", 1, 1 << 30),
             ("word_pairs", 0, 1 << 30),
             ("patience", 1, 100_000),
@@ -131,6 +137,7 @@ class TrainingOptions:
 
 SCRATCH = {
     "epochs": 4,
+    "min_steps": 300,
     "batch_size": 64,
     "learning_rate": 3e-3,
     "weight_decay": 1e-3,

@@ -10,13 +10,14 @@ import secrets
 import struct
 import zipfile
 import zlib
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 
-from . import archive, item_table
+from . import archive, facts, item_table
+from .facts import Column
 
 FILE, ROWS, IDS, REMOVED = "overlay.json", "rows.f32", "ids.i32", "removed.i32"
 FORMAT = "pocket-searcher-overlay"
@@ -46,6 +47,7 @@ class OverlayContent:
         ids: `(a,)` int32 ids of the added items, ascending, at least `items`.
         metadata: One entry per row.
         removed: Ascending int32 ids of the removed items of the base.
+        facts: Columns with one value per row.
     """
 
     base: str
@@ -55,6 +57,7 @@ class OverlayContent:
     ids: np.ndarray
     metadata: Sequence[bytes]
     removed: np.ndarray
+    facts: Mapping[str, Column] = field(default_factory=dict)
 
 
 def write(path: Path, content: OverlayContent) -> None:
@@ -85,6 +88,7 @@ def write(path: Path, content: OverlayContent) -> None:
             (REMOVED, content.removed.astype("<i4").tobytes()),
             (item_table.OFFSETS, offsets),
             (item_table.BYTES, data),
+            *(zip((facts.LIST, facts.DATA), facts.encode(content.facts, len(content.rows)), strict=True) if content.facts else ()),
         ):
             archive.append(temporary, name, part)
         with open(temporary, "rb+") as written:
@@ -126,6 +130,7 @@ def read(path: Path) -> OverlayContent:
         OverflowError,
         struct.error,
         item_table.ItemTableError,
+        facts.FactsError,
     ) as error:
         raise OverlayError(f"{FILE} and the parts contradict each other ({_short(repr(error))})") from error
 
@@ -161,4 +166,15 @@ def _decode(parts: dict[str, bytes]) -> OverlayContent:
         ids=ids,
         metadata=[table[i] for i in range(added)],
         removed=removed,
+        facts=_decode_facts(parts, added),
     )
+
+
+def _decode_facts(parts: dict[str, bytes], added: int) -> dict[str, Column]:
+    if facts.LIST not in parts:
+        return {}
+    data = parts[facts.DATA]
+    read = facts.Facts(parts[facts.LIST], data, (0, len(data)))
+    if read.items != added:
+        raise ValueError(f"{facts.LIST} has {read.items} items, expected {added}")
+    return {name: read.column(name) for name in read.types}

@@ -11,6 +11,7 @@ import numpy as np
 from ..format.preparation import Preparation
 from ..processor.relevance import RelevanceCurve
 from ..processor.results import SearchResult
+from .facts import Fact, SearchedFacts
 from .request import SearchRequest
 
 EMBEDDING = "embedding"  # the kind of a query that is an embedding
@@ -111,7 +112,18 @@ class Engine(Embedder, Protocol):
     def relevance_curve(self, kind: str) -> RelevanceCurve | None:
         """The curve from distance to relevance for queries of a kind, `text`, `image` or `embedding`; None if there is none."""
 
-    def add(self, vector: np.ndarray, metadata: bytes) -> int:
+    def present(self) -> np.ndarray:
+        """The ids of all items that were not removed, ascending, int64."""
+
+    @property
+    def facts(self) -> SearchedFacts:
+        """The facts of all ids.
+
+        Raises:
+            InvalidArgumentError: The index takes none, or two shards have a column of different types.
+        """
+
+    def add(self, vector: np.ndarray, metadata: bytes, facts: Mapping[str, Fact | None] | None = None) -> int:
         """Adds an item, `(d,)` float32, and returns its id.
 
         Raises:

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from ..errors import InvalidArgumentError
+from .facts import Fact, SearchedFacts
 
 
 class FixedItems(ABC):
@@ -37,7 +38,18 @@ class FixedItems(ABC):
         """Whether an item exists."""
         return 0 <= item < self.items
 
-    def add(self, vector: np.ndarray, metadata: bytes) -> int:
+    def present(self) -> np.ndarray:
+        """The ids of all items."""
+        return np.arange(self.items)
+
+    @property
+    def facts(self) -> SearchedFacts:
+        """Raises InvalidArgumentError."""
+        raise InvalidArgumentError(
+            "this file has no facts to filter by: it is an index for the Task Library; build a searcher with maker build or maker index."
+        )
+
+    def add(self, vector: np.ndarray, metadata: bytes, facts: Mapping[str, Fact | None] | None = None) -> int:
         """Raises InvalidArgumentError."""
         raise self._unchangeable()
 

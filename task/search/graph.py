@@ -14,6 +14,7 @@ from ..format import item_table, manifest
 from ..processor.relevance import RelevanceCurve
 from ..processor.results import NearestNeighbor, SearchResult
 from .engine import EMBEDDING, NO_INDEX
+from .facts import Fact, SearchedFacts, StoredFacts, checked
 from .finder import Finder, Found
 from .graph_embedder import GraphEmbedder
 from .request import SearchRequest
@@ -42,6 +43,7 @@ class GraphEngine(GraphEmbedder):
                 key: RelevanceCurve(value["slope"], value["intercept"], value["cut"], value.get("gate", 0.0))
                 for key, value in self.manifest.relevance.items()
             }
+            self._facts = StoredFacts(self._file, self.manifest.items)
             self._finder = Finder(self._file, self.manifest, self._search_graph)
         except BaseException:
             self.close()
@@ -100,6 +102,16 @@ class GraphEngine(GraphEmbedder):
             return self._result(kind, *self._search_graph(query), request)
         return self._result(kind, *self._finder.find(query, request), request)
 
+    def present(self) -> np.ndarray:
+        """The ids of all items that were not removed, ascending, int64."""
+        overlay = self._finder.overlay
+        return np.concatenate([overlay.base(), overlay.content("").ids])
+
+    @property
+    def facts(self) -> SearchedFacts:
+        """The facts of all ids, those of added items too."""
+        return SearchedFacts.of([self._facts, self._finder.overlay.facts])
+
     @property
     def means(self) -> Mapping[str, np.ndarray]:
         """The mean embeddings of sentences and of pictures, `text` and `image`, `(d,)` float32; empty if the file has none."""
@@ -109,11 +121,12 @@ class GraphEngine(GraphEmbedder):
         """The relevance curve for queries of a kind, `text`, `image` or `embedding`; None if the file has none."""
         return self._curves.get(f"search_{kind}")
 
-    def add(self, vector: np.ndarray, metadata: bytes) -> int:
+    def add(self, vector: np.ndarray, metadata: bytes, facts: Mapping[str, Fact | None] | None = None) -> int:
         """Adds an item beside the graph, `(d,)` float32, and returns its id.
 
         Raises:
-            InvalidArgumentError: The embedding has another dimension or norm than those of the file, or a value that is not finite.
+            InvalidArgumentError: The embedding has another dimension or norm than those of the file, or a value that is not finite. A fact
+                has another type than its column.
         """
         row = self._vector(vector, "item")
         norm = float(np.linalg.norm(row))
@@ -121,7 +134,7 @@ class GraphEngine(GraphEmbedder):
             raise InvalidArgumentError(
                 f"{self._file.name}: the item's embedding has norm {norm:.4g}, the file's have 1; divide it by its norm."
             )
-        return self._finder.overlay.add(row, metadata)
+        return self._finder.overlay.add(row, metadata, checked(facts or {}, self.facts.types))
 
     def remove(self, item: int) -> None:
         """Hides an item of the file, or one that was added. Its id is not reused.

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
 
 from ..errors import InvalidArgumentError
+from ..format.facts import Column, values_of
 from ..format.overlay_file import OverlayContent
+from .facts import AddedFacts, CheckedFacts
 from .nearest import nearest
 from .products import products
 
@@ -53,6 +56,8 @@ class Overlay:
         self._next_id = base_items
         self._metadata: list[bytes] = []  # one per row
         self._space = self._added = _Added.allocate(0, dimension)
+        self._facts: dict[int, Mapping[str, object]] = {}  # by id
+        self._added_facts = AddedFacts({}, {}, range(base_items, base_items))
         self._hidden: np.ndarray | None = None  # (base_items,) bool
         self._dead = 0
 
@@ -61,13 +66,20 @@ class Overlay:
         """The id of the next added item."""
         return self._next_id
 
-    def add(self, vector: np.ndarray, metadata: bytes) -> int:
+    @property
+    def facts(self) -> AddedFacts:
+        """The facts of the added items."""
+        return self._added_facts
+
+    def add(self, vector: np.ndarray, metadata: bytes, facts: CheckedFacts) -> int:
         """Adds an item, `(d,)` float32, and returns its id."""
         with self._lock:
             if self._next_id > np.iinfo(np.int32).max:
                 raise InvalidArgumentError("there are no ids left; fold the overlay in with `maker index --update`.")
             self._append(vector[None], np.array([self._next_id], np.int64), [metadata])
+            self._facts[self._next_id] = facts.values
             self._next_id += 1
+            self._show_facts(facts.types)
             self.changed = True
             return self._next_id - 1
 
@@ -90,6 +102,7 @@ class Overlay:
                 place = self._place(item)
                 self._dead += 1
                 self._added.alive[place] = False
+                self._facts.pop(item, None)
             self.changed = True
 
     def metadata(self, item: int) -> bytes:
@@ -155,6 +168,7 @@ class Overlay:
                 rows=kept.rows,
                 ids=kept.ids,
                 metadata=[self._metadata[place] for place in places],
+                facts=self._columns(kept.ids),
                 removed=np.empty(0, np.int64) if self._hidden is None else np.flatnonzero(self._hidden),
             )
 
@@ -163,10 +177,25 @@ class Overlay:
         with self._lock:
             self._append(content.rows, content.ids.astype(np.int64), list(content.metadata))
             self._next_id = content.next_id
+            self._load_facts(content)
             if len(content.removed):
                 self._hidden = np.zeros(self.base_items, np.bool_)
                 self._hidden[content.removed] = True
             self.changed = self._next_id > self.base_items or self._hidden is not None
+
+    def _show_facts(self, types: Mapping[str, str]) -> None:
+        """Replaces what readers see of the facts, after a change; `types` are those of new columns."""
+        known = {**types, **self._added_facts.types}
+        self._added_facts = AddedFacts(self._facts, known, range(self.base_items, self._next_id))
+
+    def _columns(self, ids: np.ndarray) -> dict[str, Column]:
+        return {name: self._added_facts.read(name).take(ids - self.base_items) for name in self._added_facts.types}
+
+    def _load_facts(self, content: OverlayContent) -> None:
+        values = {name: values_of(column) for name, column in content.facts.items()}
+        for place, item in enumerate(content.ids.tolist()):
+            self._facts[item] = {name: known[place] for name, known in values.items() if known[place] is not None}
+        self._show_facts({name: column.type for name, column in content.facts.items()})
 
     def _append(self, rows: np.ndarray, ids: np.ndarray, metadata: list[bytes]) -> None:
         start, end = len(self._added), len(self._added) + len(ids)

@@ -12,6 +12,7 @@ from ..format.preparation import Preparation
 from ..processor.relevance import RelevanceCurve
 from ..processor.results import NearestNeighbor, SearchResult
 from .engine import EMBEDDING, Engine
+from .facts import SearchedFacts
 from .fixed_items import FixedItems
 from .request import SearchRequest
 
@@ -103,6 +104,11 @@ class ShardedEngine(FixedItems):
         if self.relevance_curve(kind) is None:
             neighbors = [replace(neighbor, relevance=None) for neighbor in neighbors]
         return SearchResult(sorted(neighbors, key=lambda neighbor: neighbor.distance)[: request.max_results])
+
+    @property
+    def facts(self) -> SearchedFacts:
+        """The facts of the items of all shards."""
+        return SearchedFacts.of([part for shard in self._shards for part in shard.facts.parts])
 
     @property
     def means(self) -> Mapping[str, np.ndarray]:

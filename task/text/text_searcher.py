@@ -10,7 +10,7 @@ from ..processor.results import SearchResult
 from ..search.allowed import Allowed
 from ..search.query import Query
 from ..search.request import SearchRequest
-from ..searcher import Searcher, SearcherOptions
+from ..searcher import Searcher, SearcherOptions, Where
 
 
 @dataclass
@@ -31,7 +31,9 @@ class TextSearcher(Searcher):
 
     options_type = TextSearcherOptions
 
-    def search(self, text: str | Query, *, num_leaves_to_search: int | None = None, allowed: Allowed | None = None) -> SearchResult:
+    def search(
+        self, text: str | Query, *, num_leaves_to_search: int | None = None, allowed: Allowed | None = None, where: Where | None = None
+    ) -> SearchResult:
         """Finds the items nearest to a sentence.
 
         Args:
@@ -39,6 +41,8 @@ class TextSearcher(Searcher):
             num_leaves_to_search: Number of leaves to search, for on-device ScaNN indexes only; None takes the number in the file.
             allowed: The items that may be found: ids, or a boolean mask with one value per id. All of them are scored, so the result is
                 exact, and `max_results` may exceed the k of the file. The time grows with their number.
+            where: A filter on the facts of the items, such as `year >= 2024 and 'beach' in tags`, or a `Condition`. With `allowed`, both
+                apply. The result is exact, as with `allowed`.
 
         Returns:
             At most `search_options.max_results` neighbours, by ascending distance. `search_options.min_relevance` leaves out some or all of
@@ -47,18 +51,24 @@ class TextSearcher(Searcher):
         Raises:
             InvalidArgumentError: The file does not take the query, `text` is neither a str nor a `Query`, a part of a `Query` cannot be
                 used or nothing is left of it, the number of leaves of the file is fixed, `min_relevance` is set and the file has no curve
-                for the query or the shards have different ones, or `allowed` contains an unknown id.
+                for the query or the shards have different ones, `allowed` contains an unknown id, or
+                `where` is no filter or asks for an unknown column.
             DamagedFileError: A part of the index that the query needs is damaged.
         """
-        return self._search(text, self._request(num_leaves_to_search, allowed))
+        return self._search(text, self._request(num_leaves_to_search, allowed, where))
 
     def search_batch(
-        self, texts: Iterable[str | Query], *, num_leaves_to_search: int | None = None, allowed: Allowed | None = None
+        self,
+        texts: Iterable[str | Query],
+        *,
+        num_leaves_to_search: int | None = None,
+        allowed: Allowed | None = None,
+        where: Where | None = None,
     ) -> list[SearchResult]:
         """Finds the items nearest to each query; arguments and errors are those of `search`."""
         if isinstance(texts, str):
             raise ArgumentTypeError("search_batch takes several sentences, found one str.")
-        request = self._request(num_leaves_to_search, allowed)
+        request = self._request(num_leaves_to_search, allowed, where)
         return [self._search(text, request) for text in texts]
 
     def _search(self, text: str | Query, request: SearchRequest) -> SearchResult:

@@ -11,7 +11,7 @@ from ..processor.results import SearchResult
 from ..search.allowed import Allowed
 from ..search.query import Query
 from ..search.request import SearchRequest
-from ..searcher import Searcher, SearcherOptions
+from ..searcher import Searcher, SearcherOptions, Where
 from .query import query_pixels
 from .tensor_image import TensorImage
 
@@ -41,6 +41,7 @@ class ImageSearcher(Searcher):
         *,
         num_leaves_to_search: int | None = None,
         allowed: Allowed | None = None,
+        where: Where | None = None,
     ) -> SearchResult:
         """Finds the items nearest to an image.
 
@@ -50,22 +51,30 @@ class ImageSearcher(Searcher):
             num_leaves_to_search: Number of leaves to search, for on-device ScaNN indexes only; None takes the number in the file.
             allowed: The items that may be found: ids, or a boolean mask with one value per id. All of them are scored, so the result is
                 exact, and `max_results` may exceed the k of the file. The time grows with their number.
+            where: A filter on the facts of the items, such as `year >= 2024 and 'beach' in tags`, or a `Condition`. With `allowed`, both
+                apply. The result is exact, as with `allowed`.
 
         Returns:
             At most `search_options.max_results` neighbours, by ascending distance.
 
         Raises:
             InvalidArgumentError: The file does not take images, the box is not within the image, the number of leaves of the file is fixed,
-                or `allowed` contains an unknown id.
+                `allowed` contains an unknown id, or
+                `where` is no filter or asks for an unknown column.
             DamagedFileError: A part of the index that the query needs is damaged.
         """
-        return self._search(image, bounding_box, self._request(num_leaves_to_search, allowed))
+        return self._search(image, bounding_box, self._request(num_leaves_to_search, allowed, where))
 
     def search_batch(
-        self, images: Iterable[TensorImage | Query], *, num_leaves_to_search: int | None = None, allowed: Allowed | None = None
+        self,
+        images: Iterable[TensorImage | Query],
+        *,
+        num_leaves_to_search: int | None = None,
+        allowed: Allowed | None = None,
+        where: Where | None = None,
     ) -> list[SearchResult]:
         """Finds the items nearest to each query; arguments and errors are those of `search`."""
-        request = self._request(num_leaves_to_search, allowed)
+        request = self._request(num_leaves_to_search, allowed, where)
         return [self._search(image, None, request) for image in images]
 
     def _search(self, image: TensorImage | Query, bounding_box: BoundingBox | None, request: SearchRequest) -> SearchResult:

@@ -11,6 +11,7 @@ from maker.data.captions import read_captions
 from maker.workspace import Rejects
 from task.text import TextSearcher
 from tests.benchmarks.composed import Photos, exclusions, pictures_with_a_word
+from tests.benchmarks.filters import filter_costs
 from tests.outside_data import FLICKR, absent
 
 
@@ -19,13 +20,14 @@ def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--flickr", type=Path, default=FLICKR)
     parser.add_argument("--searcher", type=Path, default=Path("build/flickr/searcher.tflite"))
+    parser.add_argument("--items", type=int, default=1_000_000, help="items to filter (default %(default)s)")
     given = parser.parse_args()
     if not given.flickr.is_dir():
         parser.error(absent(given.flickr))
     captions = [c for c in read_captions(given.flickr / "captions.tsv", Rejects()) if (c.split, c.language) == ("val", "en")]
     with TextSearcher.create_from_file(str(given.searcher)) as searcher:
         photos = Photos(searcher, captions)
-        for row in [*exclusions(photos), *pictures_with_a_word(photos)]:
+        for row in [*exclusions(photos), *pictures_with_a_word(photos), *filter_costs(given.items)]:
             sys.stdout.write(f"{json.dumps(row)}\n")
 
 

@@ -36,6 +36,8 @@ def make_files(folder: Path, encoder: Path) -> None:
     np.save(folder / "embeddings.npy", embeddings())
     np.save(folder / "queries.npy", embeddings()[::4])
     (folder / "items.txt").write_text("".join(f"{name}\n" for name in metadata()), encoding="utf-8")
+    facts = "".join(f"{name},{place % 6},Norway,2024-05-31T14:30:00,beach|sea\n" for place, name in enumerate(dict.fromkeys(metadata())))
+    (folder / "facts.csv").write_text(f"item,stars,album,taken,tags:tags\n{facts}", encoding="utf-8")
     (folder / "queries.txt").write_text("".join(f"a {way} {colour} picture\n" for way in WAYS for colour in COLOURS), encoding="utf-8")
     clip(folder / "clip-vit-base-patch32")
     (folder / "sentences.txt").write_text("a red picture\na blue picture\n", encoding="utf-8")
