@@ -87,10 +87,13 @@ def image_features(folder: Path, images: Sequence[str], encoder: Path, work: Wor
     missing = [place for place, state in enumerate(states) if state not in known]
     if missing:
         done = work.features / f"{tower}-{digest([states[place] for place in missing])}"
-        if (done / VALUES).exists():  # but it could not be read, or it has only rejected images
+        if (done / VALUES).exists():  # but it could not be read
             shutil.rmtree(done)
         _compute(folder, [images[place] for place in missing], [states[place] for place in missing], encoder, done, views)
-        known |= _read(done)
+        made = _read(done)
+        known |= made
+        if all(result.values is None for result in made.values()):
+            shutil.rmtree(done)  # only rejected images: there is nothing to keep
     results = [known[state] for state in states]
     for image, result in zip(images, results, strict=True):
         if result.reason:
