@@ -5,7 +5,7 @@ from __future__ import annotations
 import operator
 import os
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import ClassVar, TypeAlias
 
@@ -134,10 +134,21 @@ class Searcher(EngineOwner[Engine]):
         Raises:
             InvalidArgumentError: The item does not exist or was removed.
         """
+        return self.engine.item(self._existing(item_id))
+
+    def get_embedding(self, item_id: int) -> np.ndarray:
+        """The embedding of an item as it is stored, `(d,)` float32. A `Query` takes it as a part.
+
+        Raises:
+            InvalidArgumentError: The item does not exist or was removed, or the file is an index for the Task Library.
+        """
+        return self.engine.embedding(self._existing(item_id))
+
+    def _existing(self, item_id: int) -> int:
         number = operator.index(item_id)
         if not self.engine.has(number):
             raise InvalidArgumentError(f"there is no item {number}; ids go from 0 to {self.engine.items - 1}, removed ones left out.")
-        return self.engine.item(number)
+        return number
 
     def add(self, item: Part, metadata: bytes | str, facts: Mapping[str, Fact | None] | None = None) -> int:
         """Adds an item in memory; the file does not change. Searches in all threads find it at once.
@@ -217,6 +228,32 @@ class Searcher(EngineOwner[Engine]):
 
     def _search_vector(self, vector: np.ndarray, request: SearchRequest) -> SearchResult:
         return self._relevant(EMBEDDING, self.engine.search_embedding(vector, request))
+
+    def similar(self, item_ids: int | Iterable[int], *, allowed: Allowed | None = None, where: Where | None = None) -> SearchResult:
+        """Finds more items like one, or like several together.
+
+        Args:
+            item_ids: The id of an item, or several ids.
+            allowed: As in `search`.
+            where: As in `search`.
+
+        Returns:
+            At most `search_options.max_results` neighbours, by ascending distance; the items themselves are left out.
+
+        Raises:
+            InvalidArgumentError: There are no ids, an item does not exist or was removed, `allowed` or `where` cannot be used, or the file
+                is an index for the Task Library.
+        """
+        ids = [self._existing(item) for item in ([item_ids] if isinstance(item_ids, (int, np.integer)) else item_ids)]
+        if not ids:
+            raise InvalidArgumentError("similar takes at least one id, found none.")
+        query = Query(self.get_embedding(ids[0]))
+        for item in ids[1:]:
+            query += self.get_embedding(item)
+        request = self._request(None, allowed, where)
+        result = self._search_query(query, replace(request, max_results=request.max_results + len(ids)))
+        others = [neighbor for neighbor in result.nearest_neighbors if neighbor.id not in ids]
+        return SearchResult(others[: request.max_results])
 
     def facets(
         self, columns: Iterable[str] | None = None, *, where: Where | None = None, allowed: Allowed | None = None

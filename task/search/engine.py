@@ -112,6 +112,13 @@ class Engine(Embedder, Protocol):
     def relevance_curve(self, kind: str) -> RelevanceCurve | None:
         """The curve from distance to relevance for queries of a kind, `text`, `image` or `embedding`; None if there is none."""
 
+    def embedding(self, number: int) -> np.ndarray:
+        """The stored embedding of an item that exists, `(d,)` float32.
+
+        Raises:
+            InvalidArgumentError: The index cannot give it.
+        """
+
     def present(self) -> np.ndarray:
         """The ids of all items that were not removed, ascending, int64."""
 

@@ -81,6 +81,15 @@ class Finder:
             _ = self.scorer  # fails now, not in a later search: results in place of removed items need the rows
         self.overlay.remove(item)
 
+    def embedding(self, item: int) -> np.ndarray:
+        """The embedding of an item that was not removed, `(d,)` float32. It raises the errors of `scorer`."""
+        if item >= self._manifest.items:
+            return self.overlay.embedding(item)
+        self._file.check_unchanged()
+        row = np.empty((1, self._manifest.dimension), np.float32)
+        self.scorer.decode(np.array([item]), row)
+        return row[0]
+
     def contents(self) -> Found:
         """All items that were not removed: ascending ids and `(n, d)` float32 rows."""
         self._file.check_unchanged()

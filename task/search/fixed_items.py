@@ -38,6 +38,13 @@ class FixedItems(ABC):
         """Whether an item exists."""
         return 0 <= item < self.items
 
+    def embedding(self, number: int) -> np.ndarray:
+        """Raises InvalidArgumentError."""
+        raise InvalidArgumentError(
+            "this file does not give embeddings of its items: it is an index for the Task Library; build a searcher with maker build or "
+            "maker index."
+        )
+
     def present(self) -> np.ndarray:
         """The ids of all items."""
         return np.arange(self.items)

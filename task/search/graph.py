@@ -102,6 +102,10 @@ class GraphEngine(GraphEmbedder):
             return self._result(kind, *self._search_graph(query), request)
         return self._result(kind, *self._finder.find(query, request), request)
 
+    def embedding(self, number: int) -> np.ndarray:
+        """The stored embedding of an item that exists, `(d,)` float32. It raises the errors of `Finder.embedding`."""
+        return self._finder.embedding(number)
+
     def present(self) -> np.ndarray:
         """The ids of all items that were not removed, ascending, int64."""
         overlay = self._finder.overlay
