@@ -32,7 +32,8 @@ def pooled_features(source: Source) -> SourceTensor | None:
     tensor, is_classifier = int(sub.outputs[0]), _size(source.outputs()[0]) in IMAGENET
     while tensor in writers:
         operator = writers[tensor]
-        code = source.model.operatorCodes[operator.opcodeIndex].builtinCode
+        codes = source.model.operatorCodes[operator.opcodeIndex]
+        code = max(codes.builtinCode, codes.deprecatedBuiltinCode)  # old models have only the latter
         found = source.at(tensor)
         if code in POOLS and found.shape[-1] == _size(found) >= LEAST:
             return found if is_classifier else None
