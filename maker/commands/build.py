@@ -13,7 +13,8 @@ from maker.training.options import CHOICES, RECIPES, SCRATCH, TrainingOptions, d
 
 HELP = "train on pictures and captions, index a folder, write one searcher"
 SPECS = (
-    "tflite:PATH[#TENSOR] (a frozen TFLite model, or a tensor inside it), keras:NAME, keras_file:PATH, saved_model:FOLDER, hub:HANDLE, "
+    "tflite:PATH[#TENSOR] (a frozen TFLite model, or a tensor inside it; of a classifier the pooled features), "
+    "keras:NAME, keras_file:PATH, saved_model:FOLDER, hub:HANDLE, "
     "or scratch (a small CNN, trained here)"
 )
 TEXT_SPECS = (
