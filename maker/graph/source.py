@@ -89,6 +89,17 @@ class Source:
                     waiting += [getattr(operator.builtinOptions, part) for part in PARTS.get(operator.builtinOptionsType, ())]
         return list(found.values())
 
+    def rounds_activations(self, signature: str | None = None) -> bool:
+        """Whether a FULLY_CONNECTED takes float32 and int8 weights: each kernel rounds the float32 to 8 bits in its own way."""
+        for sub in self.with_parts(signature) if signature else [self.subgraph()]:
+            for operator in sub.operators:
+                code = self.model.operatorCodes[operator.opcodeIndex]
+                if max(code.builtinCode, code.deprecatedBuiltinCode) == schema.BuiltinOperator.FULLY_CONNECTED:
+                    values, weights = (sub.tensors[number].type for number in operator.inputs[:2])
+                    if values == schema.TensorType.FLOAT32 and weights == schema.TensorType.INT8:
+                        return True
+        return False
+
     def inputs(self, signature: str | None = None) -> list[SourceTensor]:
         """The inputs in the subgraph's order."""
         sub = self.subgraph(signature)
