@@ -23,6 +23,7 @@ from maker.commands import (
     evaluate,
     export,
     export_android,
+    fetch,
     index,
     inspect,
     preview,
@@ -35,7 +36,23 @@ from maker.errors import MakerError, UsageError
 from task.errors import TaskError
 
 # In the order of the help; `maker/commands/export_android.py` is the verb `export-android`.
-VERBS = (build, embed, index, search, evaluate, classify, duplicates, inspect, preview, report, export, export_android, verify, sample)
+VERBS = (
+    build,
+    embed,
+    index,
+    search,
+    evaluate,
+    classify,
+    duplicates,
+    inspect,
+    preview,
+    report,
+    export,
+    export_android,
+    verify,
+    fetch,
+    sample,
+)
 
 
 # Libraries of the extra `maker` by the name of their package. Without it, search, index, inspect and verify work.
