@@ -55,6 +55,8 @@ VERBS = (
 )
 
 
+WITHOUT_MODELS = (fetch.run, sample.run)  # verbs that run no model
+
 # Libraries of the extra `maker` by the name of their package. Without it, search, index, inspect and verify work.
 OF_THE_BUILDER = {
     "safetensors": "safetensors",
@@ -76,6 +78,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     _set_up_streams()
     try:
         with _terminable():
+            if given.run not in WITHOUT_MODELS:
+                from maker.graph.quiet_runtime import quiet_runtime
+
+                quiet_runtime()
             given.run(given)
             sys.stdout.flush()
     except BrokenPipeError:  # the reader of `maker … | head` is gone

@@ -214,8 +214,19 @@ def _report(
     lines += [*file_lines(manifest, output), *embedded.facts.lines]
     if embedded.listed:
         lines.append(line("not measured", "retrieval: nobody says which picture answers which query; captions would"))
-    if embedded.corpus.searches_another_folder:
-        folder = embedded.corpus.searched.folder
-        lines.append(line("relevance", f"none: a relevance curve needs captions of the indexed photos, and {folder} has none"))
+    if not manifest.relevance:
+        lines.append(line("relevance", f"none: {_why_no_curve(embedded, manifest)}"))
     lines += [line("documents", ", ".join(map(str, documents))), line("time", f"{figures['seconds']} s")]
     return BuildReport(figures, lines)
+
+
+def _why_no_curve(embedded: Embedded, manifest: Manifest) -> str:
+    """Why a file has no relevance curve, which says how likely it is that a result matches a sentence."""
+    if manifest.distance != "dot_product":
+        return "a relevance curve is fitted for the distance dot_product only"
+    if embedded.corpus.searches_another_folder:
+        return f"a relevance curve needs captions of the indexed photos, and {embedded.corpus.searched.folder} has none"
+    captions = len(embedded.held_out.captions) if embedded.held_out else 0
+    if captions:
+        return f"{captions} held-out captions are too few to fit a relevance curve, or nearer results do not match more often"
+    return "a relevance curve needs held-out captions"
