@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Protocol
 
@@ -120,6 +120,9 @@ class Engine(Embedder, Protocol):
         Raises:
             InvalidArgumentError: There is no lexical index.
         """
+
+    def find(self, wanted: Collection[bytes]) -> dict[int, bytes]:
+        """The items that were not removed whose metadata is one of `wanted`, by id, ascending."""
 
     def embedding(self, number: int) -> np.ndarray:
         """The stored embedding of an item that exists, `(d,)` float32.
