@@ -14,6 +14,8 @@ from maker.data.duplicates import near_duplicates
 from maker.data.splits import Splits
 from maker.embedding.features import Features
 from maker.encoders.phrases import mine_phrases
+from maker.evaluation.identical_captions import KEY as IDENTICAL
+from maker.evaluation.identical_captions import lenient_figures, lenient_ranks, repeated_captions
 from maker.evaluation.relevance import calibrate, choose_queries, is_answered
 from maker.evaluation.typed_figures import measure_typed
 from maker.evaluation.typed_queries import TypedQuery, typed_queries
@@ -83,9 +85,13 @@ def measure_retrieval(encoder: Encoder, held_out: HeldOut, work: Workspace) -> d
     queries, items = encoder.embed_texts([c.text for c in captions], work), held_out.embeddings(searched)
     targets = np.array([places[c.image] for c in captions])
     languages = np.array([c.language for c in captions])
-    figures: dict[str, Any] = by_language(ranks(queries, items, targets), targets, languages, items=len(items))
+    strict = ranks(queries, items, targets)
+    figures: dict[str, Any] = by_language(strict, targets, languages, items=len(items))
     figures |= {"queries": len(captions), "images": len(images), "items": len(items)}
     figures["images_like_a_training_image"] = len(held_out.near_duplicates)
+    repeated = repeated_captions([c.text for c in captions], targets)
+    if repeated:
+        figures[IDENTICAL] = lenient_figures(lenient_ranks(strict, repeated, queries, items), targets, repeated, len(items))
     used, within = np.unique(targets, return_inverse=True)
     figures["image_to_text"] = image_to_text(items[used], queries, within, languages)
     cut = f", the first {encoder.dimension} dimensions" if encoder.dimension else ""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -125,8 +126,12 @@ def _settings(settings: IndexSettings, base: Path, described: Manifest, k: int |
 
 
 def _card(base: Path) -> str:
-    """The base's model card; empty where it has none."""
+    """The base's model card; empty where it has none, or where a new one cannot be written."""
     try:
-        return read_card(base)
+        card = read_card(base)
     except DataError:
         return ""
+    if importlib.util.find_spec("jinja2") is None:  # part of the extra `maker`
+        say("the model card is left out: writing it needs jinja2: pip install jinja2")
+        return ""
+    return card

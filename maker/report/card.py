@@ -10,6 +10,8 @@ from typing import Any
 
 from maker.encoders.prefix import prefixes_in_words
 from maker.errors import DataError
+from maker.evaluation.identical_captions import KEY as IDENTICAL
+from maker.evaluation.identical_captions import LABEL as LENIENT
 from maker.evaluation.typed_figures import CUTOFFS, typed_rows
 from maker.export.searcher_file import CARD
 from maker.report.page import index_in_words, percent, template
@@ -115,6 +117,8 @@ def retrieval_rows(retrieval: Mapping[str, Any]) -> Iterator[tuple[str, list[str
     for direction, figures in (("text to image", retrieval), ("image to text", retrieval.get("image_to_text", {}))):
         if figures:
             yield direction, _cells(figures)
+            if lenient := figures.get(IDENTICAL):
+                yield f"{direction}, {LENIENT}", _cells(lenient)
             yield from ((f"{direction}, {language or 'no language'}", _cells(f)) for language, f in figures.get("languages", {}).items())
             yield f"{direction}, by chance", _chances(figures)
 
