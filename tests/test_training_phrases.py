@@ -45,6 +45,17 @@ def test_of_many_phrases_each_batch_has_a_part_drawn_by_the_seed(monkeypatch):
     assert not np.array_equal(one.rows, other.rows)
 
 
+def test_hidden_pairs_leave_their_words():
+    tokens = tokenize(["a red kite", "red kite"], SIZE)
+    captions = CaptionRows(tokens, build_vocabulary(tokens, 1, 1, SIZE))
+    whole, hidden = captions.rows(), captions.random_rows(0.0, 1.0, np.random.default_rng(0))
+    assert (whole.weights > 0).sum(1).tolist() == [5, 3]  # the words and the pairs of neighbours
+    assert (hidden.weights > 0).sum(1).tolist() == [3, 2]
+    words = [set(rows[weights > 0]) for rows, weights in zip(hidden.rows, hidden.weights, strict=True)]
+    assert words[1] < words[0]
+    assert words[0] < set(whole.rows[0])
+
+
 def test_the_loss_is_low_where_phrases_are_near_the_images_that_they_label():
     from maker.training.losses import Loss
 
