@@ -18,10 +18,12 @@ from typing import Any
 from maker.commands import (
     build,
     classify,
+    duplicates,
     embed,
     evaluate,
     export,
     export_android,
+    fetch,
     index,
     inspect,
     preview,
@@ -34,9 +36,39 @@ from maker.errors import MakerError, UsageError
 from task.errors import TaskError
 
 # In the order of the help; `maker/commands/export_android.py` is the verb `export-android`.
-VERBS = (build, embed, index, search, evaluate, classify, inspect, preview, report, export, export_android, verify, sample)
+VERBS = (
+    build,
+    embed,
+    index,
+    search,
+    evaluate,
+    classify,
+    duplicates,
+    inspect,
+    preview,
+    report,
+    export,
+    export_android,
+    verify,
+    fetch,
+    sample,
+)
 
 
+WITHOUT_MODELS = (fetch.run, sample.run)  # verbs that run no model
+
+# Libraries of the extra `maker` by the name of their package. Without it, search, index, inspect and verify work.
+OF_THE_BUILDER = {
+    "safetensors": "safetensors",
+    "PIL": "Pillow",
+    "filelock": "filelock",
+    "jinja2": "Jinja2",
+    "matplotlib": "Matplotlib",
+    "scann": "ScaNN",
+    "tensorflow": "TensorFlow",
+    "tqdm": "tqdm",
+}
+INSTALL = "pip install 'pocket-searcher[maker]', or in a checkout pip install '.[maker]'"
 RESUMING = (build, embed, evaluate, classify, preview, export_android)  # verbs that keep the results of an interrupted run
 
 
@@ -46,6 +78,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     _set_up_streams()
     try:
         with _terminable():
+            if given.run not in WITHOUT_MODELS:
+                from maker.graph.quiet_runtime import quiet_runtime
+
+                quiet_runtime()
             given.run(given)
             sys.stdout.flush()
     except BrokenPipeError:  # the reader of `maker … | head` is gone
@@ -54,6 +90,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except (MakerError, TaskError, OSError) as error:
         sys.stderr.write(f"maker: error: {' '.join(str(error).split())}\n")
         return 2 if isinstance(error, UsageError) else 1
+    except ModuleNotFoundError as error:
+        library = (error.name or "").partition(".")[0]
+        if library not in OF_THE_BUILDER:
+            raise
+        sys.stderr.write(f"maker: error: maker {given.verb} needs {OF_THE_BUILDER[library]}, a part of the builder: {INSTALL}\n")
+        return 1
     except KeyboardInterrupt:
         hint = "; the same command resumes" if given.resumes else ""
         sys.stderr.write(f"maker: interrupted{hint}\n")
@@ -93,7 +135,7 @@ def _parser() -> argparse.ArgumentParser:
         name = module.__name__.rpartition(".")[2].replace("_", "-")
         verb = verbs.add_parser(name, help=module.HELP)
         module.add_arguments(verb)
-        verb.set_defaults(run=module.run, resumes=module in RESUMING)
+        verb.set_defaults(verb=name, run=module.run, resumes=module in RESUMING)
     return parser
 
 

@@ -1,4 +1,4 @@
-"""Log lines and progress bars on stderr. Bars are shown only in terminals and notebooks."""
+"""Log lines and progress bars on stderr. Bars are shown only in terminals and notebooks, and only where tqdm is installed."""
 
 from __future__ import annotations
 
@@ -6,7 +6,10 @@ import sys
 from collections.abc import Iterable
 from typing import TypeVar
 
-from tqdm import tqdm
+try:
+    import tqdm
+except ModuleNotFoundError:  # only the runtime is installed: `maker index` and `maker search` work without bars
+    tqdm = None  # type: ignore[assignment]
 
 T = TypeVar("T")
 
@@ -20,7 +23,9 @@ def progress(items: Iterable[T], what: str, total: int | None = None, quiet: boo
         total: Number of items, if `items` has no length.
         quiet: Show no bar, for work that takes less than a second.
     """
-    return tqdm(items, what, total=total, file=sys.stderr, disable=quiet or not _is_watched(), dynamic_ncols=True, leave=False)
+    if tqdm is None:
+        return items
+    return tqdm.tqdm(items, what, total=total, file=sys.stderr, disable=quiet or not _is_watched(), dynamic_ncols=True, leave=False)
 
 
 def _is_watched() -> bool:
@@ -29,4 +34,7 @@ def _is_watched() -> bool:
 
 def say(text: str) -> None:
     """Writes a log line to stderr, above any bar."""
-    tqdm.write(text, file=sys.stderr)
+    if tqdm is None:
+        sys.stderr.write(f"{text}\n")
+    else:
+        tqdm.tqdm.write(text, file=sys.stderr)

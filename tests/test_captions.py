@@ -54,7 +54,7 @@ def test_rows_that_cannot_be_used_are_rejected_by_line(tmp_path):
     [
         (b"", "the file is empty"),
         (b"image\tcaption\n", "no captions in it"),
-        (b"picture\tcaption\n1\tx\n", "no column 'image'.*found picture, caption"),
+        (b"number\tcaption\n1\tx\n", "no column 'image'.*found number, caption"),
         (b"image\tcaption\na.jpg\t\xff\xfe\n", "not UTF-8"),
     ],
 )

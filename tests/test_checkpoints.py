@@ -9,12 +9,17 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from maker.checkpoints import write_encoder
+from maker.checkpoints import perception, write_encoder
 from maker.cli import main
 from maker.encoders import sentence_tower
+from maker.encoders.embedder import embedder_manifest
+from maker.encoders.tokenizer_file import TextModelOptions
 from maker.encoders.weights import WEIGHTS, Linear, Table
 from maker.errors import EncoderError
 from maker.graph.model import Model
+from maker.pipeline.text_stage import open_text_tower
+from maker.report.card import CardFields, model_card
+from maker.workspace import Workspace
 from task.core import BaseOptions
 from task.core.interpreter import SignatureRunners
 from task.core.model_file import ModelFile
@@ -34,8 +39,10 @@ def checkpoints(tmp_path_factory) -> dict[str, Path]:
 
 
 @pytest.fixture(autouse=True)
-def _few_adversarial_texts(monkeypatch):
+def _small(monkeypatch):
     monkeypatch.setattr(sentence_tower, "ADVERSARIAL", 20)
+    shape = perception.Shape(files.SIZE, files.PATCH, files.WIDTH, files.LAYERS, files.HEADS)
+    monkeypatch.setitem(perception.SHAPES, files.TINY_PERCEPTION, shape)
 
 
 def copy(checkpoint: Path, target: Path) -> Path:
@@ -154,6 +161,58 @@ def test_a_damaged_file_is_named(checkpoints, tmp_path):
         write_encoder(str(folder), tmp_path / "e.tflite")
 
 
+def test_open_clip_s_weights_are_read_by_the_name_of_their_shape(checkpoints, tmp_path, monkeypatch):
+    folder = copy(checkpoints["open_clip"], tmp_path / "c")
+    model = json.loads((folder / "open_clip_config.json").read_text())
+    (folder / "open_clip_config.json").unlink()
+    file = folder / "open_clip_model.safetensors"
+    (tmp_path / "tiny.json").write_text(json.dumps(model["model_cfg"]))
+    info = write_encoder(f"open_clip:{tmp_path / 'tiny.json'}={file}", tmp_path / "e.tflite", weights="float32")
+    assert info.source == "open_clip:tiny.json=open_clip_model.safetensors"
+    texts, pictures = embeddings(tmp_path / "e.tflite")
+    reference = np.load(REFERENCES / "open_clip.npz")
+    np.testing.assert_allclose(texts, reference["text"], atol=1e-5)
+    np.testing.assert_allclose(pictures, reference["image"], atol=1e-5)
+    with pytest.raises(EncoderError, match=r"open_clip:ViT-Z: unknown name, expected one of ViT-B-32"):
+        write_encoder(f"open_clip:ViT-Z={file}", tmp_path / "e.tflite")
+    with pytest.raises(EncoderError, match=r"shape \[32, 3, 8, 8\], expected \[768, 3, 32, 32\]"):
+        write_encoder(f"open_clip:ViT-B-32={file}", tmp_path / "e.tflite")
+
+
+def test_other_towers_of_timm_are_refused_with_what_to_do(checkpoints, tmp_path):
+    folder = copy(checkpoints["perception"], tmp_path / "c")
+    config = (folder / "open_clip_config.json").read_text().replace(files.TINY_PERCEPTION, "fastvit_mci0")
+    (folder / "open_clip_config.json").write_text(config)
+    with pytest.raises(EncoderError, match=r"timm_model_name is 'fastvit_mci0', of which this release writes .* torch:NAME=PATH"):
+        write_encoder(str(folder), tmp_path / "e.tflite")
+
+
+def test_old_tokenizer_files_give_the_ids_of_tokenizer_json(checkpoints, tmp_path):
+    parts = json.loads((checkpoints["clip"] / "tokenizer.json").read_text())["model"]
+    folder = copy(checkpoints["clip"], tmp_path / "c")
+    (folder / "tokenizer.json").unlink()
+    (folder / "vocab.json").write_text(json.dumps(parts["vocab"]))
+    merges = [m if isinstance(m, str) else " ".join(m) for m in parts["merges"]]
+    (folder / "merges.txt").write_text("\n".join(["#version: 0.2", *merges]) + "\n")
+    write_encoder(str(folder), tmp_path / "e.tflite", weights="float32")
+    texts, _ = embeddings(tmp_path / "e.tflite")
+    np.testing.assert_allclose(texts, np.load(REFERENCES / "clip.npz")["text"], atol=1e-5)
+
+
+def test_the_licence_and_the_source_travel_and_research_weights_are_said_loudly(checkpoints, tmp_path, capsys):
+    folder = copy(checkpoints["clip"], tmp_path / "mobile")
+    (folder / "README.md").write_text("---\nlicense: other\nlicense_name: apple-amlr\n---\n# A model\n")
+    info = write_encoder(str(folder), tmp_path / "e.tflite")
+    assert (info.license, info.restricted, info.source, info.family) == ("apple-amlr", True, "mobile", "clip")
+    assert "WARNING: the weights of mobile are for research or other non-commercial use only (apple-amlr)" in capsys.readouterr().err
+    described = embedder_manifest(tmp_path / "e.tflite")
+    assert described.encoders["image"]["checkpoint"]["license"] == "apple-amlr"
+    assert described.query["image"]["resize"] == "pillow_bicubic"
+    (folder / "README.md").write_text("---\nlicense: mit\n---\n")
+    assert not write_encoder(str(folder), tmp_path / "e.tflite").restricted
+    assert "WARNING" not in capsys.readouterr().err
+
+
 def test_pictures_are_found_by_sentences_without_captions(checkpoints, photos, tmp_path):
     encoder, items, searcher = tmp_path / "e.tflite", tmp_path / "items.npy", tmp_path / "s.tflite"
     write_encoder(str(checkpoints["clip"]), encoder)
@@ -161,6 +220,33 @@ def test_pictures_are_found_by_sentences_without_captions(checkpoints, photos, t
     given = ["--embeddings", str(items), "--metadata", str(items.with_suffix(".txt")), "--embedder", str(encoder)]
     assert main(["index", *given, "--output", str(searcher)]) == 0
     assert main(["search", str(searcher), "a photo of a cat"]) == 0
+
+
+def test_a_sentence_encoder_is_a_text_tower_to_train_on(checkpoints, tmp_path):
+    with Workspace.open(tmp_path / "work") as work:
+        tower = open_text_tower(f"checkpoint:{checkpoints['bert']}", TextModelOptions(), work, [])
+        assert tower is not None
+        features = tower.features(files.TEXTS[:2], work)
+        found = np.array([features.values[features.rows[text]] for text in files.TEXTS[:2]])
+        assert (found * np.load(REFERENCES / "bert.npz")["text"][:2]).sum(1).min() > 0.999  # int8 weights
+        clip = open_text_tower(f"words+checkpoint:{checkpoints['clip']}", TextModelOptions(), work, [], "second.tflite")
+        assert clip is not None
+        assert (clip.with_words, clip.tower.dimension) == (True, files.DIMENSION)
+        with pytest.raises(EncoderError, match="has its own; leave out --tokenizer"):
+            open_text_tower("hf:a/b", TextModelOptions(tokenizer=Path("vocab.txt")), work, [])
+
+
+def test_the_card_of_a_searcher_names_source_and_terms(checkpoints, photos, tmp_path):
+    folder = copy(checkpoints["clip"], tmp_path / "mobile")
+    (folder / "README.md").write_text("---\nlicense: cc-by-nc-4.0\n---\n")
+    encoder, items, searcher = tmp_path / "e.tflite", tmp_path / "items.npy", tmp_path / "s.tflite"
+    write_encoder(str(folder), encoder)
+    assert main(["embed", str(encoder), str(photos), "--kind", "image", "--output", str(items)]) == 0
+    given = ["--embeddings", str(items), "--metadata", str(items.with_suffix(".txt")), "--embedder", str(encoder)]
+    assert main(["index", *given, "--output", str(searcher)]) == 0
+    card = model_card(embedder_manifest(searcher), CardFields(), "mine")
+    assert "| Text encoder | mobile (clip, int8 weights), licence: cc-by-nc-4.0 |" in card
+    assert "**For research or other non-commercial use only.** The weights come from mobile (cc-by-nc-4.0)" in card
 
 
 @pytest.mark.parametrize("weights", WEIGHTS)

@@ -74,7 +74,7 @@ def test_the_index_alone_with_leaves_and_without_compression(built, tmp_path):
 def test_what_cannot_be_exported_is_one_line(built, tmp_path, capsys):
     target = tmp_path / "s.tflite"
     assert export(built, "--output", target) == 1  # its own text tower has no words
-    assert "pass the encoder file of the work folder instead of a searcher" in capsys.readouterr().err
+    assert "encoder-….tflite in the work folder of the build" in capsys.readouterr().err
     assert not target.exists()
     target.write_bytes(b"mine")
     assert export(built, "--query", "image", "--output", target) == 1

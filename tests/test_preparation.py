@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import json
+import shutil
+import subprocess
+from pathlib import Path
+
 import numpy as np
 import pytest
 from conftest import SIDE
@@ -122,3 +127,36 @@ def test_embedding_a_folder_and_asking_with_a_picture_prepare_alike(encoder, pho
                 np.testing.assert_allclose(value, row, atol=1e-6)
                 stretched = prepare(picture.buffer, SIDE, SIDE, Preparation())
                 assert picture.height == picture.width or not np.array_equal(prepare(picture.buffer, SIDE, SIDE, CROPPED), stretched)
+
+
+PICTURES = [(37, 53), (200, 61), (20, 300), (24, 24), (5, 7), (1, 3)]
+PREPARATIONS = [
+    Preparation("pillow_bicubic", "center", 24),
+    Preparation("pillow_bicubic", "center_half_to_even", 30),
+    Preparation("pillow_bilinear"),
+    Preparation("triangle", "center", 29),
+]
+
+
+def test_javascript_prepares_pictures_alike(tmp_path):
+    node = shutil.which("node")
+    if node is None:
+        pytest.skip("node is not installed")
+    shutil.copy(Path(__file__).parents[1] / "maker/preview/web/picture.js", tmp_path / "picture.mjs")
+    cases = [(noise(*size, seed), preparation) for seed, size in enumerate(PICTURES) for preparation in PREPARATIONS]
+    given = [
+        {"rgba": np.dstack([pixels, np.full(pixels.shape[:2], 255)]).reshape(-1).tolist(), "shape": pixels.shape, **p.describe(24, 20)}
+        for pixels, p in cases
+    ]
+    (tmp_path / "cases.json").write_text(json.dumps(given))
+    (tmp_path / "run.mjs").write_text("""
+import { readFileSync } from "node:fs";
+import { prepare } from "./picture.mjs";
+const cases = JSON.parse(readFileSync(new URL("cases.json", import.meta.url)));
+console.log(JSON.stringify(cases.map((c) => Array.from(prepare(Uint8ClampedArray.from(c.rgba), c.shape[0], c.shape[1], c)))));
+""")
+    done = subprocess.run([node, str(tmp_path / "run.mjs")], capture_output=True, text=True, check=True)
+    for (pixels, preparation), found in zip(cases, json.loads(done.stdout), strict=True):
+        wanted = prepare(pixels, 24, 20, preparation).reshape(-1)
+        apart = np.abs(np.array(found) - wanted)  # of the triangle filter, float32 in another order may be on the other side of a half
+        assert apart.max() <= (1 if preparation.resize == "triangle" else 0), (pixels.shape, preparation)

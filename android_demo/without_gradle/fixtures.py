@@ -30,12 +30,13 @@ from maker.preview.thumbnails import make_thumbnails
 from maker.workspace import atomic
 from task.core import BaseOptions
 from task.format import archive, item_table, manifest
+from task.format.preparation import Preparation
 from task.processor import SearchOptions
 from task.processor.options import AUTO
 from task.search import GraphEngine
 from task.text import TextSearcher, TextSearcherOptions
 from task.vision import ImageSearcher, ImageSearcherOptions, TensorImage
-from task.vision.resize import resize
+from task.vision.resize import prepare, resize
 
 sys.path.append(str(Path(__file__).parents[2]))
 from tests.tokenizer_files import answers_alike, tokenizing_searchers  # noqa: E402 - a script is not run from the root
@@ -54,6 +55,13 @@ TEXTS = (
 SIZES = {"large": (977, 641), "small": (61, 47), "tall": (40, 700), "clear": (300, 200)}
 ORIENTATION = 0x0112  # of EXIF
 RESIZED = ((12, 12), (96, 64), (641, 977))
+PREPARED = (60, 48)
+PREPARATIONS = (
+    Preparation("pillow_bicubic", "center", 60),
+    Preparation("pillow_bicubic", "center_half_to_even", 71),
+    Preparation("pillow_bilinear"),
+    Preparation("triangle", "center", 64),
+)
 
 
 def make(folder: Path) -> None:
@@ -84,6 +92,7 @@ def make(folder: Path) -> None:
             if ask_text(sample, text)  # a text without a word finds nothing, gate or not
         ],
         "resized": write_resized(pictures, folder / "pictures"),
+        "prepared": write_prepared(pictures, folder / "pictures"),
     }
     write_turned(pictures["large"], folder / "pictures")
     # ASCII, because an unpaired surrogate is not UTF-8.
@@ -202,6 +211,18 @@ def write_resized(pictures: dict[str, np.ndarray], folder: Path) -> list[dict[st
             resize(pixels, height, width).tofile(folder / file)
             source = {"picture": name, "height": len(pixels), "width": pixels.shape[1]}
             found.append({**source, "resized": file, "to_height": height, "to_width": width})
+    return found
+
+
+def write_prepared(pictures: dict[str, np.ndarray], folder: Path) -> list[dict[str, Any]]:
+    """Writes the pictures as several towers want them, RGB row by row. Returns a description of each."""
+    found = []
+    for name, pixels in pictures.items():
+        for number, preparation in enumerate(PREPARATIONS):
+            file = f"{name}-prepared-{number}.rgb"
+            prepare(pixels, *PREPARED, preparation).tofile(folder / file)
+            source = {"picture": name, "picture_height": len(pixels), "picture_width": pixels.shape[1]}
+            found.append({**source, **preparation.describe(*PREPARED), "prepared": file})
     return found
 
 

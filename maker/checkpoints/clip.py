@@ -44,8 +44,8 @@ def image_tower(config: Section, read: Reader, pictures: Pictures, size: int) ->
     )
 
 
-def text_tower(config: Section, read: Reader) -> TextTransformer:
-    """The tower for texts. A text's vector is that of its end; places see those before them, or all where `no_causal_mask` says so."""
+def text_tower(config: Section, read: Reader, causal: bool = True) -> TextTransformer:
+    """The tower for texts. A text's vector is that of its end; places see those before them, or all if it is not causal."""
     text = part(config, "text_config")
     width, activation, epsilon = text.number("hidden_size", 512), _activation(text), text.real("layer_norm_eps", 1e-5)
     layers = text.number("num_hidden_layers", 12), width, text.number("intermediate_size", 2048), text.number("num_attention_heads", 8)
@@ -58,7 +58,7 @@ def text_tower(config: Section, read: Reader) -> TextTransformer:
         positions=Positions(read.tensors.shaped("text_model.embeddings.position_embedding.weight", places, width)),
         before=None,
         blocks=clip_blocks(read, "text_model.encoder.layers", *layers, activation, epsilon),
-        sees="before",
+        sees="before" if causal else "all",
         pool="end",
         after=read.norm("text_model.final_layer_norm", width, epsilon),
         projection=read.linear("text_projection", width, dimension, bias=False),

@@ -3,41 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 
 from maker.checkpoints import bert, clip, siglip
 from maker.checkpoints.configuration import Section, read_json
-from maker.checkpoints.pictures import Pictures, read_pictures
+from maker.checkpoints.pictures import read_pictures
 from maker.checkpoints.tensors import read_tensors
-from maker.checkpoints.text import TextTransformer
-from maker.checkpoints.tokenizer import folder_tokenizer, siglip_tokenizer
+from maker.checkpoints.tokenizer import clip_tokenizer, folder_tokenizer, siglip_tokenizer
+from maker.checkpoints.towers import Towers
 from maker.checkpoints.transformer import Reader
-from maker.checkpoints.vision import VisionTransformer
-from maker.encoders.tokenizer_file import TokenizerFile
 from maker.encoders.weights import Weights
 
 CONFIG = "config.json"
 CHINESE_PLACES = 52  # that Chinese-CLIP was trained with (cn_clip's context_length)
-
-
-@dataclass(frozen=True)
-class Towers:
-    """What a checkpoint holds.
-
-    Attributes:
-        family: `clip`, `siglip`, `chinese_clip` or `bert`.
-        text: The tower for texts.
-        tokenizer: Its tokenizer.
-        image: The tower for pictures; None in a sentence encoder.
-        pictures: What is done to a picture before it.
-    """
-
-    family: str
-    text: TextTransformer
-    tokenizer: TokenizerFile
-    image: VisionTransformer | None = None
-    pictures: Pictures | None = None
 
 
 def read_folder(folder: Path, weights: Weights) -> Towers:
@@ -56,7 +34,7 @@ def _clip(folder: Path, config: Section, read: Reader) -> Towers:
     pictures = read_pictures(folder, size)
     image, text = clip.image_tower(config, read, pictures, size), clip.text_tower(config, read)
     _refuse_unread(config, read, clip.UNREAD)
-    return Towers("clip", text, folder_tokenizer(folder, text, text.positions.most), image, pictures)
+    return Towers("clip", text, clip_tokenizer(folder, text), image, pictures)
 
 
 def _siglip(folder: Path, config: Section, read: Reader) -> Towers:

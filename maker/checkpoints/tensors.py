@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -46,9 +46,18 @@ class Tensors:
             raise EncoderError(f"{self.path}: tensor {name!r} has shape {list(found.shape)}, expected {list(shape)} by its config.json")
         return found
 
-    def renamed(self, names: Mapping[str, str]) -> Tensors:
-        """The same weights under other names: `names` has the new name of each."""
-        return Tensors(self.path, {new: self._loaders[old] for old, new in names.items()})
+    def optional(self, name: str) -> np.ndarray | None:
+        """A tensor, or None if there is none of that name."""
+        return self[name] if name in self._loaders else None
+
+    def loader(self, name: str, change: Callable[[np.ndarray], np.ndarray] | None = None) -> Callable[[], np.ndarray]:
+        """What loads a tensor, and changes it."""
+        load = self._loaders[name]
+        return load if change is None else lambda: change(load())
+
+    def ignore(self, names: Iterable[str]) -> None:
+        """Leaves out tensors that embeddings do not need."""
+        self._loaders = {name: load for name, load in self._loaders.items() if name not in set(names)}
 
     def refuse_unread(self, ignored: Callable[[str], bool]) -> None:
         """Checks that each tensor was asked for, or is one that embeddings do not need.

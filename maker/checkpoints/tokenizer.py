@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 import string
+import tempfile
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from maker.checkpoints.byte_pairs import byte_pair_json
 from maker.checkpoints.configuration import read_json
 from maker.checkpoints.text import TextTransformer
 from maker.encoders.tokenizer_file import TextModelOptions, TokenizerFile, read_tokenizer
@@ -36,6 +38,22 @@ def folder_tokenizer(folder: Path, text: TextTransformer, length: int) -> Tokeni
     if found.name == VOCABULARY and (folder / SETTINGS).is_file():
         case = {True: "lower", False: "keep"}.get(read_json(folder / SETTINGS).get("do_lower_case"), "auto")
     return _fitted(read_tokenizer(TextModelOptions(tokenizer=found, length=length, case=case)), found, text)
+
+
+def clip_tokenizer(folder: Path, text: TextTransformer) -> TokenizerFile:
+    """CLIP's tokenizer: `tokenizer.json`, or made of `vocab.json` and `merges.txt`, or of OpenAI's list of merges.
+
+    Raises:
+        EncoderError: There is none, it cannot be read, or it gives ids that the tower does not know.
+    """
+    length = text.positions.most
+    content = None if (folder / JSON).is_file() else byte_pair_json(folder)
+    if content is None:
+        return folder_tokenizer(folder, text, length)
+    with tempfile.TemporaryDirectory() as made:
+        Path(made, JSON).write_text(content, encoding="utf-8")
+        read = read_tokenizer(TextModelOptions(tokenizer=Path(made, JSON), length=length))
+    return _fitted(read, folder, text)
 
 
 def siglip_tokenizer(folder: Path, text: TextTransformer) -> TokenizerFile:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from maker.checkpoints.rotary import Rotary
 from maker.checkpoints.tensors import Tensors
 from maker.encoders.layers import Gelu, LayerNorm
 from maker.encoders.row_blocks import write_by_rows
@@ -51,13 +52,20 @@ class Reader:
 
 @dataclass(frozen=True)
 class Attention:
-    """Attention of several heads (Vaswani et al., 2017). The query's layer includes the division by the root of a head's width."""
+    """Attention of several heads (Vaswani et al., 2017). The query's layer includes the division by the root of a head's width.
+
+    Attributes:
+        query, key, value, output: The layers.
+        heads: How many heads there are.
+        turned: Turns query and key by their place; None where nothing does.
+    """
 
     query: Linear
     key: Linear
     value: Linear
     output: Linear
     heads: int
+    turned: Rotary | None = None
 
     def write(self, g: Subgraph, x: int, seen: int, mask: int | np.ndarray | None = None) -> int:
         """Adds the layer.
@@ -74,6 +82,8 @@ class Attention:
     def mix(self, g: Subgraph, query: int, key: int, value: int, mask: int | np.ndarray | None) -> int:
         """Adds what lies between the layers: the values `[m, d]` mixed for each place that asks, `[n, d]`."""
         query, key, value = (self._heads(g, x) for x in (query, key, value))
+        if self.turned is not None:
+            query, key = self.turned.write(g, query), self.turned.write(g, key)
         scores = g.batch_matmul(query, key, transpose_b=True)
         if mask is not None:
             scores = g.add(scores, mask)

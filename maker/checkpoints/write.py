@@ -6,11 +6,11 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from maker.checkpoints.hugging_face import CONFIG, read_folder
+from maker.checkpoints.source import open_checkpoint
 from maker.checkpoints.text import TokensTower, sentences_tower
 from maker.encoders.weights import Weights
-from maker.errors import EncoderError
 from maker.export import encoder_file
+from maker.progress import say
 
 EXAMPLES = ("a photo of a cat", "two dogs run on the beach")
 
@@ -24,6 +24,7 @@ class CheckpointInfo:
         source: The spec, without folders, which belong to the machine.
         revision: The revision that was downloaded; empty for a folder.
         license: The licence of the weights; empty if it is not known.
+        restricted: Whether it allows research or other non-commercial use only.
         weights: How they are stored.
         dimension: Length of the embeddings.
         size: Height and width of pictures in pixels; 0 without a tower for them.
@@ -34,34 +35,40 @@ class CheckpointInfo:
     source: str
     revision: str
     license: str
+    restricted: bool
     weights: Weights
     dimension: int
     size: int
     length: int
 
 
-def write_encoder(spec: str, output: Path, *, weights: Weights = "int8", cache: Path | None = None) -> CheckpointInfo:
+def write_encoder(
+    spec: str, output: Path, *, weights: Weights = "int8", cache: Path | None = None, text_only: bool = False
+) -> CheckpointInfo:
     """Writes the towers of a checkpoint as an encoder file, from which `maker` embeds and indexes.
 
     Args:
-        spec: A folder with `config.json`, `model.safetensors` and a tokenizer.
+        spec: A folder with `config.json`, `model.safetensors` and a tokenizer, or one with `open_clip_config.json`;
+            `hf:ORG/NAME[@REVISION]`; or `open_clip:NAME=FILE.safetensors`, with the tokenizer beside the file.
         output: The `.tflite` to write.
         weights: How matrices are stored: `int8` with a scale a row, `float16` or `float32`.
         cache: Where downloads are kept; the library's own place if None.
+        text_only: Leave the tower for pictures out.
 
     Raises:
         EncoderError: The checkpoint is incomplete, damaged, or of a kind that this release does not know.
     """
-    folder = Path(spec)
-    if not folder.is_dir():
-        raise EncoderError(f"model {spec!r}: no such folder; expected one with {CONFIG}, model.safetensors and its tokenizer")
-    towers = read_folder(folder, weights)
-    text, image = sentences_tower(TokensTower(towers.text, towers.tokenizer)), towers.image
+    towers, source = open_checkpoint(spec, weights, cache)
+    if source.restricted:
+        terms = f"are for research or other non-commercial use only ({source.license})"
+        say(f"WARNING: the weights of {source.name} {terms}, and so is what is made of them")
+    text, image = sentences_tower(TokensTower(towers.text, towers.tokenizer)), None if text_only else towers.image
     info = CheckpointInfo(
         family=towers.family,
-        source=folder.name,
-        revision="",
-        license="",
+        source=source.name,
+        revision=source.revision,
+        license=source.license,
+        restricted=source.restricted,
         weights=weights,
         dimension=text.dimension,
         size=image.size if image else 0,
@@ -77,6 +84,6 @@ def write_encoder(spec: str, output: Path, *, weights: Weights = "int8", cache: 
         described={"image" if kind == "image" else "text": described for kind in encoders},
         example_texts=EXAMPLES,
         tokenizer=text.tokenizer,
-        preparation=towers.pictures.preparation if towers.pictures else None,
+        preparation=towers.pictures.preparation if towers.pictures and image else None,
     )
     return info

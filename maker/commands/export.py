@@ -25,7 +25,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--embedder",
         type=Path,
         metavar="E.tflite",
-        help="embeds queries; for text pass the encoder of the work folder (default: the searcher)",
+        help="embeds queries (default: the searcher; for text the encoder in the work folder of its build, which is found beside it)",
     )
     parser.add_argument("--query", choices=("text", "image"), help="for an embedder with both (default: text)")
     parser.add_argument("--leaves", type=int, metavar="N", help=LEAVES_HELP)

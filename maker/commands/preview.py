@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import sys
 from pathlib import Path
 
 from maker.commands.thumbnail_figures import print_thumbnail_figures
@@ -18,7 +19,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--output", type=Path, default=Path("site"), metavar="DIR", help="folder of the site (default %(default)s)")
     parser.add_argument("--overwrite", action="store_true", help="replace an existing site, but keep its thumbnails")
     parser.add_argument("--json", action="store_true", help="print the figures as JSON")
-    parser.add_argument("--serve", action="store_true", help="then serve the site to the browser of this machine")
+    parser.add_argument(
+        "--serve",
+        action="store_true",
+        help="then serve the site to the browser of this machine; an existing site of this searcher is served as it is",
+    )
     parser.add_argument("--host", default=HOST, metavar="ADDRESS", help="with --serve (default %(default)s)")
     parser.add_argument("--port", type=int, default=PORT, metavar="N", help="with --serve; 0 for a free one (default %(default)s)")
 
@@ -26,8 +31,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(given: argparse.Namespace) -> None:
     """Writes the site and, with `--serve`, serves it."""
     from maker.preview.server import serve
-    from maker.preview.site import preview
+    from maker.preview.site import is_site_of, preview
 
+    if given.serve and not given.overwrite and is_site_of(given.output, given.searcher):
+        sys.stderr.write(f"{given.output}: serving the site that is there; --overwrite writes it again\n")
+        serve(given.output, given.host, given.port)
+        return
     report = preview(given.searcher, given.images, given.output, overwrite=given.overwrite)
     print_thumbnail_figures({"site": str(report.site)}, report, given.json)
     if given.serve:

@@ -11,8 +11,8 @@ from maker.data.text_file import without_surrogates
 from maker.workspace import Rejects
 
 NAMES = {
-    "image": ("image", "image_path", "file", "file_name", "filename", "path"),
-    "caption": ("caption", "captions", "text", "sentence", "description"),
+    "image": ("image", "image_path", "image_name", "file", "file_name", "filename", "path", "photo", "picture"),
+    "caption": ("caption", "captions", "text", "sentence", "description", "alt_text"),
     "split": ("split",),
     "lang": ("lang", "language"),
 }
@@ -60,9 +60,14 @@ def make_caption(cells: Mapping[str, Any], line: int) -> Caption | str:
     return Caption(path, text, split_name(values["split"]), values["lang"].strip().lower(), line, values["image"])
 
 
+def field_name(name: str) -> str:
+    """The name of a column or a field in lower case, with underscores for spaces."""
+    return name.strip().lower().replace(" ", "_")
+
+
 def cells_of(values: Mapping[str, Any]) -> dict[str, Any]:
     """The cells in the fields of an object. Field names may be in any case; a list of captions stays a list."""
-    lowered = {str(name).strip().lower(): value for name, value in values.items()}
+    lowered = {field_name(str(name)): value for name, value in values.items()}
     return {wanted: next((lowered[n] for n in names if lowered.get(n) is not None), "") for wanted, names in NAMES.items()}
 
 

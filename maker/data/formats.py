@@ -12,7 +12,7 @@ from base64 import b64decode
 from collections.abc import Iterator
 from pathlib import Path
 
-from maker.data.tabular import read_header
+from maker.data.tabular import missing_column, read_header
 from maker.data.text_file import open_bytes, open_text
 from maker.errors import DataError
 
@@ -66,10 +66,12 @@ def _recognise_lines(line: str, path: Path) -> str:
         return "flickr"
     if len(cells) == 2 and _is_image(cells[1]):
         return "easynlp"
-    known = "; ".join(f"{name} ({what})" for name, what in CAPTION_FORMATS.items())
-    missing = "no column 'image'" if "image" not in table.columns else "no column 'caption'"
-    found = ", ".join(table.header)[:100] or "nothing"
-    raise DataError(f"{path}: line 1: {missing} and no other known format; found {found}; expected one of {known}")
+    if len(table.header) > 1:
+        raise DataError(f"{path}: line 1: {missing_column(table)}")
+    raise DataError(
+        f"{path}: line 1: expected a header with the columns image and caption, separated by tabs or commas, found {line[:60]!r}; "
+        "maker build --help lists the other formats (--captions-format)"
+    )
 
 
 def _first_line(lines: Iterator[str]) -> str:

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from maker.data.caption import NAMES, Caption, accepted, make_caption
+from maker.data.caption import NAMES, Caption, accepted, field_name, make_caption
 from maker.data.text_file import open_text
 from maker.errors import DataError
 from maker.workspace import Rejects
@@ -64,10 +64,16 @@ def read_table(path: Path, format: str, rejects: Rejects) -> list[Caption]:
         table = read_header(next(file, ""), [format])
         for wanted in ("image", "caption"):
             if wanted not in table.columns:
-                found = ", ".join(table.header) or "nothing"
-                raise DataError(f"{path}: line 1: no column {wanted!r}; expected a header with 'image' and 'caption', found {found[:200]}")
+                raise DataError(f"{path}: line 1: {missing_column(table)}")
         rows = ((_row_caption(row, table, number), f"line {number}") for number, row in _rows(file, table))
         return accepted(rows, path.name, rejects)
+
+
+def missing_column(table: Table) -> str:
+    """What a header without a column for images or captions lacks, and what to do."""
+    wanted = "image" if "image" not in table.columns else "caption"
+    found = ", ".join(table.header)[:100] or "nothing"
+    return f"no column {wanted!r} (or {', '.join(NAMES[wanted][1:])}); found {found}; rename the column"
 
 
 def _rows(lines: Iterable[str], table: Table) -> Iterator[tuple[int, list[str] | str]]:
@@ -119,7 +125,7 @@ def _row_caption(row: list[str] | str, table: Table, line: int) -> Caption | str
 
 def find_columns(header: Sequence[str]) -> dict[str, int]:
     """The positions of image, caption, split and lang in a header, as far as it names them."""
-    names = [name.strip().lower() for name in header]
+    names = [field_name(name) for name in header]
     found = {}
     for wanted, synonyms in NAMES.items():
         place = next((names.index(name) for name in synonyms if name in names), None)

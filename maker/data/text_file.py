@@ -39,7 +39,7 @@ def open_text(path: Path, what: str = "captions file") -> Iterator[TextIO]:
         try:
             yield io.TextIOWrapper(raw, encoding=encoding, newline="")
         except UnicodeDecodeError as error:
-            raise DataError(f"{path}: not UTF-8 ({error.reason} at byte {error.start}); convert the file to UTF-8") from error
+            raise DataError(f"{path}: not UTF-8 ({error.reason} at byte {error.start}); {_how_to_convert(path)}") from error
         except UnicodeError as error:  # UTF-16 says no more
             raise DataError(f"{path}: damaged UTF-16 ({error}); convert the file to UTF-8") from error
 
@@ -79,6 +79,18 @@ def read_lines(path: Path, what: str) -> list[str]:
 def without_surrogates(text: str) -> str:
     """Replaces each unpaired surrogate, which UTF-8 cannot encode, by U+FFFD, and each surrogate pair by its character."""
     return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+
+
+def _how_to_convert(path: Path) -> str:
+    """What to do with a file in another encoding. Western Windows programs write Windows-1252, which has few bytes without a character."""
+    content = path.read_bytes()[: 1 << 20]
+    if content.startswith(GZIP):
+        return "convert the file to UTF-8"
+    try:
+        content.decode("cp1252")
+    except UnicodeDecodeError:
+        return "convert the file to UTF-8"
+    return f"it may be Windows-1252: save it as CSV UTF-8 in Excel, or convert it: iconv -f cp1252 -t utf-8 {path.name} > utf8.csv"
 
 
 def _kind_of_archive(path: Path) -> str:

@@ -159,7 +159,7 @@ def word_rows(source: Source, signature: str | None) -> SourceTensor | None:
         ):
             index = operator.outputs[1]
         if index is not None:
-            return source.tensor_at(signature, int(index))
+            return source.at(int(index), signature)
     return None
 
 

@@ -14,6 +14,8 @@ import numpy as np
 from maker.data.captions import Caption, read_captions, select_language
 from maker.embedding.features import image_features
 from maker.errors import DataError
+from maker.evaluation.identical_captions import KEY as IDENTICAL
+from maker.evaluation.identical_captions import lenient_figures, lenient_ranks, repeated_captions
 from maker.evaluation.item_splits import ItemSplits, choose_captions
 from maker.evaluation.typed_figures import measure_typed
 from maker.evaluation.typed_queries import typed_queries
@@ -58,8 +60,8 @@ def evaluate(
         (captions of images that the towers were trained on; None if the file does not say), `p50_ms` and `p99_ms` of
         `TextSearcher.search`. Under `file`: `text_to_image`, by the searcher's results, and `image_to_text`, by its stored rows and exact
         search. Under `towers`, if the file embeds images: both by float embeddings and exact search. Each is a
-        `maker.training.metrics.retrieval`, with `languages` if there are several. `typed_queries` is that of
-        `maker.evaluation.typed_figures.measure_typed`, if the captions give any such queries.
+        `maker.training.metrics.retrieval`, with `languages` if there are several, and `identical_captions` where captions repeat.
+        `typed_queries` is that of `maker.evaluation.typed_figures.measure_typed`, if the captions give any such queries.
 
     Raises:
         DataError: The captions cannot be used, there is no folder of images, or no caption describes an item.
@@ -87,7 +89,11 @@ def evaluate(
             say(f"{captions}: left out {len(chosen) - len(used)} captions of images that are not in {searcher}")
         queries = _queries(engine, used, items)
         k = engine.manifest.k
-        by_file = {"text_to_image": by_language(_ranks(engine, used, k), queries.items, queries.languages, k, items=len(names))}
+        repeated = repeated_captions([c.text for c in used], queries.items)
+        strict, lenient = _ranks(engine, used, k, {number: [names[i] for i in also] for number, also in repeated.items()})
+        by_file = {"text_to_image": by_language(strict, queries.items, queries.languages, k, items=len(names))}
+        if repeated:
+            by_file["text_to_image"][IDENTICAL] = lenient_figures(lenient, queries.items, repeated, len(names), k)
         rows = stored_rows(searcher, engine)
         if rows is not None:
             by_file["image_to_text"] = queries.image_to_text(rows, engine.manifest.distance)
@@ -106,11 +112,12 @@ def evaluate(
 
 @dataclass(frozen=True)
 class _Queries:
-    """Captions: their `(q, d)` float32 embeddings, the `(q,)` items that they describe, and their `(q,)` languages."""
+    """Captions: their `(q, d)` float32 embeddings, the `(q,)` items that they describe, their `(q,)` languages, and their texts."""
 
     embeddings: np.ndarray
     items: np.ndarray
     languages: np.ndarray
+    texts: list[str]
 
     def image_to_text(self, rows: np.ndarray, distance: str) -> dict[str, object]:
         """Retrieval of captions by image; `rows` are the embeddings of all items, `(n, d)`."""
@@ -121,9 +128,8 @@ class _Queries:
 
 def _queries(engine: GraphEngine, captions: Sequence[Caption], items: dict[bytes, int]) -> _Queries:
     embeddings = [engine.embed_text(c.text) for c in progress(captions, "embed captions", quiet=len(captions) < 10_000)]
-    return _Queries(
-        np.stack(embeddings), np.array([items[os.fsencode(c.image)] for c in captions]), np.array([c.language for c in captions])
-    )
+    described = np.array([items[os.fsencode(c.image)] for c in captions])
+    return _Queries(np.stack(embeddings), described, np.array([c.language for c in captions]), [c.text for c in captions])
 
 
 def _typed(engine: GraphEngine, captions: Sequence[Caption], items: Mapping[bytes, int], rows: np.ndarray) -> dict[str, Any]:
@@ -142,15 +148,20 @@ def _typed(engine: GraphEngine, captions: Sequence[Caption], items: Mapping[byte
     return measure_typed(queries, embeddings, pictures, "the images that the captions describe, stored rows, exact search", answered)
 
 
-def _ranks(engine: GraphEngine, captions: Sequence[Caption], k: int) -> np.ndarray:
-    """`(q,)` int: the rank, from 0, of each caption's image among the k results; k if it is not among them."""
-    ranks = np.full(len(captions), k)
+def _ranks(
+    engine: GraphEngine, captions: Sequence[Caption], k: int, repeated: Mapping[int, Sequence[bytes]]
+) -> tuple[np.ndarray, np.ndarray]:
+    """Ranks among the k results, `(q,)` int from 0: of each caption's image, and of the best image with that caption.
+
+    A rank is k if the image is not among the results. `repeated` are the images of captions that stand for several, by number.
+    """
+    strict, lenient = np.full(len(captions), k), np.full(len(captions), k)
     for row, caption in enumerate(progress(captions, "search", quiet=len(captions) < 1000)):
         names = [n.metadata for n in engine.search_text(caption.text, SearchRequest(max_results=k)).nearest_neighbors]
-        target = os.fsencode(caption.image)
-        if target in names:
-            ranks[row] = names.index(target)
-    return ranks
+        place = {name: rank for rank, name in enumerate(names)}
+        strict[row] = place.get(os.fsencode(caption.image), k)
+        lenient[row] = min([strict[row], *(place.get(name, k) for name in repeated.get(row, ()))])
+    return strict, lenient
 
 
 def _latency(searcher: Path, captions: Sequence[Caption]) -> dict[str, float]:
@@ -203,13 +214,15 @@ def _by_towers(
     row_of = features.rows()
     rows = np.array([row_of.get(name, -1) for name in names])
     kept = np.flatnonzero(rows[queries.items] >= 0)
-    readable = _Queries(queries.embeddings[kept], rows[queries.items[kept]], queries.languages[kept])
+    readable = _Queries(queries.embeddings[kept], rows[queries.items[kept]], queries.languages[kept], [queries.texts[i] for i in kept])
     values = np.asarray(features.values, np.float32)
-    found_at = ranks(*as_dot_products(readable.embeddings, values, distance), readable.items)
-    return {
-        "text_to_image": by_language(found_at, readable.items, readable.languages, items=len(values)),
-        "image_to_text": readable.image_to_text(values, distance),
-    }
+    asked, searched = as_dot_products(readable.embeddings, values, distance)
+    strict = ranks(asked, searched, readable.items)
+    text_to_image = by_language(strict, readable.items, readable.languages, items=len(values))
+    repeated = repeated_captions(readable.texts, readable.items)
+    if repeated:
+        text_to_image[IDENTICAL] = lenient_figures(lenient_ranks(strict, repeated, asked, searched), readable.items, repeated, len(values))
+    return {"text_to_image": text_to_image, "image_to_text": readable.image_to_text(values, distance)}
 
 
 def as_dot_products(queries: np.ndarray, items: np.ndarray, distance: str) -> tuple[np.ndarray, np.ndarray]:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from maker.evaluation.identical_captions import KEY as IDENTICAL
+from maker.evaluation.identical_captions import LABEL as LENIENT
 from maker.evaluation.item_splits import HELD_OUT
 from maker.evaluation.typed_figures import CUTOFFS, typed_rows
 from maker.training.metrics import few_images
@@ -26,12 +28,14 @@ def retrieval_lines(figures: Mapping[str, Any]) -> list[str]:
     lines = [f"{figures['queries']} captions of {figures['images']} images, {figures['items']} items{left_out}; 95 % intervals in brackets"]
     head = ""
     for label, figure in rows:
-        columns = [name for name in figure if name != "languages" and not name.endswith(("_interval", "_chance"))]
+        columns = [name for name in figure if name not in ("languages", IDENTICAL) and not name.endswith(("_interval", "_chance"))]
         titles = "".join(f"{name.replace('_', ' '):>{CELL}}" for name in columns)
         if titles != head:
             lines.append(f"{'':{LABEL}}{titles}")
             head = titles
-        for name, values in [(label, figure), *((f"  {name or 'no language'}", v) for name, v in figure.get("languages", {}).items())]:
+        lenient = [(f"  {LENIENT}", figure[IDENTICAL])] if IDENTICAL in figure else []
+        languages = [(f"  {name or 'no language'}", values) for name, values in figure.get("languages", {}).items()]
+        for name, values in [(label, figure), *lenient, *languages]:
             lines.append(f"{name:{LABEL}}" + "".join(f"{cell:>{CELL}}" for cell in _cells(values, columns)))
         random_order = (f"{figure[f'{name}_chance']:.2f}" if f"{name}_chance" in figure else "" for name in columns)
         lines.append(f"{'  by chance':{LABEL}}" + "".join(f"{cell:>{CELL}}" for cell in random_order).rstrip())

@@ -16,6 +16,7 @@ import numpy as np
 from ai_edge_litert import schema_py_generated as schema
 
 from maker.errors import BuildError
+from maker.workspace.atomic import check_space
 
 # A constant is an array, or arrays that follow each other and are made only when they are written.
 Constant: TypeAlias = "np.ndarray | Chunks"
@@ -77,6 +78,7 @@ def write(model: Any, constants: dict[int, Constant], path: Path) -> int:
                 "(--bits 4), or several files that are searched as one (TextSearcher.create_from_files)"
             )
         tables[field : field + 4] = np.uint32(length_at - field).tobytes()
+    check_space(path, end)
     with open(path, "wb") as file:
         file.write(tables)
         for index, length_at in starts.items():

@@ -112,8 +112,8 @@ class Source:
         written = [_text(sub.tensors[o].name) for op in sub.operators for o in op.outputs]
         raise EncoderError(f"{self.path}: no tensor {name!r}; the last ones are {', '.join(written[-6:])}")
 
-    def tensor_at(self, signature: str | None, index: int) -> SourceTensor:
-        """A tensor of a signature's subgraph, or of the first one, by its index."""
+    def at(self, index: int, signature: str | None = None) -> SourceTensor:
+        """A tensor of a signature's subgraph, or of the first one, by its number."""
         return self._tensor(self.subgraph(signature), index)
 
     def written(self, output: SourceTensor, query: SourceTensor, signature: str | None = None) -> list[SourceTensor]:

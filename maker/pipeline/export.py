@@ -4,14 +4,18 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from maker.encoders import spellings
+from maker.encoders.embedder import embedder_manifest
 from maker.errors import BuildError
 from maker.export.formats import EXPORT_FORMATS
 from maker.index.options import EXACT_BELOW, ScaNNOptions, ScoreAH, Tree
 from maker.pipeline.report import line
+from maker.progress import say
 from maker.task_library.scann_index import scann_content, write_index
 from maker.task_library.searcher_file import open_any_embedder, write_task_library
 from maker.workspace import prepare_output
 from task.core import BaseOptions
+from task.format.manifest import Manifest
 from task.search import GraphEngine
 
 SHARE_SEARCHED = 0.1  # of the leaves
@@ -38,8 +42,8 @@ def export(
         searcher: The searcher. Its embeddings are taken as they are stored, quantised.
         output: The file to write.
         export_format: `task_library`, an embedder with the index in it, or `scann_index_file`, the index alone.
-        embedder: The model that embeds queries. For text it is the encoder file of the work folder, which contains the words. None takes
-            the searcher itself.
+        embedder: The model that embeds queries. None takes the searcher itself, or for text the encoder file in the work folder beside
+            it, which contains the words.
         query: `text` or `image`, for an embedder with both; text if None.
         leaves: Number of partitions; 0 for none. None takes none below `EXACT_BELOW` items, else the square root of the number of items.
         leaves_searched: Number of leaves that a query searches; a tenth of them if None.
@@ -73,9 +77,24 @@ def export(
     options = ScaNNOptions(described.distance, tree=tree, score_ah=ScoreAH(1))
     content = scann_content(embeddings, options, seed, trainer)
     info = user_info or described.user_info
+    if embedder is None and query != "image":
+        embedder = _encoder_with_words(searcher, described)
     if export_format == "task_library":
         write_task_library(output, open_any_embedder(str(embedder or searcher)), content, metadata, info, compression, query)
     else:
         write_index(output, content, metadata, info, compression)
     scanned = f"{searched} of {leaves} leaves searched" if tree else "all scanned"
     return [line("wrote", f"{output}, {output.stat().st_size / 1e6:.1f} MB"), line("items", f"{len(metadata)}, {scanned}")]
+
+
+def _encoder_with_words(searcher: Path, described: Manifest) -> Path | None:
+    """The encoder file of the build in the work folder beside a searcher; None if there is none, or the text tower has no words.
+
+    A text tower knows its words as hashes. Only the encoder file holds them as text.
+    """
+    for path in sorted(searcher.with_suffix(".work").glob("encoder-*.tflite")):
+        found = embedder_manifest(path)
+        if found and found.training == described.training and found.dimension == described.dimension and spellings.FILE in found.sha256:
+            say(f"{searcher}: the words are those of {path}")
+            return path
+    return None

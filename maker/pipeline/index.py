@@ -16,16 +16,19 @@ from maker.encoders.evidence import Evidence
 from maker.encoders.prefix import trained_prefixes
 from maker.encoders.tokenizer_file import TextModelOptions
 from maker.errors import BuildError, DataError
+from maker.evaluation.file_parts import tower_parts
 from maker.evaluation.index_quality import QUERIES, measure_index, measure_text_latency, perturbed_items
-from maker.evaluation.inspection import tower_bytes
 from maker.export.searcher_file import SearcherContent, write_searcher
 from maker.index.build import are_normalized, check_embeddings
+from maker.index.lexical import lexical_index
 from maker.pipeline.dimension import cut_embeddings
 from maker.pipeline.index_curve import draw_curve
 from maker.pipeline.report import BuildReport, file_lines, line
 from maker.pipeline.tuning import IndexSettings, Queries, choose_index, routing_queries
 from maker.workspace import prepare_output
+from task.format import item_table
 from task.format.facts import Column
+from task.format.lexical import LexicalIndex
 from task.format.manifest import Manifest
 
 ITEM_OFFSET = 4  # bytes per item in the table of metadata
@@ -41,6 +44,7 @@ def index_embeddings(
     text_model: TextModelOptions | None = None,
     queries: np.ndarray | None = None,
     facts: Path | None = None,
+    lexical: bool = False,
     overwrite: bool = False,
     user_info: str = "",
     settings: IndexSettings | None = None,
@@ -57,6 +61,7 @@ def index_embeddings(
         queries: `(q, d)` float32, typical queries. Up to 1,000 measure the index; the others train the choice of leaves. None takes
             perturbed items.
         facts: A file of facts about the items (`maker.data.facts_file`).
+        lexical: Also index the words of metadata and facts.
         overwrite: Replace an existing output.
         user_info: Text that `get_user_info` returns.
         settings: Settings of the index.
@@ -84,7 +89,15 @@ def index_embeddings(
         towers = open_embedder(embedder, text_model) if embedder else {}
         embeddings, queries = cut_embeddings(embeddings, queries, settings.dimension, towers, trained, (names[0], str(embedder)))
     split = None if queries is None else split_queries(queries, embeddings)
-    items = IndexedItems(embeddings=embeddings, metadata=metadata, embedder=embedder, text_model=text_model, queries=split, facts=columns)
+    items = IndexedItems(
+        embeddings=embeddings,
+        metadata=metadata,
+        embedder=embedder,
+        text_model=text_model,
+        queries=split,
+        facts=columns,
+        lexical=lexical_index(metadata, columns, {}) if lexical else None,
+    )
     manifest = write_index(items, output, settings, FileContent(user_info=user_info))
     lines = file_lines(manifest, output)
     if matched:
@@ -105,8 +118,10 @@ class IndexedItems:
         metadata: One entry per item.
         embedder: A `.tflite` whose towers embed queries; they are truncated to `d`. None for a searcher that only takes embeddings.
         text_model: The tokenizer of an embedder that takes token ids.
+        kinds: Kinds of towers that go into the file.
         queries: Typical queries of dimension `d`; perturbed items if None.
         facts: Columns of facts, one value per item each.
+        lexical: The words of the items; None for no lexical index.
         normalized: That of `SearcherContent`: embeddings out of a searcher stand for vectors of norm 1, although rounding changed theirs.
     """
 
@@ -114,8 +129,10 @@ class IndexedItems:
     metadata: Sequence[bytes]
     embedder: Path | None = None
     text_model: TextModelOptions | None = None
+    kinds: Sequence[str] = (*SENTENCES, "image")
     queries: Queries | None = None
     facts: Mapping[str, Column] = field(default_factory=dict)
+    lexical: LexicalIndex | None = None
     normalized: bool | None = None
 
 
@@ -147,6 +164,7 @@ def write_index(items: IndexedItems, output: Path, settings: IndexSettings, cont
     content = content or FileContent()
     embeddings, embedder = items.embeddings, items.embedder
     towers = open_embedder(embedder, items.text_model) if embedder else {}
+    towers = {kind: tower for kind, tower in towers.items() if kind in items.kinds}
     trained = embedder_manifest(embedder) if embedder else None
     measured = (
         {name: figures for name, figures in trained.report.items() if name != "splits"} if trained else {}
@@ -164,7 +182,9 @@ def write_index(items: IndexedItems, output: Path, settings: IndexSettings, cont
             figures[f"search_{kind}"] = measure_text_latency(path, kind, [towers[kind].prepare(text) for text in texts])
         return figures
 
-    rest = sum(len(entry) + ITEM_OFFSET for entry in items.metadata) + (tower_bytes(embedder) if embedder else 0) + OTHER_PARTS
+    rest = {item_table.BYTES: sum(len(entry) for entry in items.metadata), item_table.OFFSETS: ITEM_OFFSET * len(items.metadata)}
+    rest |= tower_parts(embedder, list(towers)) if embedder else {}
+    rest["other parts"] = OTHER_PARTS
     lengths = [length for length in trained_prefixes(trained) if length < embeddings.shape[1]]
     chosen = choose_index(embeddings, settings, queries, rest, output, lengths)
     written = SearcherContent(
@@ -184,6 +204,7 @@ def write_index(items: IndexedItems, output: Path, settings: IndexSettings, cont
         measure=measure,
         normalized=items.normalized,
         facts=items.facts,
+        lexical=items.lexical,
     )
     manifest = write_searcher(written, output)
     if chosen.curve:

@@ -14,6 +14,7 @@ from maker.export.search_graph import search
 from maker.graph.model import Model
 from maker.index.build import Index
 from maker.index.ties import right_results
+from maker.progress import say
 from maker.workspace import atomic
 from maker.workspace.atomic import scratch
 from task.core import BaseOptions
@@ -94,8 +95,11 @@ def draw_curve(path: Path, points: Sequence[dict[str, Any]], chosen: int, rows: 
         chosen: The `leaves_scanned` of the searcher.
         rows: One entry per type of rows: `rows`, `bytes_per_item`, `recall` when all rows are scanned.
     """
-    from matplotlib.figure import Figure  # draws without the global state and windows of pyplot
-
+    try:
+        from matplotlib.figure import Figure  # draws without the global state and windows of pyplot
+    except ModuleNotFoundError:  # part of the extra `maker`, which `maker index` does not need
+        say(f"{path.name} is left out: drawing needs matplotlib: pip install matplotlib")
+        return
     figure = Figure(figsize=INCHES, dpi=DPI, layout="constrained")
     left, right = figure.subplots(1, 2)
     left.plot([p["p50_ms"] for p in points], [p["recall"] for p in points], color=LINE, marker="o", markersize=4, label="p50")

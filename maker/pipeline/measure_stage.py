@@ -18,6 +18,8 @@ from maker.encoders.evidence import Evidence
 from maker.encoders.phrases import mine_phrases
 from maker.evaluation.asked import ask, caption_questions, typed_questions
 from maker.evaluation.found import HOW, RULE, AskedQueries, Fitted, fit_found
+from maker.evaluation.identical_captions import KEY as IDENTICAL
+from maker.evaluation.identical_captions import lenient_figures, lenient_ranks, repeated_captions
 from maker.evaluation.relevance import calibrate, choose_queries, is_answered
 from maker.evaluation.shared_words import SharedWords
 from maker.evaluation.typed_figures import measure_typed
@@ -89,9 +91,13 @@ def measure_retrieval(encoder: Encoder, held_out: HeldOut, work: Workspace) -> d
     queries, items = encoder.embed_texts([c.text for c in captions], work), held_out.embeddings(searched)
     targets = np.array([places[c.image] for c in captions])
     languages = np.array([c.language for c in captions])
-    figures: dict[str, Any] = by_language(ranks(queries, items, targets), targets, languages, items=len(items))
+    strict = ranks(queries, items, targets)
+    figures: dict[str, Any] = by_language(strict, targets, languages, items=len(items))
     figures |= {"queries": len(captions), "images": len(images), "items": len(items)}
     figures["images_like_a_training_image"] = len(held_out.near_duplicates)
+    repeated = repeated_captions([c.text for c in captions], targets)
+    if repeated:
+        figures[IDENTICAL] = lenient_figures(lenient_ranks(strict, repeated, queries, items), targets, repeated, len(items))
     used, within = np.unique(targets, return_inverse=True)
     figures["image_to_text"] = image_to_text(items[used], queries, within, languages)
     cut = f", the first {encoder.dimension} dimensions" if encoder.dimension else ""

@@ -9,6 +9,8 @@ from typing import Any
 
 from maker.encoders.image import SCRATCH
 from maker.encoders.prefix import prefixes_in_words
+from maker.evaluation.identical_captions import KEY as IDENTICAL
+from maker.evaluation.identical_captions import share_in_words
 from maker.evaluation.typed_figures import in_words, typed_rows
 from maker.training.metrics import best_epoch, few_images
 from maker.training.safety_net import described
@@ -68,6 +70,8 @@ def file_lines(manifest: Manifest, output: Path) -> list[str]:
         lines.append(line("", f"R@10 is the share of captions whose own picture is among the first ten results; {sizes}"))
         if warning := few_images(retrieval):
             lines.append(line("", f"warning: {warning}"))
+        if lenient := retrieval.get(IDENTICAL):
+            lines.append(line("", f"{_recalls(lenient)}  ({share_in_words(retrieval['queries'], lenient)})"))
         for language, figures in retrieval.get("languages", {}).items():
             lines.append(line("", f"{_recalls(figures)}  ({language or 'no language'})"))
         lines.append(line("", f"{_recalls(retrieval['image_to_text'])}  (image to text)"))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import filecmp
 import hashlib
 import json
 import mmap
@@ -107,6 +108,13 @@ def _claim(output: Path, overwrite: bool) -> None:
         raise BuildError(f"{output}: already contains a site; pass --overwrite to replace it (thumbnails are kept)")
     claim_folder(output, made_before=ours)
     claim_folder(output / thumbnails.FOLDER, made_before=ours)
+
+
+def is_site_of(output: Path, searcher: Path) -> bool:
+    """Whether a folder is a complete site of this searcher."""
+    kept = output / SEARCHER
+    complete = _is_site(output / SITE) and (output / START).exists() and kept.exists()
+    return complete and searcher.exists() and filecmp.cmp(kept, searcher, shallow=False)
 
 
 def _is_site(description: Path) -> bool:

@@ -6,8 +6,6 @@ import base64
 import io
 from pathlib import Path
 
-from PIL import Image, ImageOps
-
 from maker.data.images import lies_within, load_image
 from maker.data.items import image_of
 from maker.errors import DataError
@@ -38,6 +36,8 @@ class InlineImages:
         return self._made[metadata]
 
     def _make(self, path: Path, name: str) -> str:
+        from PIL import Image, ImageOps  # part of the extra `maker`, which `maker index` does not need
+
         try:
             image = Image.fromarray(load_image(path, at_least=2 * PIXELS))
         except DataError:

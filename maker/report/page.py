@@ -4,16 +4,20 @@ from __future__ import annotations
 
 from functools import cache
 from pathlib import Path
-
-import jinja2
+from typing import TYPE_CHECKING
 
 from task.format.manifest import Manifest
+
+if TYPE_CHECKING:
+    import jinja2
 
 FOLDER = Path(__file__).parent
 
 
 @cache
 def _environment() -> jinja2.Environment:
+    import jinja2  # part of the extra `maker`, which `maker index` and `maker inspect` do not need
+
     return jinja2.Environment(
         loader=jinja2.FileSystemLoader(FOLDER),
         autoescape=jinja2.select_autoescape(["html"]),

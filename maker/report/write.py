@@ -13,7 +13,7 @@ from maker.data.captions import VALIDATION, read_captions, select_language
 from maker.data.items import name_of
 from maker.encoders.prefix import prefixes_in_words
 from maker.errors import BuildError, DataError
-from maker.evaluation.inspection import inspect
+from maker.evaluation.inspection import inspect, is_task_library
 from maker.evaluation.item_splits import HELD_OUT, ChosenCaptions, ItemSplits, choose_captions
 from maker.evaluation.retrieval import stored_rows
 from maker.export import golden
@@ -79,6 +79,10 @@ def write_report(
     prepare_output(output, overwrite)
     if images is not None and not images.is_dir():
         raise DataError(f"{images}: no such folder of images")
+    if is_task_library(searcher):
+        raise DataError(
+            f"{searcher}: a Task Library file, which has no figures to report; expected a searcher of maker build or maker index"
+        )
     engine = GraphEngine(BaseOptions(str(searcher), num_threads=1))
     try:
         rows = stored_rows(searcher, engine)

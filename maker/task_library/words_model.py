@@ -93,8 +93,9 @@ def words_model(path: str) -> WordsModel:
     entries = archive.locate(content)
     if spellings.FILE not in entries:
         raise EncoderError(
-            f"{path}: there is no {spellings.FILE}, so the words of the vocabulary are unknown; pass the encoder file of the work folder "
-            "instead of a searcher (a pretrained text tower cannot be exported to the Task Library)"
+            f"{path}: there is no {spellings.FILE}, so the words of the vocabulary are unknown. They are in the encoder file, "
+            "encoder-….tflite in the work folder of the build: put that folder beside the searcher with the suffix .work, or pass the file "
+            "as embedder (a pretrained text tower cannot be exported to the Task Library)"
         )
     start, size = entries[spellings.FILE]
     try:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import tensorflow as tf
 
-from maker.encoders.sentence_tower import AnyTextTower
+from maker.encoders.sentence_tower import TextBackbone
 from maker.training.head import Head
 from maker.training.vocabulary import Rows
 
@@ -26,7 +26,7 @@ class TextFeatures:
         with_words: Whether the `words` tower is trained beside it.
     """
 
-    tower: AnyTextTower | None
+    tower: TextBackbone | None
     rows: dict[str, int]
     values: np.ndarray
     with_words: bool = False
@@ -67,6 +67,6 @@ class CaptionNumbers:
         """All captions."""
         return self._rows
 
-    def random_rows(self, share: float, rng: np.random.Generator) -> Rows:
+    def random_rows(self, share: float, pair_share: float, rng: np.random.Generator) -> Rows:
         """The same as `rows`: word dropout is not possible on features."""
         return self._rows

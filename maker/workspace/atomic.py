@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import secrets
+import shutil
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -19,6 +21,7 @@ except ImportError:  # Windows, where an open file cannot be deleted: the open h
     fcntl = None  # type: ignore[assignment]
 
 PARTIAL = ".partial"
+FULL = (errno.ENOSPC, errno.EDQUOT)
 
 
 @contextmanager
@@ -47,6 +50,10 @@ def scratch(path: Path) -> Iterator[Path]:
             else:
                 _lock(held)
             yield temporary
+    except OSError as error:
+        if error.errno not in FULL:
+            raise
+        raise _full(path, error, temporary.stat().st_size if temporary.exists() else 0) from error
     finally:
         temporary.unlink(missing_ok=True)
 
@@ -86,6 +93,30 @@ def probe(folder: Path) -> None:
         tempfile.TemporaryFile(dir=folder).close()  # it has no name on Linux, so that nothing stays if the process is killed here
     except OSError as error:
         raise BuildError(f"{error.filename}: cannot be written to ({error.strerror})") from error
+
+
+def check_space(path: Path, size: int) -> None:
+    """Checks that a file of `size` bytes fits on its disk.
+
+    Raises:
+        OSError: It does not.
+    """
+    free = shutil.disk_usage(path.parent).free
+    if size > free:
+        raise OSError(errno.ENOSPC, f"the disk is full: the file needs {_megabytes(size)}, {_megabytes(free)} are free", str(path))
+
+
+def _full(path: Path, error: OSError, written: int) -> OSError:
+    """The error of a full disk, with the name that the file would have got, and sizes."""
+    said = error.strerror or ""
+    if "needs" not in said:
+        free = _megabytes(shutil.disk_usage(path.parent).free)
+        said = f"the disk is full: {_megabytes(written)} of the file were written, {free} are free, and it needs more"
+    return OSError(error.errno, said, str(path))
+
+
+def _megabytes(size: int) -> str:
+    return f"{size / 1e6:.1f} MB"
 
 
 def _lock(file: BinaryIO) -> bool:

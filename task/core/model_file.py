@@ -9,6 +9,17 @@ from ..format import archive
 from .base_options import BaseOptions
 from .external_file import ExternalFile
 
+# How files begin that people give by mistake.
+OTHER_FILES = {
+    b"\xff\xd8\xff": "a JPEG image",
+    b"\x89PNG": "a PNG image",
+    b"GIF8": "a GIF image",
+    b"RIFF": "a WebP image or another RIFF file",
+    b"PK\x03\x04": "a ZIP archive",
+    b"\x93NUMPY": "a NumPy array",
+    b"<!doctype html": "an HTML page",
+    b"version https://git-lfs": "a pointer of Git LFS; fetch the file itself with git lfs pull",
+}
 TFLITE_IDENTIFIER = b"TFL3"
 
 
@@ -34,6 +45,8 @@ class ModelFile:
         found = bytes(self.content[4:8])
         if found != TFLITE_IDENTIFIER:
             problem = f"bytes 4 to 8 are {found!r}, expected {TFLITE_IDENTIFIER!r}" if len(self.content) else "the file is empty"
+            other = next((kind for start, kind in OTHER_FILES.items() if bytes(self.content[: len(start)]) == start), None)
+            problem = f"it is {other}, not a searcher" if other else problem
             self.close()
             raise InvalidArgumentError(f"{self.name}: The model is not a valid Flatbuffer buffer: {problem}.")
         try:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 
 import numpy as np
 
 from ..errors import InvalidArgumentError
 from .facts import Fact, SearchedFacts
+from .lexical import LexicalSearch
 
 
 class FixedItems(ABC):
@@ -37,6 +38,29 @@ class FixedItems(ABC):
     def has(self, item: int) -> bool:
         """Whether an item exists."""
         return 0 <= item < self.items
+
+    @property
+    def lexical(self) -> LexicalSearch:
+        """Raises InvalidArgumentError."""
+        raise InvalidArgumentError(
+            "there is no lexical index: only a single searcher that was built with --lexical has one; leave lexical='off'."
+        )
+
+    def find(self, wanted: Collection[bytes]) -> dict[int, bytes]:
+        """The items whose metadata is one of `wanted`, by id, ascending."""
+        chosen = frozenset(wanted)
+        return {number: content for number in range(self.items) if (content := self.item(number)) in chosen}
+
+    @abstractmethod
+    def item(self, number: int) -> bytes:
+        """The metadata of an item."""
+
+    def embedding(self, number: int) -> np.ndarray:
+        """Raises InvalidArgumentError."""
+        raise InvalidArgumentError(
+            "this file does not give embeddings of its items: it is an index for the Task Library; build a searcher with maker build or "
+            "maker index."
+        )
 
     def present(self) -> np.ndarray:
         """The ids of all items."""

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -11,13 +12,15 @@ import numpy as np
 from ..core.base_options import BaseOptions
 from ..core.model_file import ModelFile
 from ..errors import DamagedFileError, InvalidArgumentError
-from ..format import item_table, manifest
+from ..format import item_table, lexical, manifest
+from ..format.lexical import LexicalIndex
 from ..processor.relevance import RelevanceCurve
 from ..processor.results import NearestNeighbor, SearchResult
 from .engine import EMBEDDING, NO_INDEX
 from .facts import Fact, SearchedFacts, StoredFacts, checked
 from .finder import Finder, Found
 from .graph_embedder import GraphEmbedder
+from .lexical import LexicalSearch
 from .request import SearchRequest
 
 EVIDENCE = "evidence"  # output of a search by text
@@ -108,6 +111,58 @@ class GraphEngine(GraphEmbedder):
         if self._in_graph(request):
             return self._result(kind, *self._search_graph(query), request)
         return self._result(kind, *self._finder.find(query, request), request)
+
+    @cached_property
+    def lexical(self) -> LexicalSearch:
+        """The search by words.
+
+        Raises:
+            InvalidArgumentError: There is no lexical index.
+            DamagedFileError: It is damaged.
+        """
+        index = self.lexical_index()
+        if index is None:
+            raise InvalidArgumentError(
+                f"{self._file.name}: there is no lexical index; build the file with --lexical, or leave lexical='off'."
+            )
+        return LexicalSearch(index)
+
+    def lexical_index(self) -> LexicalIndex | None:
+        """The words of the items in the file; None if they are not indexed.
+
+        Raises:
+            DamagedFileError: The index is damaged.
+        """
+        if lexical.LIST not in self._file.entries:
+            return None
+        if lexical.DATA not in self._file.entries:
+            raise DamagedFileError(f"{self._file.name}: associated file {lexical.DATA!r} is missing.")
+        listed, place = self._file.read(lexical.LIST), self._file.entries[lexical.DATA]
+        try:
+            return lexical.decode(listed, self._file.content, place, self.manifest.items)
+        except lexical.LexicalError as error:
+            raise DamagedFileError(f"{self._file.name}: {error}.") from error
+
+    def embedding(self, number: int) -> np.ndarray:
+        """The stored embedding of an item that exists, `(d,)` float32. It raises the errors of `Finder.embedding`."""
+        return self._finder.embedding(number)
+
+    def find(self, wanted: Collection[bytes]) -> dict[int, bytes]:
+        """The items that were not removed whose metadata is one of `wanted`, by id, ascending.
+
+        Raises:
+            DamagedFileError: The item table is damaged.
+            SearcherError: The file was overwritten while it was open.
+        """
+        self._file.check_unchanged()
+        try:
+            built = self._items.find(wanted)
+        except item_table.ItemTableError as error:
+            raise DamagedFileError(f"{self._file.name}: {error}") from error
+        added = self._finder.overlay.content("")
+        chosen = frozenset(wanted)
+        found = built | {int(item): content for item, content in zip(added.ids, added.metadata, strict=True) if content in chosen}
+        return {number: content for number, content in found.items() if self.has(number)}
 
     def present(self) -> np.ndarray:
         """The ids of all items that were not removed, ascending, int64."""
@@ -233,7 +288,8 @@ class GraphEngine(GraphEmbedder):
 
     def _in_graph(self, request: SearchRequest) -> bool:
         """Whether a signature of the graph alone can answer the request."""
-        return request.allowed is None and not self._finder.overlay.changed
+        enough = request.max_results <= self.manifest.k or self.manifest.items <= self.manifest.k
+        return request.allowed is None and not self._finder.overlay.changed and enough
 
     def _refuse_num_leaves(self, request: SearchRequest) -> None:
         if request.num_leaves is not None:

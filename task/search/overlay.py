@@ -116,6 +116,10 @@ class Overlay:
             raise IndexError(f"item {item} of {self._next_id}")
         return self._metadata[place]
 
+    def embedding(self, item: int) -> np.ndarray:
+        """The embedding of an added item that exists, `(d,)` float32."""
+        return self._added.rows[self._place(item)].copy()
+
     def has(self, item: int) -> bool:
         """Whether an item, in the base or added, exists and was not removed."""
         with self._lock:

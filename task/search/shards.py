@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -67,8 +67,8 @@ class ShardedEngine(FixedItems):
 
     def item(self, number: int) -> bytes:
         """The metadata of an item in `[0, items)`."""
-        shard = min(int(np.searchsorted(self._starts, number, side="right")) - 1, len(self._shards) - 1)
-        return self._shards[shard].item(number - int(self._starts[shard]))
+        shard, place = self._located(number)
+        return shard.item(place)
 
     def embed_text(self, text: str) -> np.ndarray:
         """The `(d,)` float32 embedding of a sentence."""
@@ -104,6 +104,21 @@ class ShardedEngine(FixedItems):
         if self.relevance_curve(kind) is None:
             neighbors = [replace(neighbor, relevance=None) for neighbor in neighbors]
         return SearchResult(sorted(neighbors, key=lambda neighbor: neighbor.distance)[: request.max_results])
+
+    def find(self, wanted: Collection[bytes]) -> dict[int, bytes]:
+        """The items whose metadata is one of `wanted`, by id, ascending."""
+        found = zip(self._starts.tolist(), self._shards, strict=False)
+        return {start + number: content for start, shard in found for number, content in shard.find(wanted).items()}
+
+    def embedding(self, number: int) -> np.ndarray:
+        """The stored embedding of an item, `(d,)` float32."""
+        shard, place = self._located(number)
+        return shard.embedding(place)
+
+    def _located(self, number: int) -> tuple[Engine, int]:
+        """The shard of an item, and its id there."""
+        shard = min(int(np.searchsorted(self._starts, number, side="right")) - 1, len(self._shards) - 1)
+        return self._shards[shard], number - int(self._starts[shard])
 
     @property
     def facts(self) -> SearchedFacts:

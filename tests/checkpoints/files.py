@@ -18,6 +18,7 @@ PLACES = 40
 DIMENSION = 24
 CLIP_MEAN, CLIP_STD = (0.48145466, 0.4578275, 0.40821073), (0.26862954, 0.26130258, 0.27577711)
 HALVES = (0.5, 0.5, 0.5)
+TINY_PERCEPTION = "vit_pe_core_test"
 TEXTS = ["a photo of a cat", "two dogs run", "", "A black dog is running through the snow, and the sun's up: 一个 café!"]
 WORDS = "a photo of cat two dogs run black dog is running through the snow and sun up".split()  # noqa: SIM905
 Shapes = Mapping[str, tuple[int, ...]]
@@ -171,6 +172,80 @@ def chinese_clip(folder: Path) -> Path:
     return write(folder, config, shapes, {"vocab.txt": "\n".join(vocabulary()), **preprocessor(CLIP_MEAN, CLIP_STD, crop=False)})
 
 
+def open_clip(folder: Path) -> Path:
+    """A checkpoint of open_clip, with a text tower that is not causal."""
+    vision = {"visual.class_embedding": (WIDTH,), "visual.conv1.weight": (WIDTH, 3, PATCH, PATCH), "visual.proj": (WIDTH, DIMENSION)}
+    vision |= {"visual.positional_embedding": ((SIZE // PATCH) ** 2 + 1, WIDTH), **norm("visual.ln_pre"), **norm("visual.ln_post")}
+    shapes = {"logit_scale": (), **vision, **open_clip_layers("visual."), **open_clip_text("")}
+    config = {"image_size": SIZE, "patch_size": PATCH, "width": WIDTH, "layers": LAYERS, "head_width": WIDTH // HEADS, "mlp_ratio": 2.0}
+    return write_open_clip(folder, config, shapes, no_causal_mask=True)
+
+
+def perception(folder: Path) -> Path:
+    """A checkpoint of the Perception Encoder as open_clip has it; the tower for pictures is none of the published ones."""
+    trunk = "visual.trunk"
+    shapes = {
+        "logit_scale": (),
+        f"{trunk}.cls_token": (1, 1, WIDTH),
+        f"{trunk}.pos_embed": (1, (SIZE // PATCH) ** 2 + 1, WIDTH),
+        f"{trunk}.patch_embed.proj.weight": (WIDTH, 3, PATCH, PATCH),
+        **norm(f"{trunk}.norm_pre"),
+        **norm(f"{trunk}.norm"),
+        f"{trunk}.attn_pool.latent": (1, 1, WIDTH),
+        **linear(f"{trunk}.attn_pool.q", WIDTH, WIDTH),
+        **linear(f"{trunk}.attn_pool.kv", WIDTH, 2 * WIDTH),
+        **linear(f"{trunk}.attn_pool.proj", WIDTH, WIDTH),
+        **norm(f"{trunk}.attn_pool.norm"),
+        **linear(f"{trunk}.attn_pool.mlp.fc1", WIDTH, 4 * WIDTH),
+        **linear(f"{trunk}.attn_pool.mlp.fc2", 4 * WIDTH, WIDTH),
+        **linear(f"{trunk}.head", WIDTH, DIMENSION),
+        **open_clip_text("text."),
+    }
+    for number in range(LAYERS):
+        p = f"{trunk}.blocks.{number}"
+        shapes |= norm(f"{p}.norm1") | norm(f"{p}.norm2")
+        shapes |= linear(f"{p}.attn.qkv", WIDTH, 3 * WIDTH) | linear(f"{p}.attn.proj", WIDTH, WIDTH)
+        shapes |= linear(f"{p}.mlp.fc1", WIDTH, 4 * WIDTH) | linear(f"{p}.mlp.fc2", 4 * WIDTH, WIDTH)
+    vision = {"image_size": SIZE, "timm_model_name": TINY_PERCEPTION, "timm_model_pretrained": False, "timm_pool": "map", "timm_proj": None}
+    return write_open_clip(folder, vision, shapes)
+
+
+def open_clip_text(prefix: str) -> dict[str, tuple[int, ...]]:
+    """Shapes of open_clip's tower for texts."""
+    pieces = len(json.loads(clip_json(merges()))["model"]["vocab"])
+    shapes: dict[str, tuple[int, ...]] = {
+        f"{prefix}token_embedding.weight": (pieces, WIDTH),
+        f"{prefix}positional_embedding": (PLACES, WIDTH),
+        f"{prefix}text_projection": (WIDTH, DIMENSION),
+    }
+    return {**shapes, **norm(f"{prefix}ln_final"), **open_clip_layers(prefix)}
+
+
+def open_clip_layers(prefix: str) -> dict[str, tuple[int, ...]]:
+    """Shapes of the blocks of open_clip's towers."""
+    shapes: dict[str, tuple[int, ...]] = {}
+    for number in range(LAYERS):
+        p = f"{prefix}transformer.resblocks.{number}"
+        shapes |= {f"{p}.attn.in_proj_weight": (3 * WIDTH, WIDTH), f"{p}.attn.in_proj_bias": (3 * WIDTH,)}
+        shapes |= norm(f"{p}.ln_1") | norm(f"{p}.ln_2") | linear(f"{p}.attn.out_proj", WIDTH, WIDTH)
+        shapes |= linear(f"{p}.mlp.c_fc", WIDTH, INNER) | linear(f"{p}.mlp.c_proj", INNER, WIDTH)
+    return shapes
+
+
+def write_open_clip(folder: Path, vision: Mapping[str, Any], shapes: Shapes, **text_more: Any) -> Path:
+    """Writes a folder as open_clip's are on a hub."""
+    tokenizer = clip_json(merges())
+    pieces = len(json.loads(tokenizer)["model"]["vocab"])
+    text = {"context_length": PLACES, "vocab_size": pieces, "width": WIDTH, "heads": HEADS, "layers": LAYERS, "mlp_ratio": 2.0}
+    model = {"embed_dim": DIMENSION, "vision_cfg": vision, "text_cfg": {**text, **text_more}}
+    pictures = {"mean": CLIP_MEAN, "std": CLIP_STD, "interpolation": "bicubic", "resize_mode": "shortest"}
+    files = {"tokenizer.json": tokenizer, "open_clip_config.json": json.dumps({"model_cfg": model, "preprocess_cfg": pictures})}
+    write(folder, {}, shapes, files)
+    (folder / "config.json").unlink()
+    (folder / "model.safetensors").rename(folder / "open_clip_model.safetensors")
+    return folder
+
+
 def bert(folder: Path, pool: str = "mean_tokens") -> Path:
     """A sentence encoder as sentence-transformers writes it."""
     config = tower(model_type="bert", vocab_size=len(vocabulary()), max_position_embeddings=60, position_embedding_type="absolute")
@@ -273,14 +348,23 @@ def write(folder: Path, config: Mapping[str, Any], shapes: Shapes, files: Mappin
     return folder
 
 
-MAKERS = {"clip": clip, "siglip": siglip, "siglip2": siglip2, "chinese_clip": chinese_clip, "bert": bert, "bert_cls": bert_cls}
+MAKERS = {
+    "clip": clip,
+    "siglip": siglip,
+    "siglip2": siglip2,
+    "chinese_clip": chinese_clip,
+    "bert": bert,
+    "bert_cls": bert_cls,
+    "open_clip": open_clip,
+    "perception": perception,
+}
 
 
 def asked(folder: Path, name: str) -> None:
     """Writes what `reference.py` asks a checkpoint."""
     about = json.loads((folder / "preprocessor_config.json").read_text()) if (folder / "preprocessor_config.json").exists() else {}
     places = {"chinese_clip": 52}.get(name, PLACES)
-    given = {"texts": TEXTS, "length": places, "mean": about.get("image_mean"), "std": about.get("image_std")}
+    given = {"texts": TEXTS, "length": places, "mean": about.get("image_mean", CLIP_MEAN), "std": about.get("image_std", CLIP_STD)}
     given["pool"] = "first" if name == "bert_cls" else "mean"
     (folder / "texts.json").write_text(json.dumps(given))
     np.save(folder / "pictures.npy", pictures())

@@ -404,6 +404,29 @@ test("pictures: chosen, dropped and pasted find what Python finds", async () => 
   await close();
 });
 
+test("Pillow's filters are Python's bit by bit", async () => {
+  const { page, close } = await visit(sample.address);
+  const preparations = [
+    { height: 24, width: 24, resize: "pillow_bicubic", crop: "center", shortest_side: 30 },
+    { height: 60, width: 70, resize: "pillow_bilinear", crop: "none" },
+  ];
+  const found = await page.evaluate(async (preparations) => {
+    const { prepare } = await import("./picture.js");
+    const rgba = Uint8ClampedArray.from({ length: 37 * 53 * 4 }, (_, i) => (i * 7919 + (i >> 3) * 104729) % 256);
+    return preparations.map((preparation) => Array.from(prepare(rgba, 37, 53, preparation)));
+  }, preparations);
+  const program = `
+import json, sys, numpy as np
+from task.format.preparation import preparation_of
+from task.vision.resize import prepare
+i = np.arange(37 * 53 * 4)
+rgba = ((i * 7919 + (i >> 3) * 104729) % 256).astype(np.uint8).reshape(37, 53, 4)
+print(json.dumps([prepare(np.ascontiguousarray(rgba[:, :, :3]), p["height"], p["width"], preparation_of(p)).reshape(-1).tolist() for p in json.loads(sys.argv[1])]))`;
+  const python = spawnSync(given.python, ["-c", program, JSON.stringify(preparations)], { env: environment, maxBuffer: 1 << 26 });
+  assert.deepEqual(found, JSON.parse(python.stdout));
+  await close();
+});
+
 test("resizing is Python's to one level", async () => {
   const { page, close } = await visit(sample.address);
   const found = await page.evaluate(async () => {

@@ -3,13 +3,12 @@
 const LARGEST = 16e6; // pixels; the limit of a canvas on phones
 
 /**
- * Decodes a picture, applies its EXIF orientation, puts white behind transparency, and resizes it without keeping its proportions.
+ * Decodes a picture, applies its EXIF orientation, puts white behind transparency, and brings it to the size of a query.
  * @param {Blob} blob
- * @param {number} height
- * @param {number} width
+ * @param {object} preparation `query.image` of the manifest.
  * @returns {Promise<Uint8Array>} RGB, `height` rows of `width` pixels.
  */
-export async function pixelsOf(blob, height, width) {
+export async function pixelsOf(blob, preparation) {
   let bitmap;
   try {
     // Ignores colour profiles, as Pillow does.
@@ -25,7 +24,97 @@ export async function pixelsOf(blob, height, width) {
   context.fillRect(0, 0, w, h);
   context.drawImage(bitmap, 0, 0, w, h);
   bitmap.close();
-  return resize(context.getImageData(0, 0, w, h).data, h, w, height, width);
+  return prepare(context.getImageData(0, 0, w, h).data, h, w, preparation);
+}
+
+/**
+ * Resizes and crops an image as the manifest says: `prepare` of `task/vision/resize.py` in JavaScript.
+ * @param {Uint8ClampedArray} rgba `sourceHeight` rows of `sourceWidth` pixels of four bytes; the fourth byte is ignored.
+ * @param {{height: number, width: number, resize: string, crop: string, shortest_side: ?number}} preparation
+ * @returns {Uint8Array} RGB, `height` rows of `width` pixels.
+ */
+export function prepare(rgba, sourceHeight, sourceWidth, { height, width, resize: name, crop, shortest_side: side }) {
+  let [wholeHeight, wholeWidth, top, left] = [height, width, 0, 0];
+  if (crop !== "none") {
+    const longest = Math.floor((side * Math.max(sourceHeight, sourceWidth)) / Math.min(sourceHeight, sourceWidth));
+    [wholeHeight, wholeWidth] = sourceHeight <= sourceWidth ? [side, longest] : [longest, side];
+    [top, left] = [wholeHeight - height, wholeWidth - width].map((surplus) => margin(surplus, crop === "center_half_to_even"));
+  }
+  if (name === "triangle") {
+    const whole = resize(rgba, sourceHeight, sourceWidth, wholeHeight, wholeWidth);
+    if (crop === "none") return whole;
+    const cut = new Uint8Array(height * width * 3);
+    for (let y = 0; y < height; y++) {
+      const start = ((top + y) * wholeWidth + left) * 3;
+      cut.set(whole.subarray(start, start + width * 3), y * width * 3);
+    }
+    return cut;
+  }
+  const columns = pillowWeights(sourceWidth, wholeWidth, left, width, name);
+  const rows = pillowWeights(sourceHeight, wholeHeight, top, height, name);
+  const first = rows[0].first;
+  const last = Math.max(...rows.map((row) => row.first + row.shares.length));
+  // Pillow rounds between the two axes, too.
+  const narrow = new Uint8Array((last - first) * width * 3);
+  for (let y = first; y < last; y++) {
+    columns.forEach(({ first: start, shares }, x) => {
+      for (let channel = 0; channel < 3; channel++) {
+        let sum = HALF;
+        for (let i = 0; i < shares.length; i++) sum += shares[i] * rgba[(y * sourceWidth + start + i) * 4 + channel];
+        narrow[((y - first) * width + x) * 3 + channel] = clipped(sum);
+      }
+    });
+  }
+  const result = new Uint8Array(height * width * 3);
+  rows.forEach(({ first: start, shares }, y) => {
+    for (let x = 0; x < width * 3; x++) {
+      let sum = HALF;
+      for (let i = 0; i < shares.length; i++) sum += shares[i] * narrow[(start - first + i) * width * 3 + x];
+      result[y * width * 3 + x] = clipped(sum);
+    }
+  });
+  return result;
+}
+
+function margin(surplus, toEven) {
+  const half = Math.floor(surplus / 2);
+  return toEven && surplus % 2 && half % 2 ? half + 1 : half;
+}
+
+// Pillow's weights are whole numbers of 2^-22; the sums stay below 2^53, so that numbers hold them exactly.
+const ONE = 2 ** 22;
+const HALF = ONE / 2;
+
+function clipped(sum) {
+  return Math.min(255, Math.max(0, Math.floor(sum / ONE)));
+}
+
+/** For `count` target pixels from `from` on: the first source pixel, and the weights of Pillow's filters. */
+function pillowWeights(source, target, from, count, name) {
+  if (source === target) return Array.from({ length: count }, (_, i) => ({ first: from + i, shares: [ONE] }));
+  const cubic = name === "pillow_bicubic";
+  const scale = source / target;
+  const stretch = Math.max(scale, 1);
+  const support = (cubic ? 2 : 1) * stretch;
+  return Array.from({ length: count }, (_, i) => {
+    const centre = (from + i + 0.5) * scale;
+    const first = Math.max(0, Math.trunc(centre - support + 0.5));
+    const last = Math.min(source, Math.trunc(centre + support + 0.5));
+    const raw = [];
+    for (let at = first; at < last; at++) {
+      const x = Math.abs((at - centre + 0.5) * (1 / stretch));
+      raw.push(cubic ? keys(x) : Math.max(0, 1 - x));
+    }
+    const sum = raw.reduce((a, b) => a + b, 0);
+    return { first, shares: raw.map((value) => Math.trunc((value / sum) * ONE + (value / sum < 0 ? -0.5 : 0.5))) };
+  });
+}
+
+/** The cubic of Keys (1981) with a = -0.5. */
+function keys(x) {
+  const a = -0.5;
+  if (x < 1) return ((a + 2) * x - (a + 3)) * x * x + 1;
+  return x < 2 ? (((x - 5) * x + 8) * x - 4) * a : 0;
 }
 
 /**

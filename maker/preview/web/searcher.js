@@ -10,6 +10,8 @@ import { loadAndCompile, loadLiteRt, Tensor } from "./vendor/litert/index.js";
 
 const FORMAT = "pocket-searcher";
 const VERSION = 1;
+const RESIZES = ["triangle", "pillow_bilinear", "pillow_bicubic"]; // that picture.js knows
+const CROPS = ["none", "center", "center_half_to_even"];
 const MANIFEST = "searcher.json";
 const OFFSETS = "items.offsets";
 const BYTES = "items.bytes";
@@ -160,18 +162,19 @@ export class Searcher {
 
   /**
    * Finds the items nearest to an image.
-   * @param {Uint8Array} pixels RGB, with the size `imageSize`.
+   * @param {Uint8Array} pixels RGB, as `picture.js` prepares them by `preparation`.
    */
   async searchImage(pixels) {
     return this.#search("search_image", pixels);
   }
 
-  /** `{height, width}` of image queries; `picture.js` resizes pictures to it. */
-  get imageSize() {
+  /** How `picture.js` prepares pictures for image queries: `query.image` of the manifest. */
+  get preparation() {
     const [, height, width] = this.#shape("search_image");
-    const { resize } = this.manifest.query.image;
-    if (resize !== "triangle") throw new SearcherError(`The file requires pictures resized by “${resize}”, which this page does not support. Write the page again with a newer maker preview.`);
-    return { height, width };
+    const { resize, crop, shortest_side } = this.manifest.query.image;
+    const unknown = RESIZES.includes(resize) ? (CROPS.includes(crop) ? null : `cropped by “${crop}”`) : `resized by “${resize}”`;
+    if (unknown) throw new SearcherError(`The file requires pictures ${unknown}, which this page does not support. Write the page again with a newer maker preview.`);
+    return { height, width, resize, crop, shortest_side };
   }
 
   /**

@@ -44,8 +44,7 @@ const calls = {
   },
   async pixels(blob) {
     picture ??= await import("./picture.js");
-    const { height, width } = searcher.imageSize;
-    return picture.pixelsOf(blob, height, width);
+    return picture.pixelsOf(blob, searcher.preparation);
   },
   items: (items) => items.map((item) => searcher.item(item)),
   damagedParts: () => searcher.damagedParts(),

@@ -12,7 +12,7 @@ import org.json.JSONObject
  * @property k Maximum number of neighbours that a query returns.
  * @property userInfo The text of the builder.
  * @property maxTextBytes Maximum number of UTF-8 bytes of a text query; null if the file does not take text.
- * @property imageSize The size that pictures are resized to; null if the file does not take pictures.
+ * @property preparation How pictures become queries; null if the file does not take pictures.
  * @property relevance Relevance curves by signature, as far as the builder could fit them.
  * @property golden Queries with the results that every device has to return.
  * @property digests SHA-256 of each part of the file, in hexadecimal digits.
@@ -24,7 +24,7 @@ class Manifest private constructor(
     val k: Int,
     val userInfo: String,
     val maxTextBytes: Int?,
-    val imageSize: ImageSize?,
+    internal val preparation: Preparation?,
     val relevance: Map<String, RelevanceCurve>,
     val golden: List<GoldenQuery>,
     val digests: Map<String, String>,
@@ -32,12 +32,14 @@ class Manifest private constructor(
     /** Rows and columns of a picture. */
     data class ImageSize(val height: Int, val width: Int)
 
+    /** The size that pictures are brought to; null if the file does not take pictures. */
+    val imageSize: ImageSize? = preparation?.run { ImageSize(height, width) }
+
     companion object {
         const val FILE = "searcher.json"
         private const val FORMAT = "pocket-searcher"
         private const val VERSION = 1
         private const val LONGEST_REASON = 100
-        private const val RESIZE = "triangle"
 
         /** @throws SearcherException The content is not a manifest, or its format is newer. */
         fun read(content: ByteArray, file: String): Manifest =
@@ -67,7 +69,7 @@ class Manifest private constructor(
                 k = json.getInt("k"),
                 userInfo = json.optString("user_info"),
                 maxTextBytes = query.optJSONObject("text")?.getInt("max_bytes"),
-                imageSize = query.optJSONObject("image")?.let { imageSize(it, file) },
+                preparation = query.optJSONObject("image")?.let { preparation(it, file) },
                 relevance = json.objects("relevance").mapValues { (_, curve) ->
                     val gate = if (curve.has("gate")) curve.getDouble("gate") else 0.0
                     val found = curve.optJSONObject("found")?.let(::found)
@@ -90,12 +92,16 @@ class Manifest private constructor(
             )
         }
 
-        private fun imageSize(image: JSONObject, file: String): ImageSize {
+        private fun preparation(image: JSONObject, file: String): Preparation {
             val resize = image.getString("resize")
-            if (resize != RESIZE) {
-                throw SearcherException("$file: wants pictures resized by $resize, which this app does not know; update the app.")
+            val crop = image.optString("crop", Preparation.WHOLE)
+            val unknown = when {
+                resize !in Preparation.RESIZES -> "resized by $resize"
+                crop !in Preparation.CROPS -> "cropped by $crop"
+                else -> null
             }
-            return ImageSize(image.getInt("height"), image.getInt("width"))
+            if (unknown != null) throw SearcherException("$file: wants pictures $unknown, which this app does not know; update the app.")
+            return Preparation(image.getInt("height"), image.getInt("width"), resize, crop, image.optInt("shortest_side"))
         }
 
         private fun JSONObject.objects(key: String): Map<String, JSONObject> =

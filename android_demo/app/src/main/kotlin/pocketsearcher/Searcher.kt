@@ -98,8 +98,7 @@ class Searcher private constructor(private val file: SearcherFile, openModel: (B
 
     private fun imageQuery(pixels: Pixels, signature: String): ByteBuffer {
         requireSignature(signature)
-        val (height, width) = requireNotNull(manifest.imageSize) { "${file.name}: does not say how large a picture has to be." }
-        val rgb = resize(pixels, height, width)
+        val rgb = prepare(pixels, requireNotNull(manifest.preparation) { "${file.name}: does not say how large a picture has to be." })
         return nativeBuffer(rgb.size).apply { put(rgb) }
     }
 

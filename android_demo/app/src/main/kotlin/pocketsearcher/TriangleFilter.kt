@@ -3,7 +3,7 @@ package pocketsearcher
 import kotlin.math.abs
 import kotlin.math.max
 
-private const val CHANNELS = 3
+internal const val CHANNELS = 3
 private const val WHITE = 255f
 
 /**
@@ -65,4 +65,4 @@ private fun addRow(argb: IntArray, weight: Float, sums: FloatArray) {
     }
 }
 
-private fun overWhite(value: Float, alpha: Int): Float = Math.rint((value * alpha + WHITE * (255 - alpha)) / 255.0).toFloat()
+internal fun overWhite(value: Float, alpha: Int): Float = Math.rint((value * alpha + WHITE * (255 - alpha)) / 255.0).toFloat()

@@ -1,0 +1,74 @@
+"""Downloads checkpoints from a hub; what is there already is not fetched again."""
+
+from __future__ import annotations
+
+import contextlib
+from pathlib import Path
+from typing import Any
+
+from maker.errors import EncoderError
+
+# What a checkpoint is read from, in any of the forms that this package knows.
+FILES = (
+    *("config.json", "open_clip_config.json", "preprocessor_config.json", "README.md", "LICENSE*"),
+    *("modules.json", "sentence_bert_config.json", "1_Pooling/config.json"),
+    *("tokenizer.json", "tokenizer_config.json", "vocab.txt", "vocab.json", "merges.txt", "spiece.model"),
+)
+INDEX = "model.safetensors.index.json"
+# One copy of the weights, the first that there is; repositories hold several.
+WEIGHTS = ("model.safetensors", INDEX, "open_clip_model.safetensors", "open_clip_pytorch_model.safetensors")
+
+
+def download(name: str, cache: Path | None) -> tuple[Path, str]:
+    """Downloads a checkpoint, and continues where an earlier try ended.
+
+    Args:
+        name: `ORG/NAME`, or with a branch, tag or commit `ORG/NAME@REVISION`.
+        cache: Where files are kept; the library's own place if None.
+
+    Returns:
+        The folder with the files, and the commit.
+
+    Raises:
+        EncoderError: The library is missing, the hub cannot be reached, or it has no such checkpoint.
+    """
+    repository, _, revision = name.partition("@")
+    if repository.count("/") != 1:
+        raise EncoderError(f"hf:{name}: expected hf:ORG/NAME or hf:ORG/NAME@REVISION")
+    try:
+        import huggingface_hub
+    except ImportError as error:
+        raise EncoderError(f"hf:{name}: needs huggingface_hub: pip install 'pocket-searcher[hub-models]'") from error
+    given: dict[str, Any] = {"repo_id": repository, "cache_dir": cache}
+    try:
+        about = huggingface_hub.HfApi().model_info(repository, revision=revision or None)
+        names = {sibling.rfilename for sibling in about.siblings or []}
+        weights = next((file for file in WEIGHTS if file in names), None)
+        if weights is None:
+            raise EncoderError(f"hf:{name}: has none of {', '.join(WEIGHTS)}; only .safetensors are read")
+        folder = huggingface_hub.snapshot_download(**given, revision=about.sha, allow_patterns=_patterns(weights))
+    except EncoderError:
+        raise
+    except Exception as error:  # errors of the library, of its HTTP client, and of the file system
+        folder = _cached(huggingface_hub, given, revision, name, error)
+    return Path(folder), Path(folder).name
+
+
+def _patterns(weights: str) -> list[str]:
+    """The files to download, with the weights in a file or in the files that an index names."""
+    return [*FILES, weights, *(["model-*.safetensors"] if weights == INDEX else [])]
+
+
+def _cached(library: Any, given: dict[str, Any], revision: str, name: str, error: Exception) -> str:
+    """What an earlier run has downloaded, for a machine without a network."""
+    given = {**given, "revision": revision or None, "local_files_only": True}
+    for weights in WEIGHTS:
+        with contextlib.suppress(Exception):  # whatever the library raises where files are missing
+            folder = str(library.snapshot_download(**given, allow_patterns=_patterns(weights)))
+            if Path(folder, weights).exists():
+                return folder
+    reason = (str(error).strip().splitlines() or [type(error).__name__])[0][:160]
+    raise EncoderError(
+        f"hf:{name}: cannot be downloaded ({reason}); without a network, download config.json, model.safetensors, "
+        "preprocessor_config.json and the tokenizer's files elsewhere into one folder, and pass the folder"
+    ) from error
