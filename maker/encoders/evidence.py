@@ -11,6 +11,7 @@ They are the parts of two logistic regressions that do not depend on the results
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -140,6 +141,38 @@ def _of_words(g: Subgraph, rows: int, table: np.ndarray) -> list[int]:
     return [worst, g.div(total, g.maximum(count, one))]
 
 
+@dataclass(frozen=True)
+class StoredEvidence:
+    """The evidence in the graph of a searcher, to copy into another file with the same towers.
+
+    Attributes:
+        source: The searcher.
+        signature: `search_text` or `search_tokens`.
+        given: Tensors of the signature's subgraph: the embedding and, if the tower reads words, their rows.
+        numbers: The output.
+    """
+
+    source: Source
+    signature: str
+    given: tuple[int, ...]
+    numbers: int
+
+    @classmethod
+    def of(cls, source: Source) -> StoredEvidence | None:
+        """The evidence of a searcher; None if it has none."""
+        for signature in [key for key in ("search_text", "search_tokens") if key in source.signatures]:
+            numbers = [int(o.tensorIndex) for o in source.signatures[signature].outputs if _text(o.name) == OUTPUT]
+            towers = [operator for operator in source.subgraph(signature).operators if _is_tower(source, operator)]
+            if numbers and towers:
+                return cls(source, signature, tuple(int(index) for index in towers[0].outputs), numbers[0])
+        return None
+
+    def write(self, g: Subgraph, embedding: int, rows: int | None) -> int:
+        """Adds the numbers to a subgraph, as `Evidence.write` does."""
+        given = [embedding] if rows is None else [embedding, rows]
+        return g.inline(self.source, dict(zip(self.given, given, strict=True)), [self.numbers], self.signature)[0]
+
+
 def word_rows(source: Source, signature: str | None) -> SourceTensor | None:
     """The tensor with the rows of the embedding table that a `words` tower reads, `[t]` int32; None if the tower is another.
 
@@ -148,21 +181,25 @@ def word_rows(source: Source, signature: str | None) -> SourceTensor | None:
     """
     graph = source.subgraph(signature)
     for operator in graph.operators:
-        code = source.model.operatorCodes[operator.opcodeIndex]
-        kind, index = max(code.builtinCode, code.deprecatedBuiltinCode), None
-        if kind == Op.GATHER and _name(graph.tensors[operator.inputs[0]]) == "embedding":
-            index = operator.inputs[1]
-        elif (
-            kind == Op.IF
-            and len(operator.outputs) == 2
-            and ROWS in _name(source.model.subgraphs[operator.builtinOptions.thenSubgraphIndex])
-        ):
-            index = operator.outputs[1]
-        if index is not None:
-            return source.at(int(index), signature)
+        if _kind(source, operator) == Op.GATHER and _text(graph.tensors[operator.inputs[0]].name) == "embedding":
+            return source.at(int(operator.inputs[1]), signature)
+        if _is_tower(source, operator) and len(operator.outputs) == 2:
+            return source.at(int(operator.outputs[1]), signature)
     return None
 
 
-def _name(named: object) -> str:
-    name = getattr(named, "name", None)
+def _is_tower(source: Source, operator: Any) -> bool:
+    """Whether an operator calls the text tower that the signatures of a searcher share."""
+    if _kind(source, operator) != Op.IF:
+        return False
+    name = _text(source.model.subgraphs[operator.builtinOptions.thenSubgraphIndex].name)
+    return name.removesuffix(f"_{ROWS}") in ("text_tower", "tokens_tower")
+
+
+def _kind(source: Source, operator: Any) -> int:
+    code = source.model.operatorCodes[operator.opcodeIndex]
+    return max(code.builtinCode, code.deprecatedBuiltinCode)
+
+
+def _text(name: bytes | str | None) -> str:
     return name.decode("utf-8", "replace") if isinstance(name, bytes) else name or ""

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from maker.encoders.embedder import SENTENCES, AnyTower, Tower
-from maker.encoders.evidence import OUTPUT, ROWS, Evidence, word_rows
+from maker.encoders.evidence import OUTPUT, ROWS, Evidence, StoredEvidence, word_rows
 from maker.encoders.token_tower import declare_queries
 from maker.encoders.tokenizer_file import TokenizerFile
 from maker.errors import BuildError, DataError
@@ -66,7 +66,7 @@ class SearcherContent:
     report: dict[str, Any] = field(default_factory=dict)
     example_texts: Sequence[str] = ()
     relevance: dict[str, Any] = field(default_factory=dict)
-    evidence: Evidence | None = None
+    evidence: Evidence | StoredEvidence | None = None
     sentence_mean: np.ndarray | None = None
     card: Callable[[Manifest], str] | None = None
     measure: Callable[[Path], dict[str, Any]] | None = None

@@ -12,7 +12,7 @@ import numpy as np
 
 from maker.data.facts_file import item_facts, read_facts
 from maker.encoders.embedder import SENTENCES, embedder_manifest, example_texts, open_embedder
-from maker.encoders.evidence import Evidence
+from maker.encoders.evidence import Evidence, StoredEvidence
 from maker.encoders.prefix import trained_prefixes
 from maker.encoders.tokenizer_file import TextModelOptions
 from maker.errors import BuildError, DataError
@@ -154,7 +154,7 @@ class FileContent:
     report: dict[str, Any] = field(default_factory=dict)
     relevance: dict[str, Any] = field(default_factory=dict)
     examples: Sequence[str] = ()
-    evidence: Evidence | None = None
+    evidence: Evidence | StoredEvidence | None = None
     sentence_mean: np.ndarray | None = None
     card: Callable[[Manifest], str] | None = None
 
