@@ -64,6 +64,13 @@ def asked(world, probes):
     return AskedQueries(questions, embeddings, every, ask(questions, embeddings, every, items, probes))
 
 
+@pytest.fixture(scope="module")
+def fitted(world, asked, probes):
+    made = fit_found(asked, world[1], probes.table(world[1], WORDS + 1))
+    assert made is not None
+    return made
+
+
 def test_probes_tell_pictures_of_a_word_from_others(world, probes):
     _, items, _, rows, _, _ = world
     assert len(probes.rows) == WORDS
@@ -105,10 +112,8 @@ def test_results_are_those_of_exact_search_with_and_without_the_thing(world, ask
     assert (results.absent_words[:, 0] < results.words[:, 0]).mean() > 0.95
 
 
-def test_a_fit_tells_absent_things_better_than_the_first_distance(world, asked, probes):
+def test_a_fit_tells_absent_things_better_than_the_first_distance(world, asked, fitted):
     _, items, _, _, _, _ = world
-    fitted = fit_found(asked, items, probes.table(items, WORDS + 1))
-    assert fitted is not None
     first = asked.asked.distances[:, 0], asked.asked.absent[:, 0]
     plain = (first[0][:, None] < first[1][None]).mean()
     assert fitted.measured["absent_auc"] > plain + 0.05
@@ -121,10 +126,8 @@ def test_a_fit_tells_absent_things_better_than_the_first_distance(world, asked, 
     assert without_words.evidence.words is None
 
 
-def test_the_parts_of_the_fit_add_up_to_its_predictions(world, asked, probes):
+def test_the_parts_of_the_fit_add_up_to_its_predictions(asked, fitted):
     """What graph and manifest hold gives queries whose thing is there a larger `found`, as was measured."""
-    _, items, _, _, _, _ = world
-    fitted = fit_found(asked, items, probes.table(items, WORDS + 1))
     said = fitted.evidence(asked.embeddings, asked.rows)[:, 0]
 
     def found(distances, evidence):

@@ -18,7 +18,7 @@ from maker.evaluation.judged import KEPT, Predicted, measure_predicted
 
 FOLDS = 5
 RIDGE = 1e-2  # on standardised inputs; the log loss is a mean
-STEPS = 25
+STEPS, CLOSE = 15, 1e-4  # of Newton's method, on standardised weights
 FEWEST = 100  # queries with relevant results, and queries about absent things, that a fit needs
 GATE = 0.8  # share of the relevant results that may be lost which the gate loses; the cut loses the others
 RULE = (
@@ -186,7 +186,7 @@ def _fit(inputs: np.ndarray, targets: np.ndarray, shares: np.ndarray, ridge: flo
         curvature = (standard * (shares * p * (1 - p))[:, None]).T @ standard + np.diag(penalty + 1e-9)
         step = np.linalg.solve(curvature, standard.T @ (shares * (targets - p)) - penalty * weights)
         weights += step
-        if np.abs(step).max() < 1e-8:
+        if np.abs(step).max() < CLOSE:
             break
     raw = weights[:-1] / scale
     return _Linear(raw, float(weights[-1] - raw @ centre))
