@@ -16,6 +16,7 @@ from task.processor import SearchOptions
 from task.search import GraphEngine
 from task.text import TextSearcher, TextSearcherOptions
 
+JUDGED = ("a red ball", "ball", "two orange birds fly above a house", "zzyx", "a zzyx boat", "green house by the sea")
 FOUND = {"results": 10, "slope": 9.0, "gate": 0.5, "cut": 0.4, "shows": [-4.0, 3.0, 2.5], "right": [1.0, -2.0, -1.5]}
 CURVE = {"slope": 20.0, "intercept": 10.0, "cut": 0.3, "gate": 0.35, "found": FOUND}
 
