@@ -67,7 +67,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "for --text-encoder, with its --tokenizer",
     )
     parser.add_argument(
-        "--teacher-texts", type=Path, metavar="FILE", help="further sentences or phrases to learn from the teacher, one in each line"
+        "--teacher-texts",
+        type=Path,
+        metavar="FILE",
+        help="further sentences or phrases to learn from the teacher, one in each line (default: built-in queries)",
     )
     parser.add_argument("--work-dir", type=Path, metavar="DIR", help="folder for intermediate results (default: OUTPUT with suffix .work)")
     parser.add_argument("--no-report", action="store_true", help="write no report beside the searcher")

@@ -13,6 +13,7 @@ from maker.errors import BuildError
 from maker.evaluation.item_splits import HELD_OUT, ChosenCaptions, ItemSplits
 from maker.pipeline.corpus_stage import OpenedCorpus, Photos, open_corpus
 from maker.pipeline.dimension import check_trained
+from maker.pipeline.distil_stage import distilled_encoder
 from maker.pipeline.encoder import Encoder, FrozenImages, ReadyTexts
 from maker.pipeline.facts_stage import CollectedFacts, collect_facts
 from maker.pipeline.index import FileContent, IndexedItems, curve_picture, write_index
@@ -124,7 +125,10 @@ def _embed(corpus: Corpus, options: BuildOptions, training: TrainingOptions, wor
     opened = open_corpus(corpus, training.seed, work)
     if table is not None:
         item_facts(table, [image.encode() for image in opened.searched.images])  # fails now, not after the training
-    encoder = ready_encoder(options.towers, work) or train_encoder(opened, options.towers, training, work)
+    if corpus.captions is None and options.towers.teacher is not None:
+        encoder: Encoder | None = distilled_encoder(corpus, opened.searched, options.towers, training.seed, work)
+    else:
+        encoder = ready_encoder(options.towers, work) or train_encoder(opened, options.towers, training, work)
     if encoder is None:
         return None
     encoder = replace(encoder, dimension=options.index.dimension)

@@ -72,7 +72,7 @@ class TowerOptions:
         encoder: A searcher or encoder file whose towers are taken as they are, instead of the four above.
         teacher: What the `words` tower learns from, beside the captions: a searcher or encoder file with `embed_text`, or the spec of a
             pretrained text model, whose tokenizer is in `text_model`. None to learn from the captions alone.
-        teacher_texts: A text file with further sentences for the teacher, one in each line.
+        teacher_texts: A text file with further sentences for the teacher, one in each line; None for the built-in queries.
         model: A published dual encoder whose towers are taken as they are, as `maker.checkpoints.write_encoder` takes it.
         weights: How the matrices of `model` are stored.
         inner_layers: Also read inner feature maps of a frozen image tower, if it is a convolutional network.
@@ -124,8 +124,6 @@ class TowerOptions:
             return
         if self.text_encoder != WORDS:
             raise UsageError(f"--teacher {self.teacher}: teaches a {WORDS} tower; leave out --text-encoder {self.text_encoder}")
-        if self.from_scratch:
-            raise UsageError(f"--teacher {self.teacher}: needs a pretrained image tower; name one with --image-encoder")
         if is_text_spec(self.teacher):
             parse_text_spec(self.teacher, self.text_model)
         elif self.text_model.tokenizer is not None:
@@ -190,9 +188,29 @@ def check_options(corpus: Corpus, options: BuildOptions) -> None:
     Raises:
         UsageError: Captions are missing, or an option is of no use without them.
     """
-    if corpus.captions is None and not options.towers.ready:
+    if options.towers.teacher is not None:
+        _check_teacher(options.towers, corpus.captions is not None)
+    elif corpus.captions is None and not options.towers.ready:
         raise UsageError("--captions is missing: towers are trained on captions; without any, pass --model or --encoder")
     trained = [name for name, value in options.training.items() if value is not None and name not in NOT_TRAINING]
+    if options.towers.teacher is not None and corpus.captions is None and trained:
+        raise UsageError(f"--{trained[0].replace('_', '-')}: without captions, the words are learnt in one way; leave the option out")
     if options.towers.ready and trained:
         flag = "--" + trained[0].replace("_", "-")
         raise UsageError(f"{flag}: {options.towers.ready} takes towers as they are and trains nothing; leave {flag} out")
+
+
+def _check_teacher(towers: TowerOptions, captions: bool) -> None:
+    """Checks where the image tower comes from.
+
+    Raises:
+        UsageError: There is none, or there are two.
+    """
+    if captions and towers.from_scratch:
+        raise UsageError(f"--teacher {towers.teacher}: needs a pretrained image tower; name one with --image-encoder")
+    if captions:
+        return
+    if is_text_spec(str(towers.teacher)):
+        raise UsageError(f"--teacher {towers.teacher}: embeds text only; without --captions, name a file that embeds pictures too")
+    if not towers.from_scratch:
+        raise UsageError(f"--image-encoder {towers.image_encoder}: without --captions, the image tower is the teacher's; leave it out")

@@ -34,6 +34,29 @@ def ready_encoder(towers: TowerOptions, work: Workspace) -> Encoder | None:
     return replace(encoder, images=WholeImages(encoder.file, towers.views or 1))
 
 
+def teacher_towers(towers: TowerOptions, work: Workspace) -> Encoder:
+    """Both towers of the teacher: of a searcher or encoder file, or of a published dual encoder.
+
+    Raises:
+        DataError: The file is missing.
+        EncoderError: The file or the checkpoint cannot be used, or has no tower for pictures.
+    """
+    encoder = _of_file(teacher_file(towers, work), work)
+    return replace(encoder, images=WholeImages(encoder.file, towers.views or 1))
+
+
+def teacher_file(towers: TowerOptions, work: Workspace) -> Path:
+    """The file of a teacher that is no text model: as named, or written from the published dual encoder that is named.
+
+    Raises:
+        EncoderError: The checkpoint cannot be used.
+    """
+    from maker.checkpoints.source import is_checkpoint
+
+    spec = str(towers.teacher)
+    return _converted(spec, towers.weights, work) if is_checkpoint(spec) else Path(spec)
+
+
 def _converted(spec: str, weights: Weights, work: Workspace) -> Path:
     """The encoder file of a checkpoint; that of an earlier run of the same checkpoint is taken again."""
     from maker.checkpoints import write_encoder as write_checkpoint
