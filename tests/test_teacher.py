@@ -230,9 +230,9 @@ def test_without_captions_a_words_tower_is_distilled_from_text_alone(tmp_path, p
     assert found["encoders"]["text"]["spec"] == "words"
     assert found["encoders"]["text"]["teacher"] == encoder.name
     assert found["training"]["teacher"]["same_results"] > 60
-    sentences = ["a blue boat on the beach", "the white hill"]
+    sentences = ["a blue boat, a red kite", "a white hill, green dogs in the snow"]  # two learnt sentences in one
     taught, teachers = (embed_texts(sentences, file) for file in (output, encoder))
-    assert (taught * teachers).sum(1).min() > 0.9
+    assert (taught * teachers).sum(1).min() > 0.8
     assert main(["verify", str(output)]) == 0
 
 

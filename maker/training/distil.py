@@ -111,9 +111,7 @@ def distil(texts: Sequence[str], targets: np.ndarray, pictures: np.ndarray, seed
         "temperature": round(temperature, 4),
     }
     found = f"it finds {described['same_results']} % of the teacher's first {FOUND} pictures"
-    say(
-        f"for {len(held_out)} sentences that it did not learn, {found}; the cosine with the teacher's embeddings is {described['cosine']:.3f}"
-    )
+    say(f"for {len(held_out)} sentences not learnt, {found}; the cosine with the teacher's embeddings is {described['cosine']:.3f}")
     return Distilled(text.tower(), described)
 
 
