@@ -13,7 +13,8 @@ from maker.training.options import CHOICES, RECIPES, SCRATCH, TrainingOptions, d
 
 HELP = "train on pictures and captions, index a folder, write one searcher"
 SPECS = (
-    "tflite:PATH[#TENSOR] (a frozen TFLite model, or a tensor inside it), keras:NAME, keras_file:PATH, saved_model:FOLDER, hub:HANDLE, "
+    "tflite:PATH[#TENSOR] (a frozen TFLite model, or a tensor inside it; of a classifier the pooled features), "
+    "keras:NAME, keras_file:PATH, saved_model:FOLDER, hub:HANDLE, "
     "or scratch (a small CNN, trained here)"
 )
 TEXT_SPECS = (
@@ -40,7 +41,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--model", metavar="CHECKPOINT", help="a published dual encoder, such as CLIP: take its towers as they are, and train nothing"
     )
-    parser.add_argument("--weights", default="int8", metavar="NAME", help="matrices of --model: int8 (default), float16 or float32")
+    parser.add_argument(
+        "--weights", default="int8", metavar="NAME", help="matrices of --model and of heads: int8 (default), float16, float32"
+    )
     parser.add_argument(
         "--encoder", type=Path, metavar="FILE", help="a searcher or encoder file: take its towers as they are, and train nothing"
     )
@@ -58,6 +61,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--views", type=int, metavar="N", help="views of each photo: the whole, then N - 1 crops (default: 5 if frozen, else 1)"
     )
     parser.add_argument("--text-encoder", default="words", metavar="SPEC", help=TEXT_SPECS + "; default %(default)s")
+    parser.add_argument(
+        "--queries", choices=("both", "text", "image"), default="both", help="what the file is asked by; the other encoder is left out"
+    )
     add_facts_option(parser)
     parser.add_argument("--no-exif", action="store_true", help="do not store date and place of the photos")
     parser.add_argument(
@@ -140,6 +146,7 @@ def run(given: argparse.Namespace) -> None:
         report=not given.no_report,
         work_dir=given.work_dir,
         overwrite=given.overwrite,
+        queries=given.queries,
     )
     report = build(corpus, given.output, options)
     print_report(report, given.json)

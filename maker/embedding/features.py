@@ -90,7 +90,10 @@ def image_features(folder: Path, images: Sequence[str], encoder: Path, work: Wor
         if (done / VALUES).exists():  # but it could not be read
             shutil.rmtree(done)
         _compute(folder, [images[place] for place in missing], [states[place] for place in missing], encoder, done, views)
-        known |= _read(done)
+        made = _read(done)
+        known |= made
+        if all(result.values is None for result in made.values()):
+            shutil.rmtree(done)  # only rejected images: there is nothing to keep
     results = [known[state] for state in states]
     for image, result in zip(images, results, strict=True):
         if result.reason:
@@ -116,12 +119,15 @@ def _stacked(rows: Sequence[np.ndarray]) -> np.ndarray:
 
 
 def _known(work: Workspace, tower: str) -> dict[State, _Known]:
-    """What the work folder and those beside it have of a tower."""
+    """The features that the work folder and those beside it have of a tower.
+
+    Rejected images are tried again: a plugin for their format may have been installed since, or memory may have been short.
+    """
     known: dict[State, _Known] = {}
     neighbours = sorted(work.folder.parent.glob(f"*{work.folder.suffix}/features")) if work.folder.suffix else []
     for features in (*neighbours, work.features):
         for done in sorted(features.glob(f"{tower}-*/{VALUES}")):
-            known |= _read(done.parent)
+            known |= {state: made for state, made in _read(done.parent).items() if made.values is not None}
     return known
 
 
