@@ -18,8 +18,8 @@ SPECS = (
     "or scratch (a small CNN, trained here)"
 )
 TEXT_SPECS = (
-    "words (trained here); a frozen model that takes token ids: tflite:PATH[#OUTPUT], keras_file:PATH, saved_model:FOLDER, hub:HANDLE; or "
-    "both together: words+tflite:PATH[#OUTPUT]"
+    "words (trained here); a frozen model that takes token ids: tflite:PATH[#OUTPUT], keras_file:PATH, saved_model:FOLDER, hub:HANDLE; a "
+    "published one with its tokenizer: hf:ORG/NAME[@REVISION], checkpoint:FOLDER; or both together: words+SPEC"
 )
 
 
@@ -55,6 +55,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--image-weights", default="imagenet", metavar="W", help="weights of a keras: model: imagenet, none or a file (default %(default)s)"
     )
     parser.add_argument("--image-size", type=int, metavar="N", help="input height and width of a converted model (default: its own)")
+    for name in ("mean", "std"):
+        parser.add_argument(
+            f"--image-{name}",
+            type=_numbers,
+            metavar="X[,X,X]",
+            help=f"{name} of pixels from 0 to 255, for a float tflite: model without metadata (default 127.5, and a line says so)",
+        )
     parser.add_argument("--pool", choices=("avg", "max", "gem"), default="avg", help="pooling of a feature map (default %(default)s)")
     parser.add_argument("--no-inner-layers", action="store_true", help="read only the output of a frozen image encoder, no inner layers")
     parser.add_argument(
@@ -123,7 +130,9 @@ def run(given: argparse.Namespace) -> None:
     )
     towers = TowerOptions(
         image_encoder=given.image_encoder,
-        image_model=ImageModelOptions(weights=given.image_weights, size=given.image_size, pool=given.pool),
+        image_model=ImageModelOptions(
+            weights=given.image_weights, size=given.image_size, pool=given.pool, mean=given.image_mean, std=given.image_std
+        ),
         inner_layers=not given.no_inner_layers,
         views=given.views,
         text_encoder=given.text_encoder,
@@ -150,6 +159,10 @@ def run(given: argparse.Namespace) -> None:
     )
     report = build(corpus, given.output, options)
     print_report(report, given.json)
+
+
+def _numbers(text: str) -> tuple[float, ...]:
+    return tuple(float(part) for part in text.split(","))
 
 
 def _lengths(text: str) -> tuple[int, ...]:

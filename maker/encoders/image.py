@@ -63,6 +63,8 @@ def backbone(spec: str, options: ImageModelOptions, work: Path) -> Tower:
     """
     kind, rest = parse_spec(spec)
     if kind != "tflite":
+        if options.normalization is not None:
+            raise EncoderError(f"image encoder {spec}: takes the pixels as its framework gives them; --image-mean is for tflite:PATH")
         key = hashlib.sha256(repr((kind, rest, options, on_disk(rest))).encode()).hexdigest()[:16]
         work.mkdir(parents=True, exist_ok=True)
         converted = convert(kind, rest, options, work / f"model-{key}.tflite")
@@ -75,7 +77,7 @@ def backbone(spec: str, options: ImageModelOptions, work: Path) -> Tower:
         scores = source.outputs()[0].name
         say(f"{path}: takes the pooled features {features.name!r}; its output {scores!r} is class scores (#TENSOR names another tensor)")
         tensor = features.name
-    return image_tower(source, tensor or None)
+    return image_tower(source, tensor or None, options.normalization)
 
 
 @dataclass(frozen=True)

@@ -22,6 +22,8 @@ from maker.encoders.joint import JointTower
 from maker.encoders.layers import in_int8
 from maker.encoders.phrases import mine_phrases
 from maker.encoders.sentence_tower import SentenceTower, TextEncoder
+from maker.encoders.text import BESIDE_WORDS
+from maker.encoders.token_tower import TokenTower
 from maker.encoders.weights import Weights
 from maker.encoders.words import WordsTower
 from maker.errors import DataError
@@ -219,7 +221,9 @@ def _write(trained: Trained, encoder: Encoder, towers: TowerOptions, splits: Spl
         assert isinstance(encoder.texts, (FrozenText, JointText))
         write_head(encoder.texts.head, sentence.head, backbone.dimension)
         kind, shape, tokenizer = backbone.kind, backbone.input_shape, backbone.tokenizer
-        described |= {"feature": backbone.output.name, "pool": backbone.pool}
+        described["feature"] = backbone.output.name
+        if isinstance(backbone, (SentenceTower, TokenTower)):
+            described["pool"] = backbone.pool
         if isinstance(backbone, SentenceTower):
             described["tokenizer"] = backbone.tokens.tokenizer.described["tokenizer"]
     dimension = trained.described["options"]["dimension"]
@@ -255,6 +259,8 @@ def _described(tower: Tower, towers: TowerOptions, encoder: Encoder) -> dict[str
 def _portable(spec: str) -> str:
     """A spec without folders, which belong to the machine of the build."""
     kind, _, rest = spec.partition(":")
+    if kind.removeprefix(BESIDE_WORDS) == "hf":
+        return spec
     path, mark, tensor = rest.partition("#")
     return f"{kind}:{Path(path).name}{mark}{tensor}" if rest else Path(spec).name
 
