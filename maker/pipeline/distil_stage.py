@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from maker.encoders.embedder import open_embedder
+from maker.encoders.embedder import Tower, embedder_manifest, open_embedder
 from maker.export.encoder_file import write_encoder
 from maker.pipeline.corpus_stage import Photos
 from maker.pipeline.encoder import Encoder, ReadyTexts
@@ -42,14 +42,16 @@ def distilled_encoder(corpus: Corpus, photos: Photos, towers: TowerOptions, seed
 
         embeddings = np.concatenate([listed.embeddings, teacher.embed_texts(more, work)]) if more else listed.embeddings
         learnt = distil(texts, embeddings, np.asarray(pictures.values, np.float32), seed)
-        image = open_embedder(teacher.file)["image"]
+        image, known = open_embedder(teacher.file)["image"], embedder_manifest(teacher.file)
+        assert isinstance(image, Tower)
         described = {"spec": "words", "teacher": Path(towers.teacher).name, "vocabulary": learnt.described["vocabulary"]}
         write_encoder(
             file,
             {"text": learnt.tower, "image": image},
             {"text": (1, learnt.tower.size.max_bytes), "image": image.input_shape},
             dimension=embeddings.shape[1],
-            described={"text": described | asdict(learnt.tower.size), "image": {"spec": Path(towers.teacher).name}},
+            described={"text": described | asdict(learnt.tower.size), "image": known.encoders.get("image", {}) if known else {}},
             training={"teacher": learnt.described},
+            preparation=image.preparation,
         )
     return replace(teacher, file=file, texts=ReadyTexts(file))

@@ -30,9 +30,7 @@ def ready_encoder(towers: TowerOptions, work: Workspace) -> Encoder | None:
         file = _of_file(towers.encoder, work)
     else:
         return None
-    described = embedder_manifest(file)
-    trained_with = described.encoders.get("image", {}).get("views", 1) if described else 1
-    return Encoder(file, WholeImages(file, towers.views or trained_with), ReadyTexts(file))
+    return _encoder(file, towers)
 
 
 def teacher_towers(towers: TowerOptions, work: Workspace) -> Encoder:
@@ -42,8 +40,7 @@ def teacher_towers(towers: TowerOptions, work: Workspace) -> Encoder:
         DataError: The file is missing.
         EncoderError: The file or the checkpoint cannot be used, or has no tower for pictures.
     """
-    encoder = _of_file(teacher_file(towers, work), work)
-    return replace(encoder, images=WholeImages(encoder.file, towers.views or 1))
+    return _encoder(_of_file(teacher_file(towers, work), work), towers)
 
 
 def teacher_file(towers: TowerOptions, work: Workspace) -> Path:
@@ -56,6 +53,16 @@ def teacher_file(towers: TowerOptions, work: Workspace) -> Path:
 
     spec = str(towers.teacher)
     return _converted(spec, towers.weights, work) if is_checkpoint(spec) else Path(spec)
+
+
+def views_of_file(file: Path) -> int:
+    """The number of views that an encoder file's image tower was trained with."""
+    described = embedder_manifest(file)
+    return int(described.encoders.get("image", {}).get("views", 1)) if described else 1
+
+
+def _encoder(file: Path, towers: TowerOptions) -> Encoder:
+    return Encoder(file, WholeImages(file, towers.views or views_of_file(file)), ReadyTexts(file))
 
 
 def _converted(spec: str, weights: Weights, work: Workspace) -> Path:

@@ -19,7 +19,7 @@ from maker.errors import DataError, EncoderError
 from maker.pipeline.corpus_stage import Photos
 from maker.pipeline.options import TowerOptions
 from maker.pipeline.query_list_stage import SCRIPTS
-from maker.pipeline.ready_towers import teacher_file
+from maker.pipeline.ready_towers import teacher_file, views_of_file
 from maker.pipeline.text_stage import FrozenTextTower, open_text_tower
 from maker.queries import LANGUAGES, built_in_queries
 from maker.workspace import Workspace, digest
@@ -63,7 +63,7 @@ class TeacherTower:
         texts = self.text.to_train_on([*captions, *(c.text for c in splits.validation), *phrases, *sentences], work)
         values = None
         if self.images is not None:
-            features = image_features(photos.folder, photos.images, self.images, work)
+            features = image_features(photos.folder, photos.images, self.images, work, views_of_file(self.images))
             rows = features.rows()
             missing = [image for image in images if image not in rows]
             if missing:
