@@ -20,7 +20,7 @@ from maker.errors import TrainingError
 from maker.progress import progress, say
 from maker.training.average import Average
 from maker.training.initialise import SHRINKAGE, TABLE_DEVIATION
-from maker.training.optimizer import adamw, schedule
+from maker.training.optimizer import Optimizer, schedule
 from maker.training.options import TrainingOptions
 from maker.training.text_side import TextSide
 from maker.training.vocabulary import CaptionRows, build_vocabulary
@@ -76,7 +76,7 @@ def distil(texts: Sequence[str], targets: np.ndarray, pictures: np.ndarray, seed
     epochs = int(np.clip(-(-STEPS // steps), LEAST_EPOCHS, MOST_EPOCHS))
     options = TrainingOptions(epochs=epochs, seed=seed, weight_decay=1e-3, learning_rate=3e-3)
     averaged = Average(text.variables, options.ema)
-    optimizer = adamw(schedule(options, steps), options.weight_decay, text.variables, text.decayed)
+    optimizer = Optimizer(schedule(options, steps), options.weight_decay, text.variables, text.decayed, [])
     say(f"the words tower learns {len(train)} sentences from the teacher; {len(vocabulary.hashes)} known words")
 
     @tf.function(reduce_retracing=True)
@@ -87,12 +87,12 @@ def distil(texts: Sequence[str], targets: np.ndarray, pictures: np.ndarray, seed
             logits = tf.matmul(made, shown, transpose_b=True) / temperature
             value = tf.reduce_mean(tf.nn.softmax_cross_entropy_with_logits(answers, logits) + 1 - tf.reduce_sum(made * wanted, 1))
         gradients = [tf.convert_to_tensor(gradient) for gradient in tape.gradient(value, text.variables)]
-        optimizer.apply_gradients(list(zip(gradients, text.variables, strict=True)))
+        optimizer.apply(gradients)
         averaged.update()
         return value
 
     for _ in progress(range(epochs), "learn from the teacher"):
-        varied = captions.random_rows(options.word_dropout, rng)
+        varied = captions.random_rows(options.word_dropout, 0.0, rng)
         shuffled = rng.permutation(train)
         for start in range(0, max(1, len(train) - BATCH + 1), BATCH):
             chosen = shuffled[start : start + BATCH]
