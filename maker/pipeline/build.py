@@ -11,6 +11,7 @@ from maker.data.facts_file import item_facts, read_facts
 from maker.embedding.features import Features
 from maker.errors import BuildError
 from maker.evaluation.item_splits import HELD_OUT, ChosenCaptions, ItemSplits
+from maker.index.lexical import lexical_index
 from maker.pipeline.corpus_stage import OpenedCorpus, Photos, open_corpus
 from maker.pipeline.dimension import check_trained
 from maker.pipeline.encoder import Encoder, FrozenImages, ReadyTexts
@@ -156,13 +157,15 @@ def _write_searcher(embedded: Embedded, output: Path, options: BuildOptions, wor
     calibrated = held_out and not corpus.searches_another_folder and options.index.distance == "dot_product"
     values = embedded.items.values
     queries = listed.tuning(values) if listed else tuning_queries(encoder, corpus.splits, held_out, values, work)
+    metadata, facts = [image.encode() for image in embedded.items.images], embedded.facts.columns
     items = IndexedItems(
         embeddings=embedded.items.values,
-        metadata=[image.encode() for image in embedded.items.images],
+        metadata=metadata,
         embedder=encoder.file,
         kinds=QUERIES[options.queries],
         queries=queries,
-        facts=embedded.facts.columns,
+        facts=facts,
+        lexical=lexical_index(metadata, facts, _captions(corpus)) if options.lexical else None,
     )
     relevance = listed.relevance(embedded.items) if listed and options.index.distance == "dot_product" else {}
     if held_out and calibrated:
@@ -181,6 +184,14 @@ def _write_searcher(embedded: Embedded, output: Path, options: BuildOptions, wor
         card=lambda manifest: model_card(manifest, options.card, output.stem),
     )
     return write_index(items, output, options.index, content)
+
+
+def _captions(corpus: OpenedCorpus) -> dict[str, list[str]]:
+    """The captions of the indexed photos by photo; none if another folder is searched, whose photos may have the same names."""
+    found: dict[str, list[str]] = {}
+    for caption in () if corpus.searches_another_folder else (*corpus.splits.train, *corpus.splits.validation):
+        found.setdefault(caption.image, []).append(caption.text)
+    return found
 
 
 def _write_documents(searcher: Path, corpus: OpenedCorpus, report: bool) -> list[Path]:
@@ -217,8 +228,19 @@ def _report(
     lines += [*embedded.encoder.lines, *file_lines(manifest, output), *embedded.facts.lines]
     if embedded.listed:
         lines.append(line("not measured", "retrieval: nobody says which picture answers which query; captions would"))
-    if embedded.corpus.searches_another_folder:
-        folder = embedded.corpus.searched.folder
-        lines.append(line("relevance", f"none: a relevance curve needs captions of the indexed photos, and {folder} has none"))
+    if not manifest.relevance:
+        lines.append(line("relevance", f"none: {_why_no_curve(embedded, manifest)}"))
     lines += [line("documents", ", ".join(map(str, documents))), line("time", f"{figures['seconds']} s")]
     return BuildReport(figures, lines)
+
+
+def _why_no_curve(embedded: Embedded, manifest: Manifest) -> str:
+    """Why a file has no relevance curve, which says how likely it is that a result matches a sentence."""
+    if manifest.distance != "dot_product":
+        return "a relevance curve is fitted for the distance dot_product only"
+    if embedded.corpus.searches_another_folder:
+        return f"a relevance curve needs captions of the indexed photos, and {embedded.corpus.searched.folder} has none"
+    captions = len(embedded.held_out.captions) if embedded.held_out else 0
+    if captions:
+        return f"{captions} held-out captions are too few to fit a relevance curve, or nearer results do not match more often"
+    return "a relevance curve needs held-out captions"
