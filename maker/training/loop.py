@@ -136,6 +136,12 @@ class _Feed:
         return values
 
 
+def loss_of(options: TrainingOptions, train: EncodedSplit) -> Loss:
+    """A new loss for captions; the parts that need phrases or a teacher only if the captions have them."""
+    phrases, teacher = (options.phrase_weight if train.phrases else 0.0), (options.teacher_weight if train.teacher else 0.0)
+    return Loss(options.loss, options.matryoshka, phrases, teacher)
+
+
 def fit(
     text: AnyTextSide,
     image: ImageSide,
@@ -177,7 +183,7 @@ def fit(
     by = selects_by(len(np.unique(validation.images))) if validation is not None else "R@10"
     rate = schedule(options, steps)
     with replicas.scope():
-        loss = loss or Loss(options.loss, options.matryoshka, options.phrase_weight)
+        loss = loss or loss_of(options, train)
         trained = [*text.variables, *image.variables, *loss.variables]
         averaged = Average([*trained, *image.untrained], options.ema)
         optimizer = adamw(rate, options.weight_decay, trained, [*text.decayed, *image.decayed])

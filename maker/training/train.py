@@ -19,8 +19,7 @@ from maker.training.fine_tuning import Backbone, fine_tune, frozen_phase
 from maker.training.finishing import finish
 from maker.training.frozen_text import TextFeatures
 from maker.training.image_side import ImageFeatures, ScratchCnn, embed
-from maker.training.loop import EmbedImages, EmbedTexts, Run, fit, prefix_figures
-from maker.training.losses import Loss
+from maker.training.loop import EmbedImages, EmbedTexts, Run, fit, loss_of, prefix_figures
 from maker.training.metrics import selects_by
 from maker.training.options import TrainingOptions
 from maker.training.precision import policy
@@ -96,7 +95,7 @@ def train_frozen(
     with _scope(run):
         text = prepared.text_side(options, *text_starts)
         head = pictures.head(options, start)
-        loss = Loss(options.loss, options.matryoshka, options.phrase_weight, options.teacher_weight)
+        loss = loss_of(options, train)
     frozen = pictures.side(head)
     history = fit(text, frozen, train, prepared.validation, frozen_phase(options), run, loss=loss)
     more: dict[str, Any] = {"teacher": taught.described} if taught else {}
