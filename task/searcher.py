@@ -19,7 +19,7 @@ from .opening import open_engine, open_shards
 from .processor.options import EmbeddingOptions, SearchOptions
 from .processor.relevance import relevant_only
 from .processor.results import SearchResult
-from .search.allowed import Allowed, allowed_items
+from .search.allowed import Allowed, Name, allowed_items
 from .search.compose import compose, embedded
 from .search.engine import EMBEDDING, Engine
 from .search.facts import Counts, Fact
@@ -128,7 +128,7 @@ class Searcher(EngineOwner[Engine]):
         """The number of ids, which are the numbers below it. Added items count, and removed items still count."""
         return self.engine.items
 
-    def get_metadata(self, item_id: int) -> bytes:
+    def get_metadata(self, item_id: int | Name) -> bytes:
         """The metadata of an item.
 
         Raises:
@@ -136,7 +136,7 @@ class Searcher(EngineOwner[Engine]):
         """
         return self.engine.item(self._existing(item_id))
 
-    def get_embedding(self, item_id: int) -> np.ndarray:
+    def get_embedding(self, item_id: int | Name) -> np.ndarray:
         """The embedding of an item as it is stored, `(d,)` float32. A `Query` takes it as a part.
 
         Raises:
@@ -144,7 +144,36 @@ class Searcher(EngineOwner[Engine]):
         """
         return self.engine.embedding(self._existing(item_id))
 
-    def _existing(self, item_id: int) -> int:
+    def find(self, metadata: Name) -> int:
+        """The id of the item with this metadata, such as its file name.
+
+        Args:
+            metadata: All of the metadata; a str stands for its UTF-8.
+
+        Raises:
+            InvalidArgumentError: There is no such item, or several have the same metadata.
+        """
+        (item,) = self._find([metadata])
+        return item
+
+    def _find(self, names: Sequence[Name]) -> list[int]:
+        """The id of each name, in their order."""
+        wanted = [os.fsencode(name) for name in names]
+        ids: dict[bytes, list[int]] = {}
+        for number, content in self.engine.find(wanted).items():
+            ids.setdefault(content, []).append(number)
+        for name, content in zip(names, wanted, strict=True):
+            if content not in ids:
+                raise InvalidArgumentError(
+                    f"there is no item {name!r}; find takes the whole metadata of an item, as get_metadata gives it."
+                )
+            if len(ids[content]) > 1:
+                raise InvalidArgumentError(f"several items are {name!r}: {', '.join(map(str, ids[content][:5]))}; name one by its id.")
+        return [ids[content][0] for content in wanted]
+
+    def _existing(self, item_id: int | Name) -> int:
+        if isinstance(item_id, (str, bytes)):
+            return self.find(item_id)
         number = operator.index(item_id)
         if not self.engine.has(number):
             raise InvalidArgumentError(f"there is no item {number}; ids go from 0 to {self.engine.items - 1}, removed ones left out.")
@@ -172,16 +201,16 @@ class Searcher(EngineOwner[Engine]):
         content = metadata.encode() if isinstance(metadata, str) else bytes(metadata)
         return engine.add(embedded(item, engine), content, facts)
 
-    def remove(self, item_id: int) -> None:
+    def remove(self, item_id: int | Name) -> None:
         """Hides an item of the file, or one that was added. Searches return the next nearest items instead.
 
         Args:
-            item_id: The id that `add` returned, or `NearestNeighbor.id`.
+            item_id: The id that `add` returned, or `NearestNeighbor.id`; or the metadata of the item, as for `find`.
 
         Raises:
-            InvalidArgumentError: The item does not exist, or the searcher cannot be changed.
+            InvalidArgumentError: The item does not exist, several have this metadata, or the searcher cannot be changed.
         """
-        self.engine.remove(operator.index(item_id))
+        self.engine.remove(self.find(item_id) if isinstance(item_id, (str, bytes)) else operator.index(item_id))
 
     def save_overlay(self, path: str) -> None:
         """Writes the added and removed items to a file, atomically. `create_from_file(…, overlay=path)` opens it with the same searcher.
@@ -229,11 +258,13 @@ class Searcher(EngineOwner[Engine]):
     def _search_vector(self, vector: np.ndarray, request: SearchRequest) -> SearchResult:
         return self._relevant(EMBEDDING, self.engine.search_embedding(vector, request))
 
-    def similar(self, item_ids: int | Iterable[int], *, allowed: Allowed | None = None, where: Where | None = None) -> SearchResult:
+    def similar(
+        self, item_ids: int | Name | Iterable[int | Name], *, allowed: Allowed | None = None, where: Where | None = None
+    ) -> SearchResult:
         """Finds more items like one, or like several together.
 
         Args:
-            item_ids: The id of an item, or several ids.
+            item_ids: The id or the metadata of an item, or several of them.
             allowed: As in `search`.
             where: As in `search`.
 
@@ -244,7 +275,7 @@ class Searcher(EngineOwner[Engine]):
             InvalidArgumentError: There are no ids, an item does not exist or was removed, `allowed` or `where` cannot be used, or the file
                 is an index for the Task Library.
         """
-        ids = [self._existing(item) for item in ([item_ids] if isinstance(item_ids, (int, np.integer)) else item_ids)]
+        ids = [self._existing(item) for item in ([item_ids] if isinstance(item_ids, (int, np.integer, str, bytes)) else item_ids)]
         if not ids:
             raise InvalidArgumentError("similar takes at least one id, found none.")
         query = Query(self.get_embedding(ids[0]))
@@ -301,11 +332,20 @@ class Searcher(EngineOwner[Engine]):
     def _chosen(self, allowed: Allowed | None, where: Where | None) -> np.ndarray | None:
         """The ids that both leave, ascending; None if neither is given."""
         engine = self.engine
-        ids = None if allowed is None else allowed_items(allowed, engine.items, engine.built_items)
+        ids = None if allowed is None else allowed_items(self._ids(allowed), engine.items, engine.built_items)
         if where is None:
             return ids
         matching = engine.facts.matching(parsed(where))
         return matching if ids is None else np.intersect1d(ids, matching, assume_unique=True)
+
+    def _ids(self, allowed: Allowed) -> Iterable[int] | np.ndarray:
+        """The filter with ids in the place of metadata."""
+        if isinstance(allowed, (np.ndarray, str, bytes)) or not isinstance(allowed, Iterable):
+            return allowed  # type: ignore[return-value]  # refused by `allowed_items`
+        given = list(allowed)
+        names = [part for part in given if isinstance(part, (str, bytes))]
+        found = iter(self._find(names)) if names else iter(())
+        return [next(found) if isinstance(part, (str, bytes)) else part for part in given]
 
     def _relevant(self, kind: str, result: SearchResult) -> SearchResult:
         """Applies `min_relevance` to the result of a query of this kind."""

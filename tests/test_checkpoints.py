@@ -13,9 +13,13 @@ from maker.checkpoints import perception, write_encoder
 from maker.cli import main
 from maker.encoders import sentence_tower
 from maker.encoders.embedder import embedder_manifest
+from maker.encoders.tokenizer_file import TextModelOptions
 from maker.encoders.weights import WEIGHTS, Linear, Table
 from maker.errors import EncoderError
 from maker.graph.model import Model
+from maker.pipeline.text_stage import open_text_tower
+from maker.report.card import CardFields, model_card
+from maker.workspace import Workspace
 from task.core import BaseOptions
 from task.core.interpreter import SignatureRunners
 from task.core.model_file import ModelFile
@@ -216,6 +220,33 @@ def test_pictures_are_found_by_sentences_without_captions(checkpoints, photos, t
     given = ["--embeddings", str(items), "--metadata", str(items.with_suffix(".txt")), "--embedder", str(encoder)]
     assert main(["index", *given, "--output", str(searcher)]) == 0
     assert main(["search", str(searcher), "a photo of a cat"]) == 0
+
+
+def test_a_sentence_encoder_is_a_text_tower_to_train_on(checkpoints, tmp_path):
+    with Workspace.open(tmp_path / "work") as work:
+        tower = open_text_tower(f"checkpoint:{checkpoints['bert']}", TextModelOptions(), work, [])
+        assert tower is not None
+        features = tower.features(files.TEXTS[:2], work)
+        found = np.array([features.values[features.rows[text]] for text in files.TEXTS[:2]])
+        assert (found * np.load(REFERENCES / "bert.npz")["text"][:2]).sum(1).min() > 0.999  # int8 weights
+        clip = open_text_tower(f"words+checkpoint:{checkpoints['clip']}", TextModelOptions(), work, [], "second.tflite")
+        assert clip is not None
+        assert (clip.with_words, clip.tower.dimension) == (True, files.DIMENSION)
+        with pytest.raises(EncoderError, match="has its own; leave out --tokenizer"):
+            open_text_tower("hf:a/b", TextModelOptions(tokenizer=Path("vocab.txt")), work, [])
+
+
+def test_the_card_of_a_searcher_names_source_and_terms(checkpoints, photos, tmp_path):
+    folder = copy(checkpoints["clip"], tmp_path / "mobile")
+    (folder / "README.md").write_text("---\nlicense: cc-by-nc-4.0\n---\n")
+    encoder, items, searcher = tmp_path / "e.tflite", tmp_path / "items.npy", tmp_path / "s.tflite"
+    write_encoder(str(folder), encoder)
+    assert main(["embed", str(encoder), str(photos), "--kind", "image", "--output", str(items)]) == 0
+    given = ["--embeddings", str(items), "--metadata", str(items.with_suffix(".txt")), "--embedder", str(encoder)]
+    assert main(["index", *given, "--output", str(searcher)]) == 0
+    card = model_card(embedder_manifest(searcher), CardFields(), "mine")
+    assert "| Text encoder | mobile (clip, int8 weights), licence: cc-by-nc-4.0 |" in card
+    assert "**For research or other non-commercial use only.** The weights come from mobile (cc-by-nc-4.0)" in card
 
 
 @pytest.mark.parametrize("weights", WEIGHTS)

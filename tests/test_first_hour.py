@@ -14,10 +14,13 @@ from PIL import Image
 
 from maker.cli import main
 from maker.data.captions import read_captions
+from maker.encoders.convert import ImageModelOptions
+from maker.encoders.image import backbone
 from maker.encoders.spellings import spellings
 from maker.errors import DataError
 from maker.export.encoder_file import write_encoder
 from maker.graph.flatbuffer import check_space
+from maker.graph.model import Model
 from maker.preview import site
 from maker.workspace import Rejects, atomic
 from task.text import TextSearcher
@@ -177,3 +180,47 @@ def test_serve_serves_the_site_that_is_there(searcher_file, photos, tmp_path, mo
     (output / site.SEARCHER).write_bytes(b"another one")
     assert main(arguments) == 1
     assert served == [output]
+
+
+# Class scores are not an embedding
+
+
+def classifier(path: Path, classes: int, softmax: bool) -> Path:
+    """An image model with 96 pooled features and class scores after them."""
+    model = Model("classifier")
+    g = model.subgraph("main")
+    query = g.tensor("image", (1, 8, 8, 3), np.float32)
+    rng = np.random.default_rng(0)
+    features = g.fully_connected(g.reshape(query, (64, 3)), rng.normal(size=(96, 3)).astype(np.float32))
+    pooled = g.mean(g.reshape(features, (1, 64, 96)), axis=1)
+    scores = g.fully_connected(pooled, rng.normal(size=(classes, 96)).astype(np.float32))
+    scores = g.softmax(scores) if softmax else scores
+    model.signature(g, {"image": query}, {"scores": scores})
+    model.write(path)
+    return path
+
+
+@pytest.mark.parametrize(("classes", "softmax", "taken"), [(1001, False, 96), (1000, True, 96), (12, True, 96), (32, False, 32)])
+def test_a_classifier_gives_its_pooled_features_and_says_so(tmp_path, capsys, classes, softmax, taken):
+    path = classifier(tmp_path / "c.tflite", classes, softmax)
+    tower = backbone(f"tflite:{path}", ImageModelOptions(), tmp_path)
+    assert tower.dimension == taken
+    assert ("is class scores" in capsys.readouterr().err) == (taken == 96)
+    assert backbone(f"tflite:{path}#scores", ImageModelOptions(), tmp_path).dimension == classes
+
+
+def test_any_folder_can_be_labelled(searcher_file, photos, tmp_path, capsys):
+    arguments = ["classify", str(searcher_file), "--images", str(photos), "--work-dir", str(tmp_path / "work")]
+    output = tmp_path / "labels.tsv"
+    assert main([*arguments, "--labels", "red,blue", "--template", "a {} picture", "--output", str(output)]) == 0
+    header, *rows = [line.split("\t") for line in output.read_text().splitlines()]
+    assert header == ["image", "label", "similarity"]
+    assert [row[0] for row in rows] == sorted(f"{n}.png" for n in range(24))
+    assert {row[1] for row in rows} <= {"red", "blue"}
+    assert all(-1.001 <= float(row[2]) <= 1.001 for row in rows)
+    printed = capsys.readouterr().out
+    assert sum(int(line.split()[0]) for line in printed.splitlines()) == 24
+    assert main([*arguments, "--labels", "red,blue", "--output", str(output)]) == 1
+    assert "pass --overwrite" in said(capsys)
+    assert main([*arguments, "--output", str(tmp_path / "other.tsv")]) == 2
+    assert "--labels" in said(capsys)

@@ -156,3 +156,29 @@ def test_a_tower_that_gives_nan_is_refused_by_name(tmp_path):
     with pytest.raises(EncoderError, match=r"broken\.tflite: gives values that are not finite for the query 'pattern'"):
         index_embeddings(embeddings, [b"a", b"b", b"c"], tmp_path / "s.tflite", embedder=tmp_path / "broken.tflite")
     assert not (tmp_path / "s.tflite").exists()
+
+
+def test_pixels_are_normalised_as_the_options_say_or_by_default_with_a_word(tmp_path, capsys):
+    image_model(tmp_path / "model.tflite", (1, 8, 8, 3))
+    spec = f"tflite:{tmp_path / 'model.tflite'}"
+    tower = backbone(spec, ImageModelOptions(mean=(0, 10, 20), std=(255,)), tmp_path)
+    assert (tower.mean.tolist(), tower.std.tolist()) == ([0, 10, 20], [255])
+    assert "normalisation" not in capsys.readouterr().err
+    tower = backbone(spec, ImageModelOptions(), tmp_path)
+    assert (tower.mean.tolist(), tower.std.tolist()) == ([127.5], [127.5])
+    assert "no normalisation in its metadata, so pixels become [-1, 1]" in capsys.readouterr().err
+    with pytest.raises(EncoderError, match="--image-mean is for tflite:PATH"):
+        backbone("keras:MobileNetV3Small", ImageModelOptions(mean=(0,), std=(1,)), tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({"mean": (1, 2), "std": (1,)}, r"image mean must be one number or three, found \[1, 2\]"),
+        ({"mean": (1,), "std": (0,)}, "image std must be one number or three, not 0"),
+        ({"mean": (1,)}, "image mean and image std belong together"),
+    ],
+)
+def test_normalisations_that_make_no_sense_are_refused(given, message):
+    with pytest.raises(EncoderError, match=message):
+        ImageModelOptions(**given)

@@ -12,6 +12,7 @@ from maker.data.caption import Caption
 from maker.data.duplicates import difference_hash, near_duplicates
 from maker.data.images import list_images, load_image
 from maker.data.splits import Splits
+from maker.embedding import features
 from maker.embedding.features import image_features
 from maker.errors import DataError
 from maker.workspace import Workspace
@@ -142,14 +143,34 @@ def test_features_are_computed_once_and_rejects_are_named(tmp_path, encoder, mon
     first = image_features(tmp_path, names, encoder, first_work)
     assert first.images == ["0.png", "1.png", "3.png", "4.png"]
     assert first_work.rejects.rows == [("2.png", "", "not an image")]
-    monkeypatch.setattr("maker.embedding.features._embed_block", lambda job: pytest.fail("computed again"))
+    tried = []
+    embed = features._embed_block
+    monkeypatch.setattr(features, "_embed_block", lambda job: tried.extend(job[0]) or embed(job))
     second = image_features(tmp_path, names, encoder, second_work)
     assert np.array_equal(first.values, second.values)
+    assert tried == [str(tmp_path / "2.png")]
     assert second_work.rejects.rows == first_work.rejects.rows
 
 
+def test_a_rejected_image_is_read_once_its_format_can_be_read(tmp_path, encoder, monkeypatch):
+    for number in range(2):
+        Image.fromarray(np.roll(PIXELS, number, 1)).save(tmp_path / f"{number}.png")
+    load = features.load_image
+
+    def without_a_plugin(path):
+        if path.name == "1.png":
+            raise DataError("needs pillow-heif")
+        return load(path)
+
+    monkeypatch.setattr(features, "load_image", without_a_plugin)
+    assert image_features(tmp_path, ["0.png", "1.png"], encoder, Workspace(tmp_path / "cache")).images == ["0.png"]
+    monkeypatch.setattr(features, "load_image", load)
+    work = Workspace(tmp_path / "cache")
+    assert image_features(tmp_path, ["0.png", "1.png"], encoder, work).images == ["0.png", "1.png"]
+    assert not work.rejects.rows
+
+
 def test_an_interrupted_folder_goes_on_where_it_stopped(tmp_path, encoder, monkeypatch):
-    from maker.embedding import features
 
     monkeypatch.setattr("maker.embedding.blocks.BLOCK", 2)
     monkeypatch.setattr("maker.embedding.blocks.os.cpu_count", lambda: 1)
@@ -218,7 +239,6 @@ def test_a_picture_replaced_with_the_same_size_and_time_gets_new_features(tmp_pa
 
 
 def test_only_new_pictures_are_embedded_also_for_another_searcher(tmp_path, encoder, monkeypatch):
-    from maker.embedding import features
 
     copy_of(tmp_path, tmp_path / "other")
     names, embedded, real = [f"{n}.png" for n in range(4)], list[str](), features._embed_block

@@ -45,7 +45,7 @@ def test_the_curve_rises_and_meets_what_a_file_of_that_budget_finds(tmp_path):
 
 def test_more_time_buys_more_leaves(tmp_path):
     queries = Queries(ASKED, "test")
-    chosen = [choose_index(ITEMS, IndexSettings(leaves=400, max_ms=ms, k=10), queries, 0, tmp_path / "s.tflite") for ms in (1e-4, 1e3)]
+    chosen = [choose_index(ITEMS, IndexSettings(leaves=400, max_ms=ms, k=10), queries, {}, tmp_path / "s.tflite") for ms in (1e-4, 1e3)]
     assert chosen[0].index.budget == 1
     assert chosen[1].index.budget == 100  # a quarter at most
     assert chosen[1].index.budget in [p["leaves_scanned"] for p in chosen[1].curve]
@@ -53,22 +53,22 @@ def test_more_time_buys_more_leaves(tmp_path):
 
 def test_a_size_is_met_with_fewer_bits_or_refused(capsys, tmp_path):
     queries = Queries(ASKED, "test")
-    eight = choose_index(ITEMS, IndexSettings(), queries, 1000, tmp_path / "s.tflite")
+    eight = choose_index(ITEMS, IndexSettings(), queries, {"graph": 1000}, tmp_path / "s.tflite")
     assert eight.index.scorer == "int8"
     size = index_bytes(row_coder(eight.index)) + 1000
-    assert choose_index(ITEMS, IndexSettings(max_size=size), queries, 1000, tmp_path / "s.tflite").index.scorer == "int8"
-    assert choose_index(ITEMS, IndexSettings(max_size=size - 1), queries, 1000, tmp_path / "s.tflite").index.scorer == "int4"
+    assert choose_index(ITEMS, IndexSettings(max_size=size), queries, {"graph": 1000}, tmp_path / "s.tflite").index.scorer == "int8"
+    assert choose_index(ITEMS, IndexSettings(max_size=size - 1), queries, {"graph": 1000}, tmp_path / "s.tflite").index.scorer == "int4"
     assert "using 4-bit rows" in capsys.readouterr().err
     with pytest.raises(
         BuildError, match="the smallest file of these items, with 4-bit rows, has 0.04 MB, more than the maximum of 0.02 MB"
     ):
-        choose_index(ITEMS, IndexSettings(max_size=20_000), queries, 1000, tmp_path / "s.tflite")
+        choose_index(ITEMS, IndexSettings(max_size=20_000), queries, {"graph": 1000}, tmp_path / "s.tflite")
 
 
 @pytest.mark.parametrize("bits", [8, 4])
 @pytest.mark.parametrize("leaves", [0, 100])
 def test_the_bytes_of_an_index_are_those_of_its_file(tmp_path, bits, leaves):
-    index = choose_index(ITEMS, IndexSettings(bits=bits, leaves=leaves), Queries(ASKED, "test"), 0, tmp_path / "s.tflite").index
+    index = choose_index(ITEMS, IndexSettings(bits=bits, leaves=leaves), Queries(ASKED, "test"), {}, tmp_path / "s.tflite").index
     path = tmp_path / "s.tflite"
     write_searcher(SearcherContent(index=index, metadata=[b""] * len(ITEMS)), path)
     with open(path, "rb") as file:
@@ -78,7 +78,7 @@ def test_the_bytes_of_an_index_are_those_of_its_file(tmp_path, bits, leaves):
 
 
 def test_what_rows_cost_and_allow_is_reported_for_each_kind(tmp_path):
-    rows = choose_index(ITEMS, IndexSettings(), Queries(ASKED, "test"), 0, tmp_path / "s.tflite").rows
+    rows = choose_index(ITEMS, IndexSettings(), Queries(ASKED, "test"), {}, tmp_path / "s.tflite").rows
     assert [entry["rows"] for entry in rows] == ["int4", "int8", "float32"]
     assert [entry["bytes_per_item"] for entry in rows] == sorted(entry["bytes_per_item"] for entry in rows)
     assert rows[0]["recall"] < rows[1]["recall"] < rows[2]["recall"] == 1

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from pathlib import Path
 from typing import Any
 
@@ -45,8 +46,7 @@ def download(name: str, cache: Path | None) -> tuple[Path, str]:
         weights = next((file for file in WEIGHTS if file in names), None)
         if weights is None:
             raise EncoderError(f"hf:{name}: has none of {', '.join(WEIGHTS)}; only .safetensors are read")
-        patterns = [*FILES, "model-*.safetensors", INDEX] if weights == INDEX else [*FILES, weights]
-        folder = huggingface_hub.snapshot_download(**given, revision=about.sha, allow_patterns=patterns)
+        folder = huggingface_hub.snapshot_download(**given, revision=about.sha, allow_patterns=_patterns(weights))
     except EncoderError:
         raise
     except Exception as error:  # errors of the library, of its HTTP client, and of the file system
@@ -54,14 +54,19 @@ def download(name: str, cache: Path | None) -> tuple[Path, str]:
     return Path(folder), Path(folder).name
 
 
+def _patterns(weights: str) -> list[str]:
+    """The files to download, with the weights in a file or in the files that an index names."""
+    return [*FILES, weights, *(["model-*.safetensors"] if weights == INDEX else [])]
+
+
 def _cached(library: Any, given: dict[str, Any], revision: str, name: str, error: Exception) -> str:
     """What an earlier run has downloaded, for a machine without a network."""
-    try:
-        folder = str(library.snapshot_download(**given, revision=revision or None, local_files_only=True))
-    except Exception:  # whatever the library raises where there is nothing
-        folder = ""
-    if folder and any(Path(folder, file).exists() for file in WEIGHTS):
-        return folder
+    given = {**given, "revision": revision or None, "local_files_only": True}
+    for weights in WEIGHTS:
+        with contextlib.suppress(Exception):  # whatever the library raises where files are missing
+            folder = str(library.snapshot_download(**given, allow_patterns=_patterns(weights)))
+            if Path(folder, weights).exists():
+                return folder
     reason = (str(error).strip().splitlines() or [type(error).__name__])[0][:160]
     raise EncoderError(
         f"hf:{name}: cannot be downloaded ({reason}); without a network, download config.json, model.safetensors, "

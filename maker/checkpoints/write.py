@@ -42,7 +42,9 @@ class CheckpointInfo:
     length: int
 
 
-def write_encoder(spec: str, output: Path, *, weights: Weights = "int8", cache: Path | None = None) -> CheckpointInfo:
+def write_encoder(
+    spec: str, output: Path, *, weights: Weights = "int8", cache: Path | None = None, text_only: bool = False
+) -> CheckpointInfo:
     """Writes the towers of a checkpoint as an encoder file, from which `maker` embeds and indexes.
 
     Args:
@@ -51,6 +53,7 @@ def write_encoder(spec: str, output: Path, *, weights: Weights = "int8", cache: 
         output: The `.tflite` to write.
         weights: How matrices are stored: `int8` with a scale a row, `float16` or `float32`.
         cache: Where downloads are kept; the library's own place if None.
+        text_only: Leave the tower for pictures out.
 
     Raises:
         EncoderError: The checkpoint is incomplete, damaged, or of a kind that this release does not know.
@@ -59,7 +62,7 @@ def write_encoder(spec: str, output: Path, *, weights: Weights = "int8", cache: 
     if source.restricted:
         terms = f"are for research or other non-commercial use only ({source.license})"
         say(f"WARNING: the weights of {source.name} {terms}, and so is what is made of them")
-    text, image = sentences_tower(TokensTower(towers.text, towers.tokenizer)), towers.image
+    text, image = sentences_tower(TokensTower(towers.text, towers.tokenizer)), None if text_only else towers.image
     info = CheckpointInfo(
         family=towers.family,
         source=source.name,
@@ -81,6 +84,6 @@ def write_encoder(spec: str, output: Path, *, weights: Weights = "int8", cache: 
         described={"image" if kind == "image" else "text": described for kind in encoders},
         example_texts=EXAMPLES,
         tokenizer=text.tokenizer,
-        preparation=towers.pictures.preparation if towers.pictures else None,
+        preparation=towers.pictures.preparation if towers.pictures and image else None,
     )
     return info

@@ -13,12 +13,13 @@ from maker.training.options import CHOICES, RECIPES, SCRATCH, TrainingOptions, d
 
 HELP = "train on pictures and captions, index a folder, write one searcher"
 SPECS = (
-    "tflite:PATH[#TENSOR] (a frozen TFLite model, or a tensor inside it), keras:NAME, keras_file:PATH, saved_model:FOLDER, hub:HANDLE, "
+    "tflite:PATH[#TENSOR] (a frozen TFLite model, or a tensor inside it; of a classifier the pooled features), "
+    "keras:NAME, keras_file:PATH, saved_model:FOLDER, hub:HANDLE, "
     "or scratch (a small CNN, trained here)"
 )
 TEXT_SPECS = (
-    "words (trained here); a frozen model that takes token ids: tflite:PATH[#OUTPUT], keras_file:PATH, saved_model:FOLDER, hub:HANDLE; or "
-    "both together: words+tflite:PATH[#OUTPUT]"
+    "words (trained here); a frozen model that takes token ids: tflite:PATH[#OUTPUT], keras_file:PATH, saved_model:FOLDER, hub:HANDLE; a "
+    "published one with its tokenizer: hf:ORG/NAME[@REVISION], checkpoint:FOLDER; or both together: words+SPEC"
 )
 
 
@@ -40,7 +41,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--model", metavar="CHECKPOINT", help="a published dual encoder, such as CLIP: take its towers as they are, and train nothing"
     )
-    parser.add_argument("--weights", default="int8", metavar="NAME", help="matrices of --model: int8 (default), float16 or float32")
+    parser.add_argument(
+        "--weights", default="int8", metavar="NAME", help="matrices of --model and of heads: int8 (default), float16, float32"
+    )
     parser.add_argument(
         "--encoder", type=Path, metavar="FILE", help="a searcher or encoder file: take its towers as they are, and train nothing"
     )
@@ -52,12 +55,22 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--image-weights", default="imagenet", metavar="W", help="weights of a keras: model: imagenet, none or a file (default %(default)s)"
     )
     parser.add_argument("--image-size", type=int, metavar="N", help="input height and width of a converted model (default: its own)")
+    for name in ("mean", "std"):
+        parser.add_argument(
+            f"--image-{name}",
+            type=_numbers,
+            metavar="X[,X,X]",
+            help=f"{name} of pixels from 0 to 255, for a float tflite: model without metadata (default 127.5, and a line says so)",
+        )
     parser.add_argument("--pool", choices=("avg", "max", "gem"), default="avg", help="pooling of a feature map (default %(default)s)")
     parser.add_argument("--no-inner-layers", action="store_true", help="read only the output of a frozen image encoder, no inner layers")
     parser.add_argument(
         "--views", type=int, metavar="N", help="views of each photo: the whole, then N - 1 crops (default: 5 if frozen, else 1)"
     )
     parser.add_argument("--text-encoder", default="words", metavar="SPEC", help=TEXT_SPECS + "; default %(default)s")
+    parser.add_argument(
+        "--queries", choices=("both", "text", "image"), default="both", help="what the file is asked by; the other encoder is left out"
+    )
     add_facts_option(parser)
     parser.add_argument("--no-exif", action="store_true", help="do not store date and place of the photos")
     parser.add_argument(
@@ -114,7 +127,9 @@ def run(given: argparse.Namespace) -> None:
     )
     towers = TowerOptions(
         image_encoder=given.image_encoder,
-        image_model=ImageModelOptions(weights=given.image_weights, size=given.image_size, pool=given.pool),
+        image_model=ImageModelOptions(
+            weights=given.image_weights, size=given.image_size, pool=given.pool, mean=given.image_mean, std=given.image_std
+        ),
         inner_layers=not given.no_inner_layers,
         views=given.views,
         text_encoder=given.text_encoder,
@@ -137,9 +152,14 @@ def run(given: argparse.Namespace) -> None:
         report=not given.no_report,
         work_dir=given.work_dir,
         overwrite=given.overwrite,
+        queries=given.queries,
     )
     report = build(corpus, given.output, options)
     print_report(report, given.json)
+
+
+def _numbers(text: str) -> tuple[float, ...]:
+    return tuple(float(part) for part in text.split(","))
 
 
 def _lengths(text: str) -> tuple[int, ...]:

@@ -36,7 +36,7 @@ class Features:
 
     Attributes:
         images: Relative paths of the images that could be read, in order.
-        values: `(len(images), d)` float32, the mean over the views of each image; may be memory-mapped.
+        values: `(len(images), d)` float32, the mean over the views of each image (half of the whole, half of the crops); may be memory-mapped.
         hashes: Perceptual hash of each image, by `maker.data.duplicates.difference_hash`.
         whole: `(len(images), d)` float32, of the whole image alone; None if it is the only view.
     """
@@ -90,7 +90,10 @@ def image_features(folder: Path, images: Sequence[str], encoder: Path, work: Wor
         if (done / VALUES).exists():  # but it could not be read
             shutil.rmtree(done)
         _compute(folder, [images[place] for place in missing], [states[place] for place in missing], encoder, done, views)
-        known |= _read(done)
+        made = _read(done)
+        known |= made
+        if all(result.values is None for result in made.values()):
+            shutil.rmtree(done)  # only rejected images: there is nothing to keep
     results = [known[state] for state in states]
     for image, result in zip(images, results, strict=True):
         if result.reason:
@@ -116,12 +119,15 @@ def _stacked(rows: Sequence[np.ndarray]) -> np.ndarray:
 
 
 def _known(work: Workspace, tower: str) -> dict[State, _Known]:
-    """What the work folder and those beside it have of a tower."""
+    """The features that the work folder and those beside it have of a tower.
+
+    Rejected images are tried again: a plugin for their format may have been installed since, or memory may have been short.
+    """
     known: dict[State, _Known] = {}
     neighbours = sorted(work.folder.parent.glob(f"*{work.folder.suffix}/features")) if work.folder.suffix else []
     for features in (*neighbours, work.features):
         for done in sorted(features.glob(f"{tower}-*/{VALUES}")):
-            known |= _read(done.parent)
+            known |= {state: made for state, made in _read(done.parent).items() if made.values is not None}
     return known
 
 
@@ -196,7 +202,8 @@ def _embed_block(job: Job) -> None:
             reasons.append(OUTSIDE)
             continue
         seen = [_runners.run(SIGNATURE, prepare(view, height, width, _preparation)[None])["embedding"] for view in views_of(image, _views)]
-        features = seen[0] if _views == 1 else np.concatenate([np.mean(seen, axis=0), seen[0]], axis=1)
+        # The whole counts as much as all crops together: that measured better than as much as one of them.
+        features = seen[0] if _views == 1 else np.concatenate([(seen[0] + np.mean(seen[1:], axis=0)) / 2, seen[0]], axis=1)
         if not np.isfinite(features).all():
             reasons.append("the image tower gives features that are not finite")
             continue

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import tempfile
 from collections.abc import Callable, Iterator
@@ -41,11 +42,15 @@ class ImageModelOptions:
         weights: For `keras:`, `imagenet`, `none` or a weights file.
         size: Height and width of the input in pixels; None for that of the model, or 224 if it has none.
         pool: Pooling of a feature map: `avg`, `max` or `gem`.
+        mean, std: Of pixels from 0 to 255, one number or three: what a float `tflite:` model wants, which gets (pixel - mean) / std. None
+            for those in its TFLite Metadata, or 127.5 without.
     """
 
     weights: str = "imagenet"
     size: int | None = None
     pool: str = "avg"
+    mean: tuple[float, ...] | None = None
+    std: tuple[float, ...] | None = None
 
     def __post_init__(self) -> None:
         """Checks the values.
@@ -57,6 +62,18 @@ class ImageModelOptions:
             raise EncoderError(f"pool must be one of {', '.join(POOLS)}, found {self.pool!r}")
         if self.size is not None and self.size < 1:
             raise EncoderError(f"image size must be at least 1, found {self.size}")
+        for name, values in (("mean", self.mean), ("std", self.std)):
+            if values is not None and (len(values) not in (1, 3) or not all(map(math.isfinite, values)) or (name == "std" and 0 in values)):
+                raise EncoderError(f"image {name} must be one number or three{', not 0' if name == 'std' else ''}, found {list(values)}")
+        if (self.mean is None) != (self.std is None):
+            raise EncoderError("image mean and image std belong together; pass both, or none")
+
+    @property
+    def normalization(self) -> tuple[np.ndarray, np.ndarray] | None:
+        """Mean and standard deviation as arrays; None if they are not given."""
+        if self.mean is None or self.std is None:
+            return None
+        return np.array(self.mean, np.float32), np.array(self.std, np.float32)
 
 
 @dataclass(frozen=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -14,6 +15,7 @@ from maker.encoders.tokenizer_file import TextModelOptions, stored_tokenizer
 from maker.errors import EncoderError
 from maker.graph.source import Source, SourceTensor
 from maker.graph.subgraph import Subgraph
+from maker.progress import say
 from task.format import archive, manifest, tflite_metadata, utf8
 from task.format.preparation import Preparation, PreparationError, preparation_of
 
@@ -220,7 +222,15 @@ def _normalization(source: Source) -> tuple[np.ndarray, np.ndarray]:
                 raise EncoderError(f"{source.path}: {error}") from error
     if found.std and any(s == 0 for s in found.std):
         raise EncoderError(f"{source.path}: NormalizationOptions.std has a zero")
+    if not found.mean or not found.std:
+        _say_usual(source.path)
     mean, std = found.mean or [MOBILENET_MEAN], found.std or [MOBILENET_STD]
     if len(mean) not in (1, 3) or len(std) not in (1, 3):
         raise EncoderError(f"{source.path}: NormalizationOptions have {len(mean)} means and {len(std)} stds, expected 1 or 3 of each")
     return np.array(mean, np.float32), np.array(std, np.float32)
+
+
+@cache
+def _say_usual(path: str) -> None:
+    """Once a file: that a model says nothing of its pixels."""
+    say(f"{path}: no normalisation in its metadata, so pixels become [-1, 1]; maker build takes others by --image-mean and --image-std")

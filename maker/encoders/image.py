@@ -12,9 +12,11 @@ import numpy as np
 from maker.encoders.convert import ImageModelOptions, convert, normalization, on_disk
 from maker.encoders.embedder import Tower, image_tower
 from maker.encoders.layers import Layer, write_layers
+from maker.encoders.pooled import pooled_features
 from maker.errors import EncoderError
 from maker.graph.source import Source
 from maker.graph.subgraph import Subgraph
+from maker.progress import say
 
 SCRATCH = "scratch"
 FORMS = {
@@ -61,6 +63,8 @@ def backbone(spec: str, options: ImageModelOptions, work: Path) -> Tower:
     """
     kind, rest = parse_spec(spec)
     if kind != "tflite":
+        if options.normalization is not None:
+            raise EncoderError(f"image encoder {spec}: takes the pixels as its framework gives them; --image-mean is for tflite:PATH")
         key = hashlib.sha256(repr((kind, rest, options, on_disk(rest))).encode()).hexdigest()[:16]
         work.mkdir(parents=True, exist_ok=True)
         converted = convert(kind, rest, options, work / f"model-{key}.tflite")
@@ -68,7 +72,12 @@ def backbone(spec: str, options: ImageModelOptions, work: Path) -> Tower:
     path, _, tensor = rest.partition("#")
     if not Path(path).is_file():
         raise EncoderError(f"image encoder: no such file: {path}")
-    return image_tower(Source(path), tensor or None)
+    source = Source(path)
+    if not tensor and (features := pooled_features(source)):
+        scores = source.outputs()[0].name
+        say(f"{path}: takes the pooled features {features.name!r}; its output {scores!r} is class scores (#TENSOR names another tensor)")
+        tensor = features.name
+    return image_tower(source, tensor or None, options.normalization)
 
 
 @dataclass(frozen=True)

@@ -158,11 +158,39 @@ def _run(g: Subgraph, tower: Tokens, v: list[int]) -> int:
 AnyTextTower: TypeAlias = "TokenTower | SentenceTower"
 
 
+class TextBackbone(Protocol):
+    """A text tower behind which a head is trained."""
+
+    @property
+    def kind(self) -> str:
+        """`text`, or `tokens` where the tokenizer is outside the graph."""
+
+    @property
+    def output(self) -> SourceTensor:
+        """The tower's output in its own file."""
+
+    @property
+    def dimension(self) -> int:
+        """Length of the features."""
+
+    @property
+    def input_shape(self) -> tuple[int, ...]:
+        """Shape of the query."""
+
+    @property
+    def tokenizer(self) -> TokenizerFile | None:
+        """What makes the queries of `tokens`."""
+
+    @property
+    def write(self) -> Callable[..., int]:
+        """Adds the tower to a subgraph, from its queries to `[1, dimension]` float32."""
+
+
 @dataclass(frozen=True)
 class TextEncoder:
     """A pretrained text tower and what was trained behind it."""
 
-    backbone: AnyTextTower
+    backbone: TextBackbone
     head: Sequence[Layer]
 
     def write(self, g: Subgraph, *queries: int) -> int:

@@ -22,7 +22,10 @@ FORMS = {
     "keras_file": "keras_file:PATH[#OUTPUT]",
     "saved_model": "saved_model:FOLDER[#OUTPUT]",
     "hub": "hub:HANDLE[#OUTPUT]",
+    "hf": "hf:ORG/NAME[@REVISION]",
+    "checkpoint": "checkpoint:FOLDER",
 }
+CHECKPOINTS = ("hf", "checkpoint")  # as maker.checkpoints reads them; they have their tokenizer
 
 
 def is_text_spec(spec: str) -> bool:
@@ -48,10 +51,9 @@ def parse_text_spec(spec: str, options: TextModelOptions) -> tuple[str, str]:
         raise EncoderError(f"text encoder {spec!r}: unknown kind {kind!r}; expected one of {', '.join(FORMS.values())}")
     if kind != WORDS and not rest:
         raise EncoderError(f"text encoder {spec!r}: expected {FORMS[kind]}")
-    if kind == WORDS and options.tokenizer is not None:
-        raise EncoderError(
-            f"--tokenizer {options.tokenizer}: the text encoder {WORDS} has its own; pass a pretrained one with --text-encoder"
-        )
+    if kind in (WORDS, *CHECKPOINTS) and options.tokenizer is not None:
+        other = "pass a pretrained one with --text-encoder" if kind == WORDS else "leave out --tokenizer"
+        raise EncoderError(f"--tokenizer {options.tokenizer}: the text encoder {spec} has its own; {other}")
     return kind, rest
 
 

@@ -2,25 +2,21 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from maker.encoders.prefix import prefixes_in_words
+from maker.evaluation.file_parts import DIALS, file_parts, tower_parts
 from maker.graph.source import Source
 from task.core import BaseOptions
 from task.core.model_file import ModelFile
-from task.format import archive, manifest
+from task.format import manifest
 from task.opening import open_engine
 from task.processor import EmbeddingOptions, SearchOptions
 from task.search import GraphEngine
 
-PARTS = {"rows": "item rows", "fine_rows": "finer rows", "embedding": "word table", "centroids": "centroids"}
-OF_ITEMS = {"index", "centroids", "item rows", "finer rows", "items.offsets", "items.bytes", "model_card.md", "manifest", "directory"}
-TOWERS = {"text": "text tower", "tokens": "text tower", "image": "image tower"}
+WORTH_A_DIAL = 0.01  # share of the file
 
 
 def inspect(path: Path) -> dict[str, Any]:
@@ -48,7 +44,13 @@ def inspect(path: Path) -> dict[str, Any]:
         {**entry, "query": entry["query"] if isinstance(entry["query"], str) else f"vector of {len(entry['query'])}"}
         for entry in content["golden"]
     ]
-    return {"file": str(path), "bytes": path.stat().st_size, "sizes": _sizes(path, source), "signatures": signatures, "manifest": content}
+    return {
+        "file": str(path),
+        "bytes": path.stat().st_size,
+        "sizes": file_parts(path, source),
+        "signatures": signatures,
+        "manifest": content,
+    }
 
 
 def is_task_library(path: Path) -> bool:
@@ -89,16 +91,17 @@ def _describe_task_library(contents: dict[str, Any]) -> list[str]:
 
 
 def _size_lines(contents: dict[str, Any]) -> list[str]:
-    shares = {name: 100 * size / contents["bytes"] for name, size in contents["sizes"].items()}
-    return ["", "sizes", *(f"  {name:18}{size:>14,} bytes  {shares[name]:5.1f} %" for name, size in contents["sizes"].items())]
+    lines = ["", "sizes, and what makes the large parts smaller in maker build"]
+    for name, size in contents["sizes"].items():
+        share = size / contents["bytes"]
+        dial = f"   {DIALS[name]}" if name in DIALS and share >= WORTH_A_DIAL else ""
+        lines.append(f"  {name:18}{size:>14,} bytes  {100 * share:5.1f} %{dial}")
+    return lines
 
 
 def tower_bytes(path: Path) -> int:
     """Size in bytes of the towers of a searcher or encoder, without its items. Other `.tflite` files only have towers."""
-    with ModelFile(BaseOptions(str(path))) as file:
-        if manifest.FILE not in file.entries:
-            return len(file.content)
-    return sum(size for name, size in _sizes(path, Source(path)).items() if name not in OF_ITEMS)
+    return sum(tower_parts(path, ("text", "image")).values())
 
 
 def describe(contents: dict[str, Any]) -> str:
@@ -121,35 +124,6 @@ def describe(contents: dict[str, Any]) -> str:
         lines.append(f"  relevance of {name}: {', '.join(values)}")
     lines.append(f"  {len(content['golden'])} golden queries, user info {content['user_info']!r}")
     return "\n".join(lines)
-
-
-def _sizes(path: Path, source: Source) -> dict[str, int]:
-    """Bytes by part; constants that several signatures share count once."""
-    named: dict[int, str] = {}
-    used: defaultdict[int, set[str]] = defaultdict(set)  # kinds of queries by buffer
-    for key in source.signatures:
-        for tensor in (tensor for graph in source.with_parts(key) for tensor in graph.tensors):
-            name = tensor.name.decode() if isinstance(tensor.name, bytes) else tensor.name
-            if tensor.buffer:
-                named.setdefault(tensor.buffer, PARTS.get(name, ""))
-                used[tensor.buffer].add(key.partition("_")[2])
-    for index, part in named.items():
-        if not part:
-            (kind, *others) = used[index]
-            named[index] = "index" if others or kind == "embedding" else TOWERS.get(kind, "other constants")
-    sizes: dict[str, int] = {}
-    for index, part in named.items():
-        data = source.model.buffers[index].data
-        sizes[part] = sizes.get(part, 0) + (0 if data is None else int(np.asarray(data).nbytes))
-    with ModelFile(BaseOptions(str(path))) as file:
-        model = archive.model_size(file.content)
-        files = {name: size for name, (_, size) in file.entries.items() if name != manifest.FILE}
-        files["manifest"] = file.entries[manifest.FILE][1]
-        total = len(file.content)
-    sizes["graph"] = model - sum(sizes.values())
-    sizes.update(files)
-    sizes["directory"] = total - model - sum(files.values())
-    return sizes
 
 
 def _tensor(tensor: Any) -> str:

@@ -10,13 +10,13 @@ import numpy as np
 
 from maker.data.images import list_images
 from maker.data.text_file import read_lines
-from maker.embedding.features import image_features
+from maker.embedding.features import Features, image_features
 from maker.embedding.texts import embed_texts
 from maker.errors import DataError, EncoderError
 from maker.graph.source import Source
 from maker.progress import say
 from maker.training.metrics import mean_interval, ranks
-from maker.workspace import Rejects, Workspace
+from maker.workspace import Rejects, Workspace, atomic
 
 TEMPLATE = "a photo of a {}"
 REJECTS = "classify-rejects.tsv"
@@ -51,28 +51,17 @@ def classify(
         EncoderError: The file embeds no images.
         InvalidArgumentError: The file embeds no text.
     """
-    wrong = [template for template in templates if "{}" not in template]
-    if wrong or not templates:
-        raise DataError(f"template {(wrong or [''])[0]!r}: expected a sentence with {{}} for the label, as in {TEMPLATE!r}")
     rejects = Rejects()
     label_of = _labels_by_folder(images, rejects) if truth is None else read_truth(truth)
     named = labels if labels is not None else {label: label.replace("_", " ") for label in sorted(set(label_of.values()))}
-    if len(named) < 2:
-        raise DataError(f"{len(named)} labels ({', '.join(named) or 'none'}), expected at least two")
+    _check(templates, named)
     for image in [image for image, label in label_of.items() if label not in named]:
         rejects.add(image, f"label {label_of.pop(image)!r} is not among the labels")
     if not label_of:
         raise DataError(
             f"{truth or images}: no image with one of the labels {', '.join(list(named)[:5])}; {rejects.summary() or 'no images'}"
         )
-    if "embed_image" not in (signatures := Source(embedder).signatures):
-        raise EncoderError(f"{embedder}: has {', '.join(signatures) or 'no signatures'}, expected embed_image and a text tower")
-    with Workspace.open(work_dir or embedder.with_suffix(".work")) as work:
-        work.rejects = rejects
-        features = image_features(images, list(label_of), embedder, work)
-        if rejects.rows:
-            rejects.write(work.file(REJECTS))
-            say(f"{images}: {len(rejects.rows)} images left out ({rejects.summary()}); see {work.file(REJECTS)}")
+    features = _features(embedder, images, list(label_of), rejects, work_dir)
     names = list(named)
     targets = np.array([names.index(label_of[image]) for image in features.images])
     vectors = _normalized(np.asarray(features.values, np.float32))
@@ -85,6 +74,68 @@ def classify(
         "templates": list(templates),
         "labels": {name: _label_accuracy(label_ranks[targets == number]) for number, name in enumerate(names)},
     }
+
+
+def label_images(
+    embedder: Path,
+    images: Path,
+    labels: Mapping[str, str],
+    *,
+    templates: Sequence[str] = (TEMPLATE,),
+    work_dir: Path | None = None,
+) -> list[tuple[str, str, float]]:
+    """Gives each image of a folder the label whose sentence is nearest.
+
+    Args:
+        embedder: As in `classify`.
+        images: The folder. Images that cannot be read are left out, and named in `classify-rejects.tsv` of the work folder.
+        labels: Label to its name in a sentence; at least two.
+        templates: As in `classify`.
+        work_dir: As in `classify`.
+
+    Returns:
+        Image, label and the cosine of image and sentence, from -1 to 1, larger is nearer.
+
+    Raises:
+        DataError: A template has no `{}`, there are fewer than two labels, or no image can be read.
+        EncoderError: The file embeds no images.
+        InvalidArgumentError: The file embeds no text.
+    """
+    _check(templates, labels)
+    rejects = Rejects()
+    features = _features(embedder, images, list_images(images, rejects), rejects, work_dir)
+    vectors = _normalized(np.asarray(features.values, np.float32))
+    cosines = vectors @ label_embeddings(embedder, list(labels.values()), templates).T
+    best, names = cosines.argmax(axis=1), list(labels)
+    return [(image, names[label], float(cosines[row, label])) for row, (image, label) in enumerate(zip(features.images, best, strict=True))]
+
+
+def write_labels(path: Path, found: Sequence[tuple[str, str, float]]) -> None:
+    """Writes what `label_images` returns as tab-separated values with a header."""
+    with atomic(path) as temporary:
+        rows = (f"{image}\t{label}\t{cosine:.4f}\n" for image, label, cosine in found)
+        temporary.write_text("".join(["image\tlabel\tsimilarity\n", *rows]), encoding="utf-8")
+
+
+def _check(templates: Sequence[str], labels: Mapping[str, str]) -> None:
+    wrong = [template for template in templates if "{}" not in template]
+    if wrong or not templates:
+        raise DataError(f"template {(wrong or [''])[0]!r}: expected a sentence with {{}} for the label, as in {TEMPLATE!r}")
+    if len(labels) < 2:
+        raise DataError(f"{len(labels)} labels ({', '.join(labels) or 'none'}), expected at least two")
+
+
+def _features(embedder: Path, folder: Path, images: Sequence[str], rejects: Rejects, work_dir: Path | None) -> Features:
+    """The features of images by the image tower of a file; images that cannot be read are rejected."""
+    if "embed_image" not in (signatures := Source(embedder).signatures):
+        raise EncoderError(f"{embedder}: has {', '.join(signatures) or 'no signatures'}, expected embed_image and a text tower")
+    with Workspace.open(work_dir or embedder.with_suffix(".work")) as work:
+        work.rejects = rejects
+        features = image_features(folder, images, embedder, work)
+        if rejects.rows:
+            rejects.write(work.file(REJECTS))
+            say(f"{folder}: {len(rejects.rows)} images left out ({rejects.summary()}); see {work.file(REJECTS)}")
+    return features
 
 
 def _accuracy(label_ranks: np.ndarray, labels: int) -> dict[str, Any]:

@@ -25,7 +25,7 @@ from maker.pipeline.measure_stage import (
     spread,
     tuning_queries,
 )
-from maker.pipeline.options import BuildOptions, Corpus, check_options
+from maker.pipeline.options import QUERIES, BuildOptions, Corpus, check_options
 from maker.pipeline.query_list_stage import ListedQueries, listed_queries
 from maker.pipeline.ready_towers import ready_encoder
 from maker.pipeline.report import BuildReport, file_lines, line, training_lines
@@ -157,6 +157,7 @@ def _write_searcher(embedded: Embedded, output: Path, options: BuildOptions, wor
         embeddings=embedded.items.values,
         metadata=[image.encode() for image in embedded.items.images],
         embedder=encoder.file,
+        kinds=QUERIES[options.queries],
         queries=queries,
         facts=embedded.facts.columns,
     )

@@ -15,8 +15,8 @@ from maker.encoders.embedder import SENTENCES, embedder_manifest, example_texts,
 from maker.encoders.prefix import trained_prefixes
 from maker.encoders.tokenizer_file import TextModelOptions
 from maker.errors import BuildError, DataError
+from maker.evaluation.file_parts import tower_parts
 from maker.evaluation.index_quality import QUERIES, measure_index, measure_text_latency, perturbed_items
-from maker.evaluation.inspection import tower_bytes
 from maker.export.searcher_file import SearcherContent, write_searcher
 from maker.index.build import are_normalized, check_embeddings
 from maker.pipeline.dimension import cut_embeddings
@@ -24,6 +24,7 @@ from maker.pipeline.index_curve import draw_curve
 from maker.pipeline.report import BuildReport, file_lines, line
 from maker.pipeline.tuning import IndexSettings, Queries, choose_index, routing_queries
 from maker.workspace import prepare_output
+from task.format import item_table
 from task.format.facts import Column
 from task.format.manifest import Manifest
 
@@ -104,6 +105,7 @@ class IndexedItems:
         metadata: One entry per item.
         embedder: A `.tflite` whose towers embed queries; they are truncated to `d`. None for a searcher that only takes embeddings.
         text_model: The tokenizer of an embedder that takes token ids.
+        kinds: Kinds of towers that go into the file.
         queries: Typical queries of dimension `d`; perturbed items if None.
         facts: Columns of facts, one value per item each.
         normalized: That of `SearcherContent`: embeddings out of a searcher stand for vectors of norm 1, although rounding changed theirs.
@@ -113,6 +115,7 @@ class IndexedItems:
     metadata: Sequence[bytes]
     embedder: Path | None = None
     text_model: TextModelOptions | None = None
+    kinds: Sequence[str] = (*SENTENCES, "image")
     queries: Queries | None = None
     facts: Mapping[str, Column] = field(default_factory=dict)
     normalized: bool | None = None
@@ -144,6 +147,7 @@ def write_index(items: IndexedItems, output: Path, settings: IndexSettings, cont
     content = content or FileContent()
     embeddings, embedder = items.embeddings, items.embedder
     towers = open_embedder(embedder, items.text_model) if embedder else {}
+    towers = {kind: tower for kind, tower in towers.items() if kind in items.kinds}
     trained = embedder_manifest(embedder) if embedder else None
     measured = (
         {name: figures for name, figures in trained.report.items() if name != "splits"} if trained else {}
@@ -161,7 +165,9 @@ def write_index(items: IndexedItems, output: Path, settings: IndexSettings, cont
             figures[f"search_{kind}"] = measure_text_latency(path, kind, [towers[kind].prepare(text) for text in texts])
         return figures
 
-    rest = sum(len(entry) + ITEM_OFFSET for entry in items.metadata) + (tower_bytes(embedder) if embedder else 0) + OTHER_PARTS
+    rest = {item_table.BYTES: sum(len(entry) for entry in items.metadata), item_table.OFFSETS: ITEM_OFFSET * len(items.metadata)}
+    rest |= tower_parts(embedder, list(towers)) if embedder else {}
+    rest["other parts"] = OTHER_PARTS
     lengths = [length for length in trained_prefixes(trained) if length < embeddings.shape[1]]
     chosen = choose_index(embeddings, settings, queries, rest, output, lengths)
     written = SearcherContent(

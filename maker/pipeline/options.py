@@ -74,7 +74,7 @@ class TowerOptions:
             pretrained text model, whose tokenizer is in `text_model`. None to learn from the captions alone.
         teacher_texts: A text file with further sentences for the teacher, one in each line.
         model: A published dual encoder whose towers are taken as they are, as `maker.checkpoints.write_encoder` takes it.
-        weights: How the matrices of `model` are stored.
+        weights: How the matrices of `model` and of trained heads are stored; `float16` leaves heads in float32.
         inner_layers: Also read inner feature maps of a frozen image tower, if it is a convolutional network.
         views: Number of views of each photo to embed: the whole and crops, from 1 to 6. None for `FROZEN_VIEWS` where a head is trained
             behind a frozen image tower, else 1. The time to embed photos is proportional to it.
@@ -158,6 +158,7 @@ class BuildOptions:
         report: Write a report beside the file, with suffix `.report.html`.
         work_dir: The work folder; the output with suffix `.work` if None.
         overwrite: Replace an existing output.
+        queries: What the searcher can be asked by: `text`, `image` or `both`. The other encoder is left out of the file.
     """
 
     towers: TowerOptions = field(default_factory=TowerOptions)
@@ -171,6 +172,7 @@ class BuildOptions:
     report: bool = True
     work_dir: Path | None = None
     overwrite: bool = False
+    queries: str = "both"
 
     def training_options(self) -> TrainingOptions:
         """The complete training options.
@@ -181,6 +183,7 @@ class BuildOptions:
         return options_for(self.towers.from_scratch, self.recipe, **self.training)
 
 
+QUERIES = {"both": ("text", "tokens", "image"), "text": ("text", "tokens"), "image": ("image",)}  # kinds of encoders
 NOT_TRAINING = ("seed",)  # the index and the splits have a seed, too
 
 
@@ -192,6 +195,8 @@ def check_options(corpus: Corpus, options: BuildOptions) -> None:
     """
     if corpus.captions is None and not options.towers.ready:
         raise UsageError("--captions is missing: towers are trained on captions; without any, pass --model or --encoder")
+    if options.queries not in QUERIES:
+        raise UsageError(f"--queries {options.queries}: expected one of {', '.join(QUERIES)}")
     trained = [name for name, value in options.training.items() if value is not None and name not in NOT_TRAINING]
     if options.towers.ready and trained:
         flag = "--" + trained[0].replace("_", "-")

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 
-from maker.encoders.embedder import AnyTower, embedder_manifest, example_texts, open_embedder
+from maker.encoders.embedder import AnyTower, Tower, embedder_manifest, example_texts, open_embedder
 from maker.encoders.weights import Weights
 from maker.errors import DataError, EncoderError
 from maker.export.encoder_file import write_encoder
@@ -26,12 +25,14 @@ def ready_encoder(towers: TowerOptions, work: Workspace) -> Encoder | None:
         EncoderError: The file or the checkpoint cannot be used.
     """
     if towers.model is not None:
-        encoder = _encoder(_converted(towers.model, towers.weights, work))
+        file = _converted(towers.model, towers.weights, work)
     elif towers.encoder is not None:
-        encoder = _of_file(towers.encoder, work)
+        file = _of_file(towers.encoder, work)
     else:
         return None
-    return replace(encoder, images=WholeImages(encoder.file, towers.views or 1))
+    described = embedder_manifest(file)
+    trained_with = described.encoders.get("image", {}).get("views", 1) if described else 1
+    return Encoder(file, WholeImages(file, towers.views or trained_with), ReadyTexts(file))
 
 
 def _converted(spec: str, weights: Weights, work: Workspace) -> Path:
@@ -47,8 +48,8 @@ def _converted(spec: str, weights: Weights, work: Workspace) -> Path:
     return file
 
 
-def _of_file(path: Path, work: Workspace) -> Encoder:
-    """The towers of a searcher as an encoder of the build; those of an encoder file are taken from that file itself.
+def _of_file(path: Path, work: Workspace) -> Path:
+    """The encoder file with the towers of a searcher; an encoder file itself.
 
     Raises:
         DataError: There is no such file.
@@ -60,8 +61,10 @@ def _of_file(path: Path, work: Workspace) -> Encoder:
     _check(path, towers)
     described = embedder_manifest(path)
     if described is not None and described.items == 0 and described.normalized:
-        return _encoder(path)
+        return path
     (text,) = [tower for kind, tower in towers.items() if kind != "image"]
+    image = towers["image"]
+    assert isinstance(image, Tower)
     file = work.file(f"towers-{content_digest(path)[:32]}.tflite")
     if not file.exists():
         write_encoder(
@@ -74,12 +77,9 @@ def _of_file(path: Path, work: Workspace) -> Encoder:
             training=described.training if described else {},
             example_texts=example_texts(described),
             tokenizer=text.tokenizer,
+            preparation=image.preparation,
         )
-    return _encoder(file)
-
-
-def _encoder(file: Path) -> Encoder:
-    return Encoder(file, WholeImages(file), ReadyTexts(file))
+    return file
 
 
 def _check(path: Path, towers: dict[str, AnyTower]) -> None:

@@ -8,12 +8,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from maker.embedding.sentence_features import SentenceFeatures, sentence_features
-from maker.encoders.sentence_tower import AnyTextTower, TextEncoder
-from maker.encoders.text import BESIDE_WORDS, WORDS, parse_text_spec, text_backbone
+from maker.encoders.convert import on_disk
+from maker.encoders.embedder import open_embedder
+from maker.encoders.sentence_tower import TextBackbone, TextEncoder
+from maker.encoders.text import BESIDE_WORDS, CHECKPOINTS, WORDS, parse_text_spec, text_backbone
 from maker.encoders.tokenizer_file import TextModelOptions
 from maker.errors import EncoderError
 from maker.export.encoder_file import write_encoder
-from maker.workspace import Workspace, content_digest
+from maker.workspace import Workspace, content_digest, digest
 
 if TYPE_CHECKING:
     from maker.training.frozen_text import TextFeatures
@@ -31,7 +33,7 @@ class FrozenTextTower:
     """
 
     spec: str
-    tower: AnyTextTower | None
+    tower: TextBackbone | None
     file: Path
     with_words: bool = False
 
@@ -65,7 +67,7 @@ def open_text_tower(
     kind, _ = parse_text_spec(spec, options)
     if kind == WORDS:
         return None
-    tower = text_backbone(spec, options, work.folder, texts)
+    tower: TextBackbone = _of_checkpoint(spec, work) if kind in CHECKPOINTS else text_backbone(spec, options, work.folder, texts)
     with_words = spec.startswith(BESIDE_WORDS)
     if with_words and tower.kind != "text":
         raise EncoderError(
@@ -81,3 +83,15 @@ def open_text_tower(
         tokenizer=tower.tokenizer,
     )
     return FrozenTextTower(spec, tower, file, with_words)
+
+
+def _of_checkpoint(spec: str, work: Workspace) -> TextBackbone:
+    """The text tower of a published encoder. Its embeddings, of norm 1, are the features."""
+    from maker.checkpoints import write_encoder as write_checkpoint
+
+    plain = spec.removeprefix(BESIDE_WORDS).removeprefix("checkpoint:")
+    file = work.file(f"text-checkpoint-{digest(plain, on_disk(plain))}.tflite")
+    if not file.exists():
+        write_checkpoint(plain, file, text_only=True)
+    (tower,) = open_embedder(file).values()
+    return tower

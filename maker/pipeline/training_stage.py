@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,8 +19,12 @@ from maker.encoders.embedder import Tower
 from maker.encoders.image import ImageEncoder, Mirrored, backbone, parse_spec
 from maker.encoders.inner_layers import with_inner_layers
 from maker.encoders.joint import JointTower
+from maker.encoders.layers import in_int8
 from maker.encoders.phrases import mine_phrases
 from maker.encoders.sentence_tower import SentenceTower, TextEncoder
+from maker.encoders.text import BESIDE_WORDS
+from maker.encoders.token_tower import TokenTower
+from maker.encoders.weights import Weights
 from maker.encoders.words import WordsTower
 from maker.errors import DataError
 from maker.evaluation.training_curves import draw_training_curves
@@ -38,7 +42,7 @@ if TYPE_CHECKING:
     from maker.training.replicas import Replicas
     from maker.training.train import Trained
 
-CACHE_VERSION = 7  # changes whenever training gives another result for the same inputs
+CACHE_VERSION = 8  # changes whenever training gives another result for the same inputs
 
 
 def train_encoder(corpus: OpenedCorpus, towers: TowerOptions, options: TrainingOptions, work: Workspace) -> Encoder | None:
@@ -67,6 +71,7 @@ def train_encoder(corpus: OpenedCorpus, towers: TowerOptions, options: TrainingO
     inputs = [CACHE_VERSION, towers.image_encoder, _texts(splits.train), _texts(splits.validation), states]
     inputs += [text.digest, text.with_words] if text else []
     inputs += teacher.key if teacher else []
+    inputs += [towers.weights] if towers.weights != "int8" else []
     train = _train_from_scratch if towers.from_scratch else _train_on_frozen_features
     return train(corpus, towers, options, work, _Inputs(inputs, text, teacher, replicas))
 
@@ -112,6 +117,7 @@ def _train_from_scratch(
         texts = _to_train_on(splits, inputs.text, options, work)
         trained = train_scratch(splits, rows, pixels, options, run.start(), texts)
         if run.is_chief:
+            trained = _stored(trained, towers.weights)
             rejects.write(unreadable)
             _write(trained, encoder, towers, splits)
     if not run.is_chief:
@@ -152,6 +158,7 @@ def _train_on_frozen_features(
         teacher = inputs.teacher.teach(splits, photos, features.images, work) if inputs.teacher else None
         trained = train_frozen(splits, features.rows(), features.values, tower, options, run.start(), trainable, texts, variants, teacher)
         if run.is_chief:
+            trained = _stored(trained, towers.weights)
             if isinstance(images, FrozenImages):
                 write_head(images.head, trained.image.head, tower.dimension)
             _write(trained, encoder, towers, splits)
@@ -186,6 +193,19 @@ def _write_features(path: Path, encoder: ImageEncoder | Mirrored, tower: Tower) 
     write_encoder(path, *given, normalize=False, dimension=tower.dimension, preparation=tower.preparation)
 
 
+def _stored(trained: Trained, weights: Weights) -> Trained:
+    """The result of training with its heads as they are stored."""
+    if weights != "int8":
+        return trained
+    image = replace(trained.image, head=in_int8(trained.image.head))
+    text = trained.text
+    if isinstance(text, TextEncoder):
+        text = replace(text, head=in_int8(text.head))
+    elif isinstance(text, JointTower):
+        text = replace(text, sentence=replace(text.sentence, head=in_int8(text.sentence.head)))
+    return replace(trained, image=image, text=text)
+
+
 def _write(trained: Trained, encoder: Encoder, towers: TowerOptions, splits: Splits) -> None:
     """Writes the encoder file, the parts of the text tower and the plot of the training."""
     tower, text = trained.image.backbone, trained.text
@@ -201,7 +221,9 @@ def _write(trained: Trained, encoder: Encoder, towers: TowerOptions, splits: Spl
         assert isinstance(encoder.texts, (FrozenText, JointText))
         write_head(encoder.texts.head, sentence.head, backbone.dimension)
         kind, shape, tokenizer = backbone.kind, backbone.input_shape, backbone.tokenizer
-        described |= {"feature": backbone.output.name, "pool": backbone.pool}
+        described["feature"] = backbone.output.name
+        if isinstance(backbone, (SentenceTower, TokenTower)):
+            described["pool"] = backbone.pool
         if isinstance(backbone, SentenceTower):
             described["tokenizer"] = backbone.tokens.tokenizer.described["tokenizer"]
     dimension = trained.described["options"]["dimension"]
@@ -237,6 +259,8 @@ def _described(tower: Tower, towers: TowerOptions, encoder: Encoder) -> dict[str
 def _portable(spec: str) -> str:
     """A spec without folders, which belong to the machine of the build."""
     kind, _, rest = spec.partition(":")
+    if kind.removeprefix(BESIDE_WORDS) == "hf":
+        return spec
     path, mark, tensor = rest.partition("#")
     return f"{kind}:{Path(path).name}{mark}{tensor}" if rest else Path(spec).name
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from maker.errors import BuildError
+from maker.evaluation.file_parts import ROWS, largest_parts
 from maker.evaluation.index_quality import exact_neighbours
 from maker.export.search_constants import index_bytes
 from maker.export.search_graph import rescored
@@ -128,7 +129,7 @@ def is_partitioned(items: int) -> bool:
 
 
 def choose_index(
-    embeddings: np.ndarray, settings: IndexSettings, queries: Queries, rest: int, output: Path, lengths: Sequence[int] = ()
+    embeddings: np.ndarray, settings: IndexSettings, queries: Queries, rest: Mapping[str, int], output: Path, lengths: Sequence[int] = ()
 ) -> Chosen:
     """Builds and tunes an index according to the settings.
 
@@ -136,7 +137,7 @@ def choose_index(
         embeddings: `(n, d)` float32; may be memory-mapped.
         settings: The settings.
         queries: Typical queries.
-        rest: Bytes of everything else in the file.
+        rest: Bytes of everything else in the file, by part.
         output: The file that the index is for; temporary files lie beside it.
         lengths: Smaller dimensions that the towers were trained for, for the error.
 
@@ -176,20 +177,23 @@ def choose_index(
     return Chosen(index, measure_curve(index, sorted(budgets), measuring, truth, settings.k, output), rows)
 
 
-def _fitting(index: Index, settings: IndexSettings, rest: int, lengths: Sequence[int]) -> Index:
+def _fitting(index: Index, settings: IndexSettings, rest: Mapping[str, int], lengths: Sequence[int]) -> Index:
     """The index with rows small enough for `max_size`."""
     if settings.max_size is None:
         return index
-    size = index_bytes(row_coder(index)) + rest
+    others = sum(rest.values())
+    size = index_bytes(row_coder(index)) + others
     if size > settings.max_size and index.scorer == "int8":
         say(f"8-bit rows need {size / 1e6:.2f} MB, more than the maximum of {settings.max_size / 1e6:.2f} MB: using 4-bit rows")
         index = replace(index, scorer="int4")
-        size = index_bytes(row_coder(index)) + rest
+        size = index_bytes(row_coder(index)) + others
     if size > settings.max_size:
+        parts = largest_parts({ROWS: size - others, **rest})
         trained = f"--index-dimension {' or '.join(map(str, lengths))}, for which the towers were trained"
         raise BuildError(
             f"the smallest file of these items, with 4-bit rows, has {size / 1e6:.2f} MB, more than the maximum of "
-            f"{settings.max_size / 1e6:.2f} MB; use {trained if lengths else 'fewer dimensions'}, shorter metadata or fewer items"
+            f"{settings.max_size / 1e6:.2f} MB; use {trained if lengths else 'fewer dimensions'}, shorter metadata or fewer items. "
+            f"The largest parts: {parts}"
         )
     return index
 

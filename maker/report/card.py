@@ -69,7 +69,8 @@ def model_card(manifest: Manifest, fields: CardFields, title: str) -> str:
         blank=BLANK,
         query_kinds=" or ".join(["a sentence"] * by_text + ["a picture"] * by_image) or "an embedding",
         default_use=USE.format(" or by another picture" if by_image else ""),
-        encoders=[(kind, described.get("spec") or described.get("file", "")) for kind, described in manifest.encoders.items()],
+        encoders=[(kind, _encoder(described)) for kind, described in manifest.encoders.items()],
+        restricted=sorted({_restriction(described) for described in manifest.encoders.values()} - {""}),
         index=index_in_words(manifest),
         prefixes=prefixes_in_words(manifest.training),
         retrieval=retrieval,
@@ -148,6 +149,22 @@ def _chances(figures: Mapping[str, Any]) -> list[str]:
 def _near_duplicates(retrieval: Mapping[str, Any]) -> str:
     count = retrieval.get("images_like_a_training_image", 0)
     return f"{count} of them are near-duplicates of a training picture." if count else ""
+
+
+def _encoder(described: Mapping[str, Any]) -> str:
+    """Where a tower comes from; of a published one also its revision and licence."""
+    origin = str(described.get("spec") or described.get("file", ""))
+    checkpoint = described.get("checkpoint")
+    if not checkpoint:
+        return origin
+    revision = f", revision {checkpoint['revision']}" if checkpoint.get("revision") else ""
+    terms = checkpoint.get("license") or "not stated"
+    return f"{origin} ({checkpoint['family']}{revision}, {checkpoint['weights']} weights), licence: {terms}"
+
+
+def _restriction(described: Mapping[str, Any]) -> str:
+    checkpoint = described.get("checkpoint") or {}
+    return f"{checkpoint['source']} ({checkpoint['license']})" if checkpoint.get("restricted") else ""
 
 
 def _limits(manifest: Manifest) -> Iterator[str]:

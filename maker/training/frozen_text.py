@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import tensorflow as tf
 
-from maker.encoders.sentence_tower import AnyTextTower
+from maker.encoders.sentence_tower import TextBackbone
 from maker.training.head import Head
 from maker.training.vocabulary import Rows
 
@@ -26,7 +26,7 @@ class TextFeatures:
         with_words: Whether the `words` tower is trained beside it.
     """
 
-    tower: AnyTextTower | None
+    tower: TextBackbone | None
     rows: dict[str, int]
     values: np.ndarray
     with_words: bool = False

@@ -6,13 +6,14 @@
 from __future__ import annotations
 
 import struct
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from mmap import mmap
 
 import numpy as np
 
 OFFSETS, BYTES = "items.offsets", "items.bytes"
 WIDTH = 4
+ENDING = 12  # last bytes by which items are told apart before they are compared
 LIMIT = (1 << 32) - 1
 
 
@@ -74,3 +75,25 @@ class ItemTable:
         if not start <= end <= limit:
             raise ItemTableError(f"{OFFSETS}: item {item} goes from {start} to {end} of {limit}")
         return bytes(self._content[self._data_at + start : self._data_at + end])
+
+    def find(self, wanted: Collection[bytes]) -> dict[int, bytes]:
+        """The items whose metadata is one of `wanted`, ascending, by number.
+
+        Raises:
+            ItemTableError: The offsets are not ascending or exceed the file.
+        """
+        if not wanted:
+            return {}
+        # Copies: a view would keep the memory map of the file open.
+        offsets = np.array(np.frombuffer(self._content, "<u4", self._count + 1, self._offsets_at), np.int64)
+        lengths = np.diff(offsets)
+        candidates = np.flatnonzero(np.isin(lengths, [len(content) for content in wanted]))
+        if (lengths < 0).any():
+            raise ItemTableError(f"{OFFSETS}: item {int(np.flatnonzero(lengths < 0)[0])} ends before it starts")
+        data = np.frombuffer(self._content, np.uint8, int(offsets[-1]), self._data_at)
+        for back in range(1, min(ENDING, min(map(len, wanted))) + 1):
+            endings = data[offsets[candidates + 1] - back]
+            candidates = candidates[np.isin(endings, [content[-back] for content in wanted])]
+        del data
+        chosen = frozenset(wanted)
+        return {number: content for number in candidates.tolist() if (content := self[number]) in chosen}

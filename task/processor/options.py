@@ -30,7 +30,8 @@ class SearchOptions:
         index_file_name: Path of an index, for Task Library models without an index in the file.
         index_file_content: The index as bytes. If both are given, these are used.
         overlay_file_name: Path of a file that `save_overlay` wrote for this searcher; for graph searchers only.
-        max_results: Maximum number of neighbours. Without `allowed`, a graph searcher returns at most the `k` it was built with.
+        max_results: Maximum number of neighbours. More than the `k` of a graph searcher are found by scoring all
+            items exactly, which takes longer; `maker index --update --k` changes k.
         min_relevance: Leave out neighbours with a lower `relevance`, in [0, 1]. It needs a file with a relevance curve. `auto` takes two
             values from the file: if the relevance of the first neighbour is below the gate, nothing matches and the result is empty; any
             other neighbour is left out if its relevance is below the cut. None returns the nearest neighbours at any distance, as the

@@ -9,7 +9,8 @@ import numpy as np
 
 from ..errors import ArgumentTypeError, InvalidArgumentError
 
-Allowed: TypeAlias = Iterable[int] | np.ndarray  # ids, or a boolean mask
+Name: TypeAlias = str | bytes  # the metadata of an item
+Allowed: TypeAlias = Iterable[int | Name] | np.ndarray  # ids, metadata, or a boolean mask
 
 
 def allowed_items(allowed: Allowed, items: int, least: int) -> np.ndarray:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Protocol
 
@@ -111,6 +111,9 @@ class Engine(Embedder, Protocol):
 
     def relevance_curve(self, kind: str) -> RelevanceCurve | None:
         """The curve from distance to relevance for queries of a kind, `text`, `image` or `embedding`; None if there is none."""
+
+    def find(self, wanted: Collection[bytes]) -> dict[int, bytes]:
+        """The items that were not removed whose metadata is one of `wanted`, by id, ascending."""
 
     def embedding(self, number: int) -> np.ndarray:
         """The stored embedding of an item that exists, `(d,)` float32.

@@ -46,14 +46,16 @@ class Finder:
 
         Args:
             vector: `(d,)` float32.
-            request: The request. Without `allowed` there are at most k results, the k of the file.
+            request: The request.
 
         Returns:
-            With `allowed`, the exact nearest of these items. Else the results of the graph without removed items, merged with the added
-            items that are as near.
+            With `allowed`, the exact nearest of these items; of all items, if more results are wanted than the k of the file. Else the
+            results of the graph without removed items, merged with the added items that are as near.
         """
         self._file.check_unchanged()
         max_results, allowed = request.max_results, request.allowed
+        if allowed is None and max_results > self._manifest.k:  # more than a signature returns
+            allowed = np.concatenate([self.overlay.base(), self.overlay.content("").ids])
         if allowed is not None:
             split = np.searchsorted(allowed, self._manifest.items)
             base_items = allowed[:split]
@@ -62,7 +64,7 @@ class Finder:
         ids, distances = self._search_graph(vector)
         real = ids >= 0
         ids, distances = ids[real].astype(np.int64), distances[real]
-        count = min(max_results, self._manifest.k)
+        count = max_results
         shown = self.overlay.shown(ids)
         near, limit = distances[shown][:count], np.inf
         if len(near) == count:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 
 import numpy as np
@@ -37,6 +37,15 @@ class FixedItems(ABC):
     def has(self, item: int) -> bool:
         """Whether an item exists."""
         return 0 <= item < self.items
+
+    def find(self, wanted: Collection[bytes]) -> dict[int, bytes]:
+        """The items whose metadata is one of `wanted`, by id, ascending."""
+        chosen = frozenset(wanted)
+        return {number: content for number in range(self.items) if (content := self.item(number)) in chosen}
+
+    @abstractmethod
+    def item(self, number: int) -> bytes:
+        """The metadata of an item."""
 
     def embedding(self, number: int) -> np.ndarray:
         """Raises InvalidArgumentError."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 
 import numpy as np
@@ -105,6 +105,23 @@ class GraphEngine(GraphEmbedder):
     def embedding(self, number: int) -> np.ndarray:
         """The stored embedding of an item that exists, `(d,)` float32. It raises the errors of `Finder.embedding`."""
         return self._finder.embedding(number)
+
+    def find(self, wanted: Collection[bytes]) -> dict[int, bytes]:
+        """The items that were not removed whose metadata is one of `wanted`, by id, ascending.
+
+        Raises:
+            DamagedFileError: The item table is damaged.
+            SearcherError: The file was overwritten while it was open.
+        """
+        self._file.check_unchanged()
+        try:
+            built = self._items.find(wanted)
+        except item_table.ItemTableError as error:
+            raise DamagedFileError(f"{self._file.name}: {error}") from error
+        added = self._finder.overlay.content("")
+        chosen = frozenset(wanted)
+        found = built | {int(item): content for item, content in zip(added.ids, added.metadata, strict=True) if content in chosen}
+        return {number: content for number, content in found.items() if self.has(number)}
 
     def present(self) -> np.ndarray:
         """The ids of all items that were not removed, ascending, int64."""
@@ -219,7 +236,8 @@ class GraphEngine(GraphEmbedder):
 
     def _in_graph(self, request: SearchRequest) -> bool:
         """Whether a signature of the graph alone can answer the request."""
-        return request.allowed is None and not self._finder.overlay.changed
+        enough = request.max_results <= self.manifest.k or self.manifest.items <= self.manifest.k
+        return request.allowed is None and not self._finder.overlay.changed and enough
 
     def _refuse_num_leaves(self, request: SearchRequest) -> None:
         if request.num_leaves is not None:

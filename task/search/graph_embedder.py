@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from functools import cached_property
 
@@ -15,6 +16,8 @@ from ..format import manifest, utf8
 from ..format.preparation import Preparation, PreparationError, preparation_of
 from .engine import NO_INDEX
 from .token_input import TokenInput
+
+IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".gif", ".bmp", ".tif", ".tiff", ".heic", ".avif")
 
 
 class GraphEmbedder:
@@ -116,6 +119,7 @@ class GraphEmbedder:
         self._require(signature)
         if not isinstance(query, str):
             raise ArgumentTypeError(f"the query has to be a str, found {type(query).__name__}.")
+        check_words(query)
         if tokenized:
             return signature, self._token_input.prepare(query)
         (_, length) = self._runners.input_shape(signature)
@@ -141,6 +145,19 @@ class GraphEmbedder:
     def _require(self, signature: str) -> None:
         if signature not in self._runners.signatures:
             raise InvalidArgumentError(f"{self._file.name}: there is no {signature!r}; this file has {', '.join(self.signatures)}.")
+
+
+def check_words(query: str) -> None:
+    """Checks that a sentence is not the name of an existing image file, whose name would be searched as words.
+
+    Raises:
+        InvalidArgumentError: It is.
+    """
+    if query.lower().endswith(IMAGE_SUFFIXES) and os.path.isfile(query):
+        raise InvalidArgumentError(
+            f"{query!r} is an image file, but would be taken as words; pass TensorImage.create_from_file({query!r}), or on the command "
+            "line maker search --by-image."
+        )
 
 
 def read_manifest(file: ModelFile) -> manifest.Manifest:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -104,6 +104,11 @@ class ShardedEngine(FixedItems):
         if self.relevance_curve(kind) is None:
             neighbors = [replace(neighbor, relevance=None) for neighbor in neighbors]
         return SearchResult(sorted(neighbors, key=lambda neighbor: neighbor.distance)[: request.max_results])
+
+    def find(self, wanted: Collection[bytes]) -> dict[int, bytes]:
+        """The items whose metadata is one of `wanted`, by id, ascending."""
+        found = zip(self._starts.tolist(), self._shards, strict=False)
+        return {start + number: content for start, shard in found for number, content in shard.find(wanted).items()}
 
     def embedding(self, number: int) -> np.ndarray:
         """The stored embedding of an item, `(d,)` float32."""

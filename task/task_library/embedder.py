@@ -12,6 +12,7 @@ from ..core.model_file import ModelFile
 from ..errors import ArgumentTypeError, DamagedFileError, InvalidArgumentError, SearcherError
 from ..format import tflite_metadata, tflite_model
 from ..format.preparation import TASK_LIBRARY, Preparation
+from ..search.graph_embedder import check_words
 from .text_input import TextInput, text_input
 
 CHANNELS = 3
@@ -88,6 +89,7 @@ class TaskLibraryEmbedder:
             raise InvalidArgumentError(f"{self._file.name}: this model embeds images, not text.")
         if not isinstance(text, str):
             raise ArgumentTypeError(f"the query has to be a str, found {type(text).__name__}.")
+        check_words(text)
         return self._embed(self._text.prepare(text))
 
     def embed_image(self, pixels: np.ndarray) -> np.ndarray:

@@ -39,8 +39,8 @@ class TextSearcher(Searcher):
         Args:
             text: A sentence, which may be empty; text beyond the maximum length of the file is ignored. Or a `Query` of several parts.
             num_leaves_to_search: Number of leaves to search, for on-device ScaNN indexes only; None takes the number in the file.
-            allowed: The items that may be found: ids, or a boolean mask with one value per id. All of them are scored, so the result is
-                exact, and `max_results` may exceed the k of the file. The time grows with their number.
+            allowed: The items that may be found: ids, metadata as for `find`, or a boolean mask with one value per id. All of them are
+                scored, so the result is exact. The time grows with their number.
             where: A filter on the facts of the items, such as `year >= 2024 and 'beach' in tags`, or a `Condition`. With `allowed`, both
                 apply. The result is exact, as with `allowed`.
 

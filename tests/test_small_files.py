@@ -1,0 +1,80 @@
+"""Files small enough for an app: encoders that are left out, heads in 8 bits, and what the parts of a file weigh."""
+
+from __future__ import annotations
+
+import re
+
+import numpy as np
+import pytest
+
+from maker.cli import main
+from maker.embedding.project import project, write_head
+from maker.encoders.layers import Dense, Gelu, LayerNorm, Sum, in_int8
+from maker.evaluation.file_parts import DIALS, file_parts
+from maker.graph.source import Source
+from task.core import BaseOptions
+from task.search import GraphEngine
+
+
+@pytest.fixture
+def own(tmp_path):
+    path = tmp_path / "own.txt"
+    path.write_text("\n".join(f"a red kite {number}" for number in range(60)), encoding="utf-8")
+    return path
+
+
+def build(photos, output, *more):
+    return main(["build", "--images", str(photos), "--output", str(output), "--no-report", *map(str, more)])
+
+
+@pytest.mark.parametrize(("queries", "kind"), [("text", "text"), ("image", "image")])
+def test_the_encoder_that_is_not_asked_for_is_left_out(photos, encoder, own, tmp_path, queries, kind):
+    output = tmp_path / f"{queries}.tflite"
+    assert build(photos, output, "--encoder", encoder, "--query-list", own, "--queries", queries) == 0
+    engine = GraphEngine(BaseOptions(str(output)))
+    assert set(engine.signatures) == {f"search_{kind}", f"embed_{kind}", "search_embedding"}
+    engine.close()
+    parts = file_parts(output, Source(output))
+    assert {name for name in parts if name.endswith("tower")} == {f"{kind} tower"}
+
+
+def test_a_head_in_8_bits_embeds_as_one_in_32(tmp_path, rng):
+    width, hidden, dimension = 256, 128, 32
+
+    def dense(inputs, outputs, bias=True):
+        values = rng.standard_normal((inputs, outputs)).astype(np.float32) / np.sqrt(inputs)
+        return Dense(values, rng.standard_normal(outputs).astype(np.float32) if bias else None)
+
+    norm = LayerNorm(np.ones(width, np.float32), np.zeros(width, np.float32))
+    head = [norm, Sum([[dense(width, dimension)], [dense(width, hidden), Gelu(), dense(hidden, dimension, bias=False)]])]
+    features = np.maximum(rng.standard_normal((50, width)), 0).astype(np.float32)
+    made, sizes = [], []
+    for name, layers in (("float.tflite", head), ("int8.tflite", in_int8(head))):
+        write_head(tmp_path / name, layers, width)
+        made.append(project(features, tmp_path / name))
+        sizes.append((tmp_path / name).stat().st_size)
+    assert np.einsum("nd,nd->n", *made).min() > 0.999
+    assert sizes[1] < 0.3 * sizes[0]
+
+
+def test_the_summary_of_a_file_says_what_makes_its_large_parts_smaller(photos, encoder, own, tmp_path, capsys):
+    output = tmp_path / "album.tflite"
+    assert build(photos, output, "--encoder", encoder, "--query-list", own) == 0
+    capsys.readouterr()
+    assert main(["inspect", str(output)]) == 0
+    lines = [line for line in capsys.readouterr().out.splitlines() if line.startswith("  word table")]
+    assert lines[0].endswith(DIALS["word table"])
+
+
+def test_a_file_that_cannot_be_so_small_names_its_largest_parts(photos, encoder, own, tmp_path, capsys):
+    status = build(photos, tmp_path / "tiny.tflite", "--encoder", encoder, "--query-list", own, "--max-size", "2k")
+    assert status == 1
+    error = capsys.readouterr().err
+    assert f"The largest parts: other parts 0.10 MB; text tower 0.09 MB ({DIALS['text tower']}); " in error
+
+
+def test_every_dial_is_an_option_of_the_build(capsys):
+    with pytest.raises(SystemExit):
+        main(["build", "--help"])
+    known = set(re.findall(r"--[a-z-]+", capsys.readouterr().out))
+    assert {option for dial in DIALS.values() for option in re.findall(r"--[a-z-]+", dial)} <= known
