@@ -6,7 +6,7 @@ import argparse
 from dataclasses import fields
 from pathlib import Path
 
-from maker.commands.searcher_options import add_facts_option, add_index_options, add_output_options, index_settings, print_report
+from maker.commands.searcher_options import add_facts_options, add_index_options, add_output_options, index_settings, print_report
 from maker.commands.text_model_options import add_text_model_options, text_model_options
 from maker.data.formats import CAPTION_FORMATS
 from maker.training.options import CHOICES, RECIPES, SCRATCH, TrainingOptions, descriptions
@@ -71,7 +71,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--queries", choices=("both", "text", "image"), default="both", help="what the file is asked by; the other encoder is left out"
     )
-    add_facts_option(parser)
+    add_facts_options(parser)
     parser.add_argument("--no-exif", action="store_true", help="do not store date and place of the photos")
     parser.add_argument(
         "--teacher",
@@ -146,6 +146,7 @@ def run(given: argparse.Namespace) -> None:
         training={option.name: getattr(given, option.name) for option in fields(TrainingOptions)},
         index=index_settings(given),
         facts=given.facts,
+        lexical=given.lexical,
         exif=not given.no_exif,
         card=CardFields(author=given.author, license=given.license, data=given.data, intended_use=given.intended_use),
         user_info=given.user_info,

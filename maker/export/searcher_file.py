@@ -22,9 +22,10 @@ from maker.graph.subgraph import Subgraph
 from maker.index.build import Index, are_normalized
 from maker.index.options import DEFAULT_K
 from maker.workspace import atomic
-from task.format import archive, facts, item_table, tflite_metadata
+from task.format import archive, facts, item_table, lexical, tflite_metadata
 from task.format import manifest as manifest_format
 from task.format.facts import Column
+from task.format.lexical import LexicalIndex
 from task.format.manifest import Manifest
 
 CARD = "model_card.md"
@@ -47,6 +48,7 @@ class SearcherContent:
         card: Called with the manifest, which has no digests yet; returns the file's model card.
         measure: Called with the file before the manifest is added; returns figures that are added to the report.
         facts: Columns of facts, one value per item each.
+        lexical: The words of the items; None for no lexical index.
         normalized: Whether the embeddings have norm 1, if the towers normalise their output themselves, as the towers of a searcher do. If
             None, the embeddings are checked, and the graph normalises queries where they have norm 1.
     """
@@ -65,6 +67,7 @@ class SearcherContent:
     card: Callable[[Manifest], str] | None = None
     measure: Callable[[Path], dict[str, Any]] | None = None
     facts: Mapping[str, Column] = field(default_factory=dict)
+    lexical: LexicalIndex | None = None
     normalized: bool | None = None
 
     @property
@@ -91,6 +94,9 @@ def write_searcher(content: SearcherContent, path: Path) -> Manifest:
         archive.append(temporary, item_table.BYTES, data)
         if content.facts:
             for name, part in zip((facts.LIST, facts.DATA), facts.encode(content.facts, len(content.metadata)), strict=True):
+                archive.append(temporary, name, part)
+        if content.lexical is not None:
+            for name, part in zip((lexical.LIST, lexical.DATA), lexical.encode(content.lexical), strict=True):
                 archive.append(temporary, name, part)
         if content.tokenizer is not None:
             archive.append(temporary, content.tokenizer.name, content.tokenizer.content)

@@ -11,6 +11,7 @@ from maker.data.facts_file import item_facts, read_facts
 from maker.embedding.features import Features
 from maker.errors import BuildError
 from maker.evaluation.item_splits import HELD_OUT, ChosenCaptions, ItemSplits
+from maker.index.lexical import lexical_index
 from maker.pipeline.corpus_stage import OpenedCorpus, Photos, open_corpus
 from maker.pipeline.dimension import check_trained
 from maker.pipeline.encoder import Encoder, FrozenImages, ReadyTexts
@@ -153,13 +154,15 @@ def _write_searcher(embedded: Embedded, output: Path, options: BuildOptions, wor
     calibrated = held_out and not corpus.searches_another_folder and options.index.distance == "dot_product"
     values = embedded.items.values
     queries = listed.tuning(values) if listed else tuning_queries(encoder, corpus.splits, held_out, values, work)
+    metadata, facts = [image.encode() for image in embedded.items.images], embedded.facts.columns
     items = IndexedItems(
         embeddings=embedded.items.values,
-        metadata=[image.encode() for image in embedded.items.images],
+        metadata=metadata,
         embedder=encoder.file,
         kinds=QUERIES[options.queries],
         queries=queries,
-        facts=embedded.facts.columns,
+        facts=facts,
+        lexical=lexical_index(metadata, facts, _captions(corpus)) if options.lexical else None,
     )
     relevance = listed.relevance(embedded.items) if listed and options.index.distance == "dot_product" else {}
     if held_out and calibrated:
@@ -178,6 +181,14 @@ def _write_searcher(embedded: Embedded, output: Path, options: BuildOptions, wor
         card=lambda manifest: model_card(manifest, options.card, output.stem),
     )
     return write_index(items, output, options.index, content)
+
+
+def _captions(corpus: OpenedCorpus) -> dict[str, list[str]]:
+    """The captions of the indexed photos by photo; none if another folder is searched, whose photos may have the same names."""
+    found: dict[str, list[str]] = {}
+    for caption in () if corpus.searches_another_folder else (*corpus.splits.train, *corpus.splits.validation):
+        found.setdefault(caption.image, []).append(caption.text)
+    return found
 
 
 def _write_documents(searcher: Path, corpus: OpenedCorpus, report: bool) -> list[Path]:

@@ -19,6 +19,7 @@ from maker.evaluation.file_parts import tower_parts
 from maker.evaluation.index_quality import QUERIES, measure_index, measure_text_latency, perturbed_items
 from maker.export.searcher_file import SearcherContent, write_searcher
 from maker.index.build import are_normalized, check_embeddings
+from maker.index.lexical import lexical_index
 from maker.pipeline.dimension import cut_embeddings
 from maker.pipeline.index_curve import draw_curve
 from maker.pipeline.report import BuildReport, file_lines, line
@@ -26,6 +27,7 @@ from maker.pipeline.tuning import IndexSettings, Queries, choose_index, routing_
 from maker.workspace import prepare_output
 from task.format import item_table
 from task.format.facts import Column
+from task.format.lexical import LexicalIndex
 from task.format.manifest import Manifest
 
 ITEM_OFFSET = 4  # bytes per item in the table of metadata
@@ -41,6 +43,7 @@ def index_embeddings(
     text_model: TextModelOptions | None = None,
     queries: np.ndarray | None = None,
     facts: Path | None = None,
+    lexical: bool = False,
     overwrite: bool = False,
     user_info: str = "",
     settings: IndexSettings | None = None,
@@ -57,6 +60,7 @@ def index_embeddings(
         queries: `(q, d)` float32, typical queries. Up to 1,000 measure the index; the others train the choice of leaves. None takes
             perturbed items.
         facts: A file of facts about the items (`maker.data.facts_file`).
+        lexical: Also index the words of metadata and facts.
         overwrite: Replace an existing output.
         user_info: Text that `get_user_info` returns.
         settings: Settings of the index.
@@ -84,7 +88,15 @@ def index_embeddings(
         towers = open_embedder(embedder, text_model) if embedder else {}
         embeddings, queries = cut_embeddings(embeddings, queries, settings.dimension, towers, trained, (names[0], str(embedder)))
     split = None if queries is None else split_queries(queries, embeddings)
-    items = IndexedItems(embeddings=embeddings, metadata=metadata, embedder=embedder, text_model=text_model, queries=split, facts=columns)
+    items = IndexedItems(
+        embeddings=embeddings,
+        metadata=metadata,
+        embedder=embedder,
+        text_model=text_model,
+        queries=split,
+        facts=columns,
+        lexical=lexical_index(metadata, columns, {}) if lexical else None,
+    )
     manifest = write_index(items, output, settings, FileContent(user_info=user_info))
     lines = file_lines(manifest, output)
     if matched:
@@ -108,6 +120,7 @@ class IndexedItems:
         kinds: Kinds of towers that go into the file.
         queries: Typical queries of dimension `d`; perturbed items if None.
         facts: Columns of facts, one value per item each.
+        lexical: The words of the items; None for no lexical index.
         normalized: That of `SearcherContent`: embeddings out of a searcher stand for vectors of norm 1, although rounding changed theirs.
     """
 
@@ -118,6 +131,7 @@ class IndexedItems:
     kinds: Sequence[str] = (*SENTENCES, "image")
     queries: Queries | None = None
     facts: Mapping[str, Column] = field(default_factory=dict)
+    lexical: LexicalIndex | None = None
     normalized: bool | None = None
 
 
@@ -186,6 +200,7 @@ def write_index(items: IndexedItems, output: Path, settings: IndexSettings, cont
         measure=measure,
         normalized=items.normalized,
         facts=items.facts,
+        lexical=items.lexical,
     )
     manifest = write_searcher(written, output)
     if chosen.curve:

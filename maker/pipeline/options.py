@@ -152,6 +152,7 @@ class BuildOptions:
         training: Fields of `TrainingOptions` that differ from the defaults, which depend on the recipe and the image tower.
         index: Settings of the index.
         facts: A file of facts about the photos to index (`maker.data.facts_file`).
+        lexical: Whether to also index the words of names, captions and facts.
         exif: Whether date and place of the photos become facts.
         card: Fields of the model card, which is written into the file and beside it with suffix `.card.md`.
         user_info: Text that `get_user_info` returns.
@@ -167,6 +168,7 @@ class BuildOptions:
     index: IndexSettings = field(default_factory=IndexSettings)
     facts: Path | None = None
     exif: bool = True
+    lexical: bool = False
     card: CardFields = field(default_factory=CardFields)
     user_info: str = ""
     report: bool = True

@@ -1,4 +1,4 @@
-"""The training loop: batches of images with some of their captions, AdamW, averaged weights; the best epoch wins."""
+"""The training loop: batches of images with some of their captions and phrases, averaged weights; the best epoch wins."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from maker.training.image_side import ImageSide, embed
 from maker.training.joint_text import AnyCaptions, AnyTextSide
 from maker.training.losses import Loss
 from maker.training.metrics import best_epoch, epoch_figures, ranks, recall, selects_by
-from maker.training.optimizer import adamw, schedule
+from maker.training.optimizer import Optimizer, schedule
 from maker.training.options import TrainingOptions
 from maker.training.phrases import PhraseBatch, PhraseLabels
 from maker.training.precision import LossScale, policy
@@ -113,18 +113,22 @@ class _Feed:
         """Images, rows, weights, the pairs of the whole batch and the parts of its `PhraseBatch` and `TeacherBatch`, for each step."""
         rng = np.random.default_rng([self.options.seed, epoch])
         label_rng = np.random.default_rng([self.options.seed, epoch, 1])  # drawn from in another thread
-        rows = self.train.captions.random_rows(self.options.word_dropout, rng)
+        shares = self.options.word_dropout, self.options.pair_dropout
+        rows = self.train.captions.random_rows(*shares, rng)
+        phrase_rows = self.train.phrases.captions.random_rows(*shares, rng) if self.train.phrases else None
         one_pass = partial(batches, self.by_image, self.batch, self.options.captions_per_image, rng)
         drawn = chain.from_iterable(one_pass() for _ in range(self.passes))
-        for values in prefetch(drawn, partial(self._by_replica, rows, label_rng)):
+        for values in prefetch(drawn, partial(self._by_replica, rows, phrase_rows, label_rng)):
             parts = [list(part) for part in zip(*values.values(), strict=True)]
             yield [self.replicas.distribute(dict(zip(values, part, strict=True))) for part in parts]
 
-    def _by_replica(self, rows: Rows, rng: np.random.Generator, drawn: tuple[np.ndarray, np.ndarray]) -> dict[int, tuple[np.ndarray, ...]]:
+    def _by_replica(
+        self, rows: Rows, phrase_rows: Rows | None, rng: np.random.Generator, drawn: tuple[np.ndarray, np.ndarray]
+    ) -> dict[int, tuple[np.ndarray, ...]]:
         """The arguments of each local replica: its share of the images and of their captions, and what belongs to the whole batch."""
         images, captions = drawn
         pairs = (self.train.images[captions][:, None] == images[None]).astype(np.float32)
-        phrases = self.train.phrases.draw(images, rng) if self.train.phrases else None
+        phrases = self.train.phrases.draw(images, phrase_rows, rng) if self.train.phrases and phrase_rows else None
         teacher = self.train.teacher.draw(images, captions, rng) if self.train.teacher else None
         of_batch = (pairs, *(phrases.parts() if phrases else ()), *(teacher.parts() if teacher else ()))
         share = len(images) // self.replicas.count
@@ -186,7 +190,7 @@ def fit(
         loss = loss or loss_of(options, train)
         trained = [*text.variables, *image.variables, *loss.variables]
         averaged = Average([*trained, *image.untrained], options.ema)
-        optimizer = adamw(rate, options.weight_decay, trained, [*text.decayed, *image.decayed])
+        optimizer = Optimizer(rate, options.weight_decay, trained, [*text.decayed, *image.decayed], image.kernels)
         scale = LossScale(policy(options.mixed_precision))
     state = [*trained, *image.untrained, *averaged.variables, *optimizer.variables, *scale.variables]
     step = _step(text, image, train, loss, trained, averaged, optimizer, scale, options, replicas)
@@ -228,7 +232,7 @@ def _step(
     loss: Loss,
     trained: list[tf.Variable],
     averaged: Average,
-    optimizer: Any,
+    optimizer: Optimizer,
     scale: LossScale,
     options: TrainingOptions,
     replicas: Replicas,
@@ -270,7 +274,7 @@ def _step(
         value, by_variable, statistics = replicas.run(gradients, (number, *arguments))
         for variable, mean in zip(image.untrained, statistics, strict=False):
             variable.assign(mean)
-        optimizer.apply_gradients(list(zip(scale.down(by_variable), trained, strict=True)))
+        optimizer.apply(scale.down(by_variable))
         loss.keep_in_bounds()
         averaged.update()
         return value

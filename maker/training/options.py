@@ -37,6 +37,7 @@ class TrainingOptions:
         feature_dropout: Dropout of frozen image features.
         mirrored_features: Train the head of a frozen image tower on mirrored images too. Their features have to be computed as well.
         word_dropout: Share of known words that each epoch replaces by their trigrams.
+        pair_dropout: Share of known pairs of words that each epoch treats as unknown, so that unseen pairs of known words are understood.
         min_count: A word is known if it occurs at least this often.
         word_pairs: A pair of neighbouring words is known if it occurs at least this often. 0 knows no pairs of words, only pairs of
             characters of scripts without spaces.
@@ -76,6 +77,7 @@ class TrainingOptions:
     feature_dropout: float = 0.5
     mirrored_features: bool = False
     word_dropout: float = 0.1
+    pair_dropout: float = 0.0
     min_count: int = 2
     word_pairs: int = 0
     word_pooling: str = "average"
@@ -115,6 +117,7 @@ class TrainingOptions:
             ("dropout", 0, 0.99),
             ("feature_dropout", 0, 0.99),
             ("word_dropout", 0, 0.99),
+            ("pair_dropout", 0, 0.99),
             ("ema", 0, 0.9999999),
             ("captions_per_image", 1, 1000),
             ("learning_rate", 1e-9, 10),
@@ -151,13 +154,18 @@ class TrainingOptions:
 
 
 SCRATCH = {
-    "epochs": 4,
+    "epochs": 18,
     "min_steps": 300,
+    "captions_per_image": 3,
     "batch_size": 64,
     "learning_rate": 3e-3,
     "weight_decay": 1e-3,
+    "dimension": 256,
     "dropout": 0.1,
     "word_dropout": 0.05,
+    "pair_dropout": 0.3,
+    "patience": 6,
+    "phrase_weight": 3.0,
     "min_count": 3,
     "word_pairs": 3,
     "phrase_weight": 0.0,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -10,13 +11,15 @@ import numpy as np
 from ..core.base_options import BaseOptions
 from ..core.model_file import ModelFile
 from ..errors import DamagedFileError, InvalidArgumentError
-from ..format import item_table, manifest
+from ..format import item_table, lexical, manifest
+from ..format.lexical import LexicalIndex
 from ..processor.relevance import RelevanceCurve
 from ..processor.results import NearestNeighbor, SearchResult
 from .engine import EMBEDDING, NO_INDEX
 from .facts import Fact, SearchedFacts, StoredFacts, checked
 from .finder import Finder, Found
 from .graph_embedder import GraphEmbedder
+from .lexical import LexicalSearch
 from .request import SearchRequest
 
 
@@ -101,6 +104,37 @@ class GraphEngine(GraphEmbedder):
         if self._in_graph(request):
             return self._result(kind, *self._search_graph(query), request)
         return self._result(kind, *self._finder.find(query, request), request)
+
+    @cached_property
+    def lexical(self) -> LexicalSearch:
+        """The search by words.
+
+        Raises:
+            InvalidArgumentError: There is no lexical index.
+            DamagedFileError: It is damaged.
+        """
+        index = self.lexical_index()
+        if index is None:
+            raise InvalidArgumentError(
+                f"{self._file.name}: there is no lexical index; build the file with --lexical, or leave lexical='off'."
+            )
+        return LexicalSearch(index)
+
+    def lexical_index(self) -> LexicalIndex | None:
+        """The words of the items in the file; None if they are not indexed.
+
+        Raises:
+            DamagedFileError: The index is damaged.
+        """
+        if lexical.LIST not in self._file.entries:
+            return None
+        if lexical.DATA not in self._file.entries:
+            raise DamagedFileError(f"{self._file.name}: associated file {lexical.DATA!r} is missing.")
+        listed, place = self._file.read(lexical.LIST), self._file.entries[lexical.DATA]
+        try:
+            return lexical.decode(listed, self._file.content, place, self.manifest.items)
+        except lexical.LexicalError as error:
+            raise DamagedFileError(f"{self._file.name}: {error}.") from error
 
     def embedding(self, number: int) -> np.ndarray:
         """The stored embedding of an item that exists, `(d,)` float32. It raises the errors of `Finder.embedding`."""
