@@ -23,6 +23,7 @@ from maker.commands import (
     evaluate,
     export,
     export_android,
+    fetch,
     index,
     inspect,
     preview,
@@ -35,8 +36,26 @@ from maker.errors import MakerError, UsageError
 from task.errors import TaskError
 
 # In the order of the help; `maker/commands/export_android.py` is the verb `export-android`.
-VERBS = (build, embed, index, search, evaluate, classify, duplicates, inspect, preview, report, export, export_android, verify, sample)
+VERBS = (
+    build,
+    embed,
+    index,
+    search,
+    evaluate,
+    classify,
+    duplicates,
+    inspect,
+    preview,
+    report,
+    export,
+    export_android,
+    verify,
+    fetch,
+    sample,
+)
 
+
+WITHOUT_MODELS = (fetch.run, sample.run)  # verbs that run no model
 
 # Libraries of the extra `maker` by the name of their package. Without it, search, index, inspect and verify work.
 OF_THE_BUILDER = {
@@ -59,6 +78,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     _set_up_streams()
     try:
         with _terminable():
+            if given.run not in WITHOUT_MODELS:
+                from maker.graph.quiet_runtime import quiet_runtime
+
+                quiet_runtime()
             given.run(given)
             sys.stdout.flush()
     except BrokenPipeError:  # the reader of `maker … | head` is gone

@@ -74,6 +74,7 @@ class TowerOptions:
             pretrained text model, whose tokenizer is in `text_model`. None to learn from the captions alone.
         teacher_texts: A text file with further sentences for the teacher, one in each line.
         model: A published dual encoder whose towers are taken as they are, as `maker.checkpoints.write_encoder` takes it.
+        adapt: Whether captions train a matrix behind each ready tower, starting from the towers as they are.
         weights: How the matrices of `model` and of trained heads are stored; `float16` leaves heads in float32.
         inner_layers: Also read inner feature maps of a frozen image tower, if it is a convolutional network.
         views: Number of views of each photo to embed: the whole and crops, from 1 to 6. None for `FROZEN_VIEWS` where a head is trained
@@ -88,6 +89,7 @@ class TowerOptions:
     teacher: str | None = None
     teacher_texts: Path | None = None
     model: str | None = None
+    adapt: bool = True
     weights: Weights = "int8"
     inner_layers: bool = True
     views: int | None = None
@@ -186,7 +188,7 @@ class BuildOptions:
 
 
 QUERIES = {"both": ("text", "tokens", "image"), "text": ("text", "tokens"), "image": ("image",)}  # kinds of encoders
-NOT_TRAINING = ("seed",)  # the index and the splits have a seed, too
+FOR_READY = ("seed", "dimension", "matryoshka")  # the options of a training run that ready towers take too
 
 
 def check_options(corpus: Corpus, options: BuildOptions) -> None:
@@ -199,7 +201,7 @@ def check_options(corpus: Corpus, options: BuildOptions) -> None:
         raise UsageError("--captions is missing: towers are trained on captions; without any, pass --model or --encoder")
     if options.queries not in QUERIES:
         raise UsageError(f"--queries {options.queries}: expected one of {', '.join(QUERIES)}")
-    trained = [name for name, value in options.training.items() if value is not None and name not in NOT_TRAINING]
+    trained = [name for name, value in options.training.items() if value is not None and name not in FOR_READY]
     if options.towers.ready and trained:
         flag = "--" + trained[0].replace("_", "-")
-        raise UsageError(f"{flag}: {options.towers.ready} takes towers as they are and trains nothing; leave {flag} out")
+        raise UsageError(f"{flag}: the towers of {options.towers.ready} are not trained; leave {flag} out")
