@@ -168,7 +168,6 @@ SCRATCH = {
     "phrase_weight": 3.0,
     "min_count": 3,
     "word_pairs": 3,
-    "phrase_weight": 0.0,
     "second_weight": 0.0,
     "hub_bias": 0.0,
     "augmentation": "shift",
