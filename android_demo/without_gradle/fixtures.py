@@ -1,6 +1,6 @@
 """Writes queries for the tests of the app, with results from Python: `python android_demo/without_gradle/fixtures.py FOLDER`.
 
-sample.tflite     a searcher over drawn scenes, trained for one epoch
+sample.tflite     a searcher over drawn scenes; its encoders are written, not trained
 relevance.tflite  the same with relevance curves for which two in three results are weak
 found.tflite      the same with a curve that also looks at the query
 gate.tflite       the same with a curve whose gate rejects some sentences although their first results are above the cut
@@ -42,6 +42,7 @@ from task.vision.resize import prepare, resize
 sys.path.append(str(Path(__file__).parents[2]))
 from tests.found_file import JUDGED, judged, with_found  # noqa: E402
 from tests.tokenizer_files import answers_alike, tokenizing_searchers  # noqa: E402 - a script is not run from the root
+from tests.written_searcher import write_sample  # noqa: E402
 
 SCENES, HELD_OUT, ANSWERS, MAX_BYTES = 240, 40, 10, 256
 TEXTS = (
@@ -67,13 +68,11 @@ PREPARATIONS = (
 
 
 def make(folder: Path) -> None:
-    """Writes all files again, except for the trained searcher."""
+    """Writes all files again, except for the scenes and their searcher."""
     folder.mkdir(parents=True, exist_ok=True)
     scenes, sample = folder / "scenes", folder / "sample.tflite"
     if not sample.exists():
-        run("sample", scenes, "--scenes", SCENES, "--held-out", HELD_OUT)
-        captions = ["--captions", scenes / "captions.tsv", "--image-encoder", "scratch", "--epochs", 1]
-        run("build", "--images", scenes, *captions, "--output", sample)
+        write_sample(scenes, sample, folder / "encoder.tflite", SCENES, HELD_OUT)
     changed(sample, folder / "newer.tflite", lambda values: values.update(format_version=manifest.VERSION + 1))
     with_relevance(sample, folder / "relevance.tflite")
     with_gate(sample, folder / "gate.tflite")

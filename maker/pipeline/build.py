@@ -14,9 +14,11 @@ from maker.evaluation.item_splits import HELD_OUT, ChosenCaptions, ItemSplits
 from maker.index.lexical import lexical_index
 from maker.pipeline.corpus_stage import OpenedCorpus, Photos, open_corpus
 from maker.pipeline.dimension import check_trained
+from maker.pipeline.distil_stage import distilled_encoder
 from maker.pipeline.encoder import Encoder, FrozenImages, ReadyTexts
 from maker.pipeline.facts_stage import CollectedFacts, collect_facts
 from maker.pipeline.index import FileContent, IndexedItems, curve_picture, write_index
+from maker.pipeline.maps_stage import fit_maps
 from maker.pipeline.measure_stage import (
     HeldOut,
     example_texts,
@@ -92,7 +94,8 @@ def build(corpus: Corpus, output: Path, options: BuildOptions | None = None) -> 
     for path in (output, *_documents(output, options.report), curve_picture(output)):
         prepare_output(path, options.overwrite)
     training = options.training_options()
-    check_trained(options.index.dimension, training.dimension, training.matryoshka, "this run")
+    if not options.towers.ready:
+        check_trained(options.index.dimension, training.dimension, training.matryoshka, "this run")
     probe(output.parent)
     with Workspace.open(_work_folder(output, options, training)) as work:
         try:
@@ -125,7 +128,11 @@ def _embed(corpus: Corpus, options: BuildOptions, training: TrainingOptions, wor
     opened = open_corpus(corpus, training.seed, work)
     if table is not None:
         item_facts(table, [image.encode() for image in opened.searched.images])  # fails now, not after the training
-    encoder = ready_encoder(options.towers, work) or train_encoder(opened, options.towers, training, work)
+    if corpus.captions is None and options.towers.teacher is not None:
+        encoder: Encoder | None = distilled_encoder(corpus, opened.searched, options.towers, training.seed, work)
+    else:
+        ready = ready_encoder(options.towers, work)
+        encoder = fit_maps(ready, corpus, opened, options, work) if ready else train_encoder(opened, options.towers, training, work)
     if encoder is None:
         return None
     encoder = replace(encoder, dimension=options.index.dimension)
@@ -224,7 +231,7 @@ def _report(
         lines.append(line("", f"{len(similar)} held-out images are near-duplicates of a training image; {first}"))
     trained_here = not isinstance(embedded.encoder.texts, ReadyTexts)
     lines += training_lines(manifest, embedded.encoder.curves, work.file(EVENTS)) if trained_here else []
-    lines += [*file_lines(manifest, output), *embedded.facts.lines]
+    lines += [*embedded.encoder.lines, *file_lines(manifest, output), *embedded.facts.lines]
     if embedded.listed:
         lines.append(line("not measured", "retrieval: nobody says which picture answers which query; captions would"))
     if not manifest.relevance:
