@@ -141,9 +141,10 @@ LITERT := maker/preview/web/vendor/litert/index.js
 $(LITERT): maker/preview/package-lock.json | $(VENV)/installed
 	$(BIN)/python -m maker.preview.vendor
 
+CHROMIUM ?= $(firstword $(foreach b,chromium chromium-browser google-chrome,$(shell command -v $(b) 2>/dev/null)))
 test-web: $(VENV)/installed $(LITERT)  ## Test the preview in headless Chromium (needs Node 20 and chromium)
 	npm ci --prefix tests/web --ignore-scripts --no-audit --no-fund
-	node tests/web/run.mjs --python $(BIN)/python
+	node tests/web/run.mjs --python $(BIN)/python --chromium "$(CHROMIUM)"
 	$(BIN)/pytest -q tests/test_report.py -k chromium
 
 # The app contains an exported searcher, else that of `make demo`, else that of the tests.

@@ -18,16 +18,18 @@ from .errors import ArgumentTypeError, InvalidArgumentError
 from .opening import open_engine, open_shards
 from .processor.options import EmbeddingOptions, SearchOptions
 from .processor.relevance import relevant_only
-from .processor.results import SearchResult
+from .processor.results import NearestNeighbor, SearchResult
 from .search.allowed import Allowed, Name, allowed_items
 from .search.compose import compose, embedded
 from .search.engine import EMBEDDING, Engine
 from .search.facts import Counts, Fact
+from .search.lexical import CANDIDATES, fused, is_name
 from .search.query import Part, Picture, Query
 from .search.request import SearchRequest
 from .search.where import Condition
 from .search.where_parser import parsed
 
+OFF, AUTO, ONLY = "off", "auto", "only"  # values of `lexical`
 Where: TypeAlias = str | Condition
 
 
@@ -254,6 +256,30 @@ class Searcher(EngineOwner[Engine]):
             pixels = part.prepared(*engine.image_size(), engine.preparation)
             return self._relevant("image", engine.search_image(pixels, request))
         return self._search_vector(compose(query, engine, engine.means), request)
+
+    def _search_words(self, text: str, request: SearchRequest, mode: str) -> SearchResult:
+        """Finds items by the words in their texts, alone (`only`) or together with their embeddings (`auto`)."""
+        if mode not in (AUTO, ONLY):
+            raise InvalidArgumentError(f"lexical has to be {AUTO!r}, {ONLY!r} or {OFF!r}, found {mode!r}.")
+        engine = self.engine
+        ids, scores, whole = engine.lexical.scores(text, request.allowed)
+        shown = np.array([engine.has(item) for item in ids.tolist()], np.bool_)
+        ids, scores, whole = ids[shown], scores[shown], whole[shown]
+        vector = engine.embed_text(text)
+        neighbors: dict[int, NearestNeighbor] = {}
+        wide = replace(request, max_results=max(request.max_results, CANDIDATES))
+        for asked in (replace(wide, allowed=np.sort(ids)), *([wide] if mode == AUTO and vector.any() else [])):
+            neighbors |= {neighbor.id: neighbor for neighbor in engine.search_embedding(vector, asked, "text").nearest_neighbors}
+        if not neighbors:
+            return SearchResult([])
+        by_words = dict(zip(ids.tolist(), scores.tolist(), strict=True))
+        candidates = sorted(neighbors.values(), key=lambda neighbor: neighbor.id)
+        word_scores = np.array([by_words.get(neighbor.id, 0.0) for neighbor in candidates])
+        total = word_scores if mode == ONLY else fused(np.array([neighbor.distance for neighbor in candidates]), word_scores)
+        names = {item for item in ids[whole].tolist() if is_name(engine.item(item), text)}
+        order = sorted(range(len(candidates)), key=lambda place: (candidates[place].id not in names, -total[place]))
+        result = SearchResult([candidates[place] for place in order[: request.max_results]])
+        return self._relevant("text", result)
 
     def _search_vector(self, vector: np.ndarray, request: SearchRequest) -> SearchResult:
         return self._relevant(EMBEDDING, self.engine.search_embedding(vector, request))

@@ -211,3 +211,23 @@ def test_half_of_the_draws_of_a_frozen_tower_are_of_the_mirrored_image():
     trained = drawn.forward(images, tf.constant([0, 1])).numpy()
     as_it_is, other = plain.forward(images).numpy()[0], FrozenFeatures(mirrored, head).forward(images).numpy()[0]
     assert 60 < (trained @ other > trained @ as_it_is).sum() < 140
+
+
+def test_muon_moves_kernels_along_orthogonal_directions_and_keeps_their_norm(rng):
+    import tensorflow as tf
+
+    from maker.training.optimizer import Optimizer, orthogonalised, schedule
+
+    gradient = rng.standard_normal((3, 3, 4, 8)).astype(np.float32)
+    singular = np.linalg.svd(orthogonalised(tf.constant(gradient)).numpy().reshape(36, 8), compute_uv=False)
+    assert singular.min() > 0.5
+    assert singular.max() < 1.4
+    kernel, other = tf.Variable(gradient), tf.Variable(np.ones((4, 2), np.float32))
+    rate = schedule(TrainingOptions(epochs=9, learning_rate=1e-3), 1)
+    optimizer = Optimizer(rate, 0.0, [other, kernel], [], [kernel])
+    for _ in range(2):  # the rate of the first step is 0
+        optimizer.apply([tf.ones((4, 2)), tf.constant(gradient)])
+    assert np.linalg.norm(kernel.numpy()) == pytest.approx(np.sqrt(8), rel=1e-4)
+    assert not np.allclose(kernel.numpy() * np.linalg.norm(gradient) / np.sqrt(8), gradient)
+    assert np.allclose(other.numpy(), other.numpy()[0, 0])
+    assert other.numpy()[0, 0] < 1

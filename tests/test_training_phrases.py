@@ -20,13 +20,13 @@ def labels(captions, images, least=2):
 
     phrases = mine_phrases(captions, images, least=least, most=1.0)
     tokens = tokenize(captions, SIZE)
-    rows = CaptionRows(tokenize(phrases.texts, SIZE), build_vocabulary(tokens, 1, 0, SIZE)).rows()
-    return phrases.texts, PhraseLabels.of(phrases, rows, images)
+    read = CaptionRows(tokenize(phrases.texts, SIZE), build_vocabulary(tokens, 1, 0, SIZE))
+    return phrases.texts, PhraseLabels.of(phrases, read, images)
 
 
 def test_a_phrase_is_a_label_of_every_image_with_a_caption_that_holds_it():
     texts, of = labels([*CAPTIONS, "a red kite"], np.array([4, 4, 7, 2, 9]))
-    batch = of.draw(np.array([2, 9, 4]), np.random.default_rng(0))
+    batch = of.draw(np.array([2, 9, 4]), of.captions.rows(), np.random.default_rng(0))
     found = [{texts[phrase] for phrase in np.flatnonzero(row)} for row in batch.labels]
     assert found == [set(), {"a", "red", "kite", "a red", "red kite"} & set(texts), {"a", "red", "kite", "a red", "red kite"} & set(texts)]
     assert len(batch.rows) == len(batch.weights) == len(batch.log_odds) == len(texts)
@@ -37,7 +37,7 @@ def test_a_phrase_is_a_label_of_every_image_with_a_caption_that_holds_it():
 def test_of_many_phrases_each_batch_has_a_part_drawn_by_the_seed(monkeypatch):
     monkeypatch.setattr("maker.training.phrases.MOST_IN_A_BATCH", 3)
     texts, of = labels(CAPTIONS, np.arange(4), least=1)
-    one, same, other = (of.draw(np.arange(4), np.random.default_rng(seed)) for seed in (0, 0, 1))
+    one, same, other = (of.draw(np.arange(4), of.captions.rows(), np.random.default_rng(seed)) for seed in (0, 0, 1))
     assert len(texts) > 3
     assert one.labels.shape == (4, 3)
     assert np.array_equal(one.labels, same.labels)
@@ -45,11 +45,22 @@ def test_of_many_phrases_each_batch_has_a_part_drawn_by_the_seed(monkeypatch):
     assert not np.array_equal(one.rows, other.rows)
 
 
+def test_hidden_pairs_leave_their_words():
+    tokens = tokenize(["a red kite", "red kite"], SIZE)
+    captions = CaptionRows(tokens, build_vocabulary(tokens, 1, 1, SIZE))
+    whole, hidden = captions.rows(), captions.random_rows(0.0, 1.0, np.random.default_rng(0))
+    assert (whole.weights > 0).sum(1).tolist() == [5, 3]  # the words and the pairs of neighbours
+    assert (hidden.weights > 0).sum(1).tolist() == [3, 2]
+    words = [set(rows[weights > 0]) for rows, weights in zip(hidden.rows, hidden.weights, strict=True)]
+    assert words[1] < words[0]
+    assert words[0] < set(whole.rows[0])
+
+
 def test_the_loss_is_low_where_phrases_are_near_the_images_that_they_label():
     from maker.training.losses import Loss
 
     _, of = labels(CAPTIONS, np.arange(4), least=1)
-    batch = of.draw(np.arange(4), np.random.default_rng(0))
+    batch = of.draw(np.arange(4), of.captions.rows(), np.random.default_rng(0))
     images = np.eye(4, 8, dtype=np.float32)
     near = batch.labels.T @ images
     near /= np.linalg.norm(near, axis=1, keepdims=True)
@@ -78,8 +89,10 @@ def precision_of_words(phrase_weight):
     captions = [" ".join(rng.permutation([n for n, s in zip(names, row, strict=True) if s])) for row in shown]
     tokens = tokenize(captions, SIZE)
     vocabulary = build_vocabulary(tokens, 2, 0, SIZE)
-    options = TrainingOptions(epochs=6, batch_size=32, learning_rate=1e-2, dimension=8, seed=3, phrase_weight=phrase_weight)
-    phrases = _phrases(captions, np.arange(160), options, lambda texts: CaptionRows(tokenize(texts, SIZE), vocabulary).rows())
+    options = TrainingOptions(
+        epochs=6, batch_size=32, learning_rate=1e-2, dimension=8, seed=3, word_dropout=0.0, phrase_weight=phrase_weight
+    )
+    phrases = _phrases(captions, np.arange(160), options, lambda texts: CaptionRows(tokenize(texts, SIZE), vocabulary))
     text, image = TextSide(vocabulary, 8, 0.1, 3), FrozenFeatures(features, Head(12, 8, 0.1, 3, None))
     history = fit(text, image, EncodedSplit(CaptionRows(tokens, vocabulary), np.arange(160), phrases), None, options)
     scores = text.embed(CaptionRows(tokenize(names, SIZE), vocabulary).rows()) @ embed(image, np.arange(160)).T

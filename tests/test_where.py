@@ -323,7 +323,7 @@ def test_damaged_facts_are_refused():
             pass
     with pytest.raises(facts_file.FactsError, match="facts.json is damaged"):
         facts_file.Facts(b"{}", b"", (0, 0))
-    with pytest.raises(facts_file.FactsError, match=r"are not within facts.bin"):
+    with pytest.raises(facts_file.FactsError, match=r"facts.json: the .* of 's' are not within their file"):
         facts_file.Facts(listed, data, (0, 4)).column("s")
     outside = data[:-1] + struct.pack("<B", 9)
     with pytest.raises(facts_file.FactsError, match="a value of 's' is not among its 3"):

@@ -6,7 +6,7 @@ import argparse
 from dataclasses import fields
 from pathlib import Path
 
-from maker.commands.searcher_options import add_facts_option, add_index_options, add_output_options, index_settings, print_report
+from maker.commands.searcher_options import add_facts_options, add_index_options, add_output_options, index_settings, print_report
 from maker.commands.text_model_options import add_text_model_options, text_model_options
 from maker.data.formats import CAPTION_FORMATS
 from maker.training.options import CHOICES, RECIPES, SCRATCH, TrainingOptions, descriptions
@@ -38,15 +38,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--validation-captions", type=Path, metavar="FILE", help="captions of the validation split")
     parser.add_argument("--corpus", type=Path, metavar="DIR", help="photos to index (default: the training photos)")
     parser.add_argument("--language", metavar="NAME", help="only captions, or built-in queries (en, zh), of this language")
-    parser.add_argument(
-        "--model", metavar="CHECKPOINT", help="a published dual encoder, such as CLIP: take its towers as they are, and train nothing"
-    )
+    parser.add_argument("--model", metavar="CHECKPOINT", help="a published dual encoder, such as CLIP: its towers need no captions")
     parser.add_argument(
         "--weights", default="int8", metavar="NAME", help="matrices of --model and of heads: int8 (default), float16, float32"
     )
-    parser.add_argument(
-        "--encoder", type=Path, metavar="FILE", help="a searcher or encoder file: take its towers as they are, and train nothing"
-    )
+    parser.add_argument("--encoder", type=Path, metavar="FILE", help="a searcher or encoder file: its towers need no captions")
+    parser.add_argument("--no-adapters", action="store_true", help="with --captions, leave the towers of --model or --encoder as they are")
     parser.add_argument(
         "--query-list", type=Path, metavar="FILE", help="without captions: typical queries, one per line (default: built-in queries)"
     )
@@ -71,7 +68,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--queries", choices=("both", "text", "image"), default="both", help="what the file is asked by; the other encoder is left out"
     )
-    add_facts_option(parser)
+    add_facts_options(parser)
     parser.add_argument("--no-exif", action="store_true", help="do not store date and place of the photos")
     parser.add_argument(
         "--teacher",
@@ -80,7 +77,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "for --text-encoder, with its --tokenizer",
     )
     parser.add_argument(
-        "--teacher-texts", type=Path, metavar="FILE", help="further sentences or phrases to learn from the teacher, one in each line"
+        "--teacher-texts",
+        type=Path,
+        metavar="FILE",
+        help="further sentences or phrases to learn from the teacher, one in each line (default: built-in queries)",
     )
     parser.add_argument("--work-dir", type=Path, metavar="DIR", help="folder for intermediate results (default: OUTPUT with suffix .work)")
     parser.add_argument("--no-report", action="store_true", help="write no report beside the searcher")
@@ -138,6 +138,7 @@ def run(given: argparse.Namespace) -> None:
         teacher=given.teacher,
         teacher_texts=given.teacher_texts,
         model=given.model,
+        adapt=not given.no_adapters,
         weights=given.weights,
     )
     options = BuildOptions(
@@ -146,6 +147,7 @@ def run(given: argparse.Namespace) -> None:
         training={option.name: getattr(given, option.name) for option in fields(TrainingOptions)},
         index=index_settings(given),
         facts=given.facts,
+        lexical=given.lexical,
         exif=not given.no_exif,
         card=CardFields(author=given.author, license=given.license, data=given.data, intended_use=given.intended_use),
         user_info=given.user_info,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from maker.commands.searcher_options import add_facts_option, add_index_options, add_output_options, index_settings, print_report
+from maker.commands.searcher_options import add_facts_options, add_index_options, add_output_options, index_settings, print_report
 from maker.commands.text_model_options import add_text_model_options, text_model_options
 from maker.errors import UsageError
 from maker.index.options import DISTANCES
@@ -19,7 +19,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--metadata", type=Path, metavar="FILE", help=".txt or .jsonl, one line per item")
     parser.add_argument("--embedder", type=Path, metavar="E.tflite", help="embeds queries; without it, queries have to be embeddings")
     parser.add_argument("--queries", type=Path, metavar="Q.npy", help="(q, d) float32, typical queries to tune and measure the index")
-    add_facts_option(parser)
+    add_facts_options(parser)
     parser.add_argument("--distance", choices=DISTANCES, help=f"default {DISTANCES[0]}; with --update that of the searcher")
     parser.add_argument("--seed", type=int, default=0)
     update = parser.add_argument_group("instead of --embeddings and --metadata")
@@ -36,7 +36,7 @@ def run(given: argparse.Namespace) -> None:
     from maker.pipeline import index_embeddings, update_index
 
     needed = ("update", "overlay") if given.update or given.overlay else ("embeddings", "metadata")
-    of_searcher = ("embeddings", "metadata", "embedder", "tokenizer", "facts")
+    of_searcher = ("embeddings", "metadata", "embedder", "tokenizer", "facts", "lexical")
     surplus = [f"--{name}" for name in of_searcher if needed[0] == "update" and getattr(given, name)]
     missing = [f"--{name}" for name in needed if getattr(given, name) is None]
     if missing or surplus:
@@ -64,6 +64,7 @@ def run(given: argparse.Namespace) -> None:
         text_model=text_model_options(given),
         queries=read_embeddings(given.queries) if given.queries else None,
         facts=given.facts,
+        lexical=given.lexical,
         overwrite=given.overwrite,
         user_info=given.user_info,
         settings=index_settings(given, given.distance or DISTANCES[0]),

@@ -23,6 +23,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--not", action="append", default=[], metavar="WORDS", dest="excluded", help="leave out what shows this; repeatable"
     )
     parser.add_argument("--where", metavar="FILTER", help="only items that meet this, such as \"year >= 2024 and 'beach' in tags\"")
+    parser.add_argument(
+        "--lexical",
+        choices=("auto", "only", "off"),
+        default="off",
+        help="also look up words, in files built with --lexical (default off)",
+    )
     parser.add_argument("-k", type=int, default=5, help="results per query (default %(default)s)")
     parser.add_argument("--by-image", action="store_true", help="the queries are image files")
     parser.add_argument(
@@ -57,7 +63,7 @@ def run(given: argparse.Namespace) -> None:
                 composed += part
             for part in given.excluded:
                 composed -= part
-            results.append((query, searcher.search(composed, where=given.where)))
+            results.append((query, searcher.search(composed, where=given.where, lexical=given.lexical)))
     nothing = "  nothing found: the query holds no word" if given.min_relevance is None else "  nothing relevant"
     for query, result in results:
         neighbors = [

@@ -24,10 +24,11 @@ def add_output_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--json", action="store_true", help="print the figures as JSON")
 
 
-def add_facts_option(parser: argparse.ArgumentParser) -> None:
-    """Adds the option for a facts file."""
+def add_facts_options(parser: argparse.ArgumentParser) -> None:
+    """Adds the options for a facts file and the lexical index."""
     what = "facts to filter by: .csv, .tsv, .jsonl or .parquet with a column item, one row per item"
     parser.add_argument("--facts", type=Path, metavar="FILE", help=what)
+    parser.add_argument("--lexical", action="store_true", help="also index the words of names, captions, text facts and tags")
 
 
 def add_index_options(parser: argparse.ArgumentParser) -> None:

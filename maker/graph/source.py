@@ -123,9 +123,9 @@ class Source:
         written = [_text(sub.tensors[o].name) for op in sub.operators for o in op.outputs]
         raise EncoderError(f"{self.path}: no tensor {name!r}; the last ones are {', '.join(written[-6:])}")
 
-    def at(self, index: int) -> SourceTensor:
-        """A tensor of the first subgraph by its number."""
-        return self._tensor(self.model.subgraphs[0], index)
+    def at(self, index: int, signature: str | None = None) -> SourceTensor:
+        """A tensor of a signature's subgraph, or of the first one, by its number."""
+        return self._tensor(self.subgraph(signature), index)
 
     def written(self, output: SourceTensor, query: SourceTensor, signature: str | None = None) -> list[SourceTensor]:
         """The tensors that the operators between a query and an output write, in order."""

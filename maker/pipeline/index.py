@@ -12,6 +12,7 @@ import numpy as np
 
 from maker.data.facts_file import item_facts, read_facts
 from maker.encoders.embedder import SENTENCES, embedder_manifest, example_texts, open_embedder
+from maker.encoders.evidence import Evidence, StoredEvidence
 from maker.encoders.prefix import trained_prefixes
 from maker.encoders.tokenizer_file import TextModelOptions
 from maker.errors import BuildError, DataError
@@ -19,6 +20,7 @@ from maker.evaluation.file_parts import tower_parts
 from maker.evaluation.index_quality import QUERIES, measure_index, measure_text_latency, perturbed_items
 from maker.export.searcher_file import SearcherContent, write_searcher
 from maker.index.build import are_normalized, check_embeddings
+from maker.index.lexical import lexical_index
 from maker.pipeline.dimension import cut_embeddings
 from maker.pipeline.index_curve import draw_curve
 from maker.pipeline.report import BuildReport, file_lines, line
@@ -26,6 +28,7 @@ from maker.pipeline.tuning import IndexSettings, Queries, choose_index, routing_
 from maker.workspace import prepare_output
 from task.format import item_table
 from task.format.facts import Column
+from task.format.lexical import LexicalIndex
 from task.format.manifest import Manifest
 
 ITEM_OFFSET = 4  # bytes per item in the table of metadata
@@ -41,6 +44,7 @@ def index_embeddings(
     text_model: TextModelOptions | None = None,
     queries: np.ndarray | None = None,
     facts: Path | None = None,
+    lexical: bool = False,
     overwrite: bool = False,
     user_info: str = "",
     settings: IndexSettings | None = None,
@@ -57,6 +61,7 @@ def index_embeddings(
         queries: `(q, d)` float32, typical queries. Up to 1,000 measure the index; the others train the choice of leaves. None takes
             perturbed items.
         facts: A file of facts about the items (`maker.data.facts_file`).
+        lexical: Also index the words of metadata and facts.
         overwrite: Replace an existing output.
         user_info: Text that `get_user_info` returns.
         settings: Settings of the index.
@@ -84,7 +89,15 @@ def index_embeddings(
         towers = open_embedder(embedder, text_model) if embedder else {}
         embeddings, queries = cut_embeddings(embeddings, queries, settings.dimension, towers, trained, (names[0], str(embedder)))
     split = None if queries is None else split_queries(queries, embeddings)
-    items = IndexedItems(embeddings=embeddings, metadata=metadata, embedder=embedder, text_model=text_model, queries=split, facts=columns)
+    items = IndexedItems(
+        embeddings=embeddings,
+        metadata=metadata,
+        embedder=embedder,
+        text_model=text_model,
+        queries=split,
+        facts=columns,
+        lexical=lexical_index(metadata, columns, {}) if lexical else None,
+    )
     manifest = write_index(items, output, settings, FileContent(user_info=user_info))
     lines = file_lines(manifest, output)
     if matched:
@@ -108,6 +121,7 @@ class IndexedItems:
         kinds: Kinds of towers that go into the file.
         queries: Typical queries of dimension `d`; perturbed items if None.
         facts: Columns of facts, one value per item each.
+        lexical: The words of the items; None for no lexical index.
         normalized: That of `SearcherContent`: embeddings out of a searcher stand for vectors of norm 1, although rounding changed theirs.
     """
 
@@ -118,6 +132,7 @@ class IndexedItems:
     kinds: Sequence[str] = (*SENTENCES, "image")
     queries: Queries | None = None
     facts: Mapping[str, Column] = field(default_factory=dict)
+    lexical: LexicalIndex | None = None
     normalized: bool | None = None
 
 
@@ -130,6 +145,7 @@ class FileContent:
         report: Figures for the manifest.
         relevance: Relevance curves for the manifest. Those of an embedder do not apply: they were fitted on other items.
         examples: Texts of the golden queries; those of the embedder if there are none.
+        evidence: What sentences say about their answers, which belongs to `relevance`.
         sentence_mean: The mean embedding of sentences, `(d,)` float32; that of the embedder if None.
         card: Makes the model card from the manifest.
     """
@@ -138,6 +154,7 @@ class FileContent:
     report: dict[str, Any] = field(default_factory=dict)
     relevance: dict[str, Any] = field(default_factory=dict)
     examples: Sequence[str] = ()
+    evidence: Evidence | StoredEvidence | None = None
     sentence_mean: np.ndarray | None = None
     card: Callable[[Manifest], str] | None = None
 
@@ -180,12 +197,14 @@ def write_index(items: IndexedItems, output: Path, settings: IndexSettings, cont
         training=trained.training if trained else {},
         report={**measured, **content.report},
         relevance=content.relevance,
+        evidence=content.evidence,
         sentence_mean=_sentence_mean(content, trained),
         example_texts=texts,
         card=content.card,
         measure=measure,
         normalized=items.normalized,
         facts=items.facts,
+        lexical=items.lexical,
     )
     manifest = write_searcher(written, output)
     if chosen.curve:

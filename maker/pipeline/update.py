@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import importlib.util
 import time
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 
+from maker.encoders.evidence import StoredEvidence
 from maker.errors import BuildError, DataError
 from maker.evaluation.item_splits import ItemSplits
+from maker.graph.source import Source
 from maker.pipeline.index import FileContent, IndexedItems, check_queries, curve_picture, split_queries, write_index
 from maker.pipeline.report import BuildReport, file_lines, line
 from maker.pipeline.tuning import IndexSettings
@@ -19,6 +21,7 @@ from maker.report.card import card_fields, model_card, read_card
 from maker.workspace import prepare_output
 from task.core import BaseOptions
 from task.format.facts import Column
+from task.format.lexical import LexicalIndex
 from task.format.manifest import Manifest
 from task.search import GraphEngine
 
@@ -64,7 +67,8 @@ def update_index(
     begin = time.perf_counter()
     for path in (output, curve_picture(output)):
         prepare_output(path, overwrite)
-    described, built, ids, embeddings, metadata, facts = _contents(base, overlay)
+    held = _contents(base, overlay)
+    described, built, ids, embeddings = held.manifest, held.built, held.ids, held.embeddings
     if distance not in (None, described.distance):
         raise BuildError(f"--distance {distance}: {base} has {described.distance}, which --update keeps; index the embeddings anew")
     settings = _settings(settings or IndexSettings(), base, described, k)
@@ -74,10 +78,11 @@ def update_index(
     added, removed = len(ids) - kept, built - kept
     items = IndexedItems(
         embeddings=embeddings,
-        metadata=metadata,
+        metadata=held.metadata,
         embedder=base if described.query else None,  # without queries there are no towers to keep
         queries=None if queries is None else split_queries(queries, embeddings),
-        facts=facts,
+        facts=held.facts,
+        lexical=held.lexical,
         normalized=described.normalized,
     )
     # The relevance curve only applies to the items that it was fitted on.
@@ -88,6 +93,7 @@ def update_index(
         user_info=user_info or described.user_info,
         report={"splits": splits.renumbered(ids).encode()} if splits else {},
         relevance=described.relevance if keeps_curve else {},
+        evidence=StoredEvidence.of(Source(base)) if keeps_curve else None,
         card=(lambda manifest: model_card(manifest, card_fields(card), output.stem)) if card else None,
     )
     manifest = write_index(items, output, settings, content)
@@ -99,16 +105,31 @@ def update_index(
     return BuildReport(figures, [*lines, line("time", f"{seconds} s")])
 
 
-def _contents(base: Path, overlay: Path) -> tuple[Manifest, int, np.ndarray, np.ndarray, list[bytes], dict[str, Column]]:
-    """Reads the base's manifest and number of items, and the ids, `(n, d)` float32 rows, metadata and facts of all remaining items."""
+@dataclass(frozen=True)
+class _Contents:
+    """What a searcher and its overlay hold: the manifest and number of items of the base, and what remains of all items."""
+
+    manifest: Manifest
+    built: int
+    ids: np.ndarray
+    embeddings: np.ndarray
+    metadata: list[bytes]
+    facts: dict[str, Column]
+    lexical: LexicalIndex | None
+
+
+def _contents(base: Path, overlay: Path) -> _Contents:
+    """Reads a searcher and its overlay."""
     engine = GraphEngine(BaseOptions(str(base), num_threads=1))
     try:
         engine.load_overlay(overlay)
         ids, embeddings = engine.contents()
         if not len(ids):
             raise DataError(f"{overlay}: removes every item of {base}; a searcher needs at least one item")
+        index, built = engine.lexical_index(), engine.built_items
+        words = None if index is None else index.take(np.where(ids < built, ids, -1))
         metadata = [engine.item(int(item)) for item in ids]
-        return engine.manifest, engine.built_items, ids, embeddings, metadata, engine.facts.columns(ids)
+        return _Contents(engine.manifest, built, ids, embeddings, metadata, engine.facts.columns(ids), words)
     finally:
         engine.close()
 

@@ -67,6 +67,6 @@ class CaptionNumbers:
         """All captions."""
         return self._rows
 
-    def random_rows(self, share: float, rng: np.random.Generator) -> Rows:
+    def random_rows(self, share: float, pair_share: float, rng: np.random.Generator) -> Rows:
         """The same as `rows`: word dropout is not possible on features."""
         return self._rows

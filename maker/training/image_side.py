@@ -18,7 +18,7 @@ from maker.encoders.embedder import MOBILENET_MEAN, Tower, image_tower
 from maker.encoders.layers import Standardise
 from maker.graph.source import Source
 from maker.training.augmentation import augment
-from maker.training.head import Head
+from maker.training.head import HIDDEN, HIDDEN_OF_LAYERS, Head
 from maker.training.initialise import Start
 from maker.training.options import CNN_SIZE, TrainingOptions
 from maker.training.precision import computing_in, policy
@@ -33,6 +33,7 @@ class ImageSide(Protocol):
 
     variables: list[tf.Variable]
     decayed: list[tf.Variable]
+    kernels: list[tf.Variable]  # of convolutions that batch normalisation follows
     untrained: list[tf.Variable]  # statistics that change during training but have no gradient
     block: int  # images that `embed` processes at once
 
@@ -60,7 +61,12 @@ class FrozenFeatures:
         self._variants = [self._features, *(tf.constant(variant) for variant in variants)]
         self._head = head
         self.variables, self.decayed = head.variables, head.decayed
+        self.kernels: list[tf.Variable] = []
         self.untrained: list[tf.Variable] = []
+
+    def features(self, images: np.ndarray) -> np.ndarray:
+        """The features of images by number, `(n, f)` float32."""
+        return np.asarray(tf.gather(self._features, images))
 
     def load(self, images: np.ndarray) -> np.ndarray:
         """Row numbers of the features."""
@@ -104,7 +110,8 @@ class ImageFeatures:
     def head(self, options: TrainingOptions, start: Start | None) -> Head:
         """A head to train."""
         width, precision = self.values.shape[1], policy(options.mixed_precision)
-        return Head(width, options.dimension, options.feature_dropout, options.seed, start, precision, self.scaling)
+        hidden = HIDDEN if self.scaling is None else HIDDEN_OF_LAYERS
+        return Head(width, options.dimension, options.feature_dropout, options.seed, start, precision, self.scaling, hidden)
 
     def side(self, head: Head) -> FrozenFeatures:
         """The image side of training, with that head."""
@@ -128,6 +135,7 @@ class Unfrozen:
         pretrained = [v.value for v in backbone.model.trainable_variables]
         self.variables = [*head.variables, *pretrained]
         self.decayed = head.decayed  # no decay for pretrained weights: they must not shrink towards 0
+        self.kernels: list[tf.Variable] = []
         self.untrained: list[tf.Variable] = []
         self._infer = tf.function(lambda pixels: head.forward(backbone.features(tf.cast(pixels, tf.float32))), reduce_retracing=True)
 
@@ -159,16 +167,16 @@ class ScratchCnn:
         """Builds the network; `pixels` are `(n, CNN_SIZE, CNN_SIZE, 3)` uint8."""
         layers = tf.keras.layers
         inputs = tf.keras.Input((CNN_SIZE, CNN_SIZE, 3))
-        x = _convolution(inputs, 24, 2)
-        x = layers.MaxPool2D()(_convolution(x, 48, 1))
-        x = layers.MaxPool2D()(_convolution(x, 96, 1))
-        x = _convolution(x, 128, 1)
+        x = layers.MaxPool2D()(_convolution(inputs, 32, stride=2))
+        x = layers.MaxPool2D()(_convolution(_convolution(x, 64), 96))
+        x = _convolution(_convolution(x, 128), 384, size=1)
         x = layers.Concatenate()([layers.GlobalAveragePooling2D()(x), layers.GlobalMaxPooling2D()(x)])
         self._network = tf.keras.Model(inputs, layers.Dense(dimension)(x))
         self._pixels = tf.constant(pixels)
         self._augmentation, self._precision = augmentation, precision
         self.variables = [v.value for v in self._network.trainable_variables]
-        self.decayed = [v for v in self.variables if len(v.shape) > 1]
+        self.kernels = [layer.kernel.value for layer in self._network.layers if isinstance(layer, layers.Conv2D)]
+        self.decayed = [v for v in self.variables if len(v.shape) == 2]
         self.untrained = [v.value for v in self._network.non_trainable_variables]
 
     def load(self, images: np.ndarray) -> np.ndarray:
@@ -195,7 +203,7 @@ class ScratchCnn:
             return image_tower(Source(path))
 
 
-def _convolution(x: Any, filters: int, stride: int) -> Any:
+def _convolution(x: Any, filters: int, *, size: int = 3, stride: int = 1) -> Any:
     layers = tf.keras.layers
-    x = layers.Conv2D(filters, 3, strides=stride, padding="same", use_bias=False)(x)
+    x = layers.Conv2D(filters, size, strides=stride, padding="same", use_bias=False)(x)
     return layers.ReLU()(layers.BatchNormalization()(x))

@@ -52,9 +52,9 @@ class JointCaptions:
         """All captions."""
         return _side_by_side(self.sentences.rows(), self.words.rows())
 
-    def random_rows(self, share: float, rng: np.random.Generator) -> Rows:
-        """`rows` without a random share of the known words."""
-        return _side_by_side(self.sentences.rows(), self.words.random_rows(share, rng))
+    def random_rows(self, share: float, pair_share: float, rng: np.random.Generator) -> Rows:
+        """`rows` without a random share of the known words and one of the known pairs."""
+        return _side_by_side(self.sentences.rows(), self.words.random_rows(share, pair_share, rng))
 
 
 def _side_by_side(first: Rows, second: Rows) -> Rows:

@@ -1,4 +1,4 @@
-"""The training loop: batches of images with some of their captions, AdamW, averaged weights; the best epoch wins."""
+"""The training loop: batches of images with some of their captions and phrases, averaged weights; the best epoch wins."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass, fields
 from functools import cached_property, partial
 from itertools import chain
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 import tensorflow as tf
@@ -23,13 +23,16 @@ from maker.training.image_side import ImageSide, embed
 from maker.training.joint_text import AnyCaptions, AnyTextSide
 from maker.training.losses import Loss
 from maker.training.metrics import best_epoch, epoch_figures, ranks, recall, selects_by
-from maker.training.optimizer import adamw, schedule
+from maker.training.optimizer import Optimizer, schedule
 from maker.training.options import TrainingOptions
 from maker.training.phrases import PhraseBatch, PhraseLabels
 from maker.training.precision import LossScale, policy
 from maker.training.replicas import Replicas
 from maker.training.teacher import Teacher, TeacherBatch
 from maker.training.vocabulary import Rows
+
+EmbedImages: TypeAlias = Callable[[np.ndarray], np.ndarray]  # from image numbers to embeddings `(n, d)` float32
+EmbedTexts: TypeAlias = Callable[[Rows], np.ndarray]  # from captions to embeddings `(n, d)` float32
 
 
 @dataclass(frozen=True)
@@ -110,18 +113,22 @@ class _Feed:
         """Images, rows, weights, the pairs of the whole batch and the parts of its `PhraseBatch` and `TeacherBatch`, for each step."""
         rng = np.random.default_rng([self.options.seed, epoch])
         label_rng = np.random.default_rng([self.options.seed, epoch, 1])  # drawn from in another thread
-        rows = self.train.captions.random_rows(self.options.word_dropout, rng)
+        shares = self.options.word_dropout, self.options.pair_dropout
+        rows = self.train.captions.random_rows(*shares, rng)
+        phrase_rows = self.train.phrases.captions.random_rows(*shares, rng) if self.train.phrases else None
         one_pass = partial(batches, self.by_image, self.batch, self.options.captions_per_image, rng)
         drawn = chain.from_iterable(one_pass() for _ in range(self.passes))
-        for values in prefetch(drawn, partial(self._by_replica, rows, label_rng)):
+        for values in prefetch(drawn, partial(self._by_replica, rows, phrase_rows, label_rng)):
             parts = [list(part) for part in zip(*values.values(), strict=True)]
             yield [self.replicas.distribute(dict(zip(values, part, strict=True))) for part in parts]
 
-    def _by_replica(self, rows: Rows, rng: np.random.Generator, drawn: tuple[np.ndarray, np.ndarray]) -> dict[int, tuple[np.ndarray, ...]]:
+    def _by_replica(
+        self, rows: Rows, phrase_rows: Rows | None, rng: np.random.Generator, drawn: tuple[np.ndarray, np.ndarray]
+    ) -> dict[int, tuple[np.ndarray, ...]]:
         """The arguments of each local replica: its share of the images and of their captions, and what belongs to the whole batch."""
         images, captions = drawn
         pairs = (self.train.images[captions][:, None] == images[None]).astype(np.float32)
-        phrases = self.train.phrases.draw(images, rng) if self.train.phrases else None
+        phrases = self.train.phrases.draw(images, phrase_rows, rng) if self.train.phrases and phrase_rows else None
         teacher = self.train.teacher.draw(images, captions, rng) if self.train.teacher else None
         of_batch = (pairs, *(phrases.parts() if phrases else ()), *(teacher.parts() if teacher else ()))
         share = len(images) // self.replicas.count
@@ -131,6 +138,12 @@ class _Feed:
             described = captions[pairs[:, own].any(1)] if self.replicas.count > 1 else captions
             values[number] = (self.image.load(images[own]), rows.rows[described], rows.weights[described], *of_batch)
         return values
+
+
+def loss_of(options: TrainingOptions, train: EncodedSplit) -> Loss:
+    """A new loss for captions; the parts that need phrases or a teacher only if the captions have them."""
+    phrases, teacher = (options.phrase_weight if train.phrases else 0.0), (options.teacher_weight if train.teacher else 0.0)
+    return Loss(options.loss, options.matryoshka, phrases, teacher)
 
 
 def fit(
@@ -174,10 +187,10 @@ def fit(
     by = selects_by(len(np.unique(validation.images))) if validation is not None else "R@10"
     rate = schedule(options, steps)
     with replicas.scope():
-        loss = loss or Loss(options.loss, options.matryoshka, options.phrase_weight)
+        loss = loss or loss_of(options, train)
         trained = [*text.variables, *image.variables, *loss.variables]
         averaged = Average([*trained, *image.untrained], options.ema)
-        optimizer = adamw(rate, options.weight_decay, trained, [*text.decayed, *image.decayed])
+        optimizer = Optimizer(rate, options.weight_decay, trained, [*text.decayed, *image.decayed], image.kernels)
         scale = LossScale(policy(options.mixed_precision))
     state = [*trained, *image.untrained, *averaged.variables, *optimizer.variables, *scale.variables]
     step = _step(text, image, train, loss, trained, averaged, optimizer, scale, options, replicas)
@@ -219,7 +232,7 @@ def _step(
     loss: Loss,
     trained: list[tf.Variable],
     averaged: Average,
-    optimizer: Any,
+    optimizer: Optimizer,
     scale: LossScale,
     options: TrainingOptions,
     replicas: Replicas,
@@ -261,7 +274,7 @@ def _step(
         value, by_variable, statistics = replicas.run(gradients, (number, *arguments))
         for variable, mean in zip(image.untrained, statistics, strict=False):
             variable.assign(mean)
-        optimizer.apply_gradients(list(zip(scale.down(by_variable), trained, strict=True)))
+        optimizer.apply(scale.down(by_variable))
         loss.keep_in_bounds()
         averaged.update()
         return value
@@ -277,16 +290,16 @@ def _measure_epoch(text: AnyTextSide, image: ImageSide, split: EncodedSplit) -> 
 
 def measure_recall(text: AnyTextSide, image: ImageSide, split: EncodedSplit) -> dict[str, float]:
     """Text-to-image R@1, R@5 and R@10 in percent, among the images of the split."""
-    (whole,) = measure_prefixes(text, image, split, ())
+    (whole,) = prefix_figures(text.embed, partial(embed, image), split, ())
     return {name: value for name, value in whole.items() if name != "dimension"}
 
 
-def measure_prefixes(text: AnyTextSide, image: ImageSide, split: EncodedSplit, lengths: Sequence[int]) -> list[dict[str, Any]]:
+def prefix_figures(embed_texts: EmbedTexts, embed_images: EmbedImages, split: EncodedSplit, lengths: Sequence[int]) -> list[dict[str, Any]]:
     """Text-to-image R@1, R@5 and R@10 in percent, with their `dimension`.
 
     Args:
-        text: The text tower.
-        image: The image tower.
+        embed_texts: Embeds captions.
+        embed_images: Embeds images by number, with norm 1.
         split: The captions; their images are the items.
         lengths: Dimensions of the prefixes to measure.
 
@@ -294,7 +307,7 @@ def measure_prefixes(text: AnyTextSide, image: ImageSide, split: EncodedSplit, l
         One entry for the whole embeddings, then one for each prefix, the longest first.
     """
     images, targets = np.unique(split.images, return_inverse=True)
-    queries, items = text.embed(split.captions.rows()), embed(image, images)
+    queries, items = embed_texts(split.captions.rows()), embed_images(images)
     # Dividing a query by its norm does not change its ranks; dividing items does.
     figures = [{"dimension": queries.shape[1], **recall(ranks(queries, items, targets))}]
     for length in sorted(lengths, reverse=True):

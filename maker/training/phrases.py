@@ -9,6 +9,7 @@ import numpy as np
 import tensorflow as tf
 
 from maker.encoders.phrases import Phrases
+from maker.training.joint_text import AnyCaptions
 from maker.training.vocabulary import Rows
 
 MOST_IN_A_BATCH = 2048  # phrases
@@ -19,36 +20,36 @@ class PhraseLabels:
     """Frequent phrases, and the images whose captions hold them.
 
     Attributes:
-        rows: The phrases, as the text tower reads them.
+        captions: The phrases, as captions of the text tower.
         of_images: By image number: the numbers of its phrases.
         log_odds: `(p,)` float32: of the share of the images that have the phrase.
     """
 
-    rows: Rows
+    captions: AnyCaptions
     of_images: list[np.ndarray]
     log_odds: np.ndarray
 
     @classmethod
-    def of(cls, phrases: Phrases, rows: Rows, images: np.ndarray) -> PhraseLabels:
+    def of(cls, phrases: Phrases, captions: AnyCaptions, images: np.ndarray) -> PhraseLabels:
         """The labels of mined phrases, whose pictures are image numbers.
 
         Args:
             phrases: The phrases.
-            rows: The same phrases, as the text tower reads them.
+            captions: The same phrases, as captions of the text tower.
             images: The numbers of all training images.
         """
         share = np.diff(phrases.starts) / len(np.unique(images))
         share = np.minimum(share, 1 - 0.5 / len(images))
-        return cls(rows, phrases.of_pictures(int(images.max()) + 1), np.log(share / (1 - share)).astype(np.float32))
+        return cls(captions, phrases.of_pictures(int(images.max()) + 1), np.log(share / (1 - share)).astype(np.float32))
 
-    def draw(self, images: np.ndarray, rng: np.random.Generator) -> PhraseBatch:
-        """The phrases for a batch of images, by image number: all of them, or a random part of many."""
+    def draw(self, images: np.ndarray, rows: Rows, rng: np.random.Generator) -> PhraseBatch:
+        """The phrases for a batch of images, by image number: all of them, or a random part of many; `rows` are those of all phrases."""
         count = len(self.log_odds)
         chosen = np.arange(count) if count <= MOST_IN_A_BATCH else np.sort(rng.choice(count, MOST_IN_A_BATCH, replace=False))
         labels = np.zeros((len(images), count), np.float32)
         for row, image in enumerate(images):
             labels[row, self.of_images[image]] = 1
-        return PhraseBatch(self.rows.rows[chosen], self.rows.weights[chosen], self.log_odds[chosen], labels[:, chosen])
+        return PhraseBatch(rows.rows[chosen], rows.weights[chosen], self.log_odds[chosen], labels[:, chosen])
 
 
 @dataclass(frozen=True)

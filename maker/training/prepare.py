@@ -26,7 +26,7 @@ from maker.training.options import TrainingOptions
 from maker.training.phrases import PhraseLabels
 from maker.training.precision import policy
 from maker.training.text_side import TextSide
-from maker.training.vocabulary import CaptionRows, Rows, Vocabulary, build_vocabulary
+from maker.training.vocabulary import CaptionRows, Vocabulary, build_vocabulary
 
 AnyExported = WordsTower | TextEncoder | JointTower
 
@@ -121,7 +121,7 @@ def prepare(
         vocabulary = build_vocabulary(tokenize([*captions, *more], size), options.min_count, options.word_pairs, size)
         words = spellings([*captions, *more], vocabulary.hashes) if texts is None else None
     read = _reader(vocabulary, texts)
-    train = EncodedSplit(read(captions), numbers, _phrases(captions, numbers, options, lambda names: read(names).rows()))
+    train = EncodedSplit(read(captions), numbers, _phrases(captions, numbers, options, read))
     validation = None
     if splits.validation:
         validation = EncodedSplit(read([c.text for c in splits.validation]), _numbers(splits.validation, rows))
@@ -145,14 +145,14 @@ def _reader(vocabulary: Vocabulary | None, texts: TextFeatures | None) -> Callab
 
 
 def _phrases(
-    captions: Sequence[str], images: np.ndarray, options: TrainingOptions, look_up: Callable[[list[str]], Rows]
+    captions: Sequence[str], images: np.ndarray, options: TrainingOptions, read: Callable[[Sequence[str]], AnyCaptions]
 ) -> PhraseLabels | None:
     """The phrases of the captions as labels; None if the options want none or no phrase is frequent enough."""
     if not options.phrase_weight:
         return None
     phrases = mine_phrases(captions, images)
     say(f"{len(phrases.texts)} phrases of one or two words are labels of the images")
-    return PhraseLabels.of(phrases, look_up(phrases.texts), images) if phrases.texts else None
+    return PhraseLabels.of(phrases, read(phrases.texts), images) if phrases.texts else None
 
 
 def _numbers(captions: Sequence[Caption], rows: dict[str, int]) -> np.ndarray:

@@ -91,11 +91,12 @@ class CaptionRows:
         self._pairs = np.take_along_axis(pairs, self._pair_at, axis=1)
         self._is_word = tokens.is_word[:, :used] > 0
 
-    def rows(self, dropped: np.ndarray | None = None) -> Rows:
+    def rows(self, dropped: np.ndarray | None = None, dropped_pairs: np.ndarray | None = None) -> Rows:
         """The rows and weights of all captions.
 
         Args:
             dropped: `(n, units)` bool: known words to treat as unknown. None for none.
+            dropped_pairs: `(n, units)` bool: units whose pair with the next one to treat as unknown. None for none.
 
         Returns:
             The rows that the exported tokenizer makes, in another order and without unused columns.
@@ -103,6 +104,8 @@ class CaptionRows:
         units, pairs = self._units, self._pairs
         if dropped is not None:
             units, pairs = self._without(dropped[:, : units.shape[1]] & self._is_word)
+        if dropped_pairs is not None:
+            pairs = np.where(np.take_along_axis(dropped_pairs, self._pair_at, axis=1), 0, pairs)
         grams, gram_weights = self._trigrams(self._is_word & (units == 0))
         weights = [units > 0, pairs > 0, gram_weights]
         return Rows(np.concatenate([units, pairs, grams], 1).astype(np.int32), np.concatenate(weights, 1).astype(np.float32))
@@ -132,6 +135,7 @@ class CaptionRows:
         rows = self.rows(np.ones(self._tokens.present.shape, bool)).rows
         return np.where(rows > len(self._vocabulary.hashes), rows, 0)
 
-    def random_rows(self, share: float, rng: np.random.Generator) -> Rows:
-        """`rows` without a random share of the known words."""
-        return self.rows(rng.random(self._tokens.present.shape) < share if share else None)
+    def random_rows(self, share: float, pair_share: float, rng: np.random.Generator) -> Rows:
+        """`rows` without a random share of the known words and one of the known pairs."""
+        shape = self._tokens.present.shape
+        return self.rows(rng.random(shape) < share if share else None, rng.random(shape) < pair_share if pair_share else None)

@@ -14,11 +14,11 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
+from .arrays import Arrays, ArraysError, ascends, view
+
 LIST, DATA = "facts.json", "facts.bin"
-ALIGNMENT = 8
 INTEGERS = ("<i1", "<i2", "<i4", "<i8")
 CODES = ("<u1", "<u2", "<u4")
-DTYPES = frozenset((*INTEGERS, *CODES, "<f4", "<f8"))
 TYPES = ("number", "time", "text", "tags")
 MOST_EXACT = 1 << 53  # whole numbers up to this one are exact in float64
 
@@ -236,30 +236,23 @@ def joined(columns: Sequence[Column]) -> Column:
 
 def encode(columns: Mapping[str, Column], items: int) -> tuple[bytes, bytes]:
     """The contents of `facts.json` and `facts.bin`; the columns have one value for each of `items` items."""
-    data = bytearray()
+    data = Arrays()
     described: list[dict[str, Any]] = []
-
-    def put(values: np.ndarray) -> dict[str, Any]:
-        data.extend(b"\0" * (-len(data) % ALIGNMENT))
-        place = {"offset": len(data), "length": len(values), "type": values.dtype.str.replace("|", "<")}
-        data.extend(values.tobytes())
-        return place
-
     for name, column in columns.items():
         arrays: dict[str, Any] = {}
         if isinstance(column, Numbers):
-            arrays["values"] = put(_narrowest(column.values))
+            arrays["values"] = data.put(_narrowest(column.values))
             if column.known is not None:
-                arrays["known"] = put(np.packbits(column.known, bitorder="little"))
+                arrays["known"] = data.put(np.packbits(column.known, bitorder="little"))
         else:
             column = _compact(column)
-            arrays["words"], arrays["offsets"] = put(column.words.content), put(column.words.offsets.astype("<u4"))
+            arrays["words"], arrays["offsets"] = data.put(column.words.content), data.put(column.words.offsets.astype("<u4"))
             if isinstance(column, Tags):
-                arrays["starts"] = put(column.starts.astype("<u4"))
-            arrays["codes"] = put(column.codes.astype(next(code for code in CODES if len(column.words) <= np.iinfo(code).max)))
+                arrays["starts"] = data.put(column.starts.astype("<u4"))
+            arrays["codes"] = data.put(column.codes.astype(next(code for code in CODES if len(column.words) <= np.iinfo(code).max)))
         described.append({"name": name, "type": column.type, **arrays})
     listed = {"items": items, "columns": described}
-    return (json.dumps(listed, ensure_ascii=False, allow_nan=False) + "\n").encode(), bytes(data)
+    return (json.dumps(listed, ensure_ascii=False, allow_nan=False) + "\n").encode(), bytes(data.content)
 
 
 def _compact(column: Texts | Tags) -> Texts | Tags:
@@ -341,19 +334,13 @@ class Facts:
 
     def _array(self, name: str, described: dict[str, Any], part: str, length: int | None = None) -> np.ndarray:
         try:
-            place = described[part]
-            offset, count, kind = int(place["offset"]), int(place["length"]), str(place["type"])
-        except (TypeError, KeyError, ValueError) as error:
-            raise FactsError(f"{LIST}: the {part} of {name!r} are not described") from error
-        if kind not in DTYPES or offset < 0 or count < 0 or offset + count * np.dtype(kind).itemsize > self._size:
-            raise FactsError(f"{LIST}: the {part} of {name!r} are not within {DATA}")
-        if length is not None and count != length:
-            raise FactsError(f"{LIST}: {name!r} has {count} {part}, expected {length}")
-        return np.frombuffer(self._content, kind, count, self._start + offset)
+            return view(self._content, (self._start, self._size), described.get(part), f"{part} of {name!r}", length)
+        except ArraysError as error:
+            raise FactsError(f"{LIST}: {error}") from error
 
 
 def _check_starts(name: str, starts: np.ndarray, end: int) -> None:
-    if not len(starts) or starts[0] != 0 or starts[-1] != end or (starts[1:] < starts[:-1]).any():
+    if not ascends(starts, end):
         raise FactsError(f"{DATA}: the places in {name!r} do not ascend from 0 to {end}")
 
 

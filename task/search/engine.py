@@ -12,6 +12,7 @@ from ..format.preparation import Preparation
 from ..processor.relevance import RelevanceCurve
 from ..processor.results import SearchResult
 from .facts import Fact, SearchedFacts
+from .lexical import LexicalSearch
 from .request import SearchRequest
 
 EMBEDDING = "embedding"  # the kind of a query that is an embedding
@@ -111,6 +112,14 @@ class Engine(Embedder, Protocol):
 
     def relevance_curve(self, kind: str) -> RelevanceCurve | None:
         """The curve from distance to relevance for queries of a kind, `text`, `image` or `embedding`; None if there is none."""
+
+    @property
+    def lexical(self) -> LexicalSearch:
+        """The search by words.
+
+        Raises:
+            InvalidArgumentError: There is no lexical index.
+        """
 
     def find(self, wanted: Collection[bytes]) -> dict[int, bytes]:
         """The items that were not removed whose metadata is one of `wanted`, by id, ascending."""

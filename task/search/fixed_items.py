@@ -10,6 +10,7 @@ import numpy as np
 
 from ..errors import InvalidArgumentError
 from .facts import Fact, SearchedFacts
+from .lexical import LexicalSearch
 
 
 class FixedItems(ABC):
@@ -37,6 +38,13 @@ class FixedItems(ABC):
     def has(self, item: int) -> bool:
         """Whether an item exists."""
         return 0 <= item < self.items
+
+    @property
+    def lexical(self) -> LexicalSearch:
+        """Raises InvalidArgumentError."""
+        raise InvalidArgumentError(
+            "there is no lexical index: only a single searcher that was built with --lexical has one; leave lexical='off'."
+        )
 
     def find(self, wanted: Collection[bytes]) -> dict[int, bytes]:
         """The items whose metadata is one of `wanted`, by id, ascending."""

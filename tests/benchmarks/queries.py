@@ -12,6 +12,7 @@ from maker.workspace import Rejects
 from task.text import TextSearcher
 from tests.benchmarks.composed import Photos, exclusions, pictures_with_a_word
 from tests.benchmarks.filters import filter_costs
+from tests.benchmarks.words import word_cost, words_and_vectors
 from tests.outside_data import FLICKR, absent
 
 
@@ -27,7 +28,8 @@ def main() -> None:
     captions = [c for c in read_captions(given.flickr / "captions.tsv", Rejects()) if (c.split, c.language) == ("val", "en")]
     with TextSearcher.create_from_file(str(given.searcher)) as searcher:
         photos = Photos(searcher, captions)
-        for row in [*exclusions(photos), *pictures_with_a_word(photos), *filter_costs(given.items)]:
+        measured = [*exclusions(photos), *pictures_with_a_word(photos), *words_and_vectors(searcher, captions), word_cost(captions)]
+        for row in [*measured, *filter_costs(given.items)]:
             sys.stdout.write(f"{json.dumps(row)}\n")
 
 
