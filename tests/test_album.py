@@ -12,6 +12,7 @@ import pytest
 from conftest import DIMENSION, SIDE, PooledColours, words_tower
 
 from maker.cli import main
+from maker.embedding.rotation import mapped, rotation
 from maker.encoders import sentence_tower
 from maker.encoders.embedder import embedder_manifest
 from maker.evaluation.inspection import tower_bytes
@@ -19,6 +20,7 @@ from maker.evaluation.list_relevance import calibrate_without_captions
 from maker.export.encoder_file import write_encoder
 from maker.graph.source import Source
 from maker.queries import built_in_queries, read_queries
+from maker.training.adapters import Pairs, train_adapters
 from task.text import TextSearcher
 from tests.checkpoints import files
 
@@ -88,7 +90,7 @@ def test_own_queries_tune_the_index(photos, encoder, own, tmp_path, capsys):
         (["--encoder", "ENCODER", "--image-encoder", "tflite:x.tflite"], "has both towers already"),
         (["--encoder", "ENCODER", "--model", "clip"], "--model clip: --encoder ENCODER has both towers already"),
         (["--model", "clip", "--weights", "int4"], "--weights int4: expected one of int8, float16, float32"),
-        (["--encoder", "ENCODER", "--epochs", "3"], "trains nothing; leave --epochs out"),
+        (["--encoder", "ENCODER", "--epochs", "3"], "are not trained; leave --epochs out"),
         (["--encoder", "ENCODER", "--corpus", "other"], "--corpus other: goes with --captions"),
         (["--encoder", "ENCODER", "--captions", "c.tsv", "--query-list", "q.txt"], "the captions are the queries of this build"),
         (["--encoder", "ENCODER", "--language", "fr"], "the built-in queries are in en and zh"),
@@ -188,3 +190,72 @@ def test_other_weights_of_a_checkpoint_make_another_encoder_file(photos, checkpo
         assert build(photos, output, "--model", checkpoint, "--weights", weights, "--query-list", own, "--no-report") == 0
         sizes[weights] = tower_bytes(output)
     assert sizes["int8"] < sizes["float32"]
+
+
+def test_a_rotation_keeps_what_queries_and_pictures_share(rng):
+    """Embeddings that lie in 8 of 64 dimensions, turned at random: the first 8 of the rotated ones have it all."""
+    basis = np.linalg.qr(rng.standard_normal((64, 64)))[0][:, :8]
+    items, queries = (mapped(rng.standard_normal((count, 8)).astype(np.float32) @ basis.T, np.eye(64)) for count in (200, 50))
+    axes = rotation(items, queries)
+    np.testing.assert_allclose(axes.T @ axes, np.eye(64), atol=1e-5)
+    np.testing.assert_allclose(mapped(queries, axes[:, :8]) @ mapped(items, axes[:, :8]).T, queries @ items.T, atol=1e-4)
+
+
+def test_fewer_dimensions_of_ready_towers_come_from_a_rotation(photos, encoder, own, tmp_path, capsys):
+    whole, short = tmp_path / "whole.tflite", tmp_path / "short.tflite"
+    assert build(photos, whole, "--encoder", encoder, "--query-list", own, "--no-report") == 0
+    options = ("--encoder", encoder, "--query-list", own, "--no-report", "--dimension", 4, "--matryoshka", 3)
+    assert build(photos, short, *options) == 0
+    assert f"4 of {DIMENSION}, by a rotation fitted to 24 pictures and 60 queries" in capsys.readouterr().out
+    assert embedder_manifest(short).dimension == 4
+    query, found = "a red kite", []
+    for file in (whole, short):
+        with TextSearcher.create_from_file(str(file)) as searcher:
+            found.append([n.metadata for n in searcher.search(query).nearest_neighbors])
+    assert set(found[0]) & set(found[1])
+    assert build(photos, short, *options, "--index-dimension", 3, "--overwrite") == 0
+    assert embedder_manifest(short).dimension == 3
+    capsys.readouterr()
+    assert build(photos, short, *options, "--index-dimension", 2, "--overwrite") == 1
+    assert f"--index-dimension 2: --encoder {encoder} is trained for 3 or 4 dimensions" in capsys.readouterr().err
+    assert build(photos, short, *options[:-4], "--dimension", 99, "--overwrite") == 1
+    assert f"has {DIMENSION} dimensions; expected at most {DIMENSION}" in capsys.readouterr().err
+
+
+def pairs(rng, topics, turned, images):
+    """Two captions of each image; the towers agree but for a matrix behind that of the texts."""
+    values = mapped(
+        (topics[rng.integers(0, len(topics), images)] + 0.5 * rng.standard_normal((images, topics.shape[1]))), np.eye(topics.shape[1])
+    )
+    targets = np.repeat(np.arange(images), 2)
+    texts = mapped(values[targets] + 0.05 * rng.standard_normal((2 * images, topics.shape[1])), turned)
+    return Pairs(texts.astype(np.float32), values.astype(np.float32), targets)
+
+
+def test_adapters_learn_what_the_towers_lack(rng):
+    topics = rng.standard_normal((400, 16))
+    turned = np.eye(16) + 2 * rng.standard_normal((16, 16)) / 4
+    made = train_adapters(pairs(rng, topics, turned, 800), pairs(rng, topics, turned, 400), seed=0)
+    assert made.kept
+    assert made.best["R@10"] > made.history[0]["R@10"] + 5
+
+
+def test_adapters_that_make_nothing_better_are_left_out(rng):
+    """The captions to train on belong to other images than they say."""
+    topics = rng.standard_normal((400, 16))
+    train, held_out = (pairs(rng, topics, np.eye(16), count) for count in (600, 200))
+    wrong = Pairs(train.texts, train.images, rng.permutation(train.targets))
+    made = train_adapters(wrong, held_out, seed=0)
+    assert not made.kept
+    np.testing.assert_array_equal(made.text, np.eye(16))
+    np.testing.assert_array_equal(made.image, np.eye(16))
+
+
+@pytest.mark.parametrize("more", [(), ("--no-adapters",)])
+def test_captions_adapt_ready_towers_and_never_make_them_worse(photos, encoder, tmp_path, capsys, more):
+    output = tmp_path / "adapted.tflite"
+    assert build(photos, output, "--encoder", encoder, "--captions", photos / "captions.tsv", "--no-report", *more) == 0
+    printed = capsys.readouterr().out
+    assert ("adapters" in printed) is not bool(more)
+    adapters = embedder_manifest(output).training.get("adapters")
+    assert (adapters is None) is bool(more) or not adapters["kept"]

@@ -25,7 +25,7 @@ import task.vision
 from maker import searcher
 from maker.cli import main
 from maker.preview import vendor
-from tests.documents.files import SHORT, SHORT_READY, embeddings, make_files, metadata
+from tests.documents.files import SHORT, SHORT_READY, TOWER, embeddings, make_files, metadata
 from tests.documents.offline import remote_assets
 from tests.documents.pages import PAGES, ROOT, Block, blocks, name_of, prose, spans
 
@@ -39,6 +39,7 @@ NOT_PROGRAMS = {"kotlin", "js", "html", "json", "text", "xml"}  # other tests co
 OUTSIDE = {"adb", "cd", "git", "npm", "sudo"}  # programs that are not the project's: named, not run
 IN_TEXT = ("make", "maker", "pip", "python")
 MODULES_RUN = ("task.benchmark",)
+FETCHED = "$(maker fetch mobilenet_v2)"
 README_LINES = 120
 
 
@@ -110,12 +111,17 @@ def run_command(words: list[str], capsys) -> None:
 
 
 def run_maker(arguments: list[str], capsys) -> None:
-    """Runs a verb for real; only serving, which never ends, and training for long are left out."""
+    """Runs a verb for real; only serving, which never ends, training for long and downloads are left out."""
+    arguments = [word.replace(FETCHED, TOWER) for word in arguments]
+    if needs_network(arguments):
+        assert_exists(["maker", *arguments], capsys)
+        return
     if arguments[0] == "preview" and vendor.missing_files():
         assert_exists(["maker", *arguments], capsys)  # LiteRT.js was not fetched
         return
     if arguments[0] == "build":
-        short = SHORT_READY if {"--encoder", "--model"} & set(arguments) else SHORT  # ready towers are not trained
+        ready = {"--encoder", "--model"} & set(arguments) or "--captions" not in arguments  # no tower is trained on captions
+        short = SHORT_READY if ready else SHORT
         arguments = [*arguments, *(word for option in short.items() if option[0] not in arguments for word in option)]
     if "--output" in arguments and "--overwrite" not in arguments:
         arguments = [*arguments, "--overwrite"]  # the folder holds a searcher already
@@ -123,6 +129,12 @@ def run_maker(arguments: list[str], capsys) -> None:
     printed = capsys.readouterr()
     assert status == 0, f"maker {shlex.join(arguments)}: {printed.err}"
     assert printed.out
+
+
+def needs_network(arguments: list[str]) -> bool:
+    """Whether a verb downloads weights."""
+    keras = any(word.startswith("keras:") for word in arguments) and "none" not in arguments
+    return arguments[0] == "fetch" or keras or any(word.startswith("hf:") for word in arguments)
 
 
 def run_module(arguments: list[str], capsys) -> None:
@@ -159,7 +171,7 @@ def make_complaint(*targets: str) -> str:
 
 def assert_installable(arguments: Sequence[str]) -> None:
     """That the extras are there; tests/install and `make demo` install for real."""
-    named = re.fullmatch(r"(?:\.|pocket-searcher)(?:\[([\w,]+)\])?", arguments[-1])
+    named = re.fullmatch(r"(?:\.|pocket-searcher)(?:\[([\w,-]+)\])?", arguments[-1])
     if arguments[0] != "install" or not named:
         assert "[" not in arguments[-1], f"{arguments[-1]}: neither this project nor a plain name"
         return

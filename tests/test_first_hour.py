@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import errno
 import os
+import re
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -22,6 +25,7 @@ from maker.export.encoder_file import write_encoder
 from maker.graph.flatbuffer import check_space
 from maker.graph.model import Model
 from maker.preview import site
+from maker.report.charts import latency_chart
 from maker.workspace import Rejects, atomic
 from task.text import TextSearcher
 
@@ -224,3 +228,29 @@ def test_any_folder_can_be_labelled(searcher_file, photos, tmp_path, capsys):
     assert "pass --overwrite" in said(capsys)
     assert main([*arguments, "--output", str(tmp_path / "other.tsv")]) == 2
     assert "--labels" in said(capsys)
+
+
+# The output
+
+
+def test_the_notes_of_the_runtime_are_not_shown(searcher_file):
+    done = subprocess.run(
+        [sys.executable, "-m", "maker.cli", "search", str(searcher_file), "a kite"], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0
+    assert done.stderr == ""
+    # What is not a note is shown: here, something that another library says while the runtime says its note.
+    code = (
+        "import os, maker.graph.quiet_runtime as q; m = q._model(); q._model = lambda: (os.write(2, b'ERROR: kept\\nINFO: gone\\n'), m)[1]"
+    )
+    done = subprocess.run([sys.executable, "-c", f"{code}; q.quiet_runtime()"], capture_output=True, text=True, check=False)
+    assert done.stderr == "ERROR: kept\n"
+
+
+def test_the_labels_of_the_latency_chart_are_below_each_other():
+    drawn = latency_chart(np.array([0.09] * 98 + [0.1, 0.14]))
+    heights = [float(y) for y in re.findall(r"<text[^>]*translate\([\d.]+ ([\d.]+)\)[^>]*>p[59]\d [\d.]+ ms", drawn)] or [
+        float(y) for y in re.findall(r'y="([\d.]+)"[^>]*>p[59]\d [\d.]+ ms', drawn)
+    ]
+    assert len(heights) == 2
+    assert abs(heights[0] - heights[1]) > 10

@@ -127,6 +127,7 @@ def test_the_summary_of_a_build_says_chance_and_what_r_at_10_is(built):
     assert "6 held-out captions of 3 images, searched among 40 images" in printed
     assert "warning: only 3 held-out images, fewer than 100" in printed
     assert figures["retrieval"]["R@10_chance"] == 25
+    assert "none: 6 held-out captions are too few to fit a relevance curve" in printed
     assert "36 training pictures are few for an image tower from scratch" in printed
     low, high = figures["retrieval"]["R@10_interval"]
     assert high - low > 40

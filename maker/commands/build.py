@@ -38,15 +38,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--validation-captions", type=Path, metavar="FILE", help="captions of the validation split")
     parser.add_argument("--corpus", type=Path, metavar="DIR", help="photos to index (default: the training photos)")
     parser.add_argument("--language", metavar="NAME", help="only captions, or built-in queries (en, zh), of this language")
-    parser.add_argument(
-        "--model", metavar="CHECKPOINT", help="a published dual encoder, such as CLIP: take its towers as they are, and train nothing"
-    )
+    parser.add_argument("--model", metavar="CHECKPOINT", help="a published dual encoder, such as CLIP: its towers need no captions")
     parser.add_argument(
         "--weights", default="int8", metavar="NAME", help="matrices of --model and of heads: int8 (default), float16, float32"
     )
-    parser.add_argument(
-        "--encoder", type=Path, metavar="FILE", help="a searcher or encoder file: take its towers as they are, and train nothing"
-    )
+    parser.add_argument("--encoder", type=Path, metavar="FILE", help="a searcher or encoder file: its towers need no captions")
+    parser.add_argument("--no-adapters", action="store_true", help="with --captions, leave the towers of --model or --encoder as they are")
     parser.add_argument(
         "--query-list", type=Path, metavar="FILE", help="without captions: typical queries, one per line (default: built-in queries)"
     )
@@ -80,7 +77,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "for --text-encoder, with its --tokenizer",
     )
     parser.add_argument(
-        "--teacher-texts", type=Path, metavar="FILE", help="further sentences or phrases to learn from the teacher, one in each line"
+        "--teacher-texts",
+        type=Path,
+        metavar="FILE",
+        help="further sentences or phrases to learn from the teacher, one in each line (default: built-in queries)",
     )
     parser.add_argument("--work-dir", type=Path, metavar="DIR", help="folder for intermediate results (default: OUTPUT with suffix .work)")
     parser.add_argument("--no-report", action="store_true", help="write no report beside the searcher")
@@ -138,6 +138,7 @@ def run(given: argparse.Namespace) -> None:
         teacher=given.teacher,
         teacher_texts=given.teacher_texts,
         model=given.model,
+        adapt=not given.no_adapters,
         weights=given.weights,
     )
     options = BuildOptions(

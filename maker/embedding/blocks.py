@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import TypeAlias
 
 from maker.errors import DataError
+from maker.graph.quiet_runtime import quiet_runtime
 from maker.progress import progress
 
 CURRENT = ".current"  # suffix of the file that names the item in hand
@@ -114,6 +115,7 @@ def _start_worker(open_encoder: Callable[[str], None], encoder: str) -> None:
     if parent is not None:
         threading.Thread(target=_end_with, args=(parent,), daemon=True).start()
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent ends the workers when it is interrupted
+    quiet_runtime()
     open_encoder(encoder)
 
 

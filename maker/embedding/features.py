@@ -28,6 +28,7 @@ from task.vision.resize import prepare
 SIGNATURE = "embed_image"
 ENTRIES, VALUES = "images.json", "features.npy"
 CACHE_VERSION = 4  # changes whenever the cached files would
+VIEWS_VERSION = 2  # the same for those of several views
 
 
 @dataclass(frozen=True)
@@ -36,7 +37,8 @@ class Features:
 
     Attributes:
         images: Relative paths of the images that could be read, in order.
-        values: `(len(images), d)` float32, the mean over the views of each image; may be memory-mapped.
+        values: `(len(images), d)` float32, half of the whole of each image, half of its crops if there are any; may be
+            memory-mapped.
         hashes: Perceptual hash of each image, by `maker.data.duplicates.difference_hash`.
         whole: `(len(images), d)` float32, of the whole image alone; None if it is the only view.
     """
@@ -81,7 +83,7 @@ def image_features(folder: Path, images: Sequence[str], encoder: Path, work: Wor
         DataError: None of the images can be read.
     """
     states = [tuple(file_state(folder / image) or ()) if lies_within(image) else NOT_WITHIN for image in images]
-    tower = f"images-{digest(CACHE_VERSION, content_digest(encoder), *([views] if views > 1 else []))}"
+    tower = f"images-{digest(CACHE_VERSION, content_digest(encoder), *([VIEWS_VERSION, views] if views > 1 else []))}"
     remove_needless_blocks(work.features, VALUES)
     known = _known(work, tower)
     missing = [place for place, state in enumerate(states) if state not in known]
@@ -202,7 +204,8 @@ def _embed_block(job: Job) -> None:
             reasons.append(OUTSIDE)
             continue
         seen = [_runners.run(SIGNATURE, prepare(view, height, width, _preparation)[None])["embedding"] for view in views_of(image, _views)]
-        features = seen[0] if _views == 1 else np.concatenate([np.mean(seen, axis=0), seen[0]], axis=1)
+        # The whole counts as much as all crops together: that measured better than as much as one of them.
+        features = seen[0] if _views == 1 else np.concatenate([(seen[0] + np.mean(seen[1:], axis=0)) / 2, seen[0]], axis=1)
         if not np.isfinite(features).all():
             reasons.append("the image tower gives features that are not finite")
             continue

@@ -139,7 +139,85 @@ class Sum:
         return total
 
 
-Layer: TypeAlias = "Int8Dense | LayerNorm | Standardise | Dense | Gelu | Sum"
+@dataclass(frozen=True)
+class Unit:
+    """x divided by its Euclidean norm."""
+
+    def write(self, g: Subgraph, x: int) -> int:
+        """Adds the layer; x is `[1, d]`."""
+        return g.l2_normalize(x)
+
+
+@dataclass(frozen=True)
+class Scale:
+    """x times a number."""
+
+    factor: float
+
+    def write(self, g: Subgraph, x: int) -> int:
+        """Adds the layer."""
+        return g.mul(x, np.array(self.factor, np.float32))
+
+
+@dataclass(frozen=True)
+class SideBySide:
+    """The results of branches, each applied to x, one behind the other."""
+
+    branches: Sequence[Sequence[Layer]]
+
+    def write(self, g: Subgraph, x: int) -> int:
+        """Adds the branches; x is `[1, d]`."""
+        return g.concat([write_layers(g, x, branch) for branch in self.branches], axis=1)
+
+
+@dataclass(frozen=True)
+class Constant:
+    """x with a constant behind it."""
+
+    value: float
+
+    def write(self, g: Subgraph, x: int) -> int:
+        """Adds the layer; x is `[1, d]`."""
+        return g.concat([x, np.array([[self.value]], np.float32)], axis=1)
+
+
+@dataclass(frozen=True)
+class HubBias:
+    """x with one more number, which is lower the more x resembles all sentences: `factor * (mean - similarity(x))`.
+
+    Attributes:
+        codes: `(n, d)` int8 embeddings of sentences.
+        scale: The value of a code of 1.
+        nearest: How many of the largest similarities count.
+        mean: The mean of `similarity` over typical images.
+        factor: See above.
+    """
+
+    codes: np.ndarray
+    scale: float
+    nearest: int
+    mean: float
+    factor: float
+
+    def similarity(self, embeddings: np.ndarray) -> np.ndarray:
+        """The mean of the largest similarities of `(n, d)` unit-norm embeddings, `(n,)`."""
+        similarities = embeddings @ (self.codes.astype(np.float32) * np.float32(self.scale)).T
+        return np.partition(similarities, -self.nearest, axis=1)[:, -self.nearest :].mean(1)
+
+    def apply(self, embeddings: np.ndarray) -> np.ndarray:
+        """`(n, d + 1)` float32 of `(n, d)` unit-norm embeddings."""
+        bias = self.factor * (self.mean - self.similarity(embeddings))
+        return np.concatenate([embeddings, bias[:, None]], axis=1).astype(np.float32)
+
+    def write(self, g: Subgraph, x: int) -> int:
+        """Adds the layer; x is `[1, d]` with norm 1."""
+        sentences = g.dequantize(g.constant(self.codes, "sentences", self.scale))
+        largest, _ = g.top_k(g.fully_connected(x, sentences), self.nearest)
+        excess = g.sub(np.array([[self.mean]], np.float32), g.reshape(g.mean(largest, axis=1), (1, 1)))
+        return g.concat([x, g.mul(excess, np.array(self.factor, np.float32))], axis=1)
+
+
+Layer: TypeAlias = "Int8Dense | LayerNorm | Standardise | Dense | Gelu | Sum | Unit | Scale | SideBySide | Constant | HubBias"
 
 
 def write_layers(g: Subgraph, x: int, layers: Sequence[Layer]) -> int:
@@ -157,6 +235,8 @@ def in_int8(layers: Sequence[Layer]) -> list[Layer]:
             made.append(Int8Dense.of(layer))
         elif isinstance(layer, Sum):
             made.append(Sum([in_int8(branch) for branch in layer.branches]))
+        elif isinstance(layer, SideBySide):
+            made.append(SideBySide([in_int8(branch) for branch in layer.branches]))
         else:
             made.append(layer)
     return made

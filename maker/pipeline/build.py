@@ -14,9 +14,11 @@ from maker.evaluation.item_splits import HELD_OUT, ChosenCaptions, ItemSplits
 from maker.index.lexical import lexical_index
 from maker.pipeline.corpus_stage import OpenedCorpus, Photos, open_corpus
 from maker.pipeline.dimension import check_trained
+from maker.pipeline.distil_stage import distilled_encoder
 from maker.pipeline.encoder import Encoder, FrozenImages, ReadyTexts
 from maker.pipeline.facts_stage import CollectedFacts, collect_facts
 from maker.pipeline.index import FileContent, IndexedItems, curve_picture, write_index
+from maker.pipeline.maps_stage import fit_maps
 from maker.pipeline.measure_stage import (
     HeldOut,
     example_texts,
@@ -92,7 +94,8 @@ def build(corpus: Corpus, output: Path, options: BuildOptions | None = None) -> 
     for path in (output, *_documents(output, options.report), curve_picture(output)):
         prepare_output(path, options.overwrite)
     training = options.training_options()
-    check_trained(options.index.dimension, training.dimension, training.matryoshka, "this run")
+    if not options.towers.ready:
+        check_trained(options.index.dimension, training.dimension, training.matryoshka, "this run")
     probe(output.parent)
     with Workspace.open(_work_folder(output, options, training)) as work:
         try:
@@ -125,7 +128,11 @@ def _embed(corpus: Corpus, options: BuildOptions, training: TrainingOptions, wor
     opened = open_corpus(corpus, training.seed, work)
     if table is not None:
         item_facts(table, [image.encode() for image in opened.searched.images])  # fails now, not after the training
-    encoder = ready_encoder(options.towers, work) or train_encoder(opened, options.towers, training, work)
+    if corpus.captions is None and options.towers.teacher is not None:
+        encoder: Encoder | None = distilled_encoder(corpus, opened.searched, options.towers, training.seed, work)
+    else:
+        ready = ready_encoder(options.towers, work)
+        encoder = fit_maps(ready, corpus, opened, options, work) if ready else train_encoder(opened, options.towers, training, work)
     if encoder is None:
         return None
     encoder = replace(encoder, dimension=options.index.dimension)
@@ -165,17 +172,19 @@ def _write_searcher(embedded: Embedded, output: Path, options: BuildOptions, wor
         lexical=lexical_index(metadata, facts, _captions(corpus)) if options.lexical else None,
     )
     relevance = listed.relevance(embedded.items) if listed and options.index.distance == "dot_product" else {}
+    evidence = None
     if held_out and calibrated:
-        relevance = fit_relevance(encoder, held_out, work)
+        relevance, evidence = fit_relevance(encoder, held_out, work)
     report = measure_retrieval(encoder, held_out, work) if held_out else {}
     if held_out:
-        report |= measure_typed_queries(encoder, held_out, relevance.get("search_text"), work)
+        report |= measure_typed_queries(encoder, held_out, relevance.get("search_text"), evidence, work)
     if corpus.splits.train and not corpus.searches_another_folder:
         report["splits"] = ItemSplits.of(corpus.splits, embedded.items.images).encode()
     content = FileContent(
         user_info=options.user_info,
         report=report,
         relevance=relevance,
+        evidence=evidence,
         sentence_mean=queries.embeddings.mean(axis=0),
         examples=spread(listed.texts, EXAMPLES) if listed else example_texts(corpus.splits, EXAMPLES),
         card=lambda manifest: model_card(manifest, options.card, output.stem),
@@ -222,11 +231,22 @@ def _report(
         lines.append(line("", f"{len(similar)} held-out images are near-duplicates of a training image; {first}"))
     trained_here = not isinstance(embedded.encoder.texts, ReadyTexts)
     lines += training_lines(manifest, embedded.encoder.curves, work.file(EVENTS)) if trained_here else []
-    lines += [*file_lines(manifest, output), *embedded.facts.lines]
+    lines += [*embedded.encoder.lines, *file_lines(manifest, output), *embedded.facts.lines]
     if embedded.listed:
         lines.append(line("not measured", "retrieval: nobody says which picture answers which query; captions would"))
-    if embedded.corpus.searches_another_folder:
-        folder = embedded.corpus.searched.folder
-        lines.append(line("relevance", f"none: a relevance curve needs captions of the indexed photos, and {folder} has none"))
+    if not manifest.relevance:
+        lines.append(line("relevance", f"none: {_why_no_curve(embedded, manifest)}"))
     lines += [line("documents", ", ".join(map(str, documents))), line("time", f"{figures['seconds']} s")]
     return BuildReport(figures, lines)
+
+
+def _why_no_curve(embedded: Embedded, manifest: Manifest) -> str:
+    """Why a file has no relevance curve, which says how likely it is that a result matches a sentence."""
+    if manifest.distance != "dot_product":
+        return "a relevance curve is fitted for the distance dot_product only"
+    if embedded.corpus.searches_another_folder:
+        return f"a relevance curve needs captions of the indexed photos, and {embedded.corpus.searched.folder} has none"
+    captions = len(embedded.held_out.captions) if embedded.held_out else 0
+    if captions:
+        return f"{captions} held-out captions are too few to fit a relevance curve, or nearer results do not match more often"
+    return "a relevance curve needs held-out captions"

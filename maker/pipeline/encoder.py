@@ -10,6 +10,7 @@ import numpy as np
 
 from maker.embedding.features import Features, image_features
 from maker.embedding.project import project
+from maker.embedding.rotation import mapped
 from maker.embedding.sentence_features import sentence_features
 from maker.embedding.texts import embed_texts
 from maker.encoders.embedder import embedder_manifest
@@ -132,12 +133,17 @@ class Encoder:
         images: How photos are embedded.
         texts: How sentences are embedded.
         dimension: Number of leading dimensions to keep, normalised again; None for all.
+        text_map, image_map: `(d, e)` float32, what `file` has behind the towers that `texts` and `images` embed with; None for nothing.
+        lines: What the summary says of them.
     """
 
     file: Path
     images: WholeImages | FrozenImages
     texts: LearntWords | ReadyTexts | FrozenText | JointText
     dimension: int | None = None
+    text_map: np.ndarray | None = None
+    image_map: np.ndarray | None = None
+    lines: Sequence[str] = ()
 
     @property
     def trained(self) -> list[Path]:
@@ -154,11 +160,15 @@ class Encoder:
     def embed_images(self, photos: Photos, work: Workspace) -> Features:
         """Embeds photos; those that cannot be read are rejected."""
         features = self.images.embed(photos, work)
-        return replace(features, values=self._cut(features.values))
+        return replace(features, values=self._cut(_mapped(features.values, self.image_map)))
 
     def embed_texts(self, texts: Sequence[str], work: Workspace) -> np.ndarray:
         """Embeds sentences; returns `(n, d)` float32."""
-        return self._cut(self.texts.embed(texts, work))
+        return self._cut(_mapped(self.texts.embed(texts, work), self.text_map))
 
     def _cut(self, embeddings: np.ndarray) -> np.ndarray:
         return embeddings if self.dimension in (None, embeddings.shape[1]) else prefix(embeddings, self.dimension)
+
+
+def _mapped(embeddings: np.ndarray, matrix: np.ndarray | None) -> np.ndarray:
+    return embeddings if matrix is None else mapped(embeddings, matrix)

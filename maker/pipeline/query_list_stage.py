@@ -22,7 +22,7 @@ from maker.workspace import Workspace
 TUNING_QUERIES = 1000
 PROBES = 300  # queries in both languages, by which the tower shows whether it knows both
 UNDERSTOOD = 0.5  # share of the probes that must be nearest to their own translation
-LATIN, HAN = re.compile("[a-z]", re.IGNORECASE), re.compile("[\u4e00-\u9fff]")
+SCRIPTS = re.compile("[a-z]", re.IGNORECASE), re.compile("[\u4e00-\u9fff]")  # of LANGUAGES
 
 
 @dataclass(frozen=True)
@@ -93,6 +93,6 @@ def _known_languages(queries: Sequence[Query], encoder: Encoder, work: Workspace
         return LANGUAGES
     trained_on = "".join(example_texts(embedder_manifest(encoder.file)))
     if trained_on:
-        return tuple(lang for lang, found in zip(LANGUAGES, (LATIN, HAN), strict=True) if found.search(trained_on)) or LANGUAGES[:1]
+        return tuple(lang for lang, found in zip(LANGUAGES, SCRIPTS, strict=True) if found.search(trained_on)) or LANGUAGES[:1]
     alike = [float(np.linalg.norm(vectors.mean(axis=0)) + (~vectors.any(axis=1)).mean()) for vectors in embeddings]
     return (LANGUAGES[int(np.argmin(alike))],)

@@ -30,9 +30,39 @@ def ready_encoder(towers: TowerOptions, work: Workspace) -> Encoder | None:
         file = _of_file(towers.encoder, work)
     else:
         return None
+    return _encoder(file, towers)
+
+
+def teacher_towers(towers: TowerOptions, work: Workspace) -> Encoder:
+    """Both towers of the teacher: of a searcher or encoder file, or of a published dual encoder.
+
+    Raises:
+        DataError: The file is missing.
+        EncoderError: The file or the checkpoint cannot be used, or has no tower for pictures.
+    """
+    return _encoder(_of_file(teacher_file(towers, work), work), towers)
+
+
+def teacher_file(towers: TowerOptions, work: Workspace) -> Path:
+    """The file of a teacher that is no text model: as named, or written from the published dual encoder that is named.
+
+    Raises:
+        EncoderError: The checkpoint cannot be used.
+    """
+    from maker.checkpoints.source import is_checkpoint
+
+    spec = str(towers.teacher)
+    return _converted(spec, towers.weights, work) if is_checkpoint(spec) else Path(spec)
+
+
+def views_of_file(file: Path) -> int:
+    """The number of views that an encoder file's image tower was trained with."""
     described = embedder_manifest(file)
-    trained_with = described.encoders.get("image", {}).get("views", 1) if described else 1
-    return Encoder(file, WholeImages(file, towers.views or trained_with), ReadyTexts(file))
+    return int(described.encoders.get("image", {}).get("views", 1)) if described else 1
+
+
+def _encoder(file: Path, towers: TowerOptions) -> Encoder:
+    return Encoder(file, WholeImages(file, towers.views or views_of_file(file)), ReadyTexts(file))
 
 
 def _converted(spec: str, weights: Weights, work: Workspace) -> Path:

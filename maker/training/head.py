@@ -12,6 +12,7 @@ from maker.training.initialise import Start
 from maker.training.precision import matmul
 
 HIDDEN = 1024
+HIDDEN_OF_LAYERS = 256  # for features of several layers, which are more
 HEAD_DROPOUT = 0.3
 RESIDUAL_START = 0.1
 
@@ -33,6 +34,7 @@ class Head:
         start: Start | None,
         precision: str = "float32",
         scaling: Standardise | None = None,
+        hidden: int = HIDDEN,
     ) -> None:
         """Takes features of `width` values, which `scaling` changes first; `start` initialises the linear branch, at random if None."""
         rng = np.random.default_rng(seed + 1)
@@ -41,9 +43,9 @@ class Head:
         self._shift = tf.Variable(np.zeros(width, np.float32), name="shift")
         self._weights = tf.Variable(start.weights if start else _glorot(rng, width, dimension), name="weights")
         self._bias = tf.Variable(start.bias if start else np.zeros(dimension, np.float32), name="bias")
-        self._hidden = tf.Variable(_glorot(rng, width, HIDDEN), name="hidden")
-        self._hidden_bias = tf.Variable(np.zeros(HIDDEN, np.float32), name="hidden_bias")
-        self._out = tf.Variable(_glorot(rng, HIDDEN, dimension) * RESIDUAL_START, name="out")
+        self._hidden = tf.Variable(_glorot(rng, width, hidden), name="hidden")
+        self._hidden_bias = tf.Variable(np.zeros(hidden, np.float32), name="hidden_bias")
+        self._out = tf.Variable(_glorot(rng, hidden, dimension) * RESIDUAL_START, name="out")
         self.decayed = [self._weights, self._hidden, self._out]
         self.variables = [self._gain, self._shift, self._bias, self._hidden_bias, *self.decayed]
 
@@ -63,12 +65,20 @@ class Head:
             hidden = tf.nn.experimental.stateless_dropout(hidden, HEAD_DROPOUT, tf.random.experimental.stateless_fold_in(seed, 1))
         return tf.math.l2_normalize(matmul(x, self._weights, precision) + self._bias + matmul(hidden, self._out, precision), 1)
 
-    def layers(self) -> Sequence[Layer]:
-        """The trained layers, to export behind the backbone."""
+    @property
+    def scaling(self) -> Sequence[Layer]:
+        """The fixed scaling as layers; none without it."""
+        return [] if self._scaling is None else [self._scaling]
+
+    def scaled(self, features: np.ndarray) -> np.ndarray:
+        """`(n, width)` features after the fixed scaling."""
+        return features if self._scaling is None else self._scaling.apply(features)
+
+    def layers(self, scaling: bool = True) -> Sequence[Layer]:
+        """The layers to export behind the backbone, with the fixed scaling or without it."""
         hidden: list[Layer] = [Dense(self._hidden.numpy(), self._hidden_bias.numpy()), Gelu(), Dense(self._out.numpy())]
         linear: list[Layer] = [Dense(self._weights.numpy(), self._bias.numpy())]
-        scaling: list[Layer] = [] if self._scaling is None else [self._scaling]
-        return [*scaling, LayerNorm(self._gain.numpy(), self._shift.numpy()), Sum([linear, hidden])]
+        return [*(self.scaling if scaling else []), LayerNorm(self._gain.numpy(), self._shift.numpy()), Sum([linear, hidden])]
 
 
 def layer_normalise(features: np.ndarray) -> np.ndarray:

@@ -18,7 +18,7 @@ from maker.encoders.embedder import MOBILENET_MEAN, Tower, image_tower
 from maker.encoders.layers import Standardise
 from maker.graph.source import Source
 from maker.training.augmentation import augment
-from maker.training.head import Head
+from maker.training.head import HIDDEN, HIDDEN_OF_LAYERS, Head
 from maker.training.initialise import Start
 from maker.training.options import CNN_SIZE, TrainingOptions
 from maker.training.precision import computing_in, policy
@@ -64,6 +64,10 @@ class FrozenFeatures:
         self.kernels: list[tf.Variable] = []
         self.untrained: list[tf.Variable] = []
 
+    def features(self, images: np.ndarray) -> np.ndarray:
+        """The features of images by number, `(n, f)` float32."""
+        return np.asarray(tf.gather(self._features, images))
+
     def load(self, images: np.ndarray) -> np.ndarray:
         """Row numbers of the features."""
         return images.astype(np.int32)
@@ -106,7 +110,8 @@ class ImageFeatures:
     def head(self, options: TrainingOptions, start: Start | None) -> Head:
         """A head to train."""
         width, precision = self.values.shape[1], policy(options.mixed_precision)
-        return Head(width, options.dimension, options.feature_dropout, options.seed, start, precision, self.scaling)
+        hidden = HIDDEN if self.scaling is None else HIDDEN_OF_LAYERS
+        return Head(width, options.dimension, options.feature_dropout, options.seed, start, precision, self.scaling, hidden)
 
     def side(self, head: Head) -> FrozenFeatures:
         """The image side of training, with that head."""

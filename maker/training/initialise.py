@@ -51,7 +51,7 @@ def linear_start(features: np.ndarray, rows: np.ndarray, images: np.ndarray, kno
     """
     mean = features.mean(0)
     centred = features - mean
-    whitening = _whitening(centred)
+    whitening = decorrelating(centred)
     counts, sums = _sums_by_word(centred @ whitening, rows, images, table_rows)
     means = sums / (counts + SHRINKAGE)
     weighted = (sums / np.sqrt(counts + SHRINKAGE))[:known]
@@ -93,7 +93,7 @@ def paired_starts(images: np.ndarray, texts: np.ndarray, dimension: int) -> tupl
         The initial weights of the image head and of the text head.
     """
     sides = [(features, features - features.mean(0)) for features in (images, texts)]
-    whitenings = [_whitening(centred) for _, centred in sides]
+    whitenings = [decorrelating(centred) for _, centred in sides]
     whitened = [centred @ whitening for (_, centred), whitening in zip(sides, whitenings, strict=True)]
     left, strength, right = np.linalg.svd((whitened[0].T @ whitened[1] / len(images)).astype(np.float64), full_matrices=False)
     count = min(dimension, len(strength))
@@ -115,13 +115,13 @@ def regressed_start(texts: np.ndarray, embeddings: np.ndarray) -> Start:
     """
     mean = texts.mean(0)
     centred = texts - mean
-    whitening = _whitening(centred)
+    whitening = decorrelating(centred)
     weights = whitening @ (whitening.T @ (centred.T @ (embeddings - embeddings.mean(0)) / len(texts)))
     weights /= max(float((centred @ weights).std()), 1e-9)
     return Start(None, weights.astype(np.float32), (-mean @ weights).astype(np.float32))
 
 
-def _whitening(centred: np.ndarray) -> np.ndarray:
-    """The `(f, f)` float32 matrix that decorrelates centred features, with a ridge."""
+def decorrelating(centred: np.ndarray, ridge: float = RIDGE) -> np.ndarray:
+    """The `(f, f)` float32 matrix that decorrelates centred features, with a ridge in units of their mean variance."""
     variance, directions = np.linalg.eigh((centred.T @ centred / len(centred)).astype(np.float64))
-    return (directions / np.sqrt(np.maximum(variance, 0) + RIDGE * variance.mean() + 1e-12)).astype(np.float32)
+    return (directions / np.sqrt(np.maximum(variance, 0) + ridge * variance.mean() + 1e-12)).astype(np.float32)

@@ -7,7 +7,7 @@ from dataclasses import dataclass, fields
 from functools import cached_property, partial
 from itertools import chain
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 import tensorflow as tf
@@ -30,6 +30,9 @@ from maker.training.precision import LossScale, policy
 from maker.training.replicas import Replicas
 from maker.training.teacher import Teacher, TeacherBatch
 from maker.training.vocabulary import Rows
+
+EmbedImages: TypeAlias = Callable[[np.ndarray], np.ndarray]  # from image numbers to embeddings `(n, d)` float32
+EmbedTexts: TypeAlias = Callable[[Rows], np.ndarray]  # from captions to embeddings `(n, d)` float32
 
 
 @dataclass(frozen=True)
@@ -137,6 +140,12 @@ class _Feed:
         return values
 
 
+def loss_of(options: TrainingOptions, train: EncodedSplit) -> Loss:
+    """A new loss for captions; the parts that need phrases or a teacher only if the captions have them."""
+    phrases, teacher = (options.phrase_weight if train.phrases else 0.0), (options.teacher_weight if train.teacher else 0.0)
+    return Loss(options.loss, options.matryoshka, phrases, teacher)
+
+
 def fit(
     text: AnyTextSide,
     image: ImageSide,
@@ -178,7 +187,7 @@ def fit(
     by = selects_by(len(np.unique(validation.images))) if validation is not None else "R@10"
     rate = schedule(options, steps)
     with replicas.scope():
-        loss = loss or Loss(options.loss, options.matryoshka, options.phrase_weight)
+        loss = loss or loss_of(options, train)
         trained = [*text.variables, *image.variables, *loss.variables]
         averaged = Average([*trained, *image.untrained], options.ema)
         optimizer = Optimizer(rate, options.weight_decay, trained, [*text.decayed, *image.decayed], image.kernels)
@@ -281,16 +290,16 @@ def _measure_epoch(text: AnyTextSide, image: ImageSide, split: EncodedSplit) -> 
 
 def measure_recall(text: AnyTextSide, image: ImageSide, split: EncodedSplit) -> dict[str, float]:
     """Text-to-image R@1, R@5 and R@10 in percent, among the images of the split."""
-    (whole,) = measure_prefixes(text, image, split, ())
+    (whole,) = prefix_figures(text.embed, partial(embed, image), split, ())
     return {name: value for name, value in whole.items() if name != "dimension"}
 
 
-def measure_prefixes(text: AnyTextSide, image: ImageSide, split: EncodedSplit, lengths: Sequence[int]) -> list[dict[str, Any]]:
+def prefix_figures(embed_texts: EmbedTexts, embed_images: EmbedImages, split: EncodedSplit, lengths: Sequence[int]) -> list[dict[str, Any]]:
     """Text-to-image R@1, R@5 and R@10 in percent, with their `dimension`.
 
     Args:
-        text: The text tower.
-        image: The image tower.
+        embed_texts: Embeds captions.
+        embed_images: Embeds images by number, with norm 1.
         split: The captions; their images are the items.
         lengths: Dimensions of the prefixes to measure.
 
@@ -298,7 +307,7 @@ def measure_prefixes(text: AnyTextSide, image: ImageSide, split: EncodedSplit, l
         One entry for the whole embeddings, then one for each prefix, the longest first.
     """
     images, targets = np.unique(split.images, return_inverse=True)
-    queries, items = text.embed(split.captions.rows()), embed(image, images)
+    queries, items = embed_texts(split.captions.rows()), embed_images(images)
     # Dividing a query by its norm does not change its ranks; dividing items does.
     figures = [{"dimension": queries.shape[1], **recall(ranks(queries, items, targets))}]
     for length in sorted(lengths, reverse=True):

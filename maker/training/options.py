@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from maker.errors import TrainingError
@@ -47,6 +47,10 @@ class TrainingOptions:
         loss: `info_nce`, `soft_targets` or `sigmoid`.
         phrase_weight: Weight of frequent phrases of one or two words as labels of the images whose captions hold them. It teaches short
             queries. 0 for none.
+        second_weight: Weight of a second encoder in closed form, which is joined to the trained one. Only for frozen image towers with the
+            words tower. 0 for none.
+        hub_bias: How much images that resemble nearly every sentence lose, as a share of what exceeds the average. It takes one of the
+            dimensions. Only for frozen image towers. 0 for none.
         teacher_weight: Weight of a teacher's answers as soft labels, beside the captions.
         start: Initial weights of the head of a frozen tower and of the words: `linear` for the closed-form solution, or `random`.
         unfreeze_from: The first epoch that also trains the image tower; 0 for never.
@@ -80,7 +84,9 @@ class TrainingOptions:
     ema: float = 0.99
     patience: int = 3
     loss: str = "info_nce"
-    phrase_weight: float = 0.0
+    phrase_weight: float = 0.3
+    second_weight: float = 0.3
+    hub_bias: float = 0.5
     teacher_weight: float = 1.0
     start: str = "linear"
     unfreeze_from: int = 0
@@ -119,6 +125,8 @@ class TrainingOptions:
             ("weight_decay", 0, 10),
             ("phrase_weight", 0, 1000),
             ("teacher_weight", 0, 1000),
+            ("second_weight", 0, 1000),
+            ("hub_bias", 0, 10),
             ("min_count", 1, 1 << 30),
             ("word_pairs", 0, 1 << 30),
             ("patience", 1, 100_000),
@@ -129,13 +137,20 @@ class TrainingOptions:
         ):
             if not low <= getattr(self, name) <= high:  # NaN is in no range
                 raise TrainingError(f"{name} must be within [{low}, {high}], found {getattr(self, name)}")
+        learnt = self.dimension - bool(self.hub_bias)
+        if learnt < 2:
+            raise TrainingError(f"dimension must be at least 3 with hub_bias, which takes one, found {self.dimension}")
         for length in self.matryoshka:
-            if not 2 <= length < self.dimension:
-                raise TrainingError(f"matryoshka: dimensions must be at least 2 and below {self.dimension}, the whole, found {length}")
+            if not 2 <= length < learnt:
+                raise TrainingError(f"matryoshka: dimensions must be at least 2 and below {learnt}, those that are learnt, found {length}")
         object.__setattr__(self, "matryoshka", tuple(sorted(set(self.matryoshka))))
         for name, choices in CHOICES.items():
             if getattr(self, name) not in choices:
                 raise TrainingError(f"{name} must be one of {', '.join(choices)}, found {getattr(self, name)!r}")
+
+    def of_towers(self) -> TrainingOptions:
+        """The same with the dimension that the towers learn: the hub bias takes one."""
+        return replace(self, dimension=self.dimension - 1, hub_bias=0.0) if self.hub_bias else self
 
 
 SCRATCH = {
@@ -153,6 +168,8 @@ SCRATCH = {
     "phrase_weight": 3.0,
     "min_count": 3,
     "word_pairs": 3,
+    "second_weight": 0.0,
+    "hub_bias": 0.0,
     "augmentation": "shift",
 }
 
@@ -170,6 +187,9 @@ COLAB = {
     "word_dropout": 0.0,
     "ema": 0.0,
     "loss": "soft_targets",
+    "phrase_weight": 0.0,
+    "second_weight": 0.0,
+    "hub_bias": 0.0,
     "start": "random",
 }
 RECIPES: dict[str, dict[str, Any]] = {"default": {}, "colab": COLAB}

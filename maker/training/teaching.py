@@ -12,8 +12,7 @@ from maker.data.splits import Splits
 from maker.progress import say
 from maker.training.frozen_text import TextFeatures
 from maker.training.image_side import ImageFeatures, embed
-from maker.training.loop import Run, fit, measure_recall
-from maker.training.losses import Loss
+from maker.training.loop import Run, fit, loss_of, measure_recall
 from maker.training.metrics import ranks, recall
 from maker.training.options import TrainingOptions
 from maker.training.prepare import Prepared, prepare
@@ -112,7 +111,7 @@ def _trained(
     with run.replicas.scope() if run.replicas else nullcontext():
         text = prepared.text_side(options, *text_starts)
         image = pictures.side(pictures.head(options, start))
-        loss = Loss(options.loss, options.matryoshka, options.phrase_weight)
+        loss = loss_of(options, prepared.train)
     fit(text, image, prepared.train, prepared.validation, replace(options, unfreeze_from=0), own, loss=loss)
     measured = measure_recall(text, image, prepared.validation) if prepared.validation is not None else {}
     held_out = text.embed(prepared.validation.captions.rows()) if prepared.validation is not None else np.zeros((0, options.dimension))

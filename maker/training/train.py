@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import asdict, dataclass, replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -15,11 +16,10 @@ from maker.encoders.embedder import Tower
 from maker.encoders.image import ImageEncoder
 from maker.errors import TrainingError
 from maker.training.fine_tuning import Backbone, fine_tune, frozen_phase
+from maker.training.finishing import finish
 from maker.training.frozen_text import TextFeatures
-from maker.training.image_side import ImageFeatures, ImageSide, ScratchCnn
-from maker.training.joint_text import AnyTextSide
-from maker.training.loop import Run, fit, measure_prefixes
-from maker.training.losses import Loss
+from maker.training.image_side import ImageFeatures, ScratchCnn, embed
+from maker.training.loop import EmbedImages, EmbedTexts, Run, fit, loss_of, prefix_figures
 from maker.training.metrics import selects_by
 from maker.training.options import TrainingOptions
 from maker.training.precision import policy
@@ -75,8 +75,11 @@ def train_frozen(
     Raises:
         TrainingError: The captions are too few to learn from, the loss is not finite, or fine-tuning made the searcher worse.
     """
+    if options.unfreeze_from or options.word_pooling == "attention":
+        options = replace(options, second_weight=0.0, hub_bias=0.0)  # the first needs frozen features, both need a sum of words
     _seed(options.seed)
     run = run or Run()
+    given, options = options, options.of_towers()
     prepared = prepare(splits, rows, options, texts, teacher.file_sentences if teacher else ())
     if options.unfreeze_from and prepared.validation is None and not options.allow_worse:
         raise TrainingError(
@@ -92,17 +95,21 @@ def train_frozen(
     with _scope(run):
         text = prepared.text_side(options, *text_starts)
         head = pictures.head(options, start)
-        loss = Loss(options.loss, options.matryoshka, options.phrase_weight, options.teacher_weight)
-    image: ImageSide = pictures.side(head)
-    history = fit(text, image, train, prepared.validation, frozen_phase(options), run, loss=loss)
+        loss = loss_of(options, train)
+    frozen = pictures.side(head)
+    history = fit(text, frozen, train, prepared.validation, frozen_phase(options), run, loss=loss)
     more: dict[str, Any] = {"teacher": taught.described} if taught else {}
-    if options.unfreeze_from:
-        assert backbone is not None
-        unfrozen = replace(run, checkpoint=run.checkpoint and run.checkpoint.with_stem(f"{run.checkpoint.stem}-unfrozen"))
-        tuned = fine_tune(text, head, loss, backbone, train, prepared.validation, options, unfrozen)
-        tower, image, history, more = tuned.tower, tuned.image, [*history, *tuned.history], more | {"safety_net": tuned.safety_net}
-    described = _describe(prepared, options, text, image) | more
-    return Trained(prepared.exported(text), ImageEncoder(tower, head.layers()), history, described, prepared.words)
+    if not options.unfreeze_from:
+        finished = finish(text, frozen, head, prepared, given)
+        described = _describe(prepared, given, finished.embed_texts, finished.embed_images) | more
+        return Trained(finished.text, ImageEncoder(tower, finished.image_head), history, described, prepared.words)
+    assert backbone is not None
+    unfrozen = replace(run, checkpoint=run.checkpoint and run.checkpoint.with_stem(f"{run.checkpoint.stem}-unfrozen"))
+    tuned = fine_tune(text, head, loss, backbone, train, prepared.validation, options, unfrozen)
+    more |= {"safety_net": tuned.safety_net}
+    described = _describe(prepared, given, text.embed, partial(embed, tuned.image)) | more
+    encoder = ImageEncoder(tuned.tower, head.layers())
+    return Trained(prepared.exported(text), encoder, [*history, *tuned.history], described, prepared.words)
 
 
 def _scope(run: Run) -> AbstractContextManager[Any]:
@@ -137,16 +144,16 @@ def train_scratch(
         text = prepared.text_side(options, None, None)
         image = ScratchCnn(pixels, options.dimension, options.augmentation, policy(options.mixed_precision))
     history = fit(text, image, prepared.train, prepared.validation, options, run)
-    described = _describe(prepared, options, text, image)
+    described = _describe(prepared, options, text.embed, partial(embed, image))
     return Trained(prepared.exported(text), ImageEncoder(image.backbone(), []), history, described, prepared.words)
 
 
-def _describe(prepared: Prepared, options: TrainingOptions, text: AnyTextSide, image: ImageSide) -> dict[str, Any]:
+def _describe(prepared: Prepared, options: TrainingOptions, embed_texts: EmbedTexts, embed_images: EmbedImages) -> dict[str, Any]:
     measured: dict[str, Any] = {}
     if prepared.validation is not None:
         measured["selected_by"] = selects_by(len(np.unique(prepared.validation.images)))
     if options.matryoshka and prepared.validation is not None:
-        measured["prefixes"] = measure_prefixes(text, image, prepared.validation, options.matryoshka)
+        measured["prefixes"] = prefix_figures(embed_texts, embed_images, prepared.validation, options.matryoshka)
     return {
         "options": asdict(options),
         "captions": prepared.captions,
