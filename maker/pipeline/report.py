@@ -83,7 +83,7 @@ def file_lines(manifest: Manifest, output: Path) -> list[str]:
     scanned = (
         "all items"
         if index["kind"] == "exact"
-        else f"{100 * index['share_scanned']:.1f} % of the items, which are in {index['leaves']} leaves"
+        else f"{100 * index['share_scanned']:.1f} % of the items, which are in {index['leaves']} leaves, groups of similar ones"
     )
     lines.append(line("index", f"{name} {quality[name]:.3f} against exact float search ({quality['how']}); a query scans {scanned}"))
     if "search_text" in manifest.relevance:
@@ -93,7 +93,7 @@ def file_lines(manifest: Manifest, output: Path) -> list[str]:
     for signature in [name for name in ("search_text", "search_tokens") if name in manifest.report]:
         text = manifest.report[signature]
         lines.append(line("", f"{signature} p50 {text['p50_ms']} ms, p99 {text['p99_ms']} ms (bare signature, 1 thread)"))
-    lines.append(line("golden queries", f"{len(manifest.golden)} searched with task, all with the expected results"))
+    lines.append(line("golden queries", f"{len(manifest.golden)} queries with recorded answers, searched with task: all as recorded"))
     return lines
 
 
