@@ -2,6 +2,7 @@
 
 sample.tflite     a searcher over drawn scenes; its encoders are written, not trained
 relevance.tflite  the same with relevance curves for which two in three results are weak
+found.tflite      the same with a curve that also looks at the query
 gate.tflite       the same with a curve whose gate rejects some sentences although their first results are above the cut
 newer.tflite      the same with a newer format version
 leaves.tflite     random vectors in leaves, for queries by text and by vector
@@ -39,6 +40,7 @@ from task.vision import ImageSearcher, ImageSearcherOptions, TensorImage
 from task.vision.resize import prepare, resize
 
 sys.path.append(str(Path(__file__).parents[2]))
+from tests.found_file import JUDGED, judged, with_found  # noqa: E402
 from tests.tokenizer_files import answers_alike, tokenizing_searchers  # noqa: E402 - a script is not run from the root
 from tests.written_searcher import write_sample  # noqa: E402
 
@@ -74,6 +76,7 @@ def make(folder: Path) -> None:
     changed(sample, folder / "newer.tflite", lambda values: values.update(format_version=manifest.VERSION + 1))
     with_relevance(sample, folder / "relevance.tflite")
     with_gate(sample, folder / "gate.tflite")
+    with_found(sample, folder / "found.tflite")
     make_leaves(sample, folder / "leaves.tflite")
     make_four_bits(folder / "four_bits.tflite")
     make_codes(folder / "codes.tflite")
@@ -90,6 +93,7 @@ def make(folder: Path) -> None:
             for text in TEXTS
             if ask_text(sample, text)  # a text without a word finds nothing, gate or not
         ],
+        "judged": [judged(folder / "found.tflite", text, ANSWERS) for text in JUDGED],
         "resized": write_resized(pictures, folder / "pictures"),
         "prepared": write_prepared(pictures, folder / "pictures"),
     }

@@ -172,17 +172,19 @@ def _write_searcher(embedded: Embedded, output: Path, options: BuildOptions, wor
         lexical=lexical_index(metadata, facts, _captions(corpus)) if options.lexical else None,
     )
     relevance = listed.relevance(embedded.items) if listed and options.index.distance == "dot_product" else {}
+    evidence = None
     if held_out and calibrated:
-        relevance = fit_relevance(encoder, held_out, work)
+        relevance, evidence = fit_relevance(encoder, held_out, work)
     report = measure_retrieval(encoder, held_out, work) if held_out else {}
     if held_out:
-        report |= measure_typed_queries(encoder, held_out, relevance.get("search_text"), work)
+        report |= measure_typed_queries(encoder, held_out, relevance.get("search_text"), evidence, work)
     if corpus.splits.train and not corpus.searches_another_folder:
         report["splits"] = ItemSplits.of(corpus.splits, embedded.items.images).encode()
     content = FileContent(
         user_info=options.user_info,
         report=report,
         relevance=relevance,
+        evidence=evidence,
         sentence_mean=queries.embeddings.mean(axis=0),
         examples=spread(listed.texts, EXAMPLES) if listed else example_texts(corpus.splits, EXAMPLES),
         card=lambda manifest: model_card(manifest, options.card, output.stem),

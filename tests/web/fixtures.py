@@ -32,7 +32,8 @@ from task.text import TextSearcher, TextSearcherOptions
 from task.vision import ImageSearcher, ImageSearcherOptions, TensorImage
 
 sys.path.append(str(Path(__file__).parents[2]))
-from tests.tokenizer_files import answers_alike, tokenizing_searchers  # noqa: E402 - a script is not run from the root
+from tests.found_file import JUDGED, judged, with_found  # noqa: E402 - a script is not run from the root
+from tests.tokenizer_files import answers_alike, tokenizing_searchers  # noqa: E402
 from tests.written_searcher import write_sample  # noqa: E402
 
 SCENES, HELD_OUT, ITEMS = 240, 40, 100_000
@@ -44,7 +45,8 @@ CUT = 0.25
 def make(folder: Path) -> None:
     """Makes everything that is not there yet."""
     scenes = folder / "scenes"
-    built, sample, relevant, large, vectors = (folder / f"{name}.tflite" for name in ("built", "sample", "relevant", "large", "vectors"))
+    names = ("built", "sample", "relevant", "found", "large", "vectors")
+    built, sample, relevant, found, large, vectors = (folder / f"{name}.tflite" for name in names)
     folder.mkdir(parents=True, exist_ok=True)
     if not built.exists():
         write_sample(scenes, built, folder / ENCODER, SCENES, HELD_OUT)
@@ -53,11 +55,13 @@ def make(folder: Path) -> None:
     curve, matched, unmatched, gated = make_curve(sample)
     if not relevant.exists():
         copy_with_curve(sample, relevant, {"search_text": curve})
+    if not found.exists():
+        with_found(sample, found)
     if not large.exists():
         make_large(folder / ENCODER, large)
     if not vectors.exists():
         make_vectors(vectors)
-    for path in (sample, relevant, large, vectors):
+    for path in (sample, relevant, found, large, vectors):
         preview(path, scenes, folder / path.stem, overwrite=True)
     tokenized = tokenizing_searchers(folder / "tokenized")
     for path in tokenized:
@@ -67,6 +71,7 @@ def make(folder: Path) -> None:
     expected = {"pictures": by_picture(sample, queries), "like": by_item(sample), "codes": by_item(vectors)}
     expected["tokenized"] = {path.parent.name: by_sentence(path, texts) for path, texts in tokenized.items()}
     expected |= {name: by_words(relevant, text) for name, text in (("matched", matched), ("unmatched", unmatched), ("gated", gated))}
+    expected["judged"] = [judged(found, text, DEFAULT_K) for text in JUDGED]
     (folder / "expected.json").write_text(json.dumps(expected, indent=1))
 
 
