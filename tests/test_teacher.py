@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import numpy as np
@@ -77,6 +78,8 @@ def test_words_that_no_caption_has_are_learnt_from_the_teacher(tmp_path, command
     output = tmp_path / "taught.tflite"
     taught = ["--teacher", f"tflite:{sentences}", "--tokenizer", str(vocabulary), "--teacher-texts", str(texts)]
     assert main([*command, *taught, "--output", str(output)]) == 0
+    assert re.search(r"teacher +tflite:sentences.tflite: R@10 .* the words keep \d+ % of it", capsys.readouterr().out)
+    assert "taught by tflite:sentences.tflite" in output.with_suffix(".card.md").read_text(encoding="utf-8")
     assert colours(output, "a crimson picture") == {0}
     assert colours(output, "an ivory picture") == {3}
     found = manifest(output, capsys)
@@ -226,6 +229,7 @@ def test_without_captions_a_words_tower_is_distilled_from_text_alone(tmp_path, p
     texts.write_text("\n".join(f"a {colour} {thing} {place}" for colour in COLOURS for thing in THINGS for place in PLACES))
     build = ["build", "--images", str(photos), "--teacher", str(encoder), "--teacher-texts", str(texts), "--query-list", str(texts)]
     assert main([*build, "--output", str(output), "--no-report"]) == 0
+    assert re.search(r"teacher .*: the words find .* % of its first ten pictures, for \d+ sentences not learnt", capsys.readouterr().out)
     found = manifest(output, capsys)
     assert found["encoders"]["text"]["spec"] == "words"
     assert found["encoders"]["text"]["teacher"] == encoder.name
