@@ -171,7 +171,7 @@ def make_complaint(*targets: str) -> str:
 
 def assert_installable(arguments: Sequence[str]) -> None:
     """That the extras are there; tests/install and `make demo` install for real."""
-    named = re.fullmatch(r"(?:\.|pocket-searcher)(?:\[([\w,]+)\])?", arguments[-1])
+    named = re.fullmatch(r"(?:\.|pocket-searcher)(?:\[([\w,-]+)\])?", arguments[-1])
     if arguments[0] != "install" or not named:
         assert "[" not in arguments[-1], f"{arguments[-1]}: neither this project nor a plain name"
         return

@@ -29,7 +29,7 @@ from maker.pipeline.measure_stage import (
     tuning_queries,
 )
 from maker.pipeline.options import QUERIES, BuildOptions, Corpus, check_options
-from maker.pipeline.query_list_stage import ListedQueries, listed_queries
+from maker.pipeline.query_list_stage import ListedQueries, listed_queries, texts_of
 from maker.pipeline.ready_towers import ready_encoder
 from maker.pipeline.report import BuildReport, file_lines, line, teacher_lines, training_lines
 from maker.pipeline.training_run import EVENTS
@@ -131,7 +131,7 @@ def _embed(corpus: Corpus, options: BuildOptions, training: TrainingOptions, wor
     if corpus.captions is None and options.towers.teacher is not None:
         encoder: Encoder | None = distilled_encoder(corpus, opened.searched, options.towers, training.seed, work)
     else:
-        ready = ready_encoder(options.towers, work)
+        ready = ready_encoder(options.towers, texts_of(corpus, opened), work)
         encoder = fit_maps(ready, corpus, opened, options, work) if ready else train_encoder(opened, options.towers, training, work)
     if encoder is None:
         return None
@@ -172,17 +172,19 @@ def _write_searcher(embedded: Embedded, output: Path, options: BuildOptions, wor
         lexical=lexical_index(metadata, facts, _captions(corpus)) if options.lexical else None,
     )
     relevance = listed.relevance(embedded.items) if listed and options.index.distance == "dot_product" else {}
+    evidence = None
     if held_out and calibrated:
-        relevance = fit_relevance(encoder, held_out, work)
+        relevance, evidence = fit_relevance(encoder, held_out, work)
     report = measure_retrieval(encoder, held_out, work) if held_out else {}
     if held_out:
-        report |= measure_typed_queries(encoder, held_out, relevance.get("search_text"), work)
+        report |= measure_typed_queries(encoder, held_out, relevance.get("search_text"), evidence, work)
     if corpus.splits.train and not corpus.searches_another_folder:
         report["splits"] = ItemSplits.of(corpus.splits, embedded.items.images).encode()
     content = FileContent(
         user_info=options.user_info,
         report=report,
         relevance=relevance,
+        evidence=evidence,
         sentence_mean=queries.embeddings.mean(axis=0),
         examples=spread(listed.texts, EXAMPLES) if listed else example_texts(corpus.splits, EXAMPLES),
         card=lambda manifest: model_card(manifest, options.card, output.stem),

@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from maker import cli, searcher
+from maker import searcher
 from maker.encoders.embedder import open_embedder
 from maker.export.searcher_file import DEFAULT_K
 from maker.pipeline.index import FileContent, IndexedItems, write_index
@@ -28,45 +28,50 @@ from task.format.stored_rows import Rows, StoredRows, locate_rows
 from task.processor import NearestNeighbor, SearchOptions
 from task.processor.options import AUTO
 from task.search import GraphEngine, SearchRequest
-from task.text import TextSearcher, TextSearcherOptions
+from task.text import Query, TextSearcher, TextSearcherOptions
 from task.vision import ImageSearcher, ImageSearcherOptions, TensorImage
 
 sys.path.append(str(Path(__file__).parents[2]))
-from tests.tokenizer_files import answers_alike, tokenizing_searchers  # noqa: E402 - a script is not run from the root
+from tests.found_file import JUDGED, judged, with_found  # noqa: E402 - a script is not run from the root
+from tests.tokenizer_files import answers_alike, tokenizing_searchers  # noqa: E402
+from tests.written_searcher import write_sample  # noqa: E402
 
 SCENES, HELD_OUT, ITEMS = 240, 40, 100_000
 ANSWERS = 10
+ENCODER = "encoder.tflite"
 CUT = 0.25
 
 
 def make(folder: Path) -> None:
     """Makes everything that is not there yet."""
     scenes = folder / "scenes"
-    built, sample, relevant, large, vectors = (folder / f"{name}.tflite" for name in ("built", "sample", "relevant", "large", "vectors"))
+    names = ("built", "sample", "relevant", "found", "large", "vectors")
+    built, sample, relevant, found, large, vectors = (folder / f"{name}.tflite" for name in names)
     folder.mkdir(parents=True, exist_ok=True)
     if not built.exists():
-        run("sample", scenes, "--scenes", SCENES, "--held-out", HELD_OUT)
-        images = ["--images", scenes, "--captions", scenes / "captions.tsv", "--image-encoder", "scratch"]
-        run("build", *images, "--epochs", 1, "--no-report", "--output", built)
+        write_sample(scenes, built, folder / ENCODER, SCENES, HELD_OUT)
     if not sample.exists():
         copy_with_curve(built, sample, {})
     curve, matched, unmatched, gated = make_curve(sample)
     if not relevant.exists():
         copy_with_curve(sample, relevant, {"search_text": curve})
+    if not found.exists():
+        with_found(sample, found)
     if not large.exists():
-        make_large(built.with_suffix(".work"), large)
+        make_large(folder / ENCODER, large)
     if not vectors.exists():
         make_vectors(vectors)
-    for path in (sample, relevant, large, vectors):
+    for path in (sample, relevant, found, large, vectors):
         preview(path, scenes, folder / path.stem, overwrite=True)
     tokenized = tokenizing_searchers(folder / "tokenized")
     for path in tokenized:
         preview(path, scenes, path.parent / "site", overwrite=True)
     make_host(folder)
     queries = make_queries(folder, next(scenes.rglob("*.png")))
-    expected = {"pictures": by_picture(sample, queries), "like": by_item(sample), "codes": by_item(vectors)}
+    expected = {"pictures": by_picture(sample, queries), "like": by_item(sample), "codes": by_item(vectors), **by_parts(sample)}
     expected["tokenized"] = {path.parent.name: by_sentence(path, texts) for path, texts in tokenized.items()}
     expected |= {name: by_words(relevant, text) for name, text in (("matched", matched), ("unmatched", unmatched), ("gated", gated))}
+    expected["judged"] = [judged(found, text, DEFAULT_K) for text in JUDGED]
     (folder / "expected.json").write_text(json.dumps(expected, indent=1))
 
 
@@ -81,10 +86,22 @@ def by_sentence(path: Path, texts: Sequence[str]) -> list[dict[str, object]]:
     return found
 
 
-def run(*arguments: object) -> None:
-    """Runs the command line."""
-    if status := cli.main([str(a) for a in arguments]):
-        raise SystemExit(status)
+def by_parts(path: Path) -> dict[str, object]:
+    """What Python finds for texts that exclude words, and for several items together."""
+    texts = ('a red ball -"blue car"', "-tree a house  -cat", "a boat -boats -ship", "a cat on grass -dog -dog")
+    several = ([3, 17], [0, 5, 5, 9])
+    options = SearchOptions(max_results=ANSWERS)
+    with TextSearcher.create_from_options(TextSearcherOptions(BaseOptions(str(path), num_threads=1), search_options=options)) as searcher:
+
+        def answers(query: Query) -> list[tuple[str, float]]:
+            return [(n.metadata.decode(), n.distance) for n in searcher.search(query).nearest_neighbors]
+
+        def together(items: Sequence[int]) -> Query:
+            first, *others = (Query(searcher.get_embedding(item)) for item in items)
+            return sum(others, first)
+
+        composed = {text: answers(Query.parse(text)) for text in texts}
+        return {"composed": composed, "several": {",".join(map(str, items)): answers(together(items)) for items in several}}
 
 
 def copy_with_curve(path: Path, copy: Path, curves: dict[str, object]) -> None:
@@ -131,9 +148,8 @@ def ask_words(path: Path, words: str, least: float | str | None) -> list[Nearest
         return by_text.search(words).nearest_neighbors
 
 
-def make_large(work: Path, path: Path) -> None:
+def make_large(embedder: Path, path: Path) -> None:
     """100,000 random unit vectors behind the sample's embedder, so that they can be asked with words."""
-    embedder = next(work.glob("encoder-*.tflite"))
     dimension = open_embedder(str(embedder))["text"].dimension
     vectors = np.random.default_rng(0).standard_normal((ITEMS, dimension)).astype(np.float32)
     vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)

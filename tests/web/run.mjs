@@ -76,6 +76,7 @@ async function serve(site) {
 let browser;
 let sample;
 let relevant;
+let found;
 let large;
 let vectors;
 let expected;
@@ -267,6 +268,21 @@ test("pretrained text towers take sentences as they are", async () => {
     await close();
     await site.stop();
   }
+});
+
+test("a curve that looks at the query judges as in Python", async () => {
+  const { page, errors, close } = await visit(found.address);
+  for (const { query, found: surely, relevance, matches } of expected.judged) {
+    const result = await ask(page, "searchText", query);
+    assert.ok(Math.abs(result.found - surely) < 1e-4, `${query}: found ${result.found}, expected ${surely}`);
+    result.neighbors.forEach((n, i) => assert.ok(Math.abs(n.relevance - relevance[i]) < 1e-4, `${query}: result ${i}`));
+    await page.fill("#query", query);
+    await page.waitForFunction((words) => document.getElementById("heading").textContent.includes(words), query);
+    assert.equal((await items(page)).length, matches, query);
+  }
+  assert.equal(new Set(expected.judged.map(({ matches }) => matches > 0)).size, 2);
+  assert.deepEqual(errors, []);
+  await close();
 });
 
 test("matches by the file's cut, weaker ones on request, and an empty result", async () => {
@@ -470,6 +486,34 @@ test("more like this finds what Python finds for the stored row", async () => {
   await page.waitForFunction(() => document.getElementById("query-picture").hidden);
   await page.goto(`${sample.address}#like=99999`);
   await page.waitForFunction(() => document.getElementById("message").textContent.includes("There is no item 99999"));
+  assert.deepEqual(errors, []);
+  await close();
+});
+
+test("a minus leaves out, several pictures add up: as in Python", async () => {
+  const { page, errors, close } = await visit(sample.address);
+  for (const [text, wanted] of Object.entries(expected.composed)) same((await ask(page, "searchWords", text)).neighbors, wanted, text);
+  for (const [items_, wanted] of Object.entries(expected.several)) {
+    same((await ask(page, "searchItems", items_.split(",").map(Number))).neighbors, wanted, `items ${items_}`);
+  }
+  await page.fill("#query", Object.keys(expected.composed)[0]);
+  await answered(page);
+  await page.waitForFunction(() => location.hash.startsWith("#q=") && location.hash.includes("-"));
+  assert.equal((await items(page)).length > 0, true);
+  await page.fill("#query", "-house");
+  await page.waitForFunction(() => document.getElementById("message").textContent.startsWith("Say what to find"));
+  await page.fill("#query", "");
+  await page.waitForFunction(() => document.querySelectorAll("#results li").length > 3);
+  const [first, second] = await items(page);
+  await page.click("#results li:nth-child(1) button");
+  await page.waitForFunction(() => location.hash.startsWith("#like="));
+  await answered(page);
+  const other = (await items(page))[2];
+  await page.focus("#results li:nth-child(3) button");
+  await page.keyboard.press("Shift+Enter");
+  await page.waitForFunction((hash) => location.hash === hash, `#like=${first},${other}`);
+  await page.waitForFunction(() => document.getElementById("query-picture-name").textContent.endsWith("and 1 more"));
+  assert.notEqual(second, undefined);
   assert.deepEqual(errors, []);
   await close();
 });
@@ -689,7 +733,7 @@ mkdirSync(screenshots, { recursive: true });
 makeFixtures();
 expected = JSON.parse(readFileSync(join(work, "expected.json")));
 browser = await chromium.launch({ executablePath: given.chromium, args: FLAGS });
-[sample, relevant, large, vectors] = await Promise.all(["sample", "relevant", "large", "vectors"].map(serve));
+[sample, relevant, found, large, vectors] = await Promise.all(["sample", "relevant", "found", "large", "vectors"].map(serve));
 let failed = 0;
 for (const { name, run } of tests.filter((t) => t.name.includes(given.only))) {
   const start = performance.now();
@@ -703,6 +747,6 @@ for (const { name, run } of tests.filter((t) => t.name.includes(given.only))) {
   }
 }
 await browser.close();
-await Promise.all([sample, relevant, large, vectors].map((site) => site.stop()));
+await Promise.all([sample, relevant, found, large, vectors].map((site) => site.stop()));
 process.stdout.write(failed ? `${failed} failed\n` : `all passed; screenshots in ${screenshots}\n`);
 process.exit(failed ? 1 : 0);

@@ -38,6 +38,16 @@ class SearcherTest {
     }
 
     @Test
+    fun `a minus leaves out what Python leaves out`() = ask(Fixtures.sample) { searcher ->
+        val expected = Fixtures.expected.getJSONObject("composed")
+        for (text in expected.keys()) same(expected.getJSONArray(text), searcher.searchWords(text, maxResults = 10))
+        assertEquals(searcher.search("a boat").neighbors.map { it.text }, searcher.searchWords("a boat").neighbors.map { it.text })
+        for (text in listOf(" -boat", "a boat -a -\"a boat\"", "a boat -.")) {
+            assertThrows(IllegalArgumentException::class.java) { searcher.searchWords(text) }
+        }
+    }
+
+    @Test
     fun `pretrained text towers take sentences as they are`() {
         val tokenized = Fixtures.expected.getJSONObject("tokenized")
         for (name in tokenized.keys()) {
@@ -124,6 +134,19 @@ class SearcherTest {
             neighbors.isEmpty() && weaker.first().relevance!! >= curve.cut
         }
         assertTrue("$closed", closed in 1 until Fixtures.expected.getJSONArray("gated").length())
+    }
+
+    @Test
+    fun `a curve that looks at the query judges as in Python`() = ask(Fixtures.withFound) { searcher ->
+        val cases = Fixtures.expected.getJSONArray("judged").orEmpty()
+        for (case in cases) {
+            val answer = searcher.search(case.getString("query"), maxResults = 10)
+            assertEquals(case.getDouble("found"), answer.found!!, 1e-4)
+            assertEquals(case.getString("query"), case.getInt("matches"), answer.neighbors.size)
+            val theirs = case.getJSONArray("relevance").run { List(length(), ::getDouble) }
+            theirs.zip(answer.neighbors + answer.weaker) { relevance, neighbor -> assertEquals(relevance, neighbor.relevance!!, 1e-4) }
+        }
+        assertTrue(cases.map { it.getInt("matches") > 0 }.toSet().size == 2)
     }
 
     @Test
