@@ -18,7 +18,8 @@ from task.text import TextSearcher, TextSearcherOptions
 
 JUDGED = ("a red ball", "ball", "two orange birds fly above a house", "zzyx", "a zzyx boat", "green house by the sea")
 FOUND = {"results": 10, "slope": 9.0, "gate": 0.5, "cut": 0.4, "shows": [-4.0, 3.0, 2.5], "right": [1.0, -2.0, -1.5]}
-CURVE = {"slope": 20.0, "intercept": 10.0, "cut": 0.3, "gate": 0.35, "found": FOUND}
+AT_CUT = {"gate": 0.5, "cut": 0.4, "recall_kept": 0.9, "wrong_kept": 0.5}
+CURVE = {"slope": 20.0, "intercept": 10.0, "cut": 0.3, "gate": 0.35, "found": FOUND, "measured": {"at_cut": AT_CUT}}
 
 
 def made_up(path: Path, rows: np.ndarray) -> Evidence:

@@ -138,9 +138,9 @@ def _of_distances(distances: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.nda
 def _fit_present(present: np.ndarray, absent: np.ndarray, relevant: np.ndarray, lengths: np.ndarray) -> _Linear:
     """Tells queries with their pictures from queries without them.
 
-    A query counts as often as it has relevant results: those are what a gate should keep. Captions and typed queries count by their number.
+    Queries without a relevant result do not count, for there is nothing to keep. A thing of two pictures counts as much as one of many.
     """
-    counts, known = relevant.sum(axis=1).astype(np.float64), ~np.isnan(absent[:, 0])
+    counts, known = np.asarray(relevant.any(axis=1), np.float64), ~np.isnan(absent[:, 0])
     ones, zeros = np.zeros(len(counts)), np.zeros(len(counts))
     for name in set(lengths.tolist()):
         here = lengths == name
