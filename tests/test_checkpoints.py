@@ -77,6 +77,22 @@ def test_embeddings_are_those_of_pytorch(checkpoints, tmp_path, name, weights, a
         np.testing.assert_allclose(found, right, atol=apart)
 
 
+@pytest.mark.parametrize("name", ["clip", "siglip2", "chinese_clip", "bert"])
+def test_a_pruned_vocabulary_embeds_its_texts_as_the_whole_and_takes_any_text(checkpoints, tmp_path, name):
+    whole, less = tmp_path / "whole.tflite", tmp_path / "less.tflite"
+    write_encoder(str(checkpoints[name]), whole, weights="float32", text_only=True)
+    write_encoder(str(checkpoints[name]), less, weights="float32", text_only=True, keep_pieces_of=files.TEXTS[:2])
+    assert less.stat().st_size < whole.stat().st_size
+    (before,), (after,) = embeddings(whole, pictures=False), embeddings(less, pictures=False)
+    np.testing.assert_allclose(after[:2], before[:2], atol=1e-5)
+    assert np.abs(np.linalg.norm(after, axis=1) - 1).max() < 1e-3
+
+
+def test_a_sentencepiece_model_cannot_be_pruned(checkpoints, tmp_path):
+    with pytest.raises(EncoderError, match=r"--prune-vocabulary: cannot shorten tokenizer.model; a tokenizer.json or a WordPiece"):
+        write_encoder(str(checkpoints["siglip"]), tmp_path / "e.tflite", keep_pieces_of=["a dog"])
+
+
 def test_weights_in_several_files_and_in_16_bits_are_read(checkpoints, tmp_path):
     from safetensors.numpy import load_file, save_file
 

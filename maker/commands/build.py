@@ -43,6 +43,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--weights", default="int8", metavar="NAME", help="matrices of --model and of heads: int8 (default), float16, float32"
     )
     parser.add_argument("--encoder", type=Path, metavar="FILE", help="a searcher or encoder file: its towers need no captions")
+    parser.add_argument(
+        "--prune-vocabulary",
+        nargs="?",
+        type=Path,
+        const=Path(),
+        metavar="FILE",
+        help="--model keeps only the pieces of its tokenizer that captions, queries and the text FILE use",
+    )
     parser.add_argument("--no-adapters", action="store_true", help="with --captions, leave the towers of --model or --encoder as they are")
     parser.add_argument(
         "--query-list", type=Path, metavar="FILE", help="without captions: typical queries, one per line (default: built-in queries)"
@@ -139,6 +147,8 @@ def run(given: argparse.Namespace) -> None:
         teacher_texts=given.teacher_texts,
         model=given.model,
         adapt=not given.no_adapters,
+        prune_vocabulary=given.prune_vocabulary is not None,
+        vocabulary_of=given.prune_vocabulary if given.prune_vocabulary != Path() else None,
         weights=given.weights,
     )
     options = BuildOptions(

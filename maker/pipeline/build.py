@@ -29,7 +29,7 @@ from maker.pipeline.measure_stage import (
     tuning_queries,
 )
 from maker.pipeline.options import QUERIES, BuildOptions, Corpus, check_options
-from maker.pipeline.query_list_stage import ListedQueries, listed_queries
+from maker.pipeline.query_list_stage import ListedQueries, listed_queries, texts_of
 from maker.pipeline.ready_towers import ready_encoder
 from maker.pipeline.report import BuildReport, file_lines, line, training_lines
 from maker.pipeline.training_run import EVENTS
@@ -131,7 +131,7 @@ def _embed(corpus: Corpus, options: BuildOptions, training: TrainingOptions, wor
     if corpus.captions is None and options.towers.teacher is not None:
         encoder: Encoder | None = distilled_encoder(corpus, opened.searched, options.towers, training.seed, work)
     else:
-        ready = ready_encoder(options.towers, work)
+        ready = ready_encoder(options.towers, texts_of(corpus, opened), work)
         encoder = fit_maps(ready, corpus, opened, options, work) if ready else train_encoder(opened, options.towers, training, work)
     if encoder is None:
         return None

@@ -75,6 +75,8 @@ class TowerOptions:
         teacher_texts: A text file with further sentences for the teacher, one in each line; None for the built-in queries.
         model: A published dual encoder whose towers are taken as they are, as `maker.checkpoints.write_encoder` takes it.
         adapt: Whether captions train a matrix behind each ready tower, starting from the towers as they are.
+        prune_vocabulary: Whether `model` keeps only the pieces of its tokenizer that captions or queries use.
+        vocabulary_of: A text file whose pieces are kept, too.
         weights: How the matrices of `model` and of trained heads are stored; `float16` leaves heads in float32.
         inner_layers: Also read inner feature maps of a frozen image tower, if it is a convolutional network.
         views: Number of views of each photo to embed: the whole and crops, from 1 to 6. None for `FROZEN_VIEWS` where a head is trained
@@ -90,6 +92,8 @@ class TowerOptions:
     teacher_texts: Path | None = None
     model: str | None = None
     adapt: bool = True
+    prune_vocabulary: bool = False
+    vocabulary_of: Path | None = None
     weights: Weights = "int8"
     inner_layers: bool = True
     views: int | None = None
@@ -114,6 +118,8 @@ class TowerOptions:
         ready = [f"{option} {value}" for option, value in (("--encoder", self.encoder), ("--model", self.model)) if value is not None]
         if len([*ready, *given]) > 1 and ready:
             raise UsageError(f"{[*ready, *given][1]}: {ready[0]} has both towers already; leave one of the two out")
+        if self.prune_vocabulary and self.model is None:
+            raise UsageError("--prune-vocabulary: shortens the tokenizer of --model; name one, or leave it out")
         if self.weights not in WEIGHTS:
             raise UsageError(f"--weights {self.weights}: expected one of {', '.join(WEIGHTS)}")
         if self.views is not None and not 1 <= self.views <= MOST_VIEWS:

@@ -13,6 +13,7 @@ from maker.embedding.features import Features
 from maker.encoders.embedder import embedder_manifest, example_texts
 from maker.errors import UsageError
 from maker.evaluation.list_relevance import calibrate_without_captions
+from maker.pipeline.corpus_stage import OpenedCorpus
 from maker.pipeline.encoder import Encoder
 from maker.pipeline.options import Corpus
 from maker.pipeline.tuning import Queries, routing_queries
@@ -68,6 +69,15 @@ def listed_queries(corpus: Corpus, encoder: Encoder, work: Workspace) -> ListedQ
     languages = (corpus.language,) if corpus.language else _known_languages(queries, encoder, work)
     texts = [getattr(query, language) for query in queries for language in languages]
     return _embedded(list(dict.fromkeys(texts)), f"built-in queries ({', '.join(languages)})", encoder, work)
+
+
+def texts_of(corpus: Corpus, opened: OpenedCorpus) -> list[str]:
+    """What the file will be asked: the captions and the queries of the list, or the built-in ones in both languages."""
+    captions = [c.text for c in (*opened.splits.train, *opened.splits.validation)]
+    if corpus.query_list is not None:
+        return [*captions, *read_queries(corpus.query_list)]
+    languages = (corpus.language,) if corpus.language in LANGUAGES else LANGUAGES
+    return [*captions, *(getattr(query, language) for query in built_in_queries() for language in languages)]
 
 
 def _embedded(texts: Sequence[str], how: str, encoder: Encoder, work: Workspace) -> ListedQueries:
