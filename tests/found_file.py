@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -34,8 +35,11 @@ def made_up(path: Path, rows: np.ndarray) -> Evidence:
     return Evidence(np.array([0.4, -3.0]), linear, Spread.of(rows), np.array([2.0, -1.0]), words, weights if len(table) else None)
 
 
-def with_found(source: Path, target: Path) -> Evidence:
-    """Copies a searcher, with a curve that looks at the query; returns what its graph says of queries."""
+def with_found(source: Path, target: Path, texts: Sequence[str] = ()) -> Evidence:
+    """Copies a searcher, with a curve that looks at the query; returns what its graph says of queries.
+
+    Given texts, half of them pass the gate, and the cut is within their results.
+    """
     engine = GraphEngine(BaseOptions(str(source), num_threads=1))
     ids, rows = engine.contents()
     metadata = [engine.item(int(i)) for i in ids]
@@ -43,6 +47,12 @@ def with_found(source: Path, target: Path) -> Evidence:
     evidence = made_up(source, rows)
     items = IndexedItems(embeddings=rows, metadata=metadata, embedder=source, normalized=True)
     write_index(items, target, IndexSettings(), FileContent(relevance={"search_text": CURVE}, evidence=evidence))
+    if texts:
+        asked = [judged(target, text, FOUND["results"]) for text in texts]
+        gate = float(np.median([answer["found"] for answer in asked]))
+        passing = [answer["relevance"] for answer in asked if answer["found"] >= gate]
+        curve = {**CURVE, "found": {**FOUND, "gate": gate, "cut": float(np.median(np.concatenate(passing)))}}
+        write_index(items, target, IndexSettings(), FileContent(relevance={"search_text": curve}, evidence=evidence))
     return evidence
 
 
