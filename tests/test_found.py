@@ -145,10 +145,35 @@ def test_what_was_removed_cannot_be_seen_but_in_the_results(world):
     _, items, texts, _, _, _ = world
     rng = np.random.default_rng(0)
     distances = np.sort(-np.abs(rng.standard_normal((1200, 10))), axis=1).astype(np.float32)
-    same = Asked(distances, rng.random((1200, 10)) < 0.5, distances[rng.permutation(1200)], np.zeros((1200, 2)), np.zeros((1200, 2)))
+    same = Asked(
+        distances,
+        rng.random((1200, 10)) < 0.5,
+        distances[rng.permutation(1200)],
+        np.zeros((1200, 2)),
+        np.zeros((1200, 2)),
+        np.full(1200, 600),
+    )
     questions = [Question("", "captions", n, lambda images: images < 0, lambda: None) for n in range(1200)]
     fitted = fit_found(AskedQueries(questions, texts, None, same), items, None)
     assert fitted is None or abs(fitted.measured["absent_auc"] - 0.5) < 0.05
+
+
+def test_that_fewer_pictures_are_left_says_nothing(world):
+    """Random pictures are removed in the place of the thing's."""
+    _, items, texts, _, _, _ = world
+    rng = np.random.default_rng(0)
+
+    def without(n):
+        left = np.zeros(600, bool)
+        left[rng.choice(600, rng.integers(200, 500), replace=False)] = True
+        return left
+
+    noise = unit(rng.standard_normal(items.shape))
+    questions = [Question("", "captions", n, lambda images: np.arange(len(images)) < 3, lambda n=n: without(n)) for n in range(1200)]
+    asked = ask(questions, texts, None, noise, None)
+    assert asked.left.mean() == pytest.approx(350, abs=10)
+    assert (asked.absent[:, 0] > asked.distances[:, 0]).mean() > 0.3
+    assert abs(fit_found(AskedQueries(questions, texts, None, asked), noise, None).measured["absent_auc"] - 0.5) < 0.1
 
 
 def test_a_fit_holds_among_other_and_more_items(world, probes):

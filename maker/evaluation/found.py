@@ -99,7 +99,8 @@ def fit_found(queries: AskedQueries, items: np.ndarray, words: WordEvidence | No
     Returns:
         The fit; None if there are too few queries, or farther results are more often relevant.
     """
-    asked, spread, mean = queries.asked, Spread.of(items), np.asarray(items.mean(axis=0), np.float32)
+    spread, mean = Spread.of(items), np.asarray(items.mean(axis=0), np.float32)
+    asked = _as_many(queries.asked, spread(queries.embeddings), len(items))
     known = ~np.isnan(asked.absent[:, 0])
     if min((asked.relevant.any(axis=1)).sum(), known.sum()) < FEWEST:
         return None
@@ -152,15 +153,22 @@ class _Linear:
         return inputs @ self.weights + self.bias
 
 
+def _as_many(asked: Asked, spread: np.ndarray, items: int) -> Asked:
+    """Moves the results without the thing to where they would be among as many pictures: fewer pictures alone have farther results."""
+    nearer = {left: _expected(items, every=True) - _expected(left, every=True) for left in set(asked.left.tolist())}
+    moved = np.stack([nearer[left][: asked.absent.shape[1]] for left in asked.left.tolist()]) * spread[:, None]
+    return replace(asked, absent=asked.absent - moved)
+
+
 def shift(fitted: int, items: int) -> np.ndarray:
     """How much nearer the first result, the mean and the last are among `items` than among `fitted` items, in deviations of the scores."""
     return _expected(items) - _expected(fitted)
 
 
-def _expected(items: int) -> np.ndarray:
-    """The expected first score, mean of the first ten, and tenth, of normally distributed ones (Blom, 1958)."""
-    scores = [NormalDist().inv_cdf(1 - (rank - 0.375) / (items + 0.25)) for rank in range(1, min(RESULTS, items) + 1)]
-    return np.array([scores[0], np.mean(scores), scores[-1]])
+def _expected(items: int, every: bool = False) -> np.ndarray:
+    """The expected first score, mean of the first ten, and tenth, of normally distributed ones, or all ten (Blom, 1958)."""
+    scores = np.array([NormalDist().inv_cdf(1 - (rank - 0.375) / (items + 0.25)) for rank in range(1, min(RESULTS, items) + 1)])
+    return scores if every else np.array([scores[0], scores.mean(), scores[-1]])
 
 
 def _of_distances(distances: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
