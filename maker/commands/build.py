@@ -72,6 +72,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--views", type=int, metavar="N", help="views of each photo: the whole, then N - 1 crops (default: 5 if frozen, else 1)"
     )
+    parser.add_argument(
+        "--head-rank", type=int, default=0, metavar="N", help="a smaller head over frozen features, such as 64 (default: the full rank)"
+    )
     parser.add_argument("--text-encoder", default="words", metavar="SPEC", help=TEXT_SPECS + "; default %(default)s")
     parser.add_argument(
         "--queries", choices=("both", "text", "image"), default="both", help="what the file is asked by; the other encoder is left out"
@@ -147,6 +150,7 @@ def run(given: argparse.Namespace) -> None:
         teacher_texts=given.teacher_texts,
         model=given.model,
         adapt=not given.no_adapters,
+        head_rank=given.head_rank,
         prune_vocabulary=given.prune_vocabulary is not None,
         vocabulary_of=given.prune_vocabulary if given.prune_vocabulary != Path() else None,
         weights=given.weights,

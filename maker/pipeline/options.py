@@ -74,6 +74,7 @@ class TowerOptions:
             pretrained text model, whose tokenizer is in `text_model`. None to learn from the captions alone.
         teacher_texts: A text file with further sentences for the teacher, one in each line; None for the built-in queries.
         model: A published dual encoder whose towers are taken as they are, as `maker.checkpoints.write_encoder` takes it.
+        head_rank: Rank of the first matrix in the hidden branch of a head over frozen features; 0 for the full rank.
         adapt: Whether captions train a matrix behind each ready tower, starting from the towers as they are.
         prune_vocabulary: Whether `model` keeps only the pieces of its tokenizer that captions or queries use.
         vocabulary_of: A text file whose pieces are kept, too.
@@ -91,6 +92,7 @@ class TowerOptions:
     teacher: str | None = None
     teacher_texts: Path | None = None
     model: str | None = None
+    head_rank: int = 0
     adapt: bool = True
     prune_vocabulary: bool = False
     vocabulary_of: Path | None = None
@@ -120,6 +122,8 @@ class TowerOptions:
             raise UsageError(f"{[*ready, *given][1]}: {ready[0]} has both towers already; leave one of the two out")
         if self.prune_vocabulary and self.model is None:
             raise UsageError("--prune-vocabulary: shortens the tokenizer of --model; name one, or leave it out")
+        if self.head_rank < 0:
+            raise UsageError(f"--head-rank {self.head_rank}: expected a number above 0, or 0 for the full rank")
         if self.weights not in WEIGHTS:
             raise UsageError(f"--weights {self.weights}: expected one of {', '.join(WEIGHTS)}")
         if self.views is not None and not 1 <= self.views <= MOST_VIEWS:

@@ -11,13 +11,13 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from tests.benchmarks.retrieval import absent, frozen
+from tests.benchmarks.retrieval import absent, frozen, text
 from tests.benchmarks.retrieval.corpus import Flickr
 from tests.benchmarks.retrieval.rows import Row
 from tests.outside_data import FLICKR
 from tests.outside_data import absent as missing
 
-PARTS: dict[str, Callable[[Flickr, int], list[Row]]] = {"frozen": frozen.rows, "absent": absent.rows}
+PARTS: dict[str, Callable[[Flickr, int], list[Row]]] = {"frozen": frozen.rows, "text": text.rows, "absent": absent.rows}
 
 
 def main(argv: list[str] | None = None) -> int:
