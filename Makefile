@@ -10,7 +10,7 @@ FLICKR := $(POCKET_SEARCHER_DATA)/flickr8k
 MOBILENET_FILE := $(POCKET_SEARCHER_DATA)/weights/mobilenet_v2_1.0_224_quant.tflite
 MOBILENET := tflite:$(MOBILENET_FILE)\#MobilenetV2/Logits/AvgPool
 
-.PHONY: help demo test test-all test-faults coverage old-runtime check fix bench bench-demo bench-million bench-flickr bench-retrieval bench-languages bench-queries bench-scale bench-ten-million bench-history bench-cold bench-updates bench-threads bench-tokenizers test-web android test-portable conformance notebook docs wheel test-install install-matrix clean
+.PHONY: help demo test test-all test-faults coverage old-runtime check fix bench bench-demo bench-million bench-flickr bench-retrieval bench-languages bench-queries bench-scale bench-ten-million bench-history bench-cold bench-updates bench-threads bench-tokenizers test-checkpoints bench-checkpoints test-web android test-portable conformance notebook docs wheel test-install install-matrix clean
 
 help:  ## Show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -128,6 +128,12 @@ bench-threads: $(VENV)/installed  ## Measure queries of an on-device ScaNN index
 bench-tokenizers: $(VENV)/installed  ## Compare the tokenizers in the graph with their libraries: all captions of Flickr8k, 20,000 adversarial strings, times
 	$(BIN)/python -m tests.benchmarks.tokenizers
 
+test-checkpoints: $(VENV)/installed  ## Compare encoders of the published shapes with PyTorch (installs it in build/checkpoints: 5 GB), and their pictures
+	$(BIN)/python -m tests.checkpoints.run test
+
+bench-checkpoints: $(VENV)/installed  ## Measure encoders of the published shapes: size with float32 and int8 weights, time of a picture and of sentences
+	$(BIN)/python -m tests.checkpoints.run bench
+
 bench-updates: $(VENV)/installed  ## Measure filters and updates at 123,287 x 128: latency with a filter, and with an overlay
 	$(BIN)/python -m tests.benchmarks.updates
 
@@ -135,9 +141,10 @@ LITERT := maker/preview/web/vendor/litert/index.js
 $(LITERT): maker/preview/package-lock.json | $(VENV)/installed
 	$(BIN)/python -m maker.preview.vendor
 
+CHROMIUM ?= $(firstword $(foreach b,chromium chromium-browser google-chrome,$(shell command -v $(b) 2>/dev/null)))
 test-web: $(VENV)/installed $(LITERT)  ## Test the preview in headless Chromium (needs Node 20 and chromium)
 	npm ci --prefix tests/web --ignore-scripts --no-audit --no-fund
-	node tests/web/run.mjs --python $(BIN)/python
+	node tests/web/run.mjs --python $(BIN)/python --chromium "$(CHROMIUM)"
 	$(BIN)/pytest -q tests/test_report.py -k chromium
 
 # The app contains an exported searcher, else that of `make demo`, else that of the tests.

@@ -68,6 +68,7 @@ OF_THE_BUILDER = {
     "tensorflow": "TensorFlow",
     "tqdm": "tqdm",
 }
+WITHOUT_314 = ("scann", "tensorflow")  # have no stable release for CPython 3.14
 INSTALL = "pip install 'pocket-searcher[maker]', or in a checkout pip install '.[maker]'"
 RESUMING = (build, embed, evaluate, classify, preview, export_android)  # verbs that keep the results of an interrupted run
 
@@ -94,13 +95,23 @@ def main(arguments: Sequence[str] | None = None) -> int:
         library = (error.name or "").partition(".")[0]
         if library not in OF_THE_BUILDER:
             raise
-        sys.stderr.write(f"maker: error: maker {given.verb} needs {OF_THE_BUILDER[library]}, a part of the builder: {INSTALL}\n")
+        sys.stderr.write(
+            f"maker: error: maker {given.verb} needs {OF_THE_BUILDER[library]}, {_how_to_get(library, sys.version_info[:2])}\n"
+        )
         return 1
     except KeyboardInterrupt:
         hint = "; the same command resumes" if given.resumes else ""
         sys.stderr.write(f"maker: interrupted{hint}\n")
         return 130
     return 0
+
+
+def _how_to_get(library: str, python: tuple[int, int]) -> str:
+    """How to get a library of the builder."""
+    if library in WITHOUT_314 and python >= (3, 14):
+        found = ".".join(map(str, python))
+        return f"whose release for CPython {found} this project waits for; run the command on CPython 3.10 to 3.13"
+    return f"a part of the builder: {INSTALL}"
 
 
 def _set_up_streams() -> None:

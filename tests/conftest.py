@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -18,6 +18,7 @@ from maker.encoders.tokenizer import TokenizerSize
 from maker.encoders.words import WordsTower
 from maker.export.encoder_file import write_encoder
 from maker.graph.subgraph import Subgraph
+from maker.training.options import SCRATCH
 from maker.training.vocabulary import build_vocabulary
 
 # Machines are shared: how long something takes is no property of it.
@@ -71,6 +72,14 @@ def words_tower(seed: int = 0, word_pairs: int = 0) -> WordsTower:
     rng = np.random.default_rng(seed)
     table = rng.standard_normal((vocabulary.table_rows, DIMENSION)).astype(np.float32)
     return WordsTower(vocabulary.hashes, table, size)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _no_least_steps() -> Iterator[None]:
+    """Towers from scratch take as few steps as the tests ask for; by default a build of few pictures takes hundreds."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(SCRATCH, "min_steps", 0)
+        yield
 
 
 @pytest.fixture

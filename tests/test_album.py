@@ -89,6 +89,7 @@ def test_own_queries_tune_the_index(photos, encoder, own, tmp_path, capsys):
         (["--image-encoder", "scratch"], "--captions is missing: towers are trained on captions"),
         (["--encoder", "ENCODER", "--image-encoder", "tflite:x.tflite"], "has both towers already"),
         (["--encoder", "ENCODER", "--model", "clip"], "--model clip: --encoder ENCODER has both towers already"),
+        (["--encoder", "ENCODER", "--prune-vocabulary"], "--prune-vocabulary: shortens the tokenizer of --model"),
         (["--model", "clip", "--weights", "int4"], "--weights int4: expected one of int8, float16, float32"),
         (["--encoder", "ENCODER", "--epochs", "3"], "are not trained; leave --epochs out"),
         (["--encoder", "ENCODER", "--corpus", "other"], "--corpus other: goes with --captions"),
@@ -180,6 +181,19 @@ def test_each_weight_of_a_tower_is_read_by_one_part_of_the_graph(photos, checkpo
     )
     assert len(readers) > 20
     assert set(readers.values()) == {1}
+
+
+def test_a_pruned_vocabulary_makes_the_file_smaller(photos, checkpoint, own, tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr(sentence_tower, "ADVERSARIAL", 20)
+    more = tmp_path / "more.txt"
+    more.write_text("two dogs run\n", encoding="utf-8")
+    sizes = []
+    for options in ((), ("--prune-vocabulary",), ("--prune-vocabulary", more)):
+        output = tmp_path / f"{len(sizes)}.tflite"
+        assert build(photos, output, "--model", checkpoint, "--query-list", own, "--no-report", *options) == 0
+        sizes.append(tower_bytes(output))
+    assert "pieces" in capsys.readouterr().err
+    assert sizes[0] > sizes[2] > sizes[1]
 
 
 def test_other_weights_of_a_checkpoint_make_another_encoder_file(photos, checkpoint, own, tmp_path, monkeypatch):

@@ -16,6 +16,7 @@ from maker.encoders.embedder import embedder_manifest
 from maker.encoders.tokenizer_file import TextModelOptions
 from maker.encoders.weights import WEIGHTS, Linear, Table
 from maker.errors import EncoderError
+from maker.export import golden
 from maker.graph.model import Model
 from maker.pipeline.text_stage import open_text_tower
 from maker.report.card import CardFields, model_card
@@ -74,6 +75,22 @@ def test_embeddings_are_those_of_pytorch(checkpoints, tmp_path, name, weights, a
     for found, right in zip(embeddings(tmp_path / "e.tflite", "image" in reference), wanted, strict=True):
         assert found.shape[1] == info.dimension
         np.testing.assert_allclose(found, right, atol=apart)
+
+
+@pytest.mark.parametrize("name", ["clip", "siglip2", "chinese_clip", "bert"])
+def test_a_pruned_vocabulary_embeds_its_texts_as_the_whole_and_takes_any_text(checkpoints, tmp_path, name):
+    whole, less = tmp_path / "whole.tflite", tmp_path / "less.tflite"
+    write_encoder(str(checkpoints[name]), whole, weights="float32", text_only=True)
+    write_encoder(str(checkpoints[name]), less, weights="float32", text_only=True, keep_pieces_of=files.TEXTS[:2])
+    assert less.stat().st_size < whole.stat().st_size
+    (before,), (after,) = embeddings(whole, pictures=False), embeddings(less, pictures=False)
+    np.testing.assert_allclose(after[:2], before[:2], atol=1e-5)
+    assert np.abs(np.linalg.norm(after, axis=1) - 1).max() < 1e-3
+
+
+def test_a_sentencepiece_model_cannot_be_pruned(checkpoints, tmp_path):
+    with pytest.raises(EncoderError, match=r"--prune-vocabulary: cannot shorten tokenizer.model; a tokenizer.json or a WordPiece"):
+        write_encoder(str(checkpoints["siglip"]), tmp_path / "e.tflite", keep_pieces_of=["a dog"])
 
 
 def test_weights_in_several_files_and_in_16_bits_are_read(checkpoints, tmp_path):
@@ -179,14 +196,6 @@ def test_open_clip_s_weights_are_read_by_the_name_of_their_shape(checkpoints, tm
         write_encoder(f"open_clip:ViT-B-32={file}", tmp_path / "e.tflite")
 
 
-def test_other_towers_of_timm_are_refused_with_what_to_do(checkpoints, tmp_path):
-    folder = copy(checkpoints["perception"], tmp_path / "c")
-    config = (folder / "open_clip_config.json").read_text().replace(files.TINY_PERCEPTION, "fastvit_mci0")
-    (folder / "open_clip_config.json").write_text(config)
-    with pytest.raises(EncoderError, match=r"timm_model_name is 'fastvit_mci0', of which this release writes .* torch:NAME=PATH"):
-        write_encoder(str(folder), tmp_path / "e.tflite")
-
-
 def test_old_tokenizer_files_give_the_ids_of_tokenizer_json(checkpoints, tmp_path):
     parts = json.loads((checkpoints["clip"] / "tokenizer.json").read_text())["model"]
     folder = copy(checkpoints["clip"], tmp_path / "c")
@@ -247,6 +256,25 @@ def test_the_card_of_a_searcher_names_source_and_terms(checkpoints, photos, tmp_
     card = model_card(embedder_manifest(searcher), CardFields(), "mine")
     assert "| Text encoder | mobile (clip, int8 weights), licence: cc-by-nc-4.0 |" in card
     assert "**For research or other non-commercial use only.** The weights come from mobile (cc-by-nc-4.0)" in card
+
+
+def test_items_that_change_places_within_the_tolerance_are_no_difference():
+    wanted = {"a": -0.9, "b": -0.8, "c": -0.7}
+    assert golden.furthest(wanted, wanted) == 0
+    assert golden.furthest(wanted, {"b": -0.83, "a": -0.87, "d": -0.71}) == pytest.approx(0.03)
+    assert golden.furthest(wanted, {"a": -0.9, "d": -0.85, "b": -0.8}) == pytest.approx(0.15)  # d pushed c out
+
+
+def test_golden_answers_of_int8_encoders_have_a_tolerance(checkpoints, photos, tmp_path):
+    encoder, items = tmp_path / "e.tflite", tmp_path / "items.npy"
+    for weights, tolerance in (("int8", 1e-2), ("float32", None)):
+        write_encoder(str(checkpoints["clip"]), encoder, weights=weights)
+        assert main(["embed", str(encoder), str(photos), "--kind", "image", "--output", str(items), "--overwrite"]) == 0
+        given = ["--embeddings", str(items), "--metadata", str(items.with_suffix(".txt")), "--embedder", str(encoder), "--overwrite"]
+        assert main(["index", *given, "--output", str(tmp_path / "s.tflite")]) == 0
+        entries = embedder_manifest(tmp_path / "s.tflite").golden
+        assert {entry.get("tolerance") for entry in entries if entry["signature"] != "search_embedding"} == {tolerance}
+        assert not any("tolerance" in entry for entry in entries if entry["signature"] == "search_embedding")
 
 
 @pytest.mark.parametrize("weights", WEIGHTS)

@@ -46,7 +46,7 @@ def built(tmp_path_factory):
     (photos / "captions.tsv").write_text("\n".join(lines) + "\n")
     output = folder / "searcher.tflite"
     command = [sys.executable, "-m", "maker.cli", "build", "--images", photos, "--captions", photos / "captions.tsv", "--output", output]
-    options = ["--epochs", "12", "--batch-size", "16", "--language", "en", "--dimension", "32"]
+    options = ["--epochs", "12", "--min-steps", "0", "--batch-size", "16", "--language", "en", "--dimension", "32"]
     done = subprocess.run([*map(str, command), *options], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     return output, photos, done.stdout
@@ -134,7 +134,7 @@ def test_a_second_build_takes_the_trained_encoder_and_gives_the_same_file(built,
     (encoder,) = work.glob("encoder-*.tflite")
     checkpoint = encoder.with_name(encoder.stem.replace("encoder", "training") + ".npz")
     checkpoint.touch()  # what a build leaves that is killed when the encoder is written
-    options = ["--epochs", "12", "--batch-size", "16", "--language", "en", "--dimension", "32", "--work-dir", str(work)]
+    options = ["--epochs", "12", "--min-steps", "0", "--batch-size", "16", "--language", "en", "--dimension", "32", "--work-dir", str(work)]
     command = ["build", "--images", str(photos), "--captions", str(photos / "captions.tsv"), "--output", str(again)]
     assert main([*command, *options]) == 0
     assert written(work) == before
@@ -160,7 +160,7 @@ def test_another_folder_can_be_the_corpus(built, tmp_path, capsys, enough_to_fit
     (tmp_path / "corpus" / "deep").mkdir(parents=True)
     for number in (1, 2):
         shutil.copy(photos / f"{number}.png", tmp_path / "corpus" / "deep")
-    options = ["--epochs", "12", "--batch-size", "16", "--language", "en", "--dimension", "32"]
+    options = ["--epochs", "12", "--min-steps", "0", "--batch-size", "16", "--language", "en", "--dimension", "32"]
     command = ["build", "--images", str(photos), "--captions", str(photos / "captions.tsv"), "--output", str(tmp_path / "c.tflite")]
     work = ["--work-dir", str(output.with_suffix(".work")), "--corpus", str(tmp_path / "corpus")]
     assert main([*command, *options, *work]) == 0
@@ -172,7 +172,7 @@ def test_another_folder_can_be_the_corpus(built, tmp_path, capsys, enough_to_fit
 
 def test_the_training_folder_as_corpus_has_its_relevance_curve(built, tmp_path, capsys, enough_to_fit):
     output, photos, _ = built
-    options = ["--epochs", "12", "--batch-size", "16", "--language", "en", "--dimension", "32", "--no-report"]
+    options = ["--epochs", "12", "--min-steps", "0", "--batch-size", "16", "--language", "en", "--dimension", "32", "--no-report"]
     command = ["build", "--images", str(photos), "--captions", str(photos / "captions.tsv"), "--output", str(tmp_path / "c.tflite")]
     work = ["--work-dir", str(output.with_suffix(".work")), "--corpus", f"{photos.parent}/nowhere/../{photos.name}"]
     (photos.parent / "nowhere").mkdir()

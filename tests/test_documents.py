@@ -120,7 +120,8 @@ def run_maker(arguments: list[str], capsys) -> None:
         assert_exists(["maker", *arguments], capsys)  # LiteRT.js was not fetched
         return
     if arguments[0] == "build":
-        short = SHORT_READY if {"--encoder", "--model"} & set(arguments) else SHORT  # ready towers are not trained
+        ready = {"--encoder", "--model"} & set(arguments) or "--captions" not in arguments  # no tower is trained on captions
+        short = SHORT_READY if ready else SHORT
         arguments = [*arguments, *(word for option in short.items() if option[0] not in arguments for word in option)]
     if "--output" in arguments and "--overwrite" not in arguments:
         arguments = [*arguments, "--overwrite"]  # the folder holds a searcher already
@@ -170,7 +171,7 @@ def make_complaint(*targets: str) -> str:
 
 def assert_installable(arguments: Sequence[str]) -> None:
     """That the extras are there; tests/install and `make demo` install for real."""
-    named = re.fullmatch(r"(?:\.|pocket-searcher)(?:\[([\w,]+)\])?", arguments[-1])
+    named = re.fullmatch(r"(?:\.|pocket-searcher)(?:\[([\w,-]+)\])?", arguments[-1])
     if arguments[0] != "install" or not named:
         assert "[" not in arguments[-1], f"{arguments[-1]}: neither this project nor a plain name"
         return

@@ -13,7 +13,9 @@ import pytest
 from maker.export.searcher_file import SearcherContent, write_searcher
 from maker.index.build import build_index
 from maker.index.options import ScaNNOptions, ScoreAH, Tree
-from tests.portable.run import compared, golden_queries
+from tests.checkpoints import files
+from tests.portable.files import checkpoint_searcher
+from tests.portable.run import compared, golden_queries, within_tolerance
 
 ROOT = Path(__file__).parents[1]
 OLD_PYTHON = ROOT / ".venv-tflite-2.14" / "bin" / "python"
@@ -40,6 +42,25 @@ def grouped(tmp_path_factory) -> Path:
     path = tmp_path_factory.mktemp("grouped") / "s.tflite"
     write_searcher(SearcherContent(index=index, metadata=[b"%d" % i for i in range(len(vectors))]), path)
     return path
+
+
+@pytest.fixture(scope="module")
+def of_checkpoint(tmp_path_factory) -> Path:
+    """A file with the towers of a checkpoint, whose weights are int8."""
+    pytest.importorskip("safetensors")
+    return checkpoint_searcher(tmp_path_factory.mktemp("checkpoint"), files.pictures(60))
+
+
+def test_int8_encoders_have_nearly_the_same_answers_on_tflite_runtime_2_14(of_checkpoint, old_python):
+    golden = golden_queries(of_checkpoint)
+    command = [str(old_python), str(ASK), "tflite_runtime", str(of_checkpoint)]
+    done = subprocess.run(command, input=json.dumps(golden), capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    within, furthest = within_tolerance(golden, json.loads(done.stdout)["answers"])
+    assert all(within)
+    assert len(within) == len(golden)
+    assert {entry.get("tolerance") for entry in golden if entry["signature"] != "search_embedding"} == {1e-2}
+    assert furthest > 1e-5  # else no tolerance was needed
 
 
 @pytest.mark.parametrize("file", ["searcher_file", "grouped"])

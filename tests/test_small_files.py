@@ -9,7 +9,8 @@ import pytest
 
 from maker.cli import main
 from maker.embedding.project import project, write_head
-from maker.encoders.layers import Dense, Gelu, LayerNorm, Sum, in_int8
+from maker.encoders.layers import Dense, Gelu, LayerNorm, Standardise, Sum, in_int8
+from maker.encoders.low_rank import low_rank
 from maker.evaluation.file_parts import DIALS, file_parts
 from maker.graph.source import Source
 from task.core import BaseOptions
@@ -55,6 +56,26 @@ def test_a_head_in_8_bits_embeds_as_one_in_32(tmp_path, rng):
         sizes.append((tmp_path / name).stat().st_size)
     assert np.einsum("nd,nd->n", *made).min() > 0.999
     assert sizes[1] < 0.3 * sizes[0]
+
+
+def test_a_head_of_lower_rank_embeds_the_images_it_was_fitted_to_alike(tmp_path, rng):
+    """The features lie in 12 of 96 dimensions, so that 16 directions are enough for a hidden branch of 64."""
+    features = (rng.standard_normal((300, 12)) @ rng.standard_normal((12, 96))).astype(np.float32)
+    norm = LayerNorm(np.ones(96, np.float32), np.zeros(96, np.float32))
+
+    def dense(inputs, outputs):
+        values = rng.standard_normal((inputs, outputs)).astype(np.float32) / np.sqrt(inputs)
+        return Dense(values, rng.standard_normal(outputs).astype(np.float32))
+
+    scaling = Standardise.of(features)
+    head = [scaling, norm, Sum([[dense(96, 8)], [dense(96, 64), Gelu(), dense(64, 8)]])]
+    made, sizes = [], []
+    for name, layers in (("whole.tflite", head), ("narrow.tflite", low_rank(head, features, 16))):
+        write_head(tmp_path / name, layers, 96)
+        made.append(project(features[:40], tmp_path / name))
+        sizes.append((tmp_path / name).stat().st_size)
+    assert np.einsum("nd,nd->n", *made).min() > 0.999
+    assert sizes[1] < 0.7 * sizes[0]
 
 
 def test_the_summary_of_a_file_says_what_makes_its_large_parts_smaller(photos, encoder, own, tmp_path, capsys):

@@ -18,6 +18,11 @@ from task.text import TextSearcher
 
 LENGTH = 8
 WORDS = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *"a plain something all red green blue white picture crimson ivory".split(" ")]  # noqa: SIM905
+COLOURS, THINGS, PLACES = (
+    ("red", "green", "white", "blue"),
+    ("kite", "hill", "boat", "dogs"),
+    ("", "on the beach", "in the snow", "above the sea"),
+)
 SAME = {"crimson": "red", "ivory": "white"}  # words that mean the same to the text model
 
 
@@ -164,7 +169,6 @@ def test_teachers_that_cannot_teach_are_refused(tmp_path, command, model, capsys
     ("options", "message"),
     [
         ({"teacher_texts": Path("t.txt"), "image_encoder": "tflite:i"}, "there is no teacher; name one with --teacher"),
-        ({"teacher": "t.tflite"}, "needs a pretrained image tower"),
         ({"teacher": "t.tflite", "image_encoder": "tflite:i", "text_encoder": "tflite:m"}, "teaches a words tower"),
         ({"teacher": "t.tflite", "encoder": Path("e.tflite")}, "has both towers already"),
     ],
@@ -213,3 +217,39 @@ def test_a_teacher_that_tells_images_apart_better_is_asked_at_a_lower_temperatur
     near, far = (images[described] + noise * unit(rng, 128, 32) for noise in (0.5, 2.0))
     found = [best_temperature(c / np.linalg.norm(c, axis=1, keepdims=True), images, described) for c in (near, far)]
     assert found[0] < found[1]
+
+
+def test_without_captions_a_words_tower_is_distilled_from_text_alone(tmp_path, photos, encoder, capsys):
+    from maker.embedding.texts import embed_texts
+
+    output, texts = tmp_path / "album.tflite", tmp_path / "texts.txt"
+    texts.write_text("\n".join(f"a {colour} {thing} {place}" for colour in COLOURS for thing in THINGS for place in PLACES))
+    build = ["build", "--images", str(photos), "--teacher", str(encoder), "--teacher-texts", str(texts), "--query-list", str(texts)]
+    assert main([*build, "--output", str(output), "--no-report"]) == 0
+    found = manifest(output, capsys)
+    assert found["encoders"]["text"]["spec"] == "words"
+    assert found["encoders"]["text"]["teacher"] == encoder.name
+    assert found["training"]["teacher"]["same_results"] > 60
+    sentences = ["a blue boat, a red kite", "a white hill, green dogs in the snow"]  # two learnt sentences in one
+    taught, teachers = (embed_texts(sentences, file) for file in (output, encoder))
+    assert (taught * teachers).sum(1).min() > 0.8
+    assert main(["verify", str(output)]) == 0
+
+
+def test_a_teacher_needs_a_pretrained_image_tower_beside_captions(tmp_path, photos, capsys):
+    inputs = ["build", "--images", str(photos), "--captions", str(photos / "captions.tsv")]
+    assert main([*inputs, "--teacher", "t.tflite", "--output", str(tmp_path / "o.tflite")]) == 2
+    assert "needs a pretrained image tower; name one with --image-encoder" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--teacher", "tflite:m.tflite", "--tokenizer", "v.txt"], "embeds text only; without --captions"),
+        (["--teacher", "e.tflite", "--image-encoder", "tflite:i.tflite"], "without --captions, the image tower is the teacher's"),
+        (["--teacher", "e.tflite", "--epochs", "3"], "--epochs: without captions"),
+    ],
+)
+def test_options_that_need_captions_are_refused_without_them(tmp_path, photos, capsys, arguments, message):
+    assert main(["build", "--images", str(photos), *arguments, "--output", str(tmp_path / "o.tflite")]) == 2
+    assert message in capsys.readouterr().err

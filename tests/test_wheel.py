@@ -87,7 +87,7 @@ def test_the_wheel_says_what_it_needs(wheel):
     stated = Parser().parsestr(wheel.read(f"{folder}/METADATA").decode())
     needed = {r.split(";")[0].split(">")[0] for r in stated.get_all("Requires-Dist") if "extra ==" not in r}
     assert needed == {"ai-edge-litert", "flatbuffers", "numpy", "typing-extensions"}
-    assert stated["Requires-Python"] == "<3.14,>=3.10"
+    assert stated["Requires-Python"] == "<3.15,>=3.10"
     assert stated["License-Expression"] == "Apache-2.0"
     assert any(name.endswith("licenses/LICENSE") for name in wheel.namelist())
     assert "maker = maker.cli:main" in wheel.read(f"{folder}/entry_points.txt").decode()

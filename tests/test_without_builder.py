@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from maker.cli import OF_THE_BUILDER
+from maker.cli import OF_THE_BUILDER, _how_to_get
 from task.text import TextSearcher
 
 # An entry of None makes Python raise what it raises of a package that is not installed.
@@ -75,3 +75,15 @@ def test_verbs_of_the_builder_name_what_to_install(verb, more, photos: Path, sea
     assert len(lines) == 1
     assert "Traceback" not in done.stderr
     assert "pip install" in lines[0]
+
+
+@pytest.mark.parametrize(
+    ("library", "python", "message"),
+    [
+        ("tensorflow", (3, 14), "whose release for CPython 3.14 this project waits for; run the command on CPython 3.10 to 3.13"),
+        ("tensorflow", (3, 13), "pip install"),
+        ("jinja2", (3, 14), "pip install"),
+    ],
+)
+def test_on_a_python_without_tensorflow_the_builder_says_what_it_waits_for(library, python, message):
+    assert message in _how_to_get(library, python)

@@ -1,7 +1,8 @@
 """Writes queries for the tests of the app, with results from Python: `python android_demo/without_gradle/fixtures.py FOLDER`.
 
-sample.tflite     a searcher over drawn scenes, trained for one epoch
+sample.tflite     a searcher over drawn scenes; its encoders are written, not trained
 relevance.tflite  the same with relevance curves for which two in three results are weak
+found.tflite      the same with a curve that also looks at the query
 gate.tflite       the same with a curve whose gate rejects some sentences although their first results are above the cut
 newer.tflite      the same with a newer format version
 leaves.tflite     random vectors in leaves, for queries by text and by vector
@@ -39,7 +40,9 @@ from task.vision import ImageSearcher, ImageSearcherOptions, TensorImage
 from task.vision.resize import prepare, resize
 
 sys.path.append(str(Path(__file__).parents[2]))
+from tests.found_file import JUDGED, judged, with_found  # noqa: E402
 from tests.tokenizer_files import answers_alike, tokenizing_searchers  # noqa: E402 - a script is not run from the root
+from tests.written_searcher import write_sample  # noqa: E402
 
 SCENES, HELD_OUT, ANSWERS, MAX_BYTES = 240, 40, 10, 256
 TEXTS = (
@@ -65,16 +68,15 @@ PREPARATIONS = (
 
 
 def make(folder: Path) -> None:
-    """Writes all files again, except for the trained searcher."""
+    """Writes all files again, except for the scenes and their searcher."""
     folder.mkdir(parents=True, exist_ok=True)
     scenes, sample = folder / "scenes", folder / "sample.tflite"
     if not sample.exists():
-        run("sample", scenes, "--scenes", SCENES, "--held-out", HELD_OUT)
-        captions = ["--captions", scenes / "captions.tsv", "--image-encoder", "scratch", "--epochs", 1]
-        run("build", "--images", scenes, *captions, "--output", sample)
+        write_sample(scenes, sample, folder / "encoder.tflite", SCENES, HELD_OUT)
     changed(sample, folder / "newer.tflite", lambda values: values.update(format_version=manifest.VERSION + 1))
     with_relevance(sample, folder / "relevance.tflite")
     with_gate(sample, folder / "gate.tflite")
+    with_found(sample, folder / "found.tflite")
     make_leaves(sample, folder / "leaves.tflite")
     make_four_bits(folder / "four_bits.tflite")
     make_codes(folder / "codes.tflite")
@@ -91,6 +93,7 @@ def make(folder: Path) -> None:
             for text in TEXTS
             if ask_text(sample, text)  # a text without a word finds nothing, gate or not
         ],
+        "judged": [judged(folder / "found.tflite", text, ANSWERS) for text in JUDGED],
         "resized": write_resized(pictures, folder / "pictures"),
         "prepared": write_prepared(pictures, folder / "pictures"),
     }

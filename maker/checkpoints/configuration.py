@@ -32,25 +32,25 @@ USUAL = {"is_decoder": False, "is_encoder_decoder": False, "add_cross_attention"
 class Section:
     """One object of a configuration.
 
-    Args:
+    Attributes:
         name: The file, and the key of the object in it, for errors.
         values: The object.
     """
 
     def __init__(self, name: str, values: dict[str, Any]) -> None:
         self.name = name
-        self._values = values
+        self.values = values
         self._read = set(WITHOUT_EFFECT)
         for key, value in USUAL.items():
             self.require(key, value)
 
     def __contains__(self, key: str) -> bool:
-        return key in self._values
+        return key in self.values
 
     def value(self, key: str, default: Any = None) -> Any:
         """The value of a key, of any type."""
         self._read.add(key)
-        return self._values.get(key, default)
+        return self.values.get(key, default)
 
     def number(self, key: str, default: int | None = None) -> int:
         """A whole number above 0.
@@ -116,10 +116,10 @@ class Section:
         Raises:
             EncoderError: One is.
         """
-        unknown = [key for key in self._values if key not in self._read]
+        unknown = [key for key in self.values if key not in self._read]
         if unknown:
             raise EncoderError(
-                f"{self.name}: unknown key {unknown[0]!r} ({self._values[unknown[0]]!r}); "
+                f"{self.name}: unknown key {unknown[0]!r} ({self.values[unknown[0]]!r}); "
                 "this release does not know what it changes, so the checkpoint is refused"
             )
 

@@ -11,11 +11,14 @@ import numpy as np
 
 from maker.checkpoints import clip, perception
 from maker.checkpoints.configuration import Section, read_json
+from maker.checkpoints.converted import ConvertedTower
 from maker.checkpoints.pictures import Pictures, channels, filter_name
 from maker.checkpoints.tensors import Tensors, read_tensors
 from maker.checkpoints.tokenizer import clip_tokenizer
+from maker.checkpoints.torch_tower import convert_image_tower
 from maker.checkpoints.towers import Towers
 from maker.checkpoints.transformer import Reader
+from maker.checkpoints.vision import VisionTransformer
 from maker.encoders.weights import Weights
 from maker.errors import EncoderError
 from task.format.preparation import CENTER_EVEN, WHOLE, Preparation
@@ -103,12 +106,11 @@ def _read(config: Section, path: Path, weights: Weights) -> Towers:
     own.ignore(UNREAD)
     read = Reader(_renamed(own), weights)
     timm = vision.value("timm_model_name")
-    if timm is not None:
-        if timm not in perception.SHAPES:
-            raise EncoderError(
-                f"{vision.name}: timm_model_name is {timm!r}, of which this release writes {', '.join(perception.SHAPES)} itself; "
-                "convert others with torch:NAME=PATH"
-            )
+    image: VisionTransformer | ConvertedTower
+    if timm is not None and timm not in perception.SHAPES:
+        image = convert_image_tower(config.values, path, weights)
+        read.tensors.ignore([name for name in read.tensors if name.startswith("visual.")])
+    elif timm is not None:
         vision.require("timm_pool", "map")
         vision.require("timm_proj", None)
         vision.ignore("timm_model_pretrained")

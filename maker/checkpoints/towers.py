@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from maker.checkpoints.converted import ConvertedTower
 from maker.checkpoints.pictures import Pictures
 from maker.checkpoints.text import TextTransformer
 from maker.checkpoints.vision import VisionTransformer
@@ -25,5 +26,5 @@ class Towers:
     family: str
     text: TextTransformer
     tokenizer: TokenizerFile
-    image: VisionTransformer | None = None
+    image: VisionTransformer | ConvertedTower | None = None
     pictures: Pictures | None = None

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from maker.checkpoints.pruning import pruned
 from maker.checkpoints.source import open_checkpoint
 from maker.checkpoints.text import TokensTower, sentences_tower
 from maker.encoders.weights import Weights
@@ -43,7 +45,13 @@ class CheckpointInfo:
 
 
 def write_encoder(
-    spec: str, output: Path, *, weights: Weights = "int8", cache: Path | None = None, text_only: bool = False
+    spec: str,
+    output: Path,
+    *,
+    weights: Weights = "int8",
+    cache: Path | None = None,
+    text_only: bool = False,
+    keep_pieces_of: Iterable[str] | None = None,
 ) -> CheckpointInfo:
     """Writes the towers of a checkpoint as an encoder file, from which `maker` embeds and indexes.
 
@@ -54,6 +62,7 @@ def write_encoder(
         weights: How matrices are stored: `int8` with a scale a row, `float16` or `float32`.
         cache: Where downloads are kept; the library's own place if None.
         text_only: Leave the tower for pictures out.
+        keep_pieces_of: Texts: pieces of the tokenizer that they do not need are left out, see `pruned`. None keeps all.
 
     Raises:
         EncoderError: The checkpoint is incomplete, damaged, or of a kind that this release does not know.
@@ -62,7 +71,11 @@ def write_encoder(
     if source.restricted:
         terms = f"are for research or other non-commercial use only ({source.license})"
         say(f"WARNING: the weights of {source.name} {terms}, and so is what is made of them")
-    text, image = sentences_tower(TokensTower(towers.text, towers.tokenizer)), None if text_only else towers.image
+    transformer, tokenizer = towers.text, towers.tokenizer
+    if keep_pieces_of is not None:
+        transformer, tokenizer = pruned(transformer, tokenizer, keep_pieces_of)
+        say(f"the tokenizer keeps {tokenizer.size} of {towers.tokenizer.size} pieces")
+    text, image = sentences_tower(TokensTower(transformer, tokenizer)), None if text_only else towers.image
     info = CheckpointInfo(
         family=towers.family,
         source=source.name,

@@ -43,6 +43,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--weights", default="int8", metavar="NAME", help="matrices of --model and of heads: int8 (default), float16, float32"
     )
     parser.add_argument("--encoder", type=Path, metavar="FILE", help="a searcher or encoder file: its towers need no captions")
+    parser.add_argument(
+        "--prune-vocabulary",
+        nargs="?",
+        type=Path,
+        const=Path(),
+        metavar="FILE",
+        help="--model keeps only the pieces of its tokenizer that captions, queries and the text FILE use",
+    )
     parser.add_argument("--no-adapters", action="store_true", help="with --captions, leave the towers of --model or --encoder as they are")
     parser.add_argument(
         "--query-list", type=Path, metavar="FILE", help="without captions: typical queries, one per line (default: built-in queries)"
@@ -64,6 +72,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--views", type=int, metavar="N", help="views of each photo: the whole, then N - 1 crops (default: 5 if frozen, else 1)"
     )
+    parser.add_argument(
+        "--head-rank", type=int, default=0, metavar="N", help="a smaller head over frozen features, such as 64 (default: the full rank)"
+    )
     parser.add_argument("--text-encoder", default="words", metavar="SPEC", help=TEXT_SPECS + "; default %(default)s")
     parser.add_argument(
         "--queries", choices=("both", "text", "image"), default="both", help="what the file is asked by; the other encoder is left out"
@@ -77,7 +88,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "for --text-encoder, with its --tokenizer",
     )
     parser.add_argument(
-        "--teacher-texts", type=Path, metavar="FILE", help="further sentences or phrases to learn from the teacher, one in each line"
+        "--teacher-texts",
+        type=Path,
+        metavar="FILE",
+        help="further sentences or phrases to learn from the teacher, one in each line (default: built-in queries)",
     )
     parser.add_argument("--work-dir", type=Path, metavar="DIR", help="folder for intermediate results (default: OUTPUT with suffix .work)")
     parser.add_argument("--no-report", action="store_true", help="write no report beside the searcher")
@@ -136,6 +150,9 @@ def run(given: argparse.Namespace) -> None:
         teacher_texts=given.teacher_texts,
         model=given.model,
         adapt=not given.no_adapters,
+        head_rank=given.head_rank,
+        prune_vocabulary=given.prune_vocabulary is not None,
+        vocabulary_of=given.prune_vocabulary if given.prune_vocabulary != Path() else None,
         weights=given.weights,
     )
     options = BuildOptions(

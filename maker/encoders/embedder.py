@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -81,6 +82,10 @@ class Tower:
         Returns:
             `[1, dimension]` float32 tensor.
         """
+        return self.write_reading(g, query, [])[0]
+
+    def write_reading(self, g: Subgraph, query: int, more: Sequence[SourceTensor]) -> tuple[int, list[int]]:
+        """Adds the tower as `write` does, and returns more tensors of its model beside the embedding."""
         x = query
         if self.query.dtype == np.float32 and self.kind == "image":
             assert self.mean is not None
@@ -91,16 +96,16 @@ class Tower:
             tensor = self.source.subgraph(self.signature).tensors[self.query.index]
             g.table.tensors[query].quantization = tensor.quantization
         read = [self.output, *self.inner]
+        wanted = [tensor.index for tensor in (*read, *more)]
+        found = g.inline(self.source, {self.query.index: x}, wanted, self.signature)
         output, *maps = [
-            g.dequantize(made) if tensor.dtype != np.float32 else made
-            for tensor, made in zip(
-                read, g.inline(self.source, {self.query.index: x}, [tensor.index for tensor in read], self.signature), strict=True
-            )
+            g.dequantize(made) if tensor.dtype != np.float32 else made for tensor, made in zip(read, found[: len(read)], strict=True)
         ]
         embedding = g.reshape(output, (1, int(np.prod(self.output.shape, dtype=np.int64))))
         if maps:
             embedding = g.concat([embedding, *(_mean_of_places(g, feature_map) for feature_map in maps)], axis=1)
-        return g.slice(embedding, (0, 0), (1, self.prefix)) if self.prefix else embedding
+        embedding = g.slice(embedding, (0, 0), (1, self.prefix)) if self.prefix else embedding
+        return embedding, found[len(read) :]
 
 
 def _mean_of_places(g: Subgraph, feature_map: int) -> int:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+from collections.abc import Sequence
 from functools import cached_property
 from typing import Literal, TypeAlias, get_args
 
@@ -72,6 +74,12 @@ class Table:
     def size(self) -> int:
         """How many rows there are."""
         return len(self._parts[0][0])
+
+    def kept(self, numbers: Sequence[int]) -> Table:
+        """A table of some of the rows."""
+        table, rows = copy.copy(self), np.asarray(numbers)
+        table._parts = [(codes[rows], None if scales is None else scales[rows]) for codes, scales in self._parts]
+        return table
 
     def write(self, g: Subgraph, numbers: int) -> int:
         """Adds the operators: `numbers` is `[m]` int32, the result `[m, d]` float32."""

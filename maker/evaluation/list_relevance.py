@@ -10,7 +10,8 @@ from typing import Any
 
 import numpy as np
 
-from maker.evaluation.relevance import ENOUGH, KEPT, RESULTS, RULE, JudgedResults, fit_logistic, gate_and_cut, measure, probability
+from maker.evaluation.judged import KEPT
+from maker.evaluation.relevance import ENOUGH, RESULTS, RULE, JudgedResults, fit_logistic, gate_and_cut, measure, probability
 from maker.progress import progress
 
 FITTING = 0.01  # a query fits a picture if it is among this share of the list's queries for the picture

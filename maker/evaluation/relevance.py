@@ -12,16 +12,16 @@ from typing import Any
 import numpy as np
 
 from maker.data.captions import Caption
+from maker.evaluation.judged import KEPT, Predicted, measure_predicted
 from maker.evaluation.shared_words import SharedWords
 from maker.progress import progress, say
+from task.processor.relevance import RelevanceCurve
 
 RESULTS = 10  # per query
 MOST_QUERIES = 2000
 BLOCK = 64
 ENOUGH = 20  # relevant results, and other results, that a fit needs
-KEPT = 0.9  # share of the relevant results that the default gate and cut keep
-TRADE = (0.99, 0.95, 0.9, 0.8, 0.7, 0.6, 0.5)
-BINS = 10
+GATE = 0.5  # share of the relevant results that may be lost which the gate loses
 RULE = (
     f"if the first result of a query is below the gate, all its results are hidden, which loses {50 * (1 - KEPT):.0f} % of the relevant "
     f"results among the first {RESULTS}; gate and cut together keep {100 * KEPT:.0f} % of them"
@@ -165,10 +165,30 @@ def gate_and_cut(results: JudgedResults, kept: float) -> tuple[float, float]:
     return gate, float(np.quantile(relevant, min(1.0, kept * results.relevant.sum() / len(relevant))))
 
 
-def is_answered(queries: np.ndarray, items: np.ndarray, curve: Mapping[str, Any]) -> np.ndarray:
-    """`(q,)` bool: whether the first result of each query passes gate and cut; distances are negative dot products."""
-    best = np.concatenate([(queries[start : start + BLOCK] @ np.asarray(items).T).max(axis=1) for start in range(0, len(queries), BLOCK)])
-    return probability(-best, curve["slope"], curve["intercept"]) >= max(curve.get("gate", 0.0), curve["cut"])
+def is_answered(queries: np.ndarray, items: np.ndarray, described: Mapping[str, Any], evidence: np.ndarray | None) -> np.ndarray:
+    """Whether a file still answers queries after results of low relevance were hidden.
+
+    Args:
+        queries: `(q, d)` float32.
+        items: `(n, d)` float32; distances are negative dot products with them.
+        described: The curve, as the manifest describes it.
+        evidence: `(q, 2)`, what the graph says of the queries; None for a curve that does not look at it.
+
+    Returns:
+        `(q,)` bool.
+    """
+    curve = RelevanceCurve.of(described)
+    count = min(curve.found.results if curve.found else 1, len(items))
+    answered = np.zeros(len(queries), bool)
+    for row, query in enumerate(queries):
+        scores = items @ query
+        distances = np.sort(-np.partition(scores, len(scores) - count)[-count:]).tolist()
+        if curve.found is not None and evidence is not None:
+            found, relevance = curve.found.judge(evidence[row].tolist(), distances)
+            answered[row] = found >= curve.found.gate and relevance[0] >= curve.found.cut
+        else:
+            answered[row] = curve(distances[0]) >= max(curve.gate, curve.cut)
+    return answered
 
 
 def probability(distances: np.ndarray, slope: float, intercept: float) -> np.ndarray:
@@ -177,58 +197,9 @@ def probability(distances: np.ndarray, slope: float, intercept: float) -> np.nda
 
 
 def measure(results: JudgedResults, slope: float, intercept: float, gate: float, cut: float) -> dict[str, Any]:
-    """Measures the predictions of the curve and the effect of gate and cut; all shares are in [0, 1].
-
-    Returns:
-        `queries`, `results`, `relevant` (share of all results), `expected_calibration_error` (Guo et al., 2017), `at_cut` and `trade` (as
-        `_shares` returns them; `trade` for other gates and cuts), and `reliability`: ten bins of equally many results, each with the mean
-        relevance `predicted`, the share `found` relevant and the number of `results`.
-    """
-    p = probability(results.distances, slope, intercept)
-    order = np.argsort(p, axis=None, kind="stable")
-    bins = [
-        {"predicted": _short(p.ravel()[part].mean()), "found": _short(results.relevant.ravel()[part].mean()), "results": len(part)}
-        for part in np.array_split(order, BINS)
-        if len(part)
-    ]
-    error = sum(b["results"] * abs(b["predicted"] - b["found"]) for b in bins) / p.size
-    return {
-        "queries": len(p),
-        "results": p.size,
-        "relevant": _short(results.relevant.mean()),
-        "expected_calibration_error": _short(error),
-        "at_cut": _shares(results, slope, intercept, gate, cut),
-        "trade": [
-            _shares(results, slope, intercept, *probability(np.array(gate_and_cut(results, kept)), slope, intercept)) for kept in TRADE
-        ],
-        "reliability": bins,
-    }
-
-
-def _shares(results: JudgedResults, slope: float, intercept: float, gate: float, cut: float) -> dict[str, float]:
-    """The effect of a gate and a cut, both relevances.
-
-    Returns:
-        `gate`, `cut`, and shares: of relevant results shown (`recall_kept`), of wrong results shown (`wrong_kept`), of shown results that
-        are relevant (`precision`), of queries with any shown result (`answered`), of queries with a relevant result that keep one
-        (`queries_kept`: `recall_kept` alone flatters a gate, which hides all results of a few queries), and of queries for absent things
-        that still have a shown result (`absent_answered`, if known).
-    """
-    p = probability(results.distances, slope, intercept)
-    shown = (p[:, :1] >= gate) & (p >= cut)
-    known = ~np.isnan(results.absent)
-    figures = {
-        "gate": gate,
-        "cut": cut,
-        "recall_kept": shown[results.relevant].mean(),
-        "wrong_kept": shown[~results.relevant].mean(),
-        "precision": results.relevant[shown].mean() if shown.any() else 0.0,
-        "answered": shown.any(axis=1).mean(),
-        "queries_kept": (shown & results.relevant).any(axis=1)[results.relevant.any(axis=1)].mean(),
-    }
-    if known.any():
-        figures["absent_answered"] = (probability(results.absent[known], slope, intercept) >= max(gate, cut)).mean()
-    return {name: _short(value) for name, value in figures.items()}
+    """Measures the predictions of the curve and the effect of gate and cut, as `maker.evaluation.judged.measure_predicted` does."""
+    p, absent = (probability(distances, slope, intercept) for distances in (results.distances, results.absent))
+    return measure_predicted(Predicted(p, p[:, 0], results.relevant, absent[:, None], absent), gate, cut, GATE)
 
 
 def _how(words: SharedWords, queries: int) -> str:
@@ -242,7 +213,3 @@ def _how(words: SharedWords, queries: int) -> str:
         )
     fitted = f"fitted to the first {RESULTS} results of {queries} held-out captions among {len(words.images)} captioned pictures"
     return f"{fitted}; {criterion}; measured on the captions of other held-out pictures"
-
-
-def _short(value: Any) -> float:
-    return round(float(value), 4)

@@ -92,6 +92,15 @@ class SharedWords:
         remaining[self._mentioned[max(weights, key=lambda word: (weights[word], word))]] = False
         return remaining
 
+    def without_rarest(self, text: str) -> np.ndarray | None:
+        """The pictures whose captions do not mention the rarest word of a text; `(n,)` bool, or None if no caption has one of its words."""
+        weights = self._weights(text)
+        if not weights:
+            return None
+        remaining = np.ones(len(self.images), bool)
+        remaining[self._mentioned[max(weights, key=lambda word: (weights[word], word))]] = False
+        return remaining
+
     def _share_with_siblings(self, caption: Caption) -> float:
         counts, weights = self._counts[self._number[caption.image]], self._weights(caption.text)
         return sum(w for word, w in weights.items() if counts[word] > 1) / max(sum(weights.values()), 1e-9)

@@ -19,6 +19,8 @@ from task.search import GraphEngine, SearchRequest
 
 TEXTS, VECTORS, RESULTS = 5, 3, 10
 TOLERANCE = 1e-5
+# Of encoders with int8 weights, whose kernels round activations each in their own way, layer by layer. Ten blocks came to 3e-3 apart.
+ROUNDED_TOLERANCE = 1e-2
 PATTERN = "pattern"  # the image query: pixel (y, x, c) is (3 x + 5 y + 60 c) modulo 256
 
 
@@ -39,12 +41,13 @@ def record_answers(path: Path, towers: Mapping[str, AnyTower], index: Index, tex
 
     Returns:
         One entry per query: `signature`, `query` (a sentence, `pattern`, or a vector), the `tokens` of a `search_tokens` query, and the
-        `ids` and `distances` of the ten nearest items.
+        `ids` and `distances` of the ten nearest items, and a `tolerance` where runtimes differ by more than rounding of float32.
 
     Raises:
         EncoderError: A tower gives values that are not finite.
     """
     entries: list[dict[str, Any]] = []
+    rounded = {kind for kind, tower in towers.items() if tower.source.rounds_activations(tower.signature)}
     options = BaseOptions(str(path), num_threads=1)
     with ModelFile(options) as file:
         runners = SignatureRunners(file, options)
@@ -59,9 +62,9 @@ def record_answers(path: Path, towers: Mapping[str, AnyTower], index: Index, tex
                     "it normalises its input"
                 )
             valid = ids >= 0
-            entries.append(
-                {"signature": signature, "query": query, **more, "ids": ids[valid].tolist(), "distances": _short(distances[valid])}
-            )
+            tolerance = {"tolerance": ROUNDED_TOLERANCE} if signature.removeprefix("search_") in rounded else {}
+            found = {"ids": ids[valid].tolist(), "distances": _short(distances[valid])}
+            entries.append({"signature": signature, "query": query, **more, **found, **tolerance})
 
         for kind in [kind for kind in SENTENCES if kind in towers]:
             tower = towers[kind]
@@ -107,14 +110,29 @@ def check_answers(path: Path) -> int:
 def _compare(path: Path, entry: dict[str, Any], result: SearchResult, metadata: list[bytes]) -> None:
     query = f"{path}: golden query {str(entry['query'])[:60]!r} of {entry['signature']}"
     found = [n.metadata for n in result.nearest_neighbors]
-    if found != metadata:
+    tolerance = entry.get("tolerance", TOLERANCE)
+    if found != metadata and tolerance <= TOLERANCE:
         raise BuildError(f"{query} found {found[:3]}, expected {metadata[:3]}: the file is damaged; copy or build it again")
     distances = np.array([n.distance for n in result.nearest_neighbors])
-    worst = np.abs(distances - entry["distances"]).max(initial=0.0)
-    if worst > TOLERANCE * max(1.0, np.abs(distances).max(initial=0.0)):
+    if len(distances) != len(entry["distances"]):
+        raise BuildError(f"{query} found {len(distances)} items, expected {len(entry['distances'])}: the file is damaged; copy it again")
+    worst = furthest(dict(zip(metadata, entry["distances"], strict=True)), dict(zip(found, distances.tolist(), strict=True)))
+    if worst > tolerance * max(1.0, np.abs(distances).max(initial=0.0)):
         raise BuildError(
-            f"{query}: a distance differs by {worst:.2g}, expected at most {TOLERANCE}: the file is damaged; copy or build it again"
+            f"{query}: a distance differs by {worst:.2g}, expected at most {tolerance}: the file is damaged; copy or build it again"
         )
+
+
+def furthest(wanted: Mapping[Any, float], found: Mapping[Any, float]) -> float:
+    """How far two lists of nearest items are from each other, distances by item, ascending.
+
+    An item that only one of them has counts by how far it is from the end of the other: it was pushed out by others.
+    """
+    differences = [
+        abs(distance - found[item]) if item in found else abs(distance - max(found.values())) for item, distance in wanted.items()
+    ]
+    differences += [abs(distance - max(wanted.values())) for item, distance in found.items() if item not in wanted]
+    return max(differences, default=0.0)
 
 
 def _short(values: np.ndarray) -> list[float]:

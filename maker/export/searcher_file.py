@@ -9,7 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from maker.encoders.embedder import AnyTower
+from maker.encoders.embedder import SENTENCES, AnyTower, Tower
+from maker.encoders.evidence import OUTPUT, ROWS, Evidence, StoredEvidence, word_rows
 from maker.encoders.token_tower import declare_queries
 from maker.encoders.tokenizer_file import TokenizerFile
 from maker.errors import BuildError, DataError
@@ -18,6 +19,7 @@ from maker.export.description import searcher_metadata
 from maker.export.search_constants import search_constants
 from maker.export.search_graph import no_results_for_empty_text, search
 from maker.graph.model import Model
+from maker.graph.source import SourceTensor
 from maker.graph.subgraph import Subgraph
 from maker.index.build import Index, are_normalized
 from maker.index.options import DEFAULT_K
@@ -44,6 +46,7 @@ class SearcherContent:
         encoders, training, report: Parts of the manifest.
         example_texts: Sentences from which golden queries are chosen.
         relevance: Curves from distances to relevance, for the manifest.
+        evidence: What a sentence says about whether its answer can be right; an output of `search_text` and `search_tokens`. None for none.
         sentence_mean: The mean embedding of sentences, `(d,)` float32; None if it is not known.
         card: Called with the manifest, which has no digests yet; returns the file's model card.
         measure: Called with the file before the manifest is added; returns figures that are added to the report.
@@ -63,6 +66,7 @@ class SearcherContent:
     report: dict[str, Any] = field(default_factory=dict)
     example_texts: Sequence[str] = ()
     relevance: dict[str, Any] = field(default_factory=dict)
+    evidence: Evidence | StoredEvidence | None = None
     sentence_mean: np.ndarray | None = None
     card: Callable[[Manifest], str] | None = None
     measure: Callable[[Path], dict[str, Any]] | None = None
@@ -176,14 +180,19 @@ def search_model(content: SearcherContent, normalized: bool) -> Model:
         for verb in ("search", "embed"):
             g = graphs[verb, kind]
             queries = declare_queries(g, tower.input_shape, tower.tokenizer)
-            (embedding,) = g.call(f"{kind}_tower", list(queries.values()), _Embedding(tower, unit), key=kind)
+            evidence = content.evidence if kind in SENTENCES else None
+            part = _Embedding(tower, unit, word_rows(tower.source, tower.signature) if isinstance(tower, Tower) else None)
+            embedding, *rows = g.call(part.name, list(queries.values()), part, key=kind)
             if verb == "embed":
                 model.signature(g, queries, {"embedding": embedding})
             else:
                 distances, ids = search(g, embedding, constants, content.k)
                 if kind == "text":
                     distances, ids = no_results_for_empty_text(g, embedding, distances, ids)
-                model.signature(g, queries, {"distances": distances, "ids": ids})
+                found = {"distances": distances, "ids": ids}
+                if evidence is not None:
+                    found[OUTPUT] = evidence.write(g, embedding, rows[0] if rows else None)
+                model.signature(g, queries, found)
     g = searching
     query = g.tensor("query", (1, dimension), np.float32)
     distances, ids = search(g, query, constants, content.k)
@@ -196,15 +205,31 @@ def search_model(content: SearcherContent, normalized: bool) -> Model:
 
 @dataclass(frozen=True)
 class _Embedding:
-    """Writes a tower into the part of the graph that `search_*` and `embed_*` share."""
+    """Writes a tower into the part of the graph that `search_*` and `embed_*` share.
+
+    Attributes:
+        tower: The tower.
+        unit: Divide the embedding by its norm.
+        rows: The tensor with the rows of the embedding table that a `words` tower reads; None for other towers.
+    """
 
     tower: AnyTower
     unit: bool
+    rows: SourceTensor | None
+
+    @property
+    def name(self) -> str:
+        """The name of the part; that of one with rows says so."""
+        return f"{self.tower.kind}_tower" + (f"_{ROWS}" if self.rows else "")
 
     def __call__(self, g: Subgraph, queries: Sequence[int]) -> list[int]:
-        """Adds the tower, and the division by the norm if wanted; returns the embedding."""
-        embedding = self.tower.write(g, *queries)
-        return [g.l2_normalize(embedding) if self.unit else embedding]
+        """Adds the tower and returns the embedding, `[1, d]` float32, and the rows, `[t]` int32, if there are any."""
+        more: list[int] = []
+        if self.rows is not None and isinstance(self.tower, Tower):
+            embedding, more = self.tower.write_reading(g, queries[0], [self.rows])
+        else:
+            embedding = self.tower.write(g, *queries)
+        return [g.l2_normalize(embedding) if self.unit else embedding, *more]
 
 
 def _encode_items(metadata: Sequence[bytes]) -> tuple[bytes, bytes]:

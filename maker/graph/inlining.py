@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import copy
-from typing import Any
+from collections.abc import Callable
+from typing import Any, TypeAlias
 
 from maker.errors import EncoderError
 from maker.graph.source import PARTS, Source, needed
@@ -13,7 +14,19 @@ from maker.graph.tensors import Op, Tensors
 REFUSED = {Op.CALL_ONCE, Op.CALL, Op.CUSTOM, Op.VAR_HANDLE, Op.READ_VARIABLE, Op.ASSIGN_VARIABLE}
 
 
-def inline(g: Tensors, source: Source, given: dict[int, int], wanted: list[int], signature: str | None = None) -> list[int]:
+# Writes an operator in another way: given the subgraph, the operator's code, the operator, the source's subgraph and where its tensors
+# went, it returns the output, or None for an operator that is copied as it is.
+Rewrite: TypeAlias = Callable[[Tensors, int, Any, Any, Callable[[int], int]], "int | None"]
+
+
+def inline(
+    g: Tensors,
+    source: Source,
+    given: dict[int, int],
+    wanted: list[int],
+    signature: str | None = None,
+    rewrite: Rewrite | None = None,
+) -> list[int]:
     """Copies the operators that `wanted` needs from a subgraph of `source`.
 
     Args:
@@ -22,6 +35,7 @@ def inline(g: Tensors, source: Source, given: dict[int, int], wanted: list[int],
         given: Tensor index in the source to tensor index here, for its inputs.
         wanted: Tensor indices in the source.
         signature: Which subgraph; the first one where None.
+        rewrite: Writes some operators of that subgraph in another way; None to copy all.
 
     Returns:
         The tensors here that stand for `wanted`, in its order.
@@ -29,18 +43,30 @@ def inline(g: Tensors, source: Source, given: dict[int, int], wanted: list[int],
     Raises:
         EncoderError: An operator keeps state between calls (variables, CALL_ONCE) or is a custom one.
     """
-    moved = _copy_operators(g, source, source.subgraph(signature), dict(given), wanted)
+    moved = _copy_operators(g, source, source.subgraph(signature), dict(given), wanted, rewrite)
     return [moved[i] for i in wanted]
 
 
-def _copy_operators(g: Tensors, source: Source, other: Any, moved: dict[int, int], wanted: list[int]) -> dict[int, int]:
+def _copy_operators(
+    g: Tensors, source: Source, other: Any, moved: dict[int, int], wanted: list[int], rewrite: Rewrite | None = None
+) -> dict[int, int]:
     """Adds what `wanted` needs and returns where each tensor went."""
+
+    def place(index: int) -> int:
+        if index not in moved:
+            moved[index] = _import_tensor(g, source, other.tensors[index])
+        return moved[index]
+
     for operator in needed(other.operators, wanted, set(moved)):
-        for index in [*operator.inputs, *operator.outputs]:
-            if index >= 0 and int(index) not in moved:
-                moved[int(index)] = _import_tensor(g, source, other.tensors[index])
         code = source.model.operatorCodes[operator.opcodeIndex]
         builtin = max(code.builtinCode, code.deprecatedBuiltinCode)
+        written = rewrite(g, builtin, operator, other, place) if rewrite is not None else None
+        if written is not None:
+            moved[int(operator.outputs[0])] = written
+            continue
+        for index in [*operator.inputs, *operator.outputs]:
+            if index >= 0:
+                place(int(index))
         if builtin in REFUSED:
             raise EncoderError(
                 f"{source.path}: operator {_operator_name(code)} cannot be taken into a searcher; convert the embedder with builtin "
@@ -57,8 +83,7 @@ def _copy_operators(g: Tensors, source: Source, other: Any, moved: dict[int, int
         g.table.operators.append(copied)
     # An input that nothing reads, or a constant that is an output, is no operator's.
     for index in wanted:
-        if index not in moved:
-            moved[index] = _import_tensor(g, source, other.tensors[index])
+        place(index)
     return moved
 
 

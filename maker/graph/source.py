@@ -89,6 +89,17 @@ class Source:
                     waiting += [getattr(operator.builtinOptions, part) for part in PARTS.get(operator.builtinOptionsType, ())]
         return list(found.values())
 
+    def rounds_activations(self, signature: str | None = None) -> bool:
+        """Whether a FULLY_CONNECTED takes float32 and int8 weights: each kernel rounds the float32 to 8 bits in its own way."""
+        for sub in self.with_parts(signature) if signature else [self.subgraph()]:
+            for operator in sub.operators:
+                code = self.model.operatorCodes[operator.opcodeIndex]
+                if max(code.builtinCode, code.deprecatedBuiltinCode) == schema.BuiltinOperator.FULLY_CONNECTED:
+                    values, weights = (sub.tensors[number].type for number in operator.inputs[:2])
+                    if values == schema.TensorType.FLOAT32 and weights == schema.TensorType.INT8:
+                        return True
+        return False
+
     def inputs(self, signature: str | None = None) -> list[SourceTensor]:
         """The inputs in the subgraph's order."""
         sub = self.subgraph(signature)
@@ -112,9 +123,9 @@ class Source:
         written = [_text(sub.tensors[o].name) for op in sub.operators for o in op.outputs]
         raise EncoderError(f"{self.path}: no tensor {name!r}; the last ones are {', '.join(written[-6:])}")
 
-    def at(self, index: int) -> SourceTensor:
-        """A tensor of the first subgraph by its number."""
-        return self._tensor(self.model.subgraphs[0], index)
+    def at(self, index: int, signature: str | None = None) -> SourceTensor:
+        """A tensor of a signature's subgraph, or of the first one, by its number."""
+        return self._tensor(self.subgraph(signature), index)
 
     def written(self, output: SourceTensor, query: SourceTensor, signature: str | None = None) -> list[SourceTensor]:
         """The tensors that the operators between a query and an output write, in order."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from maker.graph.arrangement import Arrangement
 from maker.graph.control_flow import ControlFlow
-from maker.graph.inlining import inline
+from maker.graph.inlining import Rewrite, inline
 from maker.graph.network import RELU, Network
 from maker.graph.reductions import Reductions
 from maker.graph.source import Source
@@ -19,6 +19,13 @@ class Subgraph(ControlFlow, Arrangement, Reductions, Network):
     Shapes are static throughout. A NumPy array or scalar given where a tensor is expected becomes a constant.
     """
 
-    def inline(self, source: Source, given: dict[int, int], wanted: list[int], signature: str | None = None) -> list[int]:
+    def inline(
+        self,
+        source: Source,
+        given: dict[int, int],
+        wanted: list[int],
+        signature: str | None = None,
+        rewrite: Rewrite | None = None,
+    ) -> list[int]:
         """Copies the operators that `wanted` needs from a subgraph of `source`; see `inlining.inline`."""
-        return inline(self, source, given, wanted, signature)
+        return inline(self, source, given, wanted, signature, rewrite)

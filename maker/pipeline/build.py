@@ -14,6 +14,7 @@ from maker.evaluation.item_splits import HELD_OUT, ChosenCaptions, ItemSplits
 from maker.index.lexical import lexical_index
 from maker.pipeline.corpus_stage import OpenedCorpus, Photos, open_corpus
 from maker.pipeline.dimension import check_trained
+from maker.pipeline.distil_stage import distilled_encoder
 from maker.pipeline.encoder import Encoder, FrozenImages, ReadyTexts
 from maker.pipeline.facts_stage import CollectedFacts, collect_facts
 from maker.pipeline.index import FileContent, IndexedItems, curve_picture, write_index
@@ -28,7 +29,7 @@ from maker.pipeline.measure_stage import (
     tuning_queries,
 )
 from maker.pipeline.options import QUERIES, BuildOptions, Corpus, check_options
-from maker.pipeline.query_list_stage import ListedQueries, listed_queries
+from maker.pipeline.query_list_stage import ListedQueries, listed_queries, texts_of
 from maker.pipeline.ready_towers import ready_encoder
 from maker.pipeline.report import BuildReport, file_lines, line, training_lines
 from maker.pipeline.training_run import EVENTS
@@ -127,8 +128,11 @@ def _embed(corpus: Corpus, options: BuildOptions, training: TrainingOptions, wor
     opened = open_corpus(corpus, training.seed, work)
     if table is not None:
         item_facts(table, [image.encode() for image in opened.searched.images])  # fails now, not after the training
-    ready = ready_encoder(options.towers, work)
-    encoder = fit_maps(ready, corpus, opened, options, work) if ready else train_encoder(opened, options.towers, training, work)
+    if corpus.captions is None and options.towers.teacher is not None:
+        encoder: Encoder | None = distilled_encoder(corpus, opened.searched, options.towers, training.seed, work)
+    else:
+        ready = ready_encoder(options.towers, texts_of(corpus, opened), work)
+        encoder = fit_maps(ready, corpus, opened, options, work) if ready else train_encoder(opened, options.towers, training, work)
     if encoder is None:
         return None
     encoder = replace(encoder, dimension=options.index.dimension)
@@ -168,17 +172,19 @@ def _write_searcher(embedded: Embedded, output: Path, options: BuildOptions, wor
         lexical=lexical_index(metadata, facts, _captions(corpus)) if options.lexical else None,
     )
     relevance = listed.relevance(embedded.items) if listed and options.index.distance == "dot_product" else {}
+    evidence = None
     if held_out and calibrated:
-        relevance = fit_relevance(encoder, held_out, work)
+        relevance, evidence = fit_relevance(encoder, held_out, work)
     report = measure_retrieval(encoder, held_out, work) if held_out else {}
     if held_out:
-        report |= measure_typed_queries(encoder, held_out, relevance.get("search_text"), work)
+        report |= measure_typed_queries(encoder, held_out, relevance.get("search_text"), evidence, work)
     if corpus.splits.train and not corpus.searches_another_folder:
         report["splits"] = ItemSplits.of(corpus.splits, embedded.items.images).encode()
     content = FileContent(
         user_info=options.user_info,
         report=report,
         relevance=relevance,
+        evidence=evidence,
         sentence_mean=queries.embeddings.mean(axis=0),
         examples=spread(listed.texts, EXAMPLES) if listed else example_texts(corpus.splits, EXAMPLES),
         card=lambda manifest: model_card(manifest, options.card, output.stem),

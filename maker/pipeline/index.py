@@ -12,6 +12,7 @@ import numpy as np
 
 from maker.data.facts_file import item_facts, read_facts
 from maker.encoders.embedder import SENTENCES, embedder_manifest, example_texts, open_embedder
+from maker.encoders.evidence import Evidence, StoredEvidence
 from maker.encoders.prefix import trained_prefixes
 from maker.encoders.tokenizer_file import TextModelOptions
 from maker.errors import BuildError, DataError
@@ -144,6 +145,7 @@ class FileContent:
         report: Figures for the manifest.
         relevance: Relevance curves for the manifest. Those of an embedder do not apply: they were fitted on other items.
         examples: Texts of the golden queries; those of the embedder if there are none.
+        evidence: What sentences say about their answers, which belongs to `relevance`.
         sentence_mean: The mean embedding of sentences, `(d,)` float32; that of the embedder if None.
         card: Makes the model card from the manifest.
     """
@@ -152,6 +154,7 @@ class FileContent:
     report: dict[str, Any] = field(default_factory=dict)
     relevance: dict[str, Any] = field(default_factory=dict)
     examples: Sequence[str] = ()
+    evidence: Evidence | StoredEvidence | None = None
     sentence_mean: np.ndarray | None = None
     card: Callable[[Manifest], str] | None = None
 
@@ -194,6 +197,7 @@ def write_index(items: IndexedItems, output: Path, settings: IndexSettings, cont
         training=trained.training if trained else {},
         report={**measured, **content.report},
         relevance=content.relevance,
+        evidence=content.evidence,
         sentence_mean=_sentence_mean(content, trained),
         example_texts=texts,
         card=content.card,

@@ -72,9 +72,12 @@ class TowerOptions:
         encoder: A searcher or encoder file whose towers are taken as they are, instead of the four above.
         teacher: What the `words` tower learns from, beside the captions: a searcher or encoder file with `embed_text`, or the spec of a
             pretrained text model, whose tokenizer is in `text_model`. None to learn from the captions alone.
-        teacher_texts: A text file with further sentences for the teacher, one in each line.
+        teacher_texts: A text file with further sentences for the teacher, one in each line; None for the built-in queries.
         model: A published dual encoder whose towers are taken as they are, as `maker.checkpoints.write_encoder` takes it.
+        head_rank: Rank of the first matrix in the hidden branch of a head over frozen features; 0 for the full rank.
         adapt: Whether captions train a matrix behind each ready tower, starting from the towers as they are.
+        prune_vocabulary: Whether `model` keeps only the pieces of its tokenizer that captions or queries use.
+        vocabulary_of: A text file whose pieces are kept, too.
         weights: How the matrices of `model` and of trained heads are stored; `float16` leaves heads in float32.
         inner_layers: Also read inner feature maps of a frozen image tower, if it is a convolutional network.
         views: Number of views of each photo to embed: the whole and crops, from 1 to 6. None for `FROZEN_VIEWS` where a head is trained
@@ -89,7 +92,10 @@ class TowerOptions:
     teacher: str | None = None
     teacher_texts: Path | None = None
     model: str | None = None
+    head_rank: int = 0
     adapt: bool = True
+    prune_vocabulary: bool = False
+    vocabulary_of: Path | None = None
     weights: Weights = "int8"
     inner_layers: bool = True
     views: int | None = None
@@ -114,6 +120,10 @@ class TowerOptions:
         ready = [f"{option} {value}" for option, value in (("--encoder", self.encoder), ("--model", self.model)) if value is not None]
         if len([*ready, *given]) > 1 and ready:
             raise UsageError(f"{[*ready, *given][1]}: {ready[0]} has both towers already; leave one of the two out")
+        if self.prune_vocabulary and self.model is None:
+            raise UsageError("--prune-vocabulary: shortens the tokenizer of --model; name one, or leave it out")
+        if self.head_rank < 0:
+            raise UsageError(f"--head-rank {self.head_rank}: expected a number above 0, or 0 for the full rank")
         if self.weights not in WEIGHTS:
             raise UsageError(f"--weights {self.weights}: expected one of {', '.join(WEIGHTS)}")
         if self.views is not None and not 1 <= self.views <= MOST_VIEWS:
@@ -126,8 +136,6 @@ class TowerOptions:
             return
         if self.text_encoder != WORDS:
             raise UsageError(f"--teacher {self.teacher}: teaches a {WORDS} tower; leave out --text-encoder {self.text_encoder}")
-        if self.from_scratch:
-            raise UsageError(f"--teacher {self.teacher}: needs a pretrained image tower; name one with --image-encoder")
         if is_text_spec(self.teacher):
             parse_text_spec(self.teacher, self.text_model)
         elif self.text_model.tokenizer is not None:
@@ -197,11 +205,31 @@ def check_options(corpus: Corpus, options: BuildOptions) -> None:
     Raises:
         UsageError: Captions are missing, or an option is of no use without them.
     """
-    if corpus.captions is None and not options.towers.ready:
+    if options.towers.teacher is not None:
+        _check_teacher(options.towers, corpus.captions is not None)
+    elif corpus.captions is None and not options.towers.ready:
         raise UsageError("--captions is missing: towers are trained on captions; without any, pass --model or --encoder")
     if options.queries not in QUERIES:
         raise UsageError(f"--queries {options.queries}: expected one of {', '.join(QUERIES)}")
     trained = [name for name, value in options.training.items() if value is not None and name not in FOR_READY]
+    if options.towers.teacher is not None and corpus.captions is None and trained:
+        raise UsageError(f"--{trained[0].replace('_', '-')}: without captions, the words are learnt in one way; leave the option out")
     if options.towers.ready and trained:
         flag = "--" + trained[0].replace("_", "-")
         raise UsageError(f"{flag}: the towers of {options.towers.ready} are not trained; leave {flag} out")
+
+
+def _check_teacher(towers: TowerOptions, captions: bool) -> None:
+    """Checks where the image tower comes from.
+
+    Raises:
+        UsageError: There is none, or there are two.
+    """
+    if captions and towers.from_scratch:
+        raise UsageError(f"--teacher {towers.teacher}: needs a pretrained image tower; name one with --image-encoder")
+    if captions:
+        return
+    if is_text_spec(str(towers.teacher)):
+        raise UsageError(f"--teacher {towers.teacher}: embeds text only; without --captions, name a file that embeds pictures too")
+    if not towers.from_scratch:
+        raise UsageError(f"--image-encoder {towers.image_encoder}: without --captions, the image tower is the teacher's; leave it out")

@@ -13,6 +13,7 @@ from maker.embedding.features import Features
 from maker.encoders.embedder import embedder_manifest, example_texts
 from maker.errors import UsageError
 from maker.evaluation.list_relevance import calibrate_without_captions
+from maker.pipeline.corpus_stage import OpenedCorpus
 from maker.pipeline.encoder import Encoder
 from maker.pipeline.options import Corpus
 from maker.pipeline.tuning import Queries, routing_queries
@@ -22,7 +23,7 @@ from maker.workspace import Workspace
 TUNING_QUERIES = 1000
 PROBES = 300  # queries in both languages, by which the tower shows whether it knows both
 UNDERSTOOD = 0.5  # share of the probes that must be nearest to their own translation
-LATIN, HAN = re.compile("[a-z]", re.IGNORECASE), re.compile("[\u4e00-\u9fff]")
+SCRIPTS = re.compile("[a-z]", re.IGNORECASE), re.compile("[\u4e00-\u9fff]")  # of LANGUAGES
 
 
 @dataclass(frozen=True)
@@ -70,6 +71,15 @@ def listed_queries(corpus: Corpus, encoder: Encoder, work: Workspace) -> ListedQ
     return _embedded(list(dict.fromkeys(texts)), f"built-in queries ({', '.join(languages)})", encoder, work)
 
 
+def texts_of(corpus: Corpus, opened: OpenedCorpus) -> list[str]:
+    """What the file will be asked: the captions and the queries of the list, or the built-in ones in both languages."""
+    captions = [c.text for c in (*opened.splits.train, *opened.splits.validation)]
+    if corpus.query_list is not None:
+        return [*captions, *read_queries(corpus.query_list)]
+    languages = (corpus.language,) if corpus.language in LANGUAGES else LANGUAGES
+    return [*captions, *(getattr(query, language) for query in built_in_queries() for language in languages)]
+
+
 def _embedded(texts: Sequence[str], how: str, encoder: Encoder, work: Workspace) -> ListedQueries:
     """The queries that the tower knows any word of: others have an embedding of zeros, and every picture is equally near."""
     embeddings = encoder.embed_texts(texts, work)
@@ -93,6 +103,6 @@ def _known_languages(queries: Sequence[Query], encoder: Encoder, work: Workspace
         return LANGUAGES
     trained_on = "".join(example_texts(embedder_manifest(encoder.file)))
     if trained_on:
-        return tuple(lang for lang, found in zip(LANGUAGES, (LATIN, HAN), strict=True) if found.search(trained_on)) or LANGUAGES[:1]
+        return tuple(lang for lang, found in zip(LANGUAGES, SCRIPTS, strict=True) if found.search(trained_on)) or LANGUAGES[:1]
     alike = [float(np.linalg.norm(vectors.mean(axis=0)) + (~vectors.any(axis=1)).mean()) for vectors in embeddings]
     return (LANGUAGES[int(np.argmin(alike))],)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 
+from maker.data.text_file import read_lines
 from maker.encoders.embedder import AnyTower, Tower, embedder_manifest, example_texts, open_embedder
 from maker.encoders.weights import Weights
 from maker.errors import DataError, EncoderError
@@ -17,34 +19,76 @@ CHECKPOINT_VERSION = 1  # changes whenever a checkpoint gives another encoder fi
 NEEDED = "expected a searcher or encoder file with the signatures embed_image and embed_text, as maker build writes them"
 
 
-def ready_encoder(towers: TowerOptions, work: Workspace) -> Encoder | None:
+def ready_encoder(towers: TowerOptions, texts: Iterable[str], work: Workspace) -> Encoder | None:
     """The towers that the options name as ready; None if they name none.
+
+    Args:
+        towers: The options.
+        texts: Sentences whose pieces a pruned tokenizer keeps.
+        work: Keeps the encoder file.
 
     Raises:
         DataError: The file is missing.
         EncoderError: The file or the checkpoint cannot be used.
     """
     if towers.model is not None:
-        file = _converted(towers.model, towers.weights, work)
+        file = _converted(towers.model, towers.weights, work, _to_keep(towers, texts))
     elif towers.encoder is not None:
         file = _of_file(towers.encoder, work)
     else:
         return None
+    return _encoder(file, towers)
+
+
+def teacher_towers(towers: TowerOptions, work: Workspace) -> Encoder:
+    """Both towers of the teacher: of a searcher or encoder file, or of a published dual encoder.
+
+    Raises:
+        DataError: The file is missing.
+        EncoderError: The file or the checkpoint cannot be used, or has no tower for pictures.
+    """
+    return _encoder(_of_file(teacher_file(towers, work), work), towers)
+
+
+def teacher_file(towers: TowerOptions, work: Workspace) -> Path:
+    """The file of a teacher that is no text model: as named, or written from the published dual encoder that is named.
+
+    Raises:
+        EncoderError: The checkpoint cannot be used.
+    """
+    from maker.checkpoints.source import is_checkpoint
+
+    spec = str(towers.teacher)
+    return _converted(spec, towers.weights, work) if is_checkpoint(spec) else Path(spec)
+
+
+def views_of_file(file: Path) -> int:
+    """The number of views that an encoder file's image tower was trained with."""
     described = embedder_manifest(file)
-    trained_with = described.encoders.get("image", {}).get("views", 1) if described else 1
-    return Encoder(file, WholeImages(file, towers.views or trained_with), ReadyTexts(file))
+    return int(described.encoders.get("image", {}).get("views", 1)) if described else 1
 
 
-def _converted(spec: str, weights: Weights, work: Workspace) -> Path:
+def _encoder(file: Path, towers: TowerOptions) -> Encoder:
+    return Encoder(file, WholeImages(file, towers.views or views_of_file(file)), ReadyTexts(file))
+
+
+def _to_keep(towers: TowerOptions, texts: Iterable[str]) -> list[str] | None:
+    """The sentences whose pieces a pruned tokenizer keeps; None if it is not pruned."""
+    if not towers.prune_vocabulary:
+        return None
+    return sorted({*texts, *(read_lines(towers.vocabulary_of, "text file") if towers.vocabulary_of else ())})
+
+
+def _converted(spec: str, weights: Weights, work: Workspace, kept: list[str] | None = None) -> Path:
     """The encoder file of a checkpoint; that of an earlier run of the same checkpoint is taken again."""
     from maker.checkpoints import write_encoder as write_checkpoint
 
     files = sorted(path for path in Path(spec).rglob("*") if path.is_file()) if Path(spec).is_dir() else []
-    key = digest(CHECKPOINT_VERSION, spec, weights, [[path.name, file_state(path)] for path in files])
+    key = digest(CHECKPOINT_VERSION, spec, weights, kept, [[path.name, file_state(path)] for path in files])
     file = work.file(f"model-{key}.tflite")
     if not file.exists():
         say(f"writing the towers of {spec} as operators, {weights} weights")
-        write_checkpoint(spec, file, weights=weights)
+        write_checkpoint(spec, file, weights=weights, keep_pieces_of=kept)
     return file
 
 

@@ -12,6 +12,7 @@ from maker.encoders.prefix import prefixes_in_words
 from maker.evaluation.identical_captions import KEY as IDENTICAL
 from maker.evaluation.identical_captions import share_in_words
 from maker.evaluation.typed_figures import in_words, typed_rows
+from maker.evaluation.typed_queries import LENGTHS
 from maker.training.metrics import best_epoch, few_images
 from maker.training.safety_net import described
 from task.format.manifest import Manifest
@@ -87,7 +88,7 @@ def file_lines(manifest: Manifest, output: Path) -> list[str]:
     )
     lines.append(line("index", f"{name} {quality[name]:.3f} against exact float search ({quality['how']}); a query scans {scanned}"))
     if "search_text" in manifest.relevance:
-        lines += _relevance_lines(manifest.relevance["search_text"]["measured"]["at_cut"])
+        lines += _relevance_lines(manifest.relevance["search_text"])
     lines.append(line("file", f"{output}  {output.stat().st_size / 1e6:.2f} MB, {manifest.items} items of {manifest.dimension} dimensions"))
     lines.append(line("latency", f"search_embedding p50 {quality['p50_ms']} ms, p99 {quality['p99_ms']} ms (bare signature, 1 thread)"))
     for signature in [name for name in ("search_text", "search_tokens") if name in manifest.report]:
@@ -97,13 +98,20 @@ def file_lines(manifest: Manifest, output: Path) -> list[str]:
     return lines
 
 
-def _relevance_lines(at: Mapping[str, float]) -> list[str]:
+def _relevance_lines(curve: Mapping[str, Any]) -> list[str]:
     """Lines about the cut of `--min-relevance auto`. Files of older versions have no gate and no shares of queries."""
-    gate = f" if the first result has at least {at['gate']:.2f}" if "gate" in at else ""
+    at = curve["measured"]["at_cut"]
+    looked_at = "found is" if "found" in curve else "the first result has"
+    gate = f" if {looked_at} at least {at['gate']:.2f}" if "gate" in at else ""
     kept = f"keeps {100 * at['recall_kept']:.0f} % of relevant and {100 * at['wrong_kept']:.0f} % of other results"
     lines = [line("relevance", f"at least {at['cut']:.2f}{gate} (--min-relevance auto): {kept}")]
     if "queries_kept" in at:
         lines.append(line("", f"{100 * at['queries_kept']:.0f} % of the queries with a relevant result keep one"))
     if "absent_answered" in at:
         lines.append(line("", f"{100 * at['absent_answered']:.0f} % of the queries about absent things still have results"))
+    for length, figures in curve["measured"].get("by_length", {}).items():
+        part = figures["at_cut"]
+        absent = f", {100 * part['absent_answered']:.0f} % of those about absent things answered" if "absent_answered" in part else ""
+        kept = f"{100 * part['recall_kept']:.0f} % of relevant results kept"
+        lines.append(line("", f"{LENGTHS.get(length, length)}: {kept}{absent}  ({figures['queries']} queries)"))
     return lines

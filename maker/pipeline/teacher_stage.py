@@ -18,7 +18,10 @@ from maker.encoders.text import is_text_spec
 from maker.errors import DataError, EncoderError
 from maker.pipeline.corpus_stage import Photos
 from maker.pipeline.options import TowerOptions
+from maker.pipeline.query_list_stage import SCRIPTS
+from maker.pipeline.ready_towers import teacher_file, views_of_file
 from maker.pipeline.text_stage import FrozenTextTower, open_text_tower
+from maker.queries import LANGUAGES, built_in_queries
 from maker.workspace import Workspace, digest
 
 if TYPE_CHECKING:
@@ -34,7 +37,7 @@ class TeacherTower:
     Attributes:
         text: Its text tower.
         images: The file, if it embeds images into the same space; else None.
-        sentences: The lines of --teacher-texts.
+        sentences: The lines of --teacher-texts; without it the built-in queries in the languages of the captions.
     """
 
     text: FrozenTextTower
@@ -60,7 +63,7 @@ class TeacherTower:
         texts = self.text.to_train_on([*captions, *(c.text for c in splits.validation), *phrases, *sentences], work)
         values = None
         if self.images is not None:
-            features = image_features(photos.folder, photos.images, self.images, work)
+            features = image_features(photos.folder, photos.images, self.images, work, views_of_file(self.images))
             rows = features.rows()
             missing = [image for image in images if image not in rows]
             if missing:
@@ -83,12 +86,12 @@ def open_teacher(towers: TowerOptions, work: Workspace, texts: Sequence[str]) ->
     """
     if towers.teacher is None:
         return None
-    sentences = _read_sentences(towers.teacher_texts) if towers.teacher_texts else []
+    sentences = read_sentences(towers.teacher_texts) if towers.teacher_texts else _built_in(texts)
     if is_text_spec(towers.teacher):
         text = open_text_tower(towers.teacher, towers.text_model, work, texts, "teacher.tflite")
         assert text is not None
         return TeacherTower(text, None, sentences)
-    path = Path(towers.teacher)
+    path = teacher_file(towers, work)
     if not path.is_file():
         raise EncoderError(f"--teacher {path}: no such file; {EXPECTED}")
     found = open_embedder(path)
@@ -98,7 +101,14 @@ def open_teacher(towers: TowerOptions, work: Workspace, texts: Sequence[str]) ->
     return TeacherTower(FrozenTextTower(path.name, None, path), path if "image" in found else None, sentences)
 
 
-def _read_sentences(path: Path) -> list[str]:
+def _built_in(captions: Sequence[str]) -> list[str]:
+    """The built-in queries in the languages of the captions, told by their letters."""
+    letters = "".join(captions)
+    found = [language for language, script in zip(LANGUAGES, SCRIPTS, strict=True) if script.search(letters)]
+    return list(dict.fromkeys(getattr(query, language) for query in built_in_queries() for language in found))
+
+
+def read_sentences(path: Path) -> list[str]:
     """The lines of a text file, each once; empty lines are left out."""
     lines = list(dict.fromkeys(" ".join(line.split()) for line in read_lines(path, "list of sentences") if line.strip()))
     if not lines:

@@ -20,6 +20,7 @@ from maker.encoders.image import ImageEncoder, Mirrored, backbone, parse_spec
 from maker.encoders.inner_layers import with_inner_layers
 from maker.encoders.joint import JointTower
 from maker.encoders.layers import in_int8
+from maker.encoders.low_rank import low_rank
 from maker.encoders.phrases import mine_phrases
 from maker.encoders.sentence_tower import SentenceTower, TextEncoder
 from maker.encoders.text import BESIDE_WORDS
@@ -72,6 +73,7 @@ def train_encoder(corpus: OpenedCorpus, towers: TowerOptions, options: TrainingO
     inputs += [text.digest, text.with_words] if text else []
     inputs += teacher.key if teacher else []
     inputs += [towers.weights] if towers.weights != "int8" else []
+    inputs += [towers.head_rank] if towers.head_rank else []
     train = _train_from_scratch if towers.from_scratch else _train_on_frozen_features
     return train(corpus, towers, options, work, _Inputs(inputs, text, teacher, replicas))
 
@@ -158,6 +160,9 @@ def _train_on_frozen_features(
         teacher = inputs.teacher.teach(splits, photos, features.images, work) if inputs.teacher else None
         trained = train_frozen(splits, features.rows(), features.values, tower, options, run.start(), trainable, texts, variants, teacher)
         if run.is_chief:
+            if towers.head_rank:
+                narrow = low_rank(trained.image.head, features.values, towers.head_rank)
+                trained = replace(trained, image=replace(trained.image, head=narrow))
             trained = _stored(trained, towers.weights)
             if isinstance(images, FrozenImages):
                 write_head(images.head, trained.image.head, tower.dimension)

@@ -9,8 +9,10 @@ from pathlib import Path
 
 import numpy as np
 
+from maker.encoders.evidence import StoredEvidence
 from maker.errors import BuildError, DataError
 from maker.evaluation.item_splits import ItemSplits
+from maker.graph.source import Source
 from maker.pipeline.index import FileContent, IndexedItems, check_queries, curve_picture, split_queries, write_index
 from maker.pipeline.report import BuildReport, file_lines, line
 from maker.pipeline.tuning import IndexSettings
@@ -91,6 +93,7 @@ def update_index(
         user_info=user_info or described.user_info,
         report={"splits": splits.renumbered(ids).encode()} if splits else {},
         relevance=described.relevance if keeps_curve else {},
+        evidence=StoredEvidence.of(Source(base)) if keeps_curve else None,
         card=(lambda manifest: model_card(manifest, card_fields(card), output.stem)) if card else None,
     )
     manifest = write_index(items, output, settings, content)

@@ -13,6 +13,7 @@ from maker.errors import DataError
 from maker.evaluation.identical_captions import KEY as IDENTICAL
 from maker.evaluation.identical_captions import LABEL as LENIENT
 from maker.evaluation.typed_figures import CUTOFFS, typed_rows
+from maker.evaluation.typed_queries import LENGTHS
 from maker.export.searcher_file import CARD
 from maker.report.page import index_in_words, percent, template
 from maker.training.metrics import few_images
@@ -25,6 +26,13 @@ BLANK = "_to be filled in_"
 USE = "Finding pictures of this collection by a sentence{}, on a phone, in a browser or on a computer, without a connection."
 COLUMNS = ("R@1", "R@5", "R@10", "median_rank", "MRR")
 TYPED_COLUMNS = [*(f"P@{k}" for k in CUTOFFS), "answered"]
+RELEVANCE_COLUMNS = [
+    "number",
+    "relevant results kept",
+    "queries with a relevant result that keep one",
+    "absent things answered",
+    "mean calibration error",
+]
 FIGURE_FORMATS = {"median_rank": "{:g}", "MRR": "{:.3f}"}
 
 
@@ -83,6 +91,9 @@ def model_card(manifest: Manifest, fields: CardFields, title: str) -> str:
         recall=recall,
         curve=curve,
         at=curve["measured"]["at_cut"] if curve else {},
+        gated="`found`" if curve and "found" in curve else "the first",
+        relevance_columns=RELEVANCE_COLUMNS,
+        by_length=list(relevance_cells(curve)) if curve else [],
         percent=percent,
         limits=list(_limits(manifest)),
     )
@@ -129,6 +140,14 @@ def typed_cells(figures: Mapping[str, Any]) -> Iterator[tuple[str, list[str]]]:
     for name, values in typed_rows(figures):
         shares = [f"{values[f'P@{k}']:.1f} ({values[f'P@{k}_interval'][0]:.1f} to {values[f'P@{k}_interval'][1]:.1f})" for k in CUTOFFS]
         yield name, [str(values["queries"]), *shares, f"{values['answered']:.1f}" if "answered" in values else ""]
+
+
+def relevance_cells(curve: Mapping[str, Any]) -> Iterator[tuple[str, list[str]]]:
+    """Names and cells of a curve's figures by length: the number of queries, then shares, of `RELEVANCE_COLUMNS`."""
+    for length, figures in curve["measured"].get("by_length", {}).items():
+        at = figures["at_cut"]
+        shares = [at["recall_kept"], at["queries_kept"], at.get("absent_answered"), figures["expected_calibration_error"]]
+        yield LENGTHS.get(length, length), [str(figures["queries"]), *("" if share is None else percent(share) for share in shares)]
 
 
 def _cells(figures: Mapping[str, Any]) -> list[str]:

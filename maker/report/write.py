@@ -19,7 +19,7 @@ from maker.evaluation.retrieval import stored_rows
 from maker.export import golden
 from maker.progress import say
 from maker.report import charts
-from maker.report.card import COLUMNS, TYPED_COLUMNS, retrieval_rows, typed_cells
+from maker.report.card import COLUMNS, RELEVANCE_COLUMNS, TYPED_COLUMNS, relevance_cells, retrieval_rows, typed_cells
 from maker.report.corpus_map import CorpusMap, map_corpus
 from maker.report.inline_images import InlineImages
 from maker.report.page import FOLDER, index_in_words, percent, template
@@ -119,7 +119,7 @@ def _contents(searcher: Path, manifest: Manifest) -> dict[str, Any]:
     contents = inspect(searcher)
     sizes = sorted(((name, size) for name, size in contents["sizes"].items() if size), key=lambda part: -part[1])
     small = [part for part in sizes if part[1] < 0.005 * contents["bytes"]]
-    retrieval = manifest.report.get("retrieval")
+    retrieval, curve = manifest.report.get("retrieval"), manifest.relevance.get("search_text")
     try:
         golden_state = f"all {golden.check_answers(searcher)} return the recorded results"
     except BuildError as error:
@@ -137,13 +137,15 @@ def _contents(searcher: Path, manifest: Manifest) -> dict[str, Any]:
         "retrieval_rows": list(retrieval_rows(retrieval)) if retrieval else [],
         "typed": list(typed_cells(manifest.report.get("typed_queries", {}))),
         "typed_columns": TYPED_COLUMNS,
+        "relevance_columns": RELEVANCE_COLUMNS,
+        "by_length": list(relevance_cells(curve)) if curve else [],
         "golden_state": golden_state,
         "versions": _versions(),
         "seeds": _seeds(manifest),
         "encoders": [(f"{kind} encoder", _encoder(described)) for kind, described in manifest.encoders.items()],
         "speed": _speed(manifest),
         "answers": [name.removeprefix("search_") for name in contents["signatures"] if name.startswith("search_")],
-        "curve": manifest.relevance.get("search_text"),
+        "curve": curve,
     }
 
 

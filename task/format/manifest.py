@@ -130,6 +130,27 @@ def _check_means(manifest: Manifest) -> None:
             raise ManifestError(f"{FILE}: means.{kind} is {_shown(values)}, expected {manifest.dimension} numbers")
 
 
+def _check_found(name: str, described: object) -> None:
+    """Checks the part of a curve that looks at the query."""
+    found = described if isinstance(described, dict) else {}
+    lists = [found.get(key) for key in ("shows", "right")]
+    numbers = [found.get(key) for key in ("results", "slope", "cut", "gate")]
+    well = all(isinstance(values, list) and len(values) == 3 and all(map(_is_number, values)) for values in lists)
+    if well and all(map(_is_number, numbers)):
+        results, slope, cut, gate = numbers
+        well = type(results) is int and results >= 1 and slope > 0 and 0 <= cut <= 1 and 0 <= gate <= 1  # type: ignore[operator]
+        if well:
+            return
+    raise ManifestError(
+        f"{FILE}: relevance.{name[:80]}.found is {_shown(described)}; expected three numbers each as shows and right, a whole number of "
+        "results, a slope above 0, cut and gate in [0, 1]"
+    )
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
+
+
 def _check_relevance(curves: object) -> None:
     if not isinstance(curves, dict):
         raise ManifestError(f"{FILE}: relevance is {_shown(curves)}, expected an object")
@@ -142,3 +163,5 @@ def _check_relevance(curves: object) -> None:
                 f"{FILE}: relevance.{name[:80]} has slope, intercept, cut and gate {_shown(values)}; "
                 "expected a slope above 0, cut and gate in [0, 1]"
             )
+        if "found" in found:
+            _check_found(name, found["found"])

@@ -25,6 +25,13 @@ class NearestNeighbor:
 
 @dataclass(frozen=True)
 class SearchResult:
-    """The neighbours of a query, the nearest first."""
+    """The neighbours of a query.
+
+    Attributes:
+        nearest_neighbors: The nearest first.
+        found: How surely the items show what a sentence asks for, in [0, 1]: the probability if it were as likely before the search as not.
+            None if the file cannot say it, and for other queries.
+    """
 
     nearest_neighbors: list[NearestNeighbor]
+    found: float | None = None

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 
@@ -21,6 +22,8 @@ from .finder import Finder, Found
 from .graph_embedder import GraphEmbedder
 from .lexical import LexicalSearch
 from .request import SearchRequest
+
+EVIDENCE = "evidence"  # output of a search by text
 
 
 class GraphEngine(GraphEmbedder):
@@ -42,10 +45,7 @@ class GraphEngine(GraphEmbedder):
         super().__init__(options, file)
         try:
             self._items = _read_items(self._file, self.manifest)
-            self._curves = {
-                key: RelevanceCurve(value["slope"], value["intercept"], value["cut"], value.get("gate", 0.0))
-                for key, value in self.manifest.relevance.items()
-            }
+            self._curves = {key: RelevanceCurve.of(value) for key, value in self.manifest.relevance.items()}
             self._facts = StoredFacts(self._file, self.manifest.items)
             self._finder = Finder(self._file, self.manifest, self._search_graph)
         except BaseException:
@@ -79,12 +79,19 @@ class GraphEngine(GraphEmbedder):
             InvalidArgumentError: The file does not take text, or the query is not a string.
         """
         self._refuse_num_leaves(request)
+        asked = request
         if self._in_graph(request):
-            ids, distances = self._run(*self._text("search", query))
+            ids, distances, evidence = self._search(*self._text("search", query))
             # Files of 0.1.0 return the first items for a text without a word, all at a dot product of 0.
-            return self._result("text", ids, distances, request) if distances.any() else SearchResult([])
+            return self._result("text", ids, distances, request, evidence) if distances.any() else SearchResult([])
         vector = self.embed_text(query)
-        return self._result("text", *self._finder.find(vector, request), request) if vector.any() else SearchResult([])
+        if not vector.any():
+            return SearchResult([])
+        evidence, curve = None, self.relevance_curve("text")
+        if curve is not None and curve.found is not None:
+            *_, evidence = self._search(*self._text("search", query))
+            request = replace(request, max_results=max(request.max_results, curve.found.results))
+        return self._result("text", *self._finder.find(vector, request), asked, evidence)
 
     def search_image(self, pixels: np.ndarray, request: SearchRequest) -> SearchResult:
         """Finds the items nearest to an image, `(height, width, 3)` uint8 RGB with the size of `image_size`."""
@@ -247,26 +254,37 @@ class GraphEngine(GraphEmbedder):
         return values
 
     def _run(self, signature: str, query: np.ndarray | Mapping[str, np.ndarray]) -> Found:
+        ids, distances, _ = self._search(signature, query)
+        return ids, distances
+
+    def _search(self, signature: str, query: np.ndarray | Mapping[str, np.ndarray]) -> tuple[np.ndarray, np.ndarray, list[float] | None]:
+        """Ids and distances, and what the graph says of the query, if it says anything."""
         outputs = self._runners.run(signature, query)
         if not {"ids", "distances"} <= outputs.keys():
             raise DamagedFileError(f"{self._file.name}: {signature} gives {', '.join(outputs)}, expected distances and ids.")
-        return outputs["ids"][0], outputs["distances"][0]
+        evidence = outputs[EVIDENCE][0].tolist() if EVIDENCE in outputs else None
+        return outputs["ids"][0], outputs["distances"][0], evidence
 
     def _search_graph(self, vector: np.ndarray) -> Found:
         return self._run("search_embedding", vector[None])
 
-    def _result(self, kind: str, ids: np.ndarray, distances: np.ndarray, request: SearchRequest) -> SearchResult:
-        """What was found, with its metadata; -1 among the ids ends it."""
+    def _result(
+        self, kind: str, ids: np.ndarray, distances: np.ndarray, request: SearchRequest, evidence: Sequence[float] | None = None
+    ) -> SearchResult:
+        """What was found, with its metadata; -1 among the ids ends it. There may be more than was requested."""
         neighbors: list[NearestNeighbor] = []
         curve, count = self.relevance_curve(kind), request.max_results
+        found, judged = None, None
+        if curve is not None and curve.found is not None and evidence is not None and len(ids) and ids[0] >= 0:
+            found, judged = curve.found.judge(evidence, distances[ids >= 0].tolist())
         for item, distance in zip(ids[:count].tolist(), distances[:count].tolist(), strict=True):
             if item < 0:
                 break
             if distance != distance:  # NaN; only a tower makes one
                 raise InvalidArgumentError(f"{self._file.name}: the {kind} tower gives an embedding of this query that is not finite.")
-            relevance = None if curve is None else curve(distance)
+            relevance = judged[len(neighbors)] if judged is not None else None if curve is None else curve(distance)
             neighbors.append(NearestNeighbor(self._metadata(item), distance, relevance, item))
-        return SearchResult(neighbors)
+        return SearchResult(neighbors, found)
 
     def _in_graph(self, request: SearchRequest) -> bool:
         """Whether a signature of the graph alone can answer the request."""

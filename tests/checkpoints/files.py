@@ -370,6 +370,17 @@ def asked(folder: Path, name: str) -> None:
     np.save(folder / "pictures.npy", pictures())
 
 
+def drawings(count: int) -> np.ndarray:
+    """Pictures that differ more than noise does: coloured stripes, `(count, SIZE, SIZE, 3)` uint8."""
+    random = np.random.default_rng(2)
+    across, down = np.meshgrid(np.linspace(0, 1, SIZE), np.linspace(0, 1, SIZE))
+    made = []
+    for _ in range(count):
+        turns, phase, colours = random.uniform(-12, 12, 2), random.uniform(0, 6, 3), random.uniform(40, 127, 3)
+        made.append(128 + colours * np.sin((across * turns[0] + down * turns[1])[..., None] + phase))
+    return np.array(made).astype(np.uint8)
+
+
 def pictures(count: int = 3, size: int = SIZE) -> np.ndarray:
     """`(count, size, size, 3)` uint8."""
     return np.random.default_rng(1).integers(0, 256, (count, size, size, 3), np.uint8)

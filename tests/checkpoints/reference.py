@@ -42,7 +42,7 @@ def main(folder: Path) -> None:
             vectors = hidden[:, 0] if given["pool"] == "first" else (hidden * weight).sum(1) / weight.sum(1)
             reference["text"] = unit(vectors)
     np.savez_compressed(folder / "reference.npz", **reference)
-    print(folder, {name: value.shape for name, value in reference.items()})  # noqa: T201
+    print(folder, {name: value.shape for name, value in reference.items()})
 
 
 def open_clip_reference(folder: Path) -> None:
@@ -61,7 +61,7 @@ def open_clip_reference(folder: Path) -> None:
         model.text.load_state_dict({name.removeprefix("text."): value for name, value in tensors.items() if name.startswith("text.")})
     else:
         kind = open_clip.CustomTextCLIP if config.get("custom_text") else open_clip.CLIP
-        model = kind(config["embed_dim"], vision, text, quick).eval()
+        model = kind(config["embed_dim"], vision, text, quick).eval()  # of a timm tower, too, whose weights follow
         model.load_state_dict(tensors)
         image = model.visual
     library = Tokenizer.from_file(str(folder / "tokenizer.json"))
@@ -75,7 +75,7 @@ def open_clip_reference(folder: Path) -> None:
         reference = {"ids": ids.astype(np.int32), "text": unit(model.encode_text(torch.tensor(ids)))}
         reference["image"] = unit(image((pixels - mean) / std))
     np.savez_compressed(folder / "reference.npz", **reference)
-    print(folder, {name: value.shape for name, value in reference.items()})  # noqa: T201
+    print(folder, {name: value.shape for name, value in reference.items()})
 
 
 def tiny_perception(vision: dict[str, Any], tensors: dict[str, Any], dimension: int) -> Any:

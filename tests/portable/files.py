@@ -6,10 +6,12 @@ import sys
 import warnings
 from contextlib import redirect_stdout
 from pathlib import Path
+from unittest.mock import patch
 
 import numpy as np
 
 from maker import searcher
+from maker.checkpoints import write_encoder as write_checkpoint
 from maker.encoders.convert import convert_keras
 from maker.encoders.embedder import Tower, image_tower
 from maker.encoders.tokenize import tokenize
@@ -18,6 +20,9 @@ from maker.encoders.words import WordsTower
 from maker.export.encoder_file import write_encoder
 from maker.graph.source import Source
 from maker.training.vocabulary import build_vocabulary
+from task.core import BaseOptions
+from task.search import GraphEmbedder
+from tests.checkpoints import files as checkpoints
 from tests.tokenizer_files import TOKENIZING, tokenizing_searcher
 
 DIMENSION, SIDE, ITEMS = 64, 64, 4000
@@ -59,6 +64,31 @@ def write_searcher(path: Path, tower: Tower | None = None) -> None:
     options = searcher.ScaNNOptions("dot_product", tree=searcher.Tree(64, 16), score_ah=searcher.ScoreAH(1))
     data = searcher.DataLoader(str(encoder), rows, [f"item {i}" for i in range(ITEMS)])
     searcher.Searcher.create_from_data(data, options, trainer="own").export(export_filename=path)
+
+
+def checkpoint_searcher(folder: Path, pictures: np.ndarray) -> Path:
+    """A searcher with the towers of a drawn checkpoint of CLIP, with int8 weights, over `(n, size, size, 3)` uint8 pictures.
+
+    The checkpoint is that of `checkpoints.files`, in the sizes that are set there.
+    """
+    path, encoder = folder / "checkpoint.tflite", folder / "checkpoint.encoder.tflite"
+    if path.exists():
+        return path
+    write_checkpoint(str(checkpoints.clip(folder / "checkpoint")), encoder)
+    embedder = GraphEmbedder(BaseOptions(str(encoder), num_threads=1))
+    rows = np.array([embedder.embed_image(picture) for picture in pictures])
+    embedder.close()
+    data = searcher.DataLoader(str(encoder), rows, [f"item {i}" for i in range(len(rows))])
+    options = searcher.ScaNNOptions("dot_product", score_ah=searcher.ScoreAH(1))
+    searcher.Searcher.create_from_data(data, options, trainer="own").export(export_filename=path)
+    return path
+
+
+def write_of_checkpoint(folder: Path) -> Path:
+    """Writes a searcher with towers of about TinyCLIP's size, over 200 drawn pictures; one there already is kept."""
+    sizes = {"WIDTH": 256, "INNER": 1024, "LAYERS": 8, "HEADS": 4, "SIZE": 224, "PATCH": 16, "DIMENSION": 512, "PLACES": 77}
+    with patch.multiple(checkpoints, **sizes), redirect_stdout(sys.stderr):
+        return checkpoint_searcher(folder, checkpoints.drawings(200))
 
 
 def _words_tower() -> WordsTower:

@@ -20,18 +20,30 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from maker.export.golden import furthest
 from maker.graph.source import Source
 from maker.tokenizers.adversarial import adversarial_texts
 from task.core import BaseOptions
 from task.search import GraphEngine, SearchRequest
 from tests.portable.environments import Environment, Unavailable, environments
-from tests.portable.files import write_files, write_tokenizing
+from tests.portable.files import write_files, write_of_checkpoint, write_tokenizing
 from tests.tokenizer_files import SENTENCES
 
 ROOT = Path(__file__).parents[2]
 ODD_TEXTS, ANSWERS = 200, 10
 TOLERANCE = 1e-5
-HEADER = ["runtime", "version", "architecture", "queries", "ids equal", "largest difference", "8-bit image tower", "tokenizers", "note"]
+HEADER = [
+    "runtime",
+    "version",
+    "architecture",
+    "queries",
+    "ids equal",
+    "largest difference",
+    "8-bit image tower",
+    "tokenizers",
+    "int8 checkpoint",
+    "note",
+]
 
 
 def main() -> int:
@@ -44,10 +56,11 @@ def main() -> int:
     work.mkdir(parents=True, exist_ok=True)
     plain, quantised = (given.file.resolve(), None) if given.file else write_files(work / "files")
     tokenizing = [] if given.file else [tokenizer_queries(path) for path in write_tokenizing(work / "files")]
+    checkpoint = None if given.file else write_of_checkpoint(work / "files")
     rows = []
     print("| " + " | ".join(HEADER) + " |\n" + "|---" * len(HEADER) + "|", flush=True)
     for environment in environments():
-        row, same = asked(environment, work, plain, quantised, tokenizing)
+        row, same = asked(environment, work, plain, quantised, tokenizing, checkpoint)
         print("| " + " | ".join(row[key] for key in HEADER) + " |", flush=True)
         rows.append({**row, "same": same})
     (work / "results.json").write_text(json.dumps(rows, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
@@ -57,7 +70,12 @@ def main() -> int:
 
 
 def asked(
-    environment: Environment, work: Path, plain: Path, quantised: Path | None, tokenizing: Sequence[TokenizerQueries] = ()
+    environment: Environment,
+    work: Path,
+    plain: Path,
+    quantised: Path | None,
+    tokenizing: Sequence[TokenizerQueries] = (),
+    checkpoint: Path | None = None,
 ) -> tuple[dict[str, str], bool | None]:
     """A row of the table, and whether the answers are the same; None where the environment cannot be made."""
     row = {**dict.fromkeys(HEADER, ""), "runtime": environment.name}
@@ -79,9 +97,29 @@ def asked(
         tokenizers_equal = True
         if tokenizing:
             row["tokenizers"], tokenizers_equal = ask_tokenizers(command, environment, tokenizing, answer["version"])
+        checkpoint_equal = True
+        if checkpoint is not None:
+            row["int8 checkpoint"], checkpoint_equal = ask_checkpoint(command, environment, checkpoint, answer["version"])
     except RuntimeError as error:
         return {**row, "note": str(error)}, False
-    return row, bool(equal) and all(equal) and worst <= TOLERANCE and tokenizers_equal
+    return row, bool(equal) and all(equal) and worst <= TOLERANCE and tokenizers_equal and checkpoint_equal
+
+
+def ask_checkpoint(command: list[str], environment: Environment, path: Path, version: str) -> tuple[str, bool]:
+    """How far the answers of int8 encoders are, in words, and whether that is within their tolerance."""
+    needs = needed_release(path)
+    if environment.counts_as_tensorflow and _number(version) < _number(needs):
+        return f"needs TensorFlow Lite {needs}", True
+    golden, answer = ask(command, environment, path)
+    within, furthest_apart = within_tolerance(golden, answer["answers"])
+    return f"{sum(within)} of {len(within)}, {furthest_apart:.0e}", all(within)
+
+
+def needed_release(path: Path) -> str:
+    """The TensorFlow Lite release that a file names as the oldest."""
+    source = Source(path)
+    (entry,) = (m for m in source.model.metadata if m.name == b"min_runtime_version")
+    return bytes(source.model.buffers[entry.buffer].data).rstrip(b"\0").decode()
 
 
 @dataclass(frozen=True)
@@ -113,9 +151,7 @@ def tokenizer_queries(path: Path) -> TokenizerQueries:
             )
     finally:
         engine.close()
-    source = Source(path)
-    (entry,) = (m for m in source.model.metadata if m.name == b"min_runtime_version")
-    return TokenizerQueries(path, queries, bytes(source.model.buffers[entry.buffer].data).rstrip(b"\0").decode())
+    return TokenizerQueries(path, queries, needed_release(path))
 
 
 def ask_tokenizers(command: list[str], environment: Environment, files: Sequence[TokenizerQueries], version: str) -> tuple[str, bool]:
@@ -159,6 +195,13 @@ def compared(golden: list[dict[str, Any]], answers: list[Any]) -> tuple[list[boo
     pairs = [(entry, answer) for entry, answer in zip(golden, answers, strict=True) if answer is not None]
     differences = [abs(a - b) for entry, (_, found) in pairs for a, b in zip(entry["distances"], found, strict=True)]
     return [entry["ids"] == ids for entry, (ids, _) in pairs], max(differences, default=0.0)
+
+
+def within_tolerance(golden: list[dict[str, Any]], answers: list[Any]) -> tuple[list[bool], float]:
+    """Whether each answer is the golden one within its `tolerance`, and how far the furthest is."""
+    pairs = [(entry, answer) for entry, answer in zip(golden, answers, strict=True) if answer is not None]
+    apart = [furthest(dict(zip(entry["ids"], entry["distances"], strict=True)), dict(zip(*answer, strict=True))) for entry, answer in pairs]
+    return [far <= entry.get("tolerance", TOLERANCE) for far, (entry, _) in zip(apart, pairs, strict=True)], max(apart, default=0.0)
 
 
 def golden_queries(path: Path) -> list[dict[str, Any]]:

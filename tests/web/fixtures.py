@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from maker import cli, searcher
+from maker import searcher
 from maker.encoders.embedder import open_embedder
 from maker.export.searcher_file import DEFAULT_K
 from maker.pipeline.index import FileContent, IndexedItems, write_index
@@ -32,32 +32,36 @@ from task.text import TextSearcher, TextSearcherOptions
 from task.vision import ImageSearcher, ImageSearcherOptions, TensorImage
 
 sys.path.append(str(Path(__file__).parents[2]))
-from tests.tokenizer_files import answers_alike, tokenizing_searchers  # noqa: E402 - a script is not run from the root
+from tests.found_file import JUDGED, judged, with_found  # noqa: E402 - a script is not run from the root
+from tests.tokenizer_files import answers_alike, tokenizing_searchers  # noqa: E402
+from tests.written_searcher import write_sample  # noqa: E402
 
 SCENES, HELD_OUT, ITEMS = 240, 40, 100_000
 ANSWERS = 10
+ENCODER = "encoder.tflite"
 CUT = 0.25
 
 
 def make(folder: Path) -> None:
     """Makes everything that is not there yet."""
     scenes = folder / "scenes"
-    built, sample, relevant, large, vectors = (folder / f"{name}.tflite" for name in ("built", "sample", "relevant", "large", "vectors"))
+    names = ("built", "sample", "relevant", "found", "large", "vectors")
+    built, sample, relevant, found, large, vectors = (folder / f"{name}.tflite" for name in names)
     folder.mkdir(parents=True, exist_ok=True)
     if not built.exists():
-        run("sample", scenes, "--scenes", SCENES, "--held-out", HELD_OUT)
-        images = ["--images", scenes, "--captions", scenes / "captions.tsv", "--image-encoder", "scratch"]
-        run("build", *images, "--epochs", 1, "--no-report", "--output", built)
+        write_sample(scenes, built, folder / ENCODER, SCENES, HELD_OUT)
     if not sample.exists():
         copy_with_curve(built, sample, {})
     curve, matched, unmatched, gated = make_curve(sample)
     if not relevant.exists():
         copy_with_curve(sample, relevant, {"search_text": curve})
+    if not found.exists():
+        with_found(sample, found)
     if not large.exists():
-        make_large(built.with_suffix(".work"), large)
+        make_large(folder / ENCODER, large)
     if not vectors.exists():
         make_vectors(vectors)
-    for path in (sample, relevant, large, vectors):
+    for path in (sample, relevant, found, large, vectors):
         preview(path, scenes, folder / path.stem, overwrite=True)
     tokenized = tokenizing_searchers(folder / "tokenized")
     for path in tokenized:
@@ -67,6 +71,7 @@ def make(folder: Path) -> None:
     expected = {"pictures": by_picture(sample, queries), "like": by_item(sample), "codes": by_item(vectors)}
     expected["tokenized"] = {path.parent.name: by_sentence(path, texts) for path, texts in tokenized.items()}
     expected |= {name: by_words(relevant, text) for name, text in (("matched", matched), ("unmatched", unmatched), ("gated", gated))}
+    expected["judged"] = [judged(found, text, DEFAULT_K) for text in JUDGED]
     (folder / "expected.json").write_text(json.dumps(expected, indent=1))
 
 
@@ -79,12 +84,6 @@ def by_sentence(path: Path, texts: Sequence[str]) -> list[dict[str, object]]:
         found.append({"words": text, "items": [n.metadata.decode() for n in nearest]})
     engine.close()
     return found
-
-
-def run(*arguments: object) -> None:
-    """Runs the command line."""
-    if status := cli.main([str(a) for a in arguments]):
-        raise SystemExit(status)
 
 
 def copy_with_curve(path: Path, copy: Path, curves: dict[str, object]) -> None:
@@ -131,9 +130,8 @@ def ask_words(path: Path, words: str, least: float | str | None) -> list[Nearest
         return by_text.search(words).nearest_neighbors
 
 
-def make_large(work: Path, path: Path) -> None:
+def make_large(embedder: Path, path: Path) -> None:
     """100,000 random unit vectors behind the sample's embedder, so that they can be asked with words."""
-    embedder = next(work.glob("encoder-*.tflite"))
     dimension = open_embedder(str(embedder))["text"].dimension
     vectors = np.random.default_rng(0).standard_normal((ITEMS, dimension)).astype(np.float32)
     vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)

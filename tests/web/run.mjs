@@ -76,6 +76,7 @@ async function serve(site) {
 let browser;
 let sample;
 let relevant;
+let found;
 let large;
 let vectors;
 let expected;
@@ -267,6 +268,21 @@ test("pretrained text towers take sentences as they are", async () => {
     await close();
     await site.stop();
   }
+});
+
+test("a curve that looks at the query judges as in Python", async () => {
+  const { page, errors, close } = await visit(found.address);
+  for (const { query, found: surely, relevance, matches } of expected.judged) {
+    const result = await ask(page, "searchText", query);
+    assert.ok(Math.abs(result.found - surely) < 1e-4, `${query}: found ${result.found}, expected ${surely}`);
+    result.neighbors.forEach((n, i) => assert.ok(Math.abs(n.relevance - relevance[i]) < 1e-4, `${query}: result ${i}`));
+    await page.fill("#query", query);
+    await page.waitForFunction((words) => document.getElementById("heading").textContent.includes(words), query);
+    assert.equal((await items(page)).length, matches, query);
+  }
+  assert.equal(new Set(expected.judged.map(({ matches }) => matches > 0)).size, 2);
+  assert.deepEqual(errors, []);
+  await close();
 });
 
 test("matches by the file's cut, weaker ones on request, and an empty result", async () => {
@@ -689,7 +705,7 @@ mkdirSync(screenshots, { recursive: true });
 makeFixtures();
 expected = JSON.parse(readFileSync(join(work, "expected.json")));
 browser = await chromium.launch({ executablePath: given.chromium, args: FLAGS });
-[sample, relevant, large, vectors] = await Promise.all(["sample", "relevant", "large", "vectors"].map(serve));
+[sample, relevant, found, large, vectors] = await Promise.all(["sample", "relevant", "found", "large", "vectors"].map(serve));
 let failed = 0;
 for (const { name, run } of tests.filter((t) => t.name.includes(given.only))) {
   const start = performance.now();
@@ -703,6 +719,6 @@ for (const { name, run } of tests.filter((t) => t.name.includes(given.only))) {
   }
 }
 await browser.close();
-await Promise.all([sample, relevant, large, vectors].map((site) => site.stop()));
+await Promise.all([sample, relevant, found, large, vectors].map((site) => site.stop()));
 process.stdout.write(failed ? `${failed} failed\n` : `all passed; screenshots in ${screenshots}\n`);
 process.exit(failed ? 1 : 0);

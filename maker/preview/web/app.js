@@ -181,16 +181,17 @@ async function run({ name, value, about, number }) {
   showResult(false);
 }
 
-/** Matches by the file's rule: results with at least the relevance `cut`, and none if the first is below `gate`. */
-function matches(neighbors) {
-  const { cut = 0, gate = 0 } = opened.manifest.relevance?.search_text ?? {};
-  return neighbors[0]?.relevance < gate ? [] : neighbors.filter(({ relevance }) => !(relevance < cut));
+/** Matches by the file's rule: results with at least the relevance `cut`, and none if `found`, or else the first result, is below `gate`. */
+function matches({ neighbors, found }) {
+  const curve = opened.manifest.relevance?.search_text ?? {};
+  const { cut = 0, gate = 0 } = found === undefined ? curve : curve.found;
+  return (found ?? neighbors[0]?.relevance) < gate ? [] : neighbors.filter(({ relevance }) => !(relevance < cut));
 }
 
 /** Shows the latest result: only matches, or weaker matches too. */
 function showResult(weaker) {
   const { neighbors, milliseconds, words } = latestResult;
-  const shown = weaker || words === undefined ? neighbors : matches(neighbors);
+  const shown = weaker || words === undefined ? neighbors : matches(latestResult);
   const hidden = neighbors.length - shown.length;
   const all = counted(opened.manifest.items, noun());
   if (!neighbors.length) showStatus("Nothing was found. Try other words.", milliseconds);
@@ -348,7 +349,7 @@ function showFacts() {
   if (report.index?.["index_recall@10"] !== undefined) fact("index recall@10", String(report.index["index_recall@10"]));
   if (report.retrieval?.["R@10"] !== undefined) fact("retrieval R@10", `${report.retrieval["R@10"]} % among ${counted(report.retrieval.images ?? 0, "picture")}`);
   const at = manifest.relevance?.search_text?.measured?.at_cut;
-  const first = at?.gate === undefined ? "" : ` if the first has ${percent(at.gate)}`;
+  const first = at?.gate === undefined ? "" : ` if ${manifest.relevance.search_text.found ? "found is" : "the first has"} ${percent(at.gate)}`;
   if (at) fact("minimum relevance", `${percent(at.cut)}${first}; keeps ${percent(at.recall_kept)} of relevant results`);
   if (manifest.user_info) fact("note", manifest.user_info.slice(0, 200));
   fact("runs on", "LiteRT.js, WebAssembly, one thread");

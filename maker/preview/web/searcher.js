@@ -298,13 +298,27 @@ export class Searcher {
     return Array.from(runner.getInputDetails()[0].shape);
   }
 
-  /** The probability that a result at this distance is relevant, in [0, 1]; undefined if the file has no curve for the signature. */
-  #relevance(signature, distance) {
+  /**
+   * How likely results are right, all in [0, 1].
+   * @param {string} signature
+   * @param {number[]} distances Those of the results, ascending.
+   * @param {number[]} [evidence] What the graph says of the query.
+   * @returns {{found?: number, relevance: (number|undefined)[]}} `found` is how surely the items show what was asked for. What the file
+   *   has no curve for is undefined.
+   */
+  #judge(signature, distances, evidence) {
     const curve = this.manifest.relevance?.[signature];
-    return curve && 1 / (1 + Math.exp(curve.slope * distance + curve.intercept));
+    if (!curve?.found || !evidence || distances.length === 0) {
+      return { relevance: distances.map((distance) => curve && sigmoid(-curve.slope * distance - curve.intercept)) };
+    }
+    const { results, shows, right, slope } = curve.found;
+    const lookedAt = distances.slice(0, results);
+    const summary = [lookedAt[0], lookedAt.reduce((a, b) => a + b) / lookedAt.length, lookedAt.at(-1)];
+    const [found, usual] = [shows, right].map((weights, i) => weights.reduce((sum, weight, j) => sum + weight * summary[j], evidence[i]));
+    return { found: sigmoid(found), relevance: distances.map((distance) => sigmoid(usual - slope * distance)) };
   }
 
-  /** Runs a search signature: `{neighbors: [{item, distance, relevance, metadata}], milliseconds}`, nearest first. */
+  /** Runs a search signature: `{neighbors: [{item, distance, relevance, metadata}], found, milliseconds}`, nearest first. */
   async #search(signature, query) {
     const shape = this.#shape(signature);
     const expected = shape.reduce((a, b) => a * b);
@@ -312,21 +326,25 @@ export class Searcher {
     const start = performance.now();
     const input = new Tensor(query, shape);
     let outputs = {};
-    let ids, distances;
+    let ids, distances, evidence;
     try {
       outputs = await this.#model.run(signature, { query: input });
-      [ids, distances] = [outputs.ids, outputs.distances].map((tensor) => tensor.toTypedArray().slice());
+      [ids, distances, evidence] = [outputs.ids, outputs.distances, outputs.evidence].map((tensor) => tensor?.toTypedArray().slice());
     } finally {
       // Tensors are in the wasm's memory, which is not garbage-collected.
       for (const tensor of [input, ...Object.values(outputs)]) tensor.delete();
     }
     const milliseconds = performance.now() - start;
-    const neighbors = [];
-    for (let i = 0; i < ids.length && ids[i] >= 0; i++) {
-      neighbors.push({ item: ids[i], distance: distances[i], relevance: this.#relevance(signature, distances[i]), metadata: this.item(ids[i]) });
-    }
-    return { neighbors, milliseconds };
+    const end = ids.findIndex((id) => id < 0);
+    const items = Array.from(ids.subarray(0, end < 0 ? ids.length : end));
+    const { found, relevance } = this.#judge(signature, Array.from(distances.subarray(0, items.length)), evidence);
+    const neighbors = items.map((item, i) => ({ item, distance: distances[i], relevance: relevance[i], metadata: this.item(item) }));
+    return { neighbors, found, milliseconds };
   }
+}
+
+function sigmoid(x) {
+  return 1 / (1 + Math.exp(-x));
 }
 
 function describe(error) {

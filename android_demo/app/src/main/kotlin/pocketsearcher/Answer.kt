@@ -6,8 +6,9 @@ package pocketsearcher
  * @property neighbors The relevant items; empty if nothing matches.
  * @property weaker The other items: those below [RelevanceCurve.cut], or all if the first is below [RelevanceCurve.gate]. Empty if the file
  *   has no curve.
+ * @property found How surely the items show what a sentence asks for, from 0 to 1; null if the file cannot say it.
  */
-data class Answer(val neighbors: List<Neighbor>, val weaker: List<Neighbor>)
+data class Answer(val neighbors: List<Neighbor>, val weaker: List<Neighbor>, val found: Double? = null)
 
 /**
  * An item in a result.

@@ -28,7 +28,8 @@ private fun Searcher.difference(golden: GoldenQuery): String? {
     val answer = ask(golden)
     val found = (answer.neighbors + answer.weaker).take(golden.ids.size)
     val apart = found.zip(golden.distances) { neighbor, distance -> abs(neighbor.distance - distance) }.maxOrNull() ?: 0f
-    if (found.map { it.item } == golden.ids && apart <= TOLERANCE) return null
+    val same = golden.tolerance != null || found.map { it.item } == golden.ids
+    if (same && found.size == golden.ids.size && apart <= (golden.tolerance ?: TOLERANCE)) return null
     return "${golden.signature}: found ${found.map { it.item }}, up to $apart apart, expected ${golden.ids}"
 }
 

@@ -10,8 +10,15 @@ import org.json.JSONObject
  * @property query A sentence, a [FloatArray], or the word `pattern` for a picture.
  * @property ids The nearest items.
  * @property distances Their distances.
+ * @property tolerance How far distances of other devices may be, where that is more than usual; then ids may change places, too.
  */
-class GoldenQuery private constructor(val signature: String, val query: Any, val ids: List<Int>, val distances: List<Float>) {
+class GoldenQuery private constructor(
+    val signature: String,
+    val query: Any,
+    val ids: List<Int>,
+    val distances: List<Float>,
+    val tolerance: Float?,
+) {
     internal companion object {
         fun read(json: JSONObject): GoldenQuery {
             val query = json.get("query")
@@ -20,6 +27,7 @@ class GoldenQuery private constructor(val signature: String, val query: Any, val
                 query = if (query is JSONArray) FloatArray(query.length()) { query.getDouble(it).toFloat() } else query,
                 ids = json.getJSONArray("ids").run { List(length(), ::getInt) },
                 distances = json.getJSONArray("distances").run { List(length()) { getDouble(it).toFloat() } },
+                tolerance = if (json.has("tolerance")) json.getDouble("tolerance").toFloat() else null,
             )
         }
     }

@@ -72,10 +72,23 @@ class Manifest private constructor(
                 preparation = query.optJSONObject("image")?.let { preparation(it, file) },
                 relevance = json.objects("relevance").mapValues { (_, curve) ->
                     val gate = if (curve.has("gate")) curve.getDouble("gate") else 0.0
-                    RelevanceCurve(curve.getDouble("slope"), curve.getDouble("intercept"), curve.getDouble("cut"), gate)
+                    val found = curve.optJSONObject("found")?.let(::found)
+                    RelevanceCurve(curve.getDouble("slope"), curve.getDouble("intercept"), curve.getDouble("cut"), gate, found)
                 },
                 golden = json.optJSONArray("golden").orEmpty().map(GoldenQuery::read),
                 digests = json.optJSONObject("sha256")?.run { keys().asSequence().associateWith(::getString) }.orEmpty(),
+            )
+        }
+
+        private fun found(curve: JSONObject): FoundCurve {
+            fun numbers(name: String) = curve.getJSONArray(name).run { List(length(), ::getDouble) }
+            return FoundCurve(
+                curve.getInt("results"),
+                numbers("shows"),
+                numbers("right"),
+                curve.getDouble("slope"),
+                curve.getDouble("cut"),
+                curve.getDouble("gate"),
             )
         }
 

@@ -33,6 +33,7 @@ class Searcher private constructor(private val file: SearcherFile, openModel: (B
     }
 
     private val outputs = mapOf("distances" to nativeBuffer(FLOAT * manifest.k), "ids" to nativeBuffer(INT * manifest.k))
+    private val evidence = nativeBuffer(FLOAT * EVIDENCE_VALUES)
     private val embedding = mapOf("embedding" to nativeBuffer(FLOAT * manifest.dimension))
 
     /** The signatures of the file: `search_text`, `search_image`, …. */
@@ -114,26 +115,31 @@ class Searcher private constructor(private val file: SearcherFile, openModel: (B
     private fun search(signature: String, query: ByteBuffer, maxResults: Int): Answer {
         require(maxResults > 0) { "maxResults is $maxResults, expected at least 1." }
         requireSignature(signature)
-        val count = minOf(maxResults, manifest.k)
+        val curve = manifest.relevance[signature]
+        // A curve that looks at the query wants to see more results than were asked for.
+        val count = minOf(maxOf(maxResults, curve?.found?.results ?: 0), manifest.k)
         val ids = IntArray(count)
         val distances = FloatArray(count)
+        val said = if (curve?.found == null) null else FloatArray(EVIDENCE_VALUES)
         synchronized(model) {
-            model.run(signature, query, outputs)
+            model.run(signature, query, if (said == null) outputs else outputs + (EVIDENCE to evidence))
             outputs.getValue("ids").fromStart().asIntBuffer().get(ids)
             outputs.getValue("distances").fromStart().asFloatBuffer().get(distances)
+            said?.let { evidence.fromStart().asFloatBuffer().get(it) }
         }
-        val curve = manifest.relevance[signature]
-        val neighbors = ids.indices
-            .takeWhile { ids[it] >= 0 }
-            .map { Neighbor(ids[it], items[ids[it]], distances[it], curve?.at(distances[it])) }
-        val strong = curve?.strong(neighbors.mapNotNull { it.relevance }) ?: neighbors.size
-        return Answer(neighbors.take(strong), neighbors.drop(strong))
+        val real = distances.take(ids.count { it >= 0 })
+        val judged = curve?.judge(real, said)
+        val neighbors = real.indices.take(maxResults).map { Neighbor(ids[it], items[ids[it]], distances[it], judged?.relevance?.get(it)) }
+        val strong = minOf(judged?.strong ?: neighbors.size, neighbors.size)
+        return Answer(neighbors.take(strong), neighbors.drop(strong), judged?.found)
     }
 
     companion object {
         private const val FLOAT = 4
         private const val INT = 4
         private const val TOKENS = "search_tokens"
+        private const val EVIDENCE = "evidence"
+        private const val EVIDENCE_VALUES = 2
 
         /**
          * Opens a file, which is memory-mapped.

@@ -11,6 +11,7 @@ internal object Fixtures {
     private val folder get() = File(property("pocketsearcher.fixtures"))
     val sample get() = folder.resolve("sample.tflite")
     val withRelevance get() = folder.resolve("relevance.tflite")
+    val withFound get() = folder.resolve("found.tflite")
     val withGate get() = folder.resolve("gate.tflite")
     val leaves get() = folder.resolve("leaves.tflite")
     val fourBits get() = folder.resolve("four_bits.tflite")

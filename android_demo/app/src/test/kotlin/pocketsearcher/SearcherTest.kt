@@ -127,6 +127,19 @@ class SearcherTest {
     }
 
     @Test
+    fun `a curve that looks at the query judges as in Python`() = ask(Fixtures.withFound) { searcher ->
+        val cases = Fixtures.expected.getJSONArray("judged").orEmpty()
+        for (case in cases) {
+            val answer = searcher.search(case.getString("query"), maxResults = 10)
+            assertEquals(case.getDouble("found"), answer.found!!, 1e-4)
+            assertEquals(case.getString("query"), case.getInt("matches"), answer.neighbors.size)
+            val theirs = case.getJSONArray("relevance").run { List(length(), ::getDouble) }
+            theirs.zip(answer.neighbors + answer.weaker) { relevance, neighbor -> assertEquals(relevance, neighbor.relevance!!, 1e-4) }
+        }
+        assertTrue(cases.map { it.getInt("matches") > 0 }.toSet().size == 2)
+    }
+
+    @Test
     fun `where nothing matches no answer is given, and the nearest are kept apart`() = ask(Fixtures.withRelevance) { searcher ->
         val answer = searcher.search(BitmapFactory.decodeFile(Fixtures.picture("small.png").path))
         assertEquals(emptyList<Neighbor>(), answer.neighbors)
