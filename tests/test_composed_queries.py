@@ -121,6 +121,28 @@ def test_operators_leave_their_queries_as_they_were():
     assert (first.wanted, first.excluded) == ((("x", 1.0),), ())
 
 
+@pytest.mark.parametrize(
+    ("text", "wanted", "excluded"),
+    [
+        ("a dog", "a dog", ()),
+        ("a dog -ball", "a dog", ("ball",)),
+        ('-ball  a dog -"red car" on  grass', "a dog on grass", ("ball", "red car")),
+        ("a well-known - dog -", "a well-known - dog -", ()),
+        ("a --b", "a --b", ()),
+        ('a -""', 'a -""', ()),
+        ("", "", ()),
+    ],
+)
+def test_a_minus_before_a_word_excludes_it(text, wanted, excluded):
+    query = Query.parse(text)
+    assert (query.wanted, query.excluded) == (((wanted, 1.0),), excluded)
+
+
+def test_only_exclusions_are_no_query():
+    with pytest.raises(InvalidArgumentError, match="says only what to exclude"):
+        Query.parse(" -ball -cat")
+
+
 @pytest.fixture(scope="module")
 def file(encoder, embeddings, tmp_path_factory) -> Path:
     """A searcher that knows the mean of sentences."""

@@ -31,7 +31,7 @@ from maker.pipeline.measure_stage import (
 from maker.pipeline.options import QUERIES, BuildOptions, Corpus, check_options
 from maker.pipeline.query_list_stage import ListedQueries, listed_queries, texts_of
 from maker.pipeline.ready_towers import ready_encoder
-from maker.pipeline.report import BuildReport, file_lines, line, training_lines
+from maker.pipeline.report import BuildReport, file_lines, line, teacher_lines, training_lines
 from maker.pipeline.training_run import EVENTS
 from maker.pipeline.training_stage import train_encoder
 from maker.report.card import model_card, read_card
@@ -231,7 +231,7 @@ def _report(
         lines.append(line("", f"{len(similar)} held-out images are near-duplicates of a training image; {first}"))
     trained_here = not isinstance(embedded.encoder.texts, ReadyTexts)
     lines += training_lines(manifest, embedded.encoder.curves, work.file(EVENTS)) if trained_here else []
-    lines += [*embedded.encoder.lines, *file_lines(manifest, output), *embedded.facts.lines]
+    lines += [*embedded.encoder.lines, *teacher_lines(manifest), *file_lines(manifest, output), *embedded.facts.lines]
     if embedded.listed:
         lines.append(line("not measured", "retrieval: nobody says which picture answers which query; captions would"))
     if not manifest.relevance:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from typing import Protocol, TypeAlias, runtime_checkable
 
 import numpy as np
@@ -20,6 +21,9 @@ class Picture(Protocol):
 
 
 Part: TypeAlias = str | Picture | np.ndarray
+
+
+EXCLUDED = re.compile(r'(^|\s)-(?:"([^"]+)"|([^\s"-]\S*))')
 
 
 class Query:
@@ -51,6 +55,27 @@ class Query:
         if not isinstance(part, (str, np.ndarray, Picture)):
             raise ArgumentTypeError(f"a part of a query has to be a str, a TensorImage or an embedding, found {type(part).__name__}.")
         self.wanted, self.excluded = ((part, _checked(weight)),), ()
+
+    @classmethod
+    def parse(cls, text: str) -> Query:
+        """The query that a person types: a minus directly before a word, or before words in double quotes, excludes them.
+
+        A minus inside a word or before a space is part of the sentence.
+
+        Examples:
+            >>> Query.parse('a dog -ball -"red car"').excluded
+            ('ball', 'red car')
+
+        Raises:
+            InvalidArgumentError: The text says only what to exclude.
+        """
+        excluded = [(phrase or word).strip() for _, phrase, word in EXCLUDED.findall(text)]
+        if not excluded:
+            return cls(text)
+        wanted = " ".join(EXCLUDED.sub(r"\1", text).split())
+        if not wanted:
+            raise InvalidArgumentError(f"{text[:60]!r} says only what to exclude; say what to find, too.")
+        return _made(((wanted, 1.0),), tuple(excluded))
 
     def __add__(self, other: Query | Part) -> Query:
         """A query with the parts of both."""

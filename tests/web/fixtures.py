@@ -28,7 +28,7 @@ from task.format.stored_rows import Rows, StoredRows, locate_rows
 from task.processor import NearestNeighbor, SearchOptions
 from task.processor.options import AUTO
 from task.search import GraphEngine, SearchRequest
-from task.text import TextSearcher, TextSearcherOptions
+from task.text import Query, TextSearcher, TextSearcherOptions
 from task.vision import ImageSearcher, ImageSearcherOptions, TensorImage
 
 sys.path.append(str(Path(__file__).parents[2]))
@@ -68,7 +68,7 @@ def make(folder: Path) -> None:
         preview(path, scenes, path.parent / "site", overwrite=True)
     make_host(folder)
     queries = make_queries(folder, next(scenes.rglob("*.png")))
-    expected = {"pictures": by_picture(sample, queries), "like": by_item(sample), "codes": by_item(vectors)}
+    expected = {"pictures": by_picture(sample, queries), "like": by_item(sample), "codes": by_item(vectors), **by_parts(sample)}
     expected["tokenized"] = {path.parent.name: by_sentence(path, texts) for path, texts in tokenized.items()}
     expected |= {name: by_words(relevant, text) for name, text in (("matched", matched), ("unmatched", unmatched), ("gated", gated))}
     expected["judged"] = [judged(found, text, DEFAULT_K) for text in JUDGED]
@@ -84,6 +84,24 @@ def by_sentence(path: Path, texts: Sequence[str]) -> list[dict[str, object]]:
         found.append({"words": text, "items": [n.metadata.decode() for n in nearest]})
     engine.close()
     return found
+
+
+def by_parts(path: Path) -> dict[str, object]:
+    """What Python finds for texts that exclude words, and for several items together."""
+    texts = ('a red ball -"blue car"', "-tree a house  -cat", "a boat -boats -ship", "a cat on grass -dog -dog")
+    several = ([3, 17], [0, 5, 5, 9])
+    options = SearchOptions(max_results=ANSWERS)
+    with TextSearcher.create_from_options(TextSearcherOptions(BaseOptions(str(path), num_threads=1), search_options=options)) as searcher:
+
+        def answers(query: Query) -> list[tuple[str, float]]:
+            return [(n.metadata.decode(), n.distance) for n in searcher.search(query).nearest_neighbors]
+
+        def together(items: Sequence[int]) -> Query:
+            first, *others = (Query(searcher.get_embedding(item)) for item in items)
+            return sum(others, first)
+
+        composed = {text: answers(Query.parse(text)) for text in texts}
+        return {"composed": composed, "several": {",".join(map(str, items)): answers(together(items)) for items in several}}
 
 
 def copy_with_curve(path: Path, copy: Path, curves: dict[str, object]) -> None:

@@ -490,6 +490,34 @@ test("more like this finds what Python finds for the stored row", async () => {
   await close();
 });
 
+test("a minus leaves out, several pictures add up: as in Python", async () => {
+  const { page, errors, close } = await visit(sample.address);
+  for (const [text, wanted] of Object.entries(expected.composed)) same((await ask(page, "searchWords", text)).neighbors, wanted, text);
+  for (const [items_, wanted] of Object.entries(expected.several)) {
+    same((await ask(page, "searchItems", items_.split(",").map(Number))).neighbors, wanted, `items ${items_}`);
+  }
+  await page.fill("#query", Object.keys(expected.composed)[0]);
+  await answered(page);
+  await page.waitForFunction(() => location.hash.startsWith("#q=") && location.hash.includes("-"));
+  assert.equal((await items(page)).length > 0, true);
+  await page.fill("#query", "-house");
+  await page.waitForFunction(() => document.getElementById("message").textContent.startsWith("Say what to find"));
+  await page.fill("#query", "");
+  await page.waitForFunction(() => document.querySelectorAll("#results li").length > 3);
+  const [first, second] = await items(page);
+  await page.click("#results li:nth-child(1) button");
+  await page.waitForFunction(() => location.hash.startsWith("#like="));
+  await answered(page);
+  const other = (await items(page))[2];
+  await page.focus("#results li:nth-child(3) button");
+  await page.keyboard.press("Shift+Enter");
+  await page.waitForFunction((hash) => location.hash === hash, `#like=${first},${other}`);
+  await page.waitForFunction(() => document.getElementById("query-picture-name").textContent.endsWith("and 1 more"));
+  assert.notEqual(second, undefined);
+  assert.deepEqual(errors, []);
+  await close();
+});
+
 test("the keyboard does everything", async () => {
   const { page, errors, close } = await visit(sample.address);
   await page.keyboard.type("a house");

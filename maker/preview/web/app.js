@@ -114,13 +114,14 @@ async function checkDamage() {
 
 // ---- searching ---------------------------------------------------------------------------------------------------------------------
 
-/** Runs the query in the address: `#q=words`, `#like=item`, or none. */
+/** Runs the query in the address: `#q=words`, `#like=item`, `#like=item,item`, or none. */
 async function searchByAddress() {
   const parameters = new URLSearchParams(location.hash.slice(1));
   const [words, like] = [parameters.get("q"), parameters.get("like")];
   if (like !== null) {
     $("query").value = "";
-    await submit("searchItem", Number(like), { like: Number(like) });
+    const items = like.split(",").map(Number);
+    await submit("searchItems", items, { like: items });
   } else {
     $("query").value = words ?? "";
     await searchByWords();
@@ -129,7 +130,7 @@ async function searchByAddress() {
 
 async function searchByWords() {
   const words = $("query").value.trim();
-  if (words && can("search_text")) await submit("searchText", words, { words });
+  if (words && can("search_text")) await submit("searchWords", words, { words });
   else await showGallery();
 }
 
@@ -173,10 +174,10 @@ async function run({ name, value, about, number }) {
     return;
   }
   if (number !== latest) return;
-  if (about.like !== undefined) about.metadata = result.neighbors.find((n) => n.item === about.like)?.metadata ?? (await call("items", [about.like]))[0];
+  if (about.like !== undefined) about.metadata = (await call("items", about.like.slice(0, 1)))[0];
   showQueryPicture(about);
   $("examples").hidden = true;
-  $("heading").textContent = about.words ? `Pictures for “${about.words}”` : about.like !== undefined ? "Pictures like the chosen one" : "Pictures like yours";
+  $("heading").textContent = about.words ? `Pictures for “${about.words}”` : about.like !== undefined ? `Pictures like the ${about.like.length > 1 ? `${about.like.length} chosen ones` : "chosen one"}` : "Pictures like yours";
   latestResult = { ...result, words: about.words };
   showResult(false);
 }
@@ -220,7 +221,7 @@ async function showGallery() {
   $("examples").hidden = $("examples").childElementCount === 0;
   $("heading").textContent = "Some of the pictures";
   showNeighbors(chosen.map((item, i) => ({ item, metadata: metadata[i] })));
-  const hint = opened.knowsItems ? " Choose one to find similar ones." : "";
+  const hint = opened.knowsItems ? " Choose one to find similar ones; with Shift, add another." : "";
   showStatus(count < items ? `${counted(items, noun())}, here are some.${hint}` : `${counted(items, noun())}.${hint}`);
 }
 
@@ -239,7 +240,7 @@ function showStatus(text, milliseconds) {
 
 /** Shows the picture of an image query in the search box. */
 function showQueryPicture({ like, metadata, picture, name }) {
-  const [address, text] = like !== undefined ? [thumbnail(metadata), label(metadata).slice(0, 80)] : [picture, name || "your picture"];
+  const [address, text] = like !== undefined ? [thumbnail(metadata), `${label(metadata).slice(0, 80)}${like.length > 1 ? ` and ${like.length - 1} more` : ""}`] : [picture, name || "your picture"];
   const any = like !== undefined || picture !== undefined;
   $("query-picture").hidden = !any;
   $("query-picture-image").hidden = !address;
@@ -442,7 +443,8 @@ addEventListener("popstate", () => opened && searchByAddress());
 $("results").addEventListener("click", (event) => {
   const card = event.target.closest("li");
   if (!card || !opened.knowsItems) return;
-  setAddress(`like=${card.dataset.item}`, true);
+  const chosen = event.shiftKey ? new URLSearchParams(location.hash.slice(1)).get("like")?.split(",") ?? [] : [];
+  setAddress(`like=${[...new Set([...chosen, card.dataset.item])].join(",")}`, true);
   scrollTo({ top: 0 });
   searchByAddress();
 });

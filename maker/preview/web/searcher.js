@@ -6,6 +6,7 @@
 //
 // It works in a page and in a worker.
 
+import { compose, parseQuery } from "./compose.js";
 import { loadAndCompile, loadLiteRt, Tensor } from "./vendor/litert/index.js";
 
 const FORMAT = "pocket-searcher";
@@ -151,13 +152,28 @@ export class Searcher {
    * @param {string} query
    */
   async searchText(query) {
-    const [, length] = this.#shape("search_text");
+    return this.#search("search_text", this.#bytesOfText("search_text", query));
+  }
+
+  /**
+   * The embedding of a sentence; zeros if it has no word.
+   * @param {string} text
+   * @returns {Promise<Float32Array>}
+   */
+  async embedText(text) {
+    const query = this.#bytesOfText("embed_text", text);
+    return (await this.#run("embed_text", query)).embedding;
+  }
+
+  /** A sentence as a signature takes it: UTF-8, cut between characters, padded. */
+  #bytesOfText(signature, query) {
+    const [, length] = this.#shape(signature);
     const data = new TextEncoder().encode(query.replace(/\p{Surrogate}/gu, "?"));
     let end = Math.min(length, data.length);
     while (end < data.length && (data[end] & 0xc0) === 0x80) end--;
     const padded = new Uint8Array(length);
     padded.set(data.subarray(0, end));
-    return this.#search("search_text", padded);
+    return padded;
   }
 
   /**
@@ -186,6 +202,35 @@ export class Searcher {
       throw new SearcherError(`The query has ${vector.length} dimensions, the index ${this.manifest.dimension}.`);
     }
     return this.#search("search_embedding", vector);
+  }
+
+  /**
+   * Finds the items nearest to what a text asks for: with a minus before a word or before "words in quotes", without what they show.
+   * @param {string} query
+   */
+  async searchWords(query) {
+    const { wanted, excluded } = parseQuery(query);
+    if (!excluded.length) return this.searchText(query);
+    if (!wanted) throw new SearcherError("Say what to find, not only what to leave out.");
+    const parts = [];
+    for (const text of [wanted, ...excluded]) {
+      const vector = await this.embedText(text);
+      if (!vector.some((value) => value !== 0)) throw new SearcherError(`“${text}” has no word. Leave it out.`);
+      parts.push(vector);
+    }
+    const vector = compose(parts.slice(0, 1), parts.slice(1));
+    if (!vector) throw new SearcherError("Nothing is left of the query: it leaves out what it asks for.");
+    return this.searchEmbedding(vector);
+  }
+
+  /**
+   * Finds the items nearest to several items together, with their rows in the index as the query.
+   * @param {number[]} items At least one.
+   */
+  async searchItems(items) {
+    const vector = compose(items.map((item) => this.embeddingOf(item)), []);
+    if (!vector) throw new SearcherError("Nothing is left of the query: its pictures cancel each other.");
+    return this.searchEmbedding(vector);
   }
 
   /**
@@ -320,26 +365,30 @@ export class Searcher {
 
   /** Runs a search signature: `{neighbors: [{item, distance, relevance, metadata}], found, milliseconds}`, nearest first. */
   async #search(signature, query) {
-    const shape = this.#shape(signature);
-    const expected = shape.reduce((a, b) => a * b);
-    if (query.length !== expected) throw new SearcherError(`${signature} takes ${expected} values, but the query has ${query.length}.`);
     const start = performance.now();
-    const input = new Tensor(query, shape);
-    let outputs = {};
-    let ids, distances, evidence;
-    try {
-      outputs = await this.#model.run(signature, { query: input });
-      [ids, distances, evidence] = [outputs.ids, outputs.distances, outputs.evidence].map((tensor) => tensor?.toTypedArray().slice());
-    } finally {
-      // Tensors are in the wasm's memory, which is not garbage-collected.
-      for (const tensor of [input, ...Object.values(outputs)]) tensor.delete();
-    }
+    const { ids, distances, evidence } = await this.#run(signature, query);
     const milliseconds = performance.now() - start;
     const end = ids.findIndex((id) => id < 0);
     const items = Array.from(ids.subarray(0, end < 0 ? ids.length : end));
     const { found, relevance } = this.#judge(signature, Array.from(distances.subarray(0, items.length)), evidence);
     const neighbors = items.map((item, i) => ({ item, distance: distances[i], relevance: relevance[i], metadata: this.item(item) }));
     return { neighbors, found, milliseconds };
+  }
+
+  /** Runs a signature; its outputs by name. */
+  async #run(signature, query) {
+    const shape = this.#shape(signature);
+    const expected = shape.reduce((a, b) => a * b);
+    if (query.length !== expected) throw new SearcherError(`${signature} takes ${expected} values, but the query has ${query.length}.`);
+    const input = new Tensor(query, shape);
+    let outputs = {};
+    try {
+      outputs = await this.#model.run(signature, { query: input });
+      return Object.fromEntries(Object.entries(outputs).map(([name, tensor]) => [name, tensor.toTypedArray().slice()]));
+    } finally {
+      // Tensors are in the wasm's memory, which is not garbage-collected.
+      for (const tensor of [input, ...Object.values(outputs)]) tensor.delete();
+    }
   }
 }
 

@@ -35,6 +35,8 @@ async function open(sitePromise, filePromise, modulePromise) {
 
 const calls = {
   open: () => opening,
+  searchWords: (query) => searcher.searchWords(query),
+  searchItems: (items) => searcher.searchItems(items),
   searchText: (query) => searcher.searchText(query),
   searchItem: (item) => searcher.searchItem(item),
   searchEmbedding: (vector) => searcher.searchEmbedding(Float32Array.from(vector)),

@@ -17,6 +17,7 @@ import numpy as np
 from maker.data.captions import Caption, read_captions
 from maker.data.images import load_image
 from maker.embedding.texts import embed_texts
+from maker.evaluation.identical_captions import lenient_ranks, repeated_captions
 from maker.evaluation.retrieval import stored_rows
 from maker.evaluation.shared_words import words_of
 from maker.pipeline import BuildOptions, Corpus, TowerOptions, build
@@ -133,6 +134,13 @@ class Built:
         targets = np.array([places[c.image] for c in self.judged])
         queries = embed_texts([c.text for c in self.judged], self.file)
         return recall(ranks(queries, rows if items is None else items, targets))
+
+    def lenient_recalls(self) -> dict[str, float]:
+        """The same, with each photo that has the same caption counted as right."""
+        rows, places = self._items
+        targets = np.array([places[c.image] for c in self.judged])
+        queries, repeated = embed_texts([c.text for c in self.judged], self.file), repeated_captions([c.text for c in self.judged], targets)
+        return recall(lenient_ranks(ranks(queries, rows, targets), repeated, queries, rows))
 
     def precision(self) -> float:
         """Precision@5 of the one-word queries among the judged photos."""

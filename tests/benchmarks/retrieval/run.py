@@ -11,12 +11,12 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from tests.benchmarks.retrieval import frozen
+from tests.benchmarks.retrieval import frozen, text
 from tests.benchmarks.retrieval.corpus import Flickr
 from tests.benchmarks.retrieval.rows import Row
 from tests.outside_data import FLICKR, absent
 
-PARTS: dict[str, Callable[[Flickr, int], list[Row]]] = {"frozen": frozen.rows}
+PARTS: dict[str, Callable[[Flickr, int], list[Row]]] = {"frozen": frozen.rows, "text": text.rows}
 
 
 def main(argv: list[str] | None = None) -> int:
