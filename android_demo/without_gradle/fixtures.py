@@ -35,7 +35,7 @@ from task.format.preparation import Preparation
 from task.processor import SearchOptions
 from task.processor.options import AUTO
 from task.search import GraphEngine
-from task.text import TextSearcher, TextSearcherOptions
+from task.text import Query, TextSearcher, TextSearcherOptions
 from task.vision import ImageSearcher, ImageSearcherOptions, TensorImage
 from task.vision.resize import prepare, resize
 
@@ -55,6 +55,7 @@ TEXTS = (
     "x" + "\U0001f431" * MAX_BYTES,
     "half a pair: \ud83d!",
 )
+COMPOSED = ('a red ball -"blue car"', "-tree a house  -cat", "a boat -boats -ship", "a cat on grass -dog -dog")
 SIZES = {"large": (977, 641), "small": (61, 47), "tall": (40, 700), "clear": (300, 200)}
 ORIENTATION = 0x0112  # of EXIF
 RESIZED = ((12, 12), (96, 64), (641, 977))
@@ -76,7 +77,7 @@ def make(folder: Path) -> None:
     changed(sample, folder / "newer.tflite", lambda values: values.update(format_version=manifest.VERSION + 1))
     with_relevance(sample, folder / "relevance.tflite")
     with_gate(sample, folder / "gate.tflite")
-    with_found(sample, folder / "found.tflite")
+    with_found(sample, folder / "found.tflite", JUDGED)
     make_leaves(sample, folder / "leaves.tflite")
     make_four_bits(folder / "four_bits.tflite")
     make_codes(folder / "codes.tflite")
@@ -85,6 +86,7 @@ def make(folder: Path) -> None:
     pictures = make_pictures(next(scenes.rglob("*.png")), folder / "pictures")
     expected = {
         "texts": [{"query": text, "answer": ask_text(sample, text)} for text in TEXTS],
+        "composed": {text: ask_text(sample, Query.parse(text)) for text in COMPOSED},
         "tokenized": {path.parent.name: by_sentence(path, texts) for path, texts in tokenized.items()},
         "pictures": {name: ask_picture(sample, pixels) for name, pixels in pictures.items()},
         "relevance": relevance(folder / "relevance.tflite", TEXTS[0]),
@@ -239,7 +241,7 @@ def write_turned(pixels: np.ndarray, folder: Path) -> None:
         TensorImage.create_from_file(str(path)).buffer.tofile(path.with_suffix(".rgb"))
 
 
-def ask_text(path: Path, text: str, least: str | None = None) -> list[tuple[str, float]]:
+def ask_text(path: Path, text: str | Query, least: str | None = None) -> list[tuple[str, float]]:
     """The results in Python."""
     search_options = SearchOptions(max_results=ANSWERS, min_relevance=least)
     options = TextSearcherOptions(BaseOptions(str(path), num_threads=1), search_options=search_options)

@@ -59,6 +59,26 @@ def training_lines(manifest: Manifest, curves: Path, events: Path) -> list[str]:
     return lines
 
 
+def teacher_lines(manifest: Manifest) -> list[str]:
+    """What stays of a teacher, if the words learnt from one."""
+    taught = manifest.training.get("teacher")
+    if not taught:
+        return []
+    name = manifest.encoders["text"]["teacher"]
+    if "same_results" in taught:
+        same = f"the words find {taught['same_results']} % of its first ten pictures, for {taught['held_out']} sentences not learnt"
+        return [line("teacher", f"{name}: {same}")]
+    own = manifest.report.get("retrieval", {}).get("R@10")
+    if own is None or not taught.get("R@10"):
+        return [line("teacher", name)]
+    return [
+        line(
+            "teacher",
+            f"{name}: R@10 {taught['R@10']:.1f} % on the held-out images; the words keep {100 * own / taught['R@10']:.0f} % of it",
+        )
+    ]
+
+
 def file_lines(manifest: Manifest, output: Path) -> list[str]:
     """Lines about a searcher that was written."""
     lines = []

@@ -120,7 +120,7 @@ def tokenized(folder: Path, kind: str, given: dict[str, Any]) -> Any:
             found = [*library.encode(text.lower(), add_special_tokens=False).ids, library.token_to_id("<eos>")]
             row[: len(found)] = found
         return {"input_ids": torch.tensor(ids)}
-    plain = kind in ("bert", "chinese_clip")
+    plain = (folder / "vocab.txt").exists()
     tokenizer = BertTokenizer(str(folder / "vocab.txt")) if plain else AutoTokenizer.from_pretrained(folder)
     return tokenizer(given["texts"], padding="max_length", truncation=True, max_length=given["length"], return_tensors="pt")
 

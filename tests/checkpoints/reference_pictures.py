@@ -14,12 +14,11 @@ def main(checkpoint: Path, folder: Path, target: Path) -> None:
     """Writes `(pictures, 3, height, width)` float32, normalised."""
     images = [Image.open(path).convert("RGB") for path in sorted(folder.glob("*.png"))]
     if (checkpoint / "open_clip_config.json").exists():
-        from open_clip import transform
-        from open_clip.transform import image_transform_v2, merge_preprocess_kwargs
+        from open_clip.transform import PreprocessCfg, image_transform_v2
 
         config = json.loads((checkpoint / "open_clip_config.json").read_text())
         given = {"size": config["model_cfg"]["vision_cfg"]["image_size"], **config["preprocess_cfg"]}
-        process = image_transform_v2(merge_preprocess_kwargs(transform.PreprocessCfg(), given), is_train=False)
+        process = image_transform_v2(PreprocessCfg(**given), is_train=False)
         values = [process(image).numpy() for image in images]
     else:
         import transformers

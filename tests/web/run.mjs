@@ -302,7 +302,7 @@ test("a curve that looks at the query judges as in Python", async () => {
     assert.ok(Math.abs(result.found - surely) < 1e-4, `${query}: found ${result.found}, expected ${surely}`);
     result.neighbors.forEach((n, i) => assert.ok(Math.abs(n.relevance - relevance[i]) < 1e-4, `${query}: result ${i}`));
     await page.fill("#query", query);
-    await page.waitForFunction((words) => document.getElementById("heading").textContent.includes(words), query);
+    await page.waitForFunction((words) => document.getElementById("heading").textContent.includes(words), `“${query}”`);
     assert.equal((await items(page)).length, matches, query);
   }
   assert.equal(new Set(expected.judged.map(({ matches }) => matches > 0)).size, 2);

@@ -38,6 +38,16 @@ class SearcherTest {
     }
 
     @Test
+    fun `a minus leaves out what Python leaves out`() = ask(Fixtures.sample) { searcher ->
+        val expected = Fixtures.expected.getJSONObject("composed")
+        for (text in expected.keys()) same(expected.getJSONArray(text), searcher.searchWords(text, maxResults = 10))
+        assertEquals(searcher.search("a boat").neighbors.map { it.text }, searcher.searchWords("a boat").neighbors.map { it.text })
+        for (text in listOf(" -boat", "a boat -a -\"a boat\"", "a boat -.")) {
+            assertThrows(IllegalArgumentException::class.java) { searcher.searchWords(text) }
+        }
+    }
+
+    @Test
     fun `pretrained text towers take sentences as they are`() {
         val tokenized = Fixtures.expected.getJSONObject("tokenized")
         for (name in tokenized.keys()) {

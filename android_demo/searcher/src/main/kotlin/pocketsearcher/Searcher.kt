@@ -47,6 +47,23 @@ class Searcher private constructor(private val file: SearcherFile, openModel: (B
     fun search(text: String, maxResults: Int = manifest.k): Answer = search("search_text", textQuery(text, "search_text"), maxResults)
 
     /**
+     * Finds the items nearest to what a person typed: a minus directly before a word, or before words in double quotes, leaves out what
+     * shows them, as in `a dog -ball -"red car"`.
+     *
+     * @throws IllegalArgumentException The file does not take text, an excluded part has no word, or the text says only what to leave out.
+     */
+    fun searchWords(text: String, maxResults: Int = manifest.k): Answer {
+        val query = ParsedQuery.of(text)
+        if (query.excluded.isEmpty()) return search(text, maxResults)
+        require(query.wanted.isNotEmpty()) { "\"$text\" says only what to exclude; say what to find, too." }
+        val parts = (listOf(query.wanted) + query.excluded).map { part ->
+            embed(part).also { vector -> require(vector.any { it != 0f }) { "\"$part\" has no word; leave it out." } }
+        }
+        val vector = compose(parts.take(1), parts.drop(1))
+        return search(requireNotNull(vector) { "\"$text\" leaves out what it asks for." }, maxResults)
+    }
+
+    /**
      * Finds the items nearest to an upright picture of any size.
      *
      * @throws IllegalArgumentException The file does not take pictures.

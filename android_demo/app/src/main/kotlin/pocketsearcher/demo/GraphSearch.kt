@@ -19,7 +19,7 @@ class GraphSearch(private val runtime: Pair<String, String>, private val open: (
     override val items get() = searcher.manifest.items
     override val takesPictures get() = "search_image" in searcher.signatures
 
-    override fun search(text: String) = found(searcher.search(text))
+    override fun search(text: String) = found(searcher.searchWords(text))
 
     override fun search(picture: Bitmap) = found(searcher.search(picture))
 
