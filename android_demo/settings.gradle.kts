@@ -15,4 +15,4 @@ dependencyResolutionManagement {
 }
 
 rootProject.name = "pocket-searcher"
-include(":app")
+include(":app", ":searcher")

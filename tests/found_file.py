@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,8 @@ from task.text import TextSearcher, TextSearcherOptions
 
 JUDGED = ("a red ball", "ball", "two orange birds fly above a house", "zzyx", "a zzyx boat", "green house by the sea")
 FOUND = {"results": 10, "slope": 9.0, "gate": 0.5, "cut": 0.4, "shows": [-4.0, 3.0, 2.5], "right": [1.0, -2.0, -1.5]}
-CURVE = {"slope": 20.0, "intercept": 10.0, "cut": 0.3, "gate": 0.35, "found": FOUND}
+AT_CUT = {"gate": 0.5, "cut": 0.4, "recall_kept": 0.9, "wrong_kept": 0.5}
+CURVE = {"slope": 20.0, "intercept": 10.0, "cut": 0.3, "gate": 0.35, "found": FOUND, "measured": {"at_cut": AT_CUT}}
 
 
 def made_up(path: Path, rows: np.ndarray) -> Evidence:
@@ -33,8 +35,11 @@ def made_up(path: Path, rows: np.ndarray) -> Evidence:
     return Evidence(np.array([0.4, -3.0]), linear, Spread.of(rows), np.array([2.0, -1.0]), words, weights if len(table) else None)
 
 
-def with_found(source: Path, target: Path) -> Evidence:
-    """Copies a searcher, with a curve that looks at the query; returns what its graph says of queries."""
+def with_found(source: Path, target: Path, texts: Sequence[str] = ()) -> Evidence:
+    """Copies a searcher, with a curve that looks at the query; returns what its graph says of queries.
+
+    Given texts, half of them pass the gate, and the cut is within their results.
+    """
     engine = GraphEngine(BaseOptions(str(source), num_threads=1))
     ids, rows = engine.contents()
     metadata = [engine.item(int(i)) for i in ids]
@@ -42,6 +47,12 @@ def with_found(source: Path, target: Path) -> Evidence:
     evidence = made_up(source, rows)
     items = IndexedItems(embeddings=rows, metadata=metadata, embedder=source, normalized=True)
     write_index(items, target, IndexSettings(), FileContent(relevance={"search_text": CURVE}, evidence=evidence))
+    if texts:
+        asked = [judged(target, text, FOUND["results"]) for text in texts]
+        gate = float(np.median([answer["found"] for answer in asked]))
+        passing = [answer["relevance"] for answer in asked if answer["found"] >= gate]
+        curve = {**CURVE, "found": {**FOUND, "gate": gate, "cut": float(np.median(np.concatenate(passing)))}}
+        write_index(items, target, IndexSettings(), FileContent(relevance={"search_text": curve}, evidence=evidence))
     return evidence
 
 

@@ -152,7 +152,7 @@ def enough_to_fit(monkeypatch):
     judged = JudgedResults(np.array([[-0.9, -0.2]], np.float32), np.array([[True, False]]), np.array([np.nan], np.float32))
     curve = {"slope": 8.0, "intercept": 4.0, "gate": 0.3, "cut": 0.2, "rule": "a rule", "how": "some captions"}
     curve["measured"] = measure(judged, 8.0, 4.0, 0.3, 0.2)
-    monkeypatch.setattr(import_module("maker.pipeline.measure_stage"), "calibrate", lambda *_: curve)
+    monkeypatch.setattr(import_module("maker.pipeline.relevance_stage"), "calibrate", lambda *_: curve)
 
 
 def test_another_folder_can_be_the_corpus(built, tmp_path, capsys, enough_to_fit):
@@ -167,7 +167,10 @@ def test_another_folder_can_be_the_corpus(built, tmp_path, capsys, enough_to_fit
     found = text.TextSearcher.create_from_file(str(tmp_path / "c.tflite")).search("green").nearest_neighbors
     assert [n.metadata for n in found] == [b"deep/1.png", b"deep/2.png"]
     assert {n.relevance for n in found} == {None}  # the captions are of other pictures
-    assert f"none: a relevance curve needs captions of the indexed photos, and {tmp_path / 'corpus'} has none" in capsys.readouterr().out
+    assert (
+        f"none: there are too few held-out captions to fit a relevance that also holds for {tmp_path / 'corpus'}, which has no captions"
+        in capsys.readouterr().out
+    )
 
 
 def test_the_training_folder_as_corpus_has_its_relevance_curve(built, tmp_path, capsys, enough_to_fit):
@@ -178,7 +181,7 @@ def test_the_training_folder_as_corpus_has_its_relevance_curve(built, tmp_path, 
     (photos.parent / "nowhere").mkdir()
     assert main([*command, *options, *work]) == 0
     printed = capsys.readouterr().out
-    assert "a relevance curve needs captions" not in printed
+    assert "too few held-out captions" not in printed
     assert (
         "at least 0.20 if the first result has at least 0.30 (--min-relevance auto): keeps 100 % of relevant and 0 % of other results"
         in printed

@@ -9,9 +9,11 @@ import pytest
 from conftest import TEXTS
 
 from maker.embedding.word_rows import read_spellings, rows_of_texts, table_rows
-from maker.encoders.evidence import Spread, worst_and_mean
+from maker.encoders.evidence import Spread, StoredEvidence, worst_and_mean
+from maker.graph.source import Source
 from maker.pipeline.index import FileContent, IndexedItems, write_index
 from maker.pipeline.tuning import IndexSettings
+from maker.pipeline.update import update_index
 from task.core import BaseOptions
 from task.errors import DamagedFileError
 from task.format import archive, manifest
@@ -95,6 +97,21 @@ def test_a_filter_that_lets_all_pass_changes_nothing(found_file):
         few = opened.search(TEXTS[1], allowed=[plain.nearest_neighbors[0].id])
         assert len(few.nearest_neighbors) == 1
         assert few.found != pytest.approx(plain.found, abs=1e-3)  # what stands out among others is another matter
+
+
+def test_a_fold_of_few_changes_keeps_what_the_graph_says(tmp_path, found_file):
+    path, _ = found_file
+    with TextSearcher.create_from_file(str(path)) as opened:
+        opened.remove(3)
+        opened.save_overlay(str(tmp_path / "overlay"))
+        before = opened.search(TEXTS[1])
+    update_index(path, tmp_path / "overlay", tmp_path / "new.tflite")
+    with TextSearcher.create_from_file(str(tmp_path / "new.tflite")) as opened:
+        after = opened.search(TEXTS[1])
+    assert after.found == pytest.approx(before.found, abs=0.01)  # rows were rounded again
+    assert after.found is not None
+    np.testing.assert_allclose([n.relevance for n in after.nearest_neighbors], [n.relevance for n in before.nearest_neighbors], atol=0.01)
+    assert StoredEvidence.of(Source(path)).signature == "search_text"
 
 
 def test_embeddings_and_pictures_have_no_found(engine):

@@ -7,11 +7,12 @@ import pytest
 
 from maker.data.captions import Caption
 from maker.evaluation.asked import Asked, Question, ask, caption_questions, typed_questions
-from maker.evaluation.found import AskedQueries, fit_found
+from maker.evaluation.found import AskedQueries, fit_found, shift
 from maker.evaluation.judged import Predicted, measure_predicted
 from maker.evaluation.shared_words import SharedWords
 from maker.evaluation.typed_queries import ONE_WORD, TypedQuery
 from maker.evaluation.word_probes import fit_probes
+from task.processor.relevance import FoundCurve
 
 WORDS, DIMENSION = 40, 24
 
@@ -144,10 +145,73 @@ def test_what_was_removed_cannot_be_seen_but_in_the_results(world):
     _, items, texts, _, _, _ = world
     rng = np.random.default_rng(0)
     distances = np.sort(-np.abs(rng.standard_normal((1200, 10))), axis=1).astype(np.float32)
-    same = Asked(distances, rng.random((1200, 10)) < 0.5, distances[rng.permutation(1200)], np.zeros((1200, 2)), np.zeros((1200, 2)))
+    same = Asked(
+        distances,
+        rng.random((1200, 10)) < 0.5,
+        distances[rng.permutation(1200)],
+        np.zeros((1200, 2)),
+        np.zeros((1200, 2)),
+        np.full(1200, 600),
+    )
     questions = [Question("", "captions", n, lambda images: images < 0, lambda: None) for n in range(1200)]
     fitted = fit_found(AskedQueries(questions, texts, None, same), items, None)
     assert fitted is None or abs(fitted.measured["absent_auc"] - 0.5) < 0.05
+
+
+def test_that_fewer_pictures_are_left_says_nothing(world):
+    """Random pictures are removed in the place of the thing's."""
+    _, items, texts, _, _, _ = world
+    rng = np.random.default_rng(0)
+
+    def without(n):
+        left = np.zeros(600, bool)
+        left[rng.choice(600, rng.integers(200, 500), replace=False)] = True
+        return left
+
+    noise = unit(rng.standard_normal(items.shape))
+    questions = [Question("", "captions", n, lambda images: np.arange(len(images)) < 3, lambda n=n: without(n)) for n in range(1200)]
+    asked = ask(questions, texts, None, noise, None)
+    assert asked.left.mean() == pytest.approx(350, abs=10)
+    assert (asked.absent[:, 0] > asked.distances[:, 0]).mean() > 0.3
+    assert abs(fit_found(AskedQueries(questions, texts, None, asked), noise, None).measured["absent_auc"] - 0.5) < 0.1
+
+
+def test_a_fit_holds_among_other_and_more_items(world, probes):
+    captions, items, texts, rows, _, _ = world
+
+    def ask_about(pictures):
+        names = {f"{n:03d}" for n in pictures}
+        chosen = [n for n, c in enumerate(captions) if c.image in names]
+        words = SharedWords([captions[n] for n in chosen])
+        questions = caption_questions([captions[n] for n in chosen], words)
+        return AskedQueries(questions, texts[chosen], rows[chosen], ask(questions, texts[chosen], rows[chosen], items[pictures], probes))
+
+    few, many = ask_about(np.arange(200)), ask_about(np.arange(200, 600))
+    fitted = fit_found(few, items[:200], probes.table(items[:200], WORDS + 1))
+    evidence = fitted.moved(200, items[200:], probes.table(items[200:], WORDS + 1))
+    curve = FoundCurve.of(fitted.described)
+
+    def judge(said):
+        answers = [curve.judge(numbers.tolist(), distances.tolist()) for numbers, distances in zip(said, many.asked.distances, strict=True)]
+        passing = np.array([found >= curve.gate for found, _ in answers])
+        counts = many.asked.relevant.sum(axis=1)
+        error = abs(np.mean([relevance for _, relevance in answers]) - many.asked.relevant.mean())
+        return (passing * counts).sum() / counts.sum(), error
+
+    kept, error = judge(evidence(many.embeddings, many.rows))
+    assert 0.86 < kept < 1
+    assert error < 0.05
+    same = fitted.moved(200, items[:200], fitted.evidence.words)(texts, rows)
+    np.testing.assert_allclose(same, fitted.evidence(texts, rows), atol=1e-6)
+
+
+def test_more_items_have_nearer_results():
+    assert (shift(100, 1000) > 0).all()
+    assert shift(500, 500).tolist() == [0, 0, 0]
+    rng = np.random.default_rng(0)
+    few, many = (np.sort(rng.standard_normal((2000, count)), axis=1)[:, ::-1][:, :10].mean(axis=0) for count in (100, 1000))
+    expected = [many[0] - few[0], many.mean() - few.mean(), many[9] - few[9]]
+    np.testing.assert_allclose(shift(100, 1000), expected, atol=0.05)
 
 
 def test_too_few_queries_fit_nothing(world, asked):

@@ -36,6 +36,9 @@ android {
         }
     }
 
+    // The app compiles the sources of the module :searcher, instead of depending on it, so that its tests see their internals.
+    sourceSets["main"].kotlin.srcDir("../searcher/src/main/kotlin")
+
     androidResources {
         // The searcher is mapped directly from the APK, which is impossible if it is compressed.
         noCompress += "tflite"

@@ -13,6 +13,7 @@ from pathlib import Path
 
 from artifacts import check_versions, fetch
 from compile import check_task_library, compile_app, compile_resources
+from library import publish
 from package import dex, make_apk, verify_apk
 from project import SOURCES, Project, read_project
 from tools import fresh, require_tools
@@ -45,10 +46,11 @@ def installed_litert() -> Path:
 
 
 def make(project: Project, build: Path) -> None:
-    """Builds `build/android/pocket-searcher.apk`, with the assets of `maker export-android`."""
+    """Publishes the library in `build/android/maven`, and builds `pocket-searcher.apk` of what `maker export-android` wrote."""
     cache, work = build / "downloads", fresh(build / "apk")
     (platform,), libraries = fetch("platform", cache), fetch("app", cache)
     resources = compile_resources(project, platform, SOURCES / "main" / "assets", work)
+    say(f"library: {publish(platform, libraries, build / 'maven', work, cache)}")
     classes = compile_app("graph", platform, libraries, work, cache)
     dexed = dex([classes, work / "r"], libraries, project, work, cache)
     apk = make_apk(resources, dexed, build / "pocket-searcher.apk", work, cache)

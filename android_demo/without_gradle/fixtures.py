@@ -77,7 +77,7 @@ def make(folder: Path) -> None:
     changed(sample, folder / "newer.tflite", lambda values: values.update(format_version=manifest.VERSION + 1))
     with_relevance(sample, folder / "relevance.tflite")
     with_gate(sample, folder / "gate.tflite")
-    with_found(sample, folder / "found.tflite")
+    with_found(sample, folder / "found.tflite", JUDGED)
     make_leaves(sample, folder / "leaves.tflite")
     make_four_bits(folder / "four_bits.tflite")
     make_codes(folder / "codes.tflite")

@@ -9,6 +9,7 @@ from pathlib import Path
 ROOT = Path(__file__).parents[1]
 APP = ROOT / "app"
 SOURCES = APP / "src"
+LIBRARY = ROOT / "searcher"  # the module for other apps; the app compiles its sources
 
 
 @dataclass(frozen=True)
@@ -64,5 +65,49 @@ def read_project() -> Project:
 
 
 def kotlin_sources(*names: str) -> list[Path]:
-    """The Kotlin files of source sets such as `main` or `graph`."""
-    return sorted(path for name in names for path in (SOURCES / name / "kotlin").rglob("*.kt"))
+    """The Kotlin files of source sets such as `main` or `graph`; those of the library belong to `main`."""
+    own = [path for name in names for path in (SOURCES / name / "kotlin").rglob("*.kt")]
+    return sorted([*own, *(library_sources() if "main" in names else [])])
+
+
+def library_sources() -> list[Path]:
+    """The Kotlin files of the library."""
+    return sorted((LIBRARY / "src" / "main" / "kotlin").rglob("*.kt"))
+
+
+@dataclass(frozen=True)
+class Library:
+    """The module `searcher` as its Gradle file describes it.
+
+    Attributes:
+        group, artifact, version: Its coordinate.
+        namespace: Its package.
+        sdk_min: The oldest API level.
+        dependencies: `group:artifact:version` of what it brings.
+    """
+
+    group: str
+    artifact: str
+    version: str
+    namespace: str
+    sdk_min: str
+    dependencies: tuple[str, ...]
+
+
+def read_library() -> Library:
+    """Reads the Gradle file of the library."""
+    text = (LIBRARY / "build.gradle.kts").read_text(encoding="utf-8")
+
+    def value(name: str) -> str:
+        (found,) = re.findall(rf'^\s*{name} = "?([^"\n]+)"?$', text, re.MULTILINE)
+        return str(found)
+
+    (kotlin,) = re.findall(r'"org.jetbrains.kotlin.android"\) version "([^"]+)"', (ROOT / "build.gradle.kts").read_text(encoding="utf-8"))
+    return Library(
+        group=value("groupId"),
+        artifact=value("artifactId"),
+        version=value("version"),
+        namespace=value("namespace"),
+        sdk_min=value("minSdk"),
+        dependencies=(*re.findall(r'api\("([^"]+)"\)', text), f"org.jetbrains.kotlin:kotlin-stdlib:{kotlin}"),
+    )

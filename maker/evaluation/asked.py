@@ -67,6 +67,7 @@ class Asked:
         distances, relevant: `(q, r)` float32, ascending, and bool.
         absent: `(q, r)` float32: the distances after all pictures of the thing were removed; NaN if it is unknown or nothing is left.
         words, absent_words: `(q, 2)`: worst and mean evidence of the query's words, both times.
+        left: `(q,)` int64: the number of pictures without the thing; all where the thing is unknown.
     """
 
     distances: np.ndarray
@@ -74,6 +75,7 @@ class Asked:
     absent: np.ndarray
     words: np.ndarray
     absent_words: np.ndarray
+    left: np.ndarray
 
 
 def ask(
@@ -91,6 +93,7 @@ def ask(
     count = min(RESULTS, len(items))
     distances, absent = np.empty((len(questions), count), np.float32), np.full((len(questions), count), np.nan, np.float32)
     relevant = np.empty((len(questions), count), bool)
+    pictures = np.full(len(questions), len(items))
     words, absent_words = np.zeros((len(questions), 2)), np.zeros((len(questions), 2))
     probe_of = np.full(0 if rows is None else int(rows.max(initial=0)) + 1, -1)
     if probes is not None and len(probe_of):
@@ -108,11 +111,11 @@ def ask(
         left = question.without()
         if left is None or left.sum() < count:
             continue
-        absent[number] = -_largest(scores[left], count)
+        absent[number], pictures[number] = -_largest(scores[left], count), left.sum()
         if probes is not None and len(used):
             evidence = _without(probes, items, used, left)
             absent_words[number] = worst_and_mean(evidence[None], np.ones((1, len(used))))[0]
-    return Asked(distances, relevant, absent, words, absent_words)
+    return Asked(distances, relevant, absent, words, absent_words, pictures)
 
 
 def _without(probes: WordProbes, items: np.ndarray, used: np.ndarray, left: np.ndarray) -> np.ndarray:

@@ -7,7 +7,8 @@ removed; the second tells relevant results from others. Queries of every length 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from statistics import NormalDist
 from typing import Any
 
 import numpy as np
@@ -27,11 +28,12 @@ RULE = (
     "them"
 )
 HOW = (
-    f"fitted to the first {RESULTS} results of held-out captions and of queries of one to three words out of the captions, among all "
+    f"fitted to the first {RESULTS} results of held-out captions and of queries of one to three words out of the captions, among "
     "captioned pictures; the relevant results of a caption are its own picture and pictures whose captions share as much of its words as "
     "captions of one picture do, those of a short query the pictures of which a third of the captions hold its words; measured by "
     f"cross-validation in {FOLDS} parts"
 )
+MOVED = "fitted among the held-out pictures, and moved to other items by their number and the spread of their scores"
 OF_DISTANCES = 3  # inputs: first, mean and last distance
 
 
@@ -43,11 +45,30 @@ class Fitted:
         described: The `found` of a curve in the manifest.
         measured: Its figures.
         evidence: What the graph computes of a query.
+        models: Both regressions.
     """
 
     described: dict[str, Any]
     measured: dict[str, Any]
     evidence: Evidence
+    models: tuple[_Linear, _Linear]
+
+    def moved(self, fitted_on: int, items: np.ndarray, words: WordEvidence | None) -> Evidence:
+        """The evidence among other items, so that `described` holds there too.
+
+        The mean, the spread and the words are those of the items. Among more items, the nearest are nearer; by how much is what order
+        statistics of normally distributed scores say.
+
+        Args:
+            fitted_on: The number of items that the fit was made with.
+            items: `(n, d)` float32.
+            words: The evidence of words by these items, if the fit had any.
+        """
+        moved = _evidence(self.models, np.asarray(items.mean(axis=0), np.float32), Spread.of(items), words)
+        nearer = shift(fitted_on, len(items))
+        of_spread = [float(nearer @ weights) for weights in (self.described["shows"], self.described["right"])]
+        of_spread[1] -= self.described["slope"] * float(nearer[1])
+        return replace(moved, of_spread=moved.of_spread + np.array(of_spread))
 
 
 @dataclass(frozen=True)
@@ -78,7 +99,8 @@ def fit_found(queries: AskedQueries, items: np.ndarray, words: WordEvidence | No
     Returns:
         The fit; None if there are too few queries, or farther results are more often relevant.
     """
-    asked, spread, mean = queries.asked, Spread.of(items), np.asarray(items.mean(axis=0), np.float32)
+    spread, mean = Spread.of(items), np.asarray(items.mean(axis=0), np.float32)
+    asked = _as_many(queries.asked, spread(queries.embeddings), len(items))
     known = ~np.isnan(asked.absent[:, 0])
     if min((asked.relevant.any(axis=1)).sum(), known.sum()) < FEWEST:
         return None
@@ -117,7 +139,7 @@ def fit_found(queries: AskedQueries, items: np.ndarray, words: WordEvidence | No
     measured["by_length"] = {
         name: measure_predicted(predicted.of(lengths == name), gate, cut, GATE, short=True) for name in dict.fromkeys(lengths.tolist())
     }
-    return Fitted(described, measured, _evidence([shows, right], mean, spread, words))
+    return Fitted(described, measured, _evidence((shows, right), mean, spread, words), (shows, right))
 
 
 @dataclass(frozen=True)
@@ -131,6 +153,24 @@ class _Linear:
         return inputs @ self.weights + self.bias
 
 
+def _as_many(asked: Asked, spread: np.ndarray, items: int) -> Asked:
+    """Moves the results without the thing to where they would be among as many pictures: fewer pictures alone have farther results."""
+    nearer = {left: _expected(items, every=True) - _expected(left, every=True) for left in set(asked.left.tolist())}
+    moved = np.stack([nearer[left][: asked.absent.shape[1]] for left in asked.left.tolist()]) * spread[:, None]
+    return replace(asked, absent=asked.absent - moved)
+
+
+def shift(fitted: int, items: int) -> np.ndarray:
+    """How much nearer the first result, the mean and the last are among `items` than among `fitted` items, in deviations of the scores."""
+    return _expected(items) - _expected(fitted)
+
+
+def _expected(items: int, every: bool = False) -> np.ndarray:
+    """The expected first score, mean of the first ten, and tenth, of normally distributed ones, or all ten (Blom, 1958)."""
+    scores = np.array([NormalDist().inv_cdf(1 - (rank - 0.375) / (items + 0.25)) for rank in range(1, min(RESULTS, items) + 1)])
+    return scores if every else np.array([scores[0], scores.mean(), scores[-1]])
+
+
 def _of_distances(distances: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     return distances[:, 0], distances.mean(axis=1), distances[:, -1]
 
@@ -138,9 +178,9 @@ def _of_distances(distances: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.nda
 def _fit_present(present: np.ndarray, absent: np.ndarray, relevant: np.ndarray, lengths: np.ndarray) -> _Linear:
     """Tells queries with their pictures from queries without them.
 
-    A query counts as often as it has relevant results: those are what a gate should keep. Captions and typed queries count by their number.
+    Queries without a relevant result do not count, for there is nothing to keep. A thing of two pictures counts as much as one of many.
     """
-    counts, known = relevant.sum(axis=1).astype(np.float64), ~np.isnan(absent[:, 0])
+    counts, known = np.asarray(relevant.any(axis=1), np.float64), ~np.isnan(absent[:, 0])
     ones, zeros = np.zeros(len(counts)), np.zeros(len(counts))
     for name in set(lengths.tolist()):
         here = lengths == name

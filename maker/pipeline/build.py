@@ -7,6 +7,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+import numpy as np
+
 from maker.data.facts_file import item_facts, read_facts
 from maker.embedding.features import Features
 from maker.errors import BuildError
@@ -22,7 +24,6 @@ from maker.pipeline.maps_stage import fit_maps
 from maker.pipeline.measure_stage import (
     HeldOut,
     example_texts,
-    fit_relevance,
     measure_retrieval,
     measure_typed_queries,
     spread,
@@ -31,7 +32,8 @@ from maker.pipeline.measure_stage import (
 from maker.pipeline.options import QUERIES, BuildOptions, Corpus, check_options
 from maker.pipeline.query_list_stage import ListedQueries, listed_queries, texts_of
 from maker.pipeline.ready_towers import ready_encoder
-from maker.pipeline.report import BuildReport, file_lines, line, training_lines
+from maker.pipeline.relevance_stage import fit_relevance, move_relevance
+from maker.pipeline.report import BuildReport, file_lines, line, teacher_lines, training_lines
 from maker.pipeline.training_run import EVENTS
 from maker.pipeline.training_stage import train_encoder
 from maker.report.card import model_card, read_card
@@ -158,7 +160,7 @@ def _held_out(encoder: Encoder, corpus: OpenedCorpus, items: Features, work: Wor
 def _write_searcher(embedded: Embedded, output: Path, options: BuildOptions, work: Workspace) -> Manifest:
     """Tunes the index and writes the searcher."""
     corpus, encoder, held_out, listed = embedded.corpus, embedded.encoder, embedded.held_out, embedded.listed
-    calibrated = held_out and not corpus.searches_another_folder and options.index.distance == "dot_product"
+    calibrated = held_out and options.index.distance == "dot_product"
     values = embedded.items.values
     queries = listed.tuning(values) if listed else tuning_queries(encoder, corpus.splits, held_out, values, work)
     metadata, facts = [image.encode() for image in embedded.items.images], embedded.facts.columns
@@ -174,10 +176,13 @@ def _write_searcher(embedded: Embedded, output: Path, options: BuildOptions, wor
     relevance = listed.relevance(embedded.items) if listed and options.index.distance == "dot_product" else {}
     evidence = None
     if held_out and calibrated:
-        relevance, evidence = fit_relevance(encoder, held_out, work)
+        if corpus.searches_another_folder:
+            relevance, evidence = move_relevance(encoder, held_out, np.asarray(values), work)
+        else:
+            relevance, evidence = fit_relevance(encoder, held_out, work)
     report = measure_retrieval(encoder, held_out, work) if held_out else {}
     if held_out:
-        report |= measure_typed_queries(encoder, held_out, relevance.get("search_text"), evidence, work)
+        report |= measure_typed_queries(encoder, held_out, values, relevance.get("search_text"), evidence, work)
     if corpus.splits.train and not corpus.searches_another_folder:
         report["splits"] = ItemSplits.of(corpus.splits, embedded.items.images).encode()
     content = FileContent(
@@ -231,7 +236,7 @@ def _report(
         lines.append(line("", f"{len(similar)} held-out images are near-duplicates of a training image; {first}"))
     trained_here = not isinstance(embedded.encoder.texts, ReadyTexts)
     lines += training_lines(manifest, embedded.encoder.curves, work.file(EVENTS)) if trained_here else []
-    lines += [*embedded.encoder.lines, *file_lines(manifest, output), *embedded.facts.lines]
+    lines += [*embedded.encoder.lines, *teacher_lines(manifest), *file_lines(manifest, output), *embedded.facts.lines]
     if embedded.listed:
         lines.append(line("not measured", "retrieval: nobody says which picture answers which query; captions would"))
     if not manifest.relevance:
@@ -245,7 +250,8 @@ def _why_no_curve(embedded: Embedded, manifest: Manifest) -> str:
     if manifest.distance != "dot_product":
         return "a relevance curve is fitted for the distance dot_product only"
     if embedded.corpus.searches_another_folder:
-        return f"a relevance curve needs captions of the indexed photos, and {embedded.corpus.searched.folder} has none"
+        folder = embedded.corpus.searched.folder
+        return f"there are too few held-out captions to fit a relevance that also holds for {folder}, which has no captions"
     captions = len(embedded.held_out.captions) if embedded.held_out else 0
     if captions:
         return f"{captions} held-out captions are too few to fit a relevance curve, or nearer results do not match more often"

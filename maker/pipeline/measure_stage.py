@@ -1,4 +1,4 @@
-"""Measures a trained encoder: retrieval among held-out photos, and the relevance curve."""
+"""Measures a trained encoder: retrieval among held-out photos, by captions and by short queries."""
 
 from __future__ import annotations
 
@@ -13,18 +13,14 @@ from maker.data.captions import Caption
 from maker.data.duplicates import near_duplicates
 from maker.data.splits import Splits
 from maker.embedding.features import Features
-from maker.embedding.word_rows import read_spellings, rows_of_texts, table_rows
+from maker.embedding.word_rows import rows_of_texts
 from maker.encoders.evidence import Evidence
 from maker.encoders.phrases import mine_phrases
-from maker.evaluation.asked import ask, caption_questions, typed_questions
-from maker.evaluation.found import HOW, RULE, AskedQueries, Fitted, fit_found
 from maker.evaluation.identical_captions import KEY as IDENTICAL
 from maker.evaluation.identical_captions import lenient_figures, lenient_ranks, repeated_captions
-from maker.evaluation.relevance import calibrate, choose_queries, is_answered
-from maker.evaluation.shared_words import SharedWords
+from maker.evaluation.relevance import is_answered
 from maker.evaluation.typed_figures import measure_typed
 from maker.evaluation.typed_queries import TypedQuery, typed_queries
-from maker.evaluation.word_probes import fit_probes
 from maker.pipeline.encoder import Encoder
 from maker.pipeline.tuning import Queries, routing_queries
 from maker.training.metrics import FEW_IMAGES, by_language, image_to_text, ranks
@@ -106,50 +102,16 @@ def measure_retrieval(encoder: Encoder, held_out: HeldOut, work: Workspace) -> d
     return {"retrieval": figures}
 
 
-def fit_relevance(encoder: Encoder, held_out: HeldOut, work: Workspace) -> tuple[dict[str, Any], Evidence | None]:
-    """Fits the probability that a result is relevant: a curve of the distance, and one that also looks at the query.
-
-    Returns:
-        `search_text`, for the manifest, and what the graph computes of a query; empty and None if there are too few captions.
-    """
-    rows, splits = held_out.photos.rows(), held_out.splits
-    captions = choose_queries(splits.validation, rows)
-    if not captions:
-        return {}, None
-    queries, known = encoder.embed_texts([c.text for c in captions], work), [*splits.train, *splits.validation]
-    curve = calibrate(captions, queries, rows, held_out.photos.values, known)
-    fitted = _fit_found(encoder, held_out, captions, queries, work) if curve else None
-    if curve is None or fitted is None:
-        return {"search_text": curve} if curve else {}, None
-    return {"search_text": {**curve, "found": fitted.described, "rule": RULE, "how": HOW, "measured": fitted.measured}}, fitted.evidence
-
-
-def _fit_found(encoder: Encoder, held_out: HeldOut, captions: Sequence[Caption], queries: np.ndarray, work: Workspace) -> Fitted | None:
-    """Fits to captions and to typed queries, among all pictures that captions describe; `queries` are the captions' embeddings."""
-    rows, splits = held_out.photos.rows(), held_out.splits
-    described = [c for c in (*splits.train, *splits.validation) if c.image in rows]
-    words = SharedWords(described)
-    typed = typed_queries(described, words.images)
-    items = np.asarray(held_out.photos.values[[rows[image] for image in words.images]], np.float32)
-    questions = [*caption_questions(captions, words), *typed_questions(typed, words)]
-    texts = [question.text for question in questions]
-    embeddings = np.concatenate([queries, encoder.embed_texts([query.text for query in typed], work)]) if typed else queries
-    word_rows, spelt = rows_of_texts(texts, encoder.file), read_spellings(encoder.file)
-    probes = fit_probes(splits.train, rows, held_out.photos.values, spelt) if word_rows is not None and spelt else None
-    asked = ask(questions, embeddings, word_rows, items, probes)
-    table = probes.table(held_out.photos.values, table_rows(encoder.file)) if probes is not None else None
-    return fit_found(AskedQueries(questions, embeddings, word_rows, asked), items, table)
-
-
 def measure_typed_queries(
-    encoder: Encoder, held_out: HeldOut, curve: dict[str, Any] | None, evidence: Evidence | None, work: Workspace
+    encoder: Encoder, held_out: HeldOut, items: np.ndarray, curve: dict[str, Any] | None, evidence: Evidence | None, work: Workspace
 ) -> dict[str, Any]:
     """Measures queries of one to three words among the held-out photos, by the exported towers and exact search.
 
     Args:
         encoder: The trained encoder.
-        held_out: The held-out photos, with others that the file also holds.
-        curve: The relevance curve of the file; it decides which queries are answered among all photos.
+        held_out: The held-out photos.
+        items: `(n, d)` float32, the items of the file.
+        curve: The relevance curve of the file; it decides which queries are answered among its items.
         evidence: What the graph computes of a query, for this curve.
         work: Keeps features.
 
@@ -161,7 +123,7 @@ def measure_typed_queries(
     texts = [query.text for query in held_out.typed]
     queries = encoder.embed_texts(texts, work)
     said = evidence(queries, rows_of_texts(texts, encoder.file)) if evidence else None
-    answered = is_answered(queries, np.asarray(held_out.photos.values), curve, said) if curve else None
+    answered = is_answered(queries, np.asarray(items), curve, said) if curve else None
     how = f"the images of the {held_out.splits.how} validation split, exported towers, exact search"
     return {"typed_queries": measure_typed(held_out.typed, queries, held_out.embeddings(held_out.images), how, answered)}
 

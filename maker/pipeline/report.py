@@ -59,6 +59,26 @@ def training_lines(manifest: Manifest, curves: Path, events: Path) -> list[str]:
     return lines
 
 
+def teacher_lines(manifest: Manifest) -> list[str]:
+    """What stays of a teacher, if the words learnt from one."""
+    taught = manifest.training.get("teacher")
+    if not taught:
+        return []
+    name = manifest.encoders["text"]["teacher"]
+    if "same_results" in taught:
+        same = f"the words find {taught['same_results']} % of its first ten pictures, for {taught['held_out']} sentences not learnt"
+        return [line("teacher", f"{name}: {same}")]
+    own = manifest.report.get("retrieval", {}).get("R@10")
+    if own is None or not taught.get("R@10"):
+        return [line("teacher", name)]
+    return [
+        line(
+            "teacher",
+            f"{name}: R@10 {taught['R@10']:.1f} % on the held-out images; the words keep {100 * own / taught['R@10']:.0f} % of it",
+        )
+    ]
+
+
 def file_lines(manifest: Manifest, output: Path) -> list[str]:
     """Lines about a searcher that was written."""
     lines = []
@@ -84,7 +104,7 @@ def file_lines(manifest: Manifest, output: Path) -> list[str]:
     scanned = (
         "all items"
         if index["kind"] == "exact"
-        else f"{100 * index['share_scanned']:.1f} % of the items, which are in {index['leaves']} leaves"
+        else f"{100 * index['share_scanned']:.1f} % of the items, which are in {index['leaves']} leaves, groups of similar ones"
     )
     lines.append(line("index", f"{name} {quality[name]:.3f} against exact float search ({quality['how']}); a query scans {scanned}"))
     if "search_text" in manifest.relevance:
@@ -94,7 +114,7 @@ def file_lines(manifest: Manifest, output: Path) -> list[str]:
     for signature in [name for name in ("search_text", "search_tokens") if name in manifest.report]:
         text = manifest.report[signature]
         lines.append(line("", f"{signature} p50 {text['p50_ms']} ms, p99 {text['p99_ms']} ms (bare signature, 1 thread)"))
-    lines.append(line("golden queries", f"{len(manifest.golden)} searched with task, all with the expected results"))
+    lines.append(line("golden queries", f"{len(manifest.golden)} queries with recorded answers, searched with task: all as recorded"))
     return lines
 
 

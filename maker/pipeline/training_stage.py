@@ -43,7 +43,7 @@ if TYPE_CHECKING:
     from maker.training.replicas import Replicas
     from maker.training.train import Trained
 
-CACHE_VERSION = 8  # changes whenever training gives another result for the same inputs
+CACHE_VERSION = 9  # changes whenever training gives another result for the same inputs
 
 
 def train_encoder(corpus: OpenedCorpus, towers: TowerOptions, options: TrainingOptions, work: Workspace) -> Encoder | None:

@@ -173,6 +173,7 @@ def _near_duplicates(retrieval: Mapping[str, Any]) -> str:
 def _encoder(described: Mapping[str, Any]) -> str:
     """Where a tower comes from; of a published one also its revision and licence."""
     origin = str(described.get("spec") or described.get("file", ""))
+    origin += f", taught by {described['teacher']}" if "teacher" in described else ""
     checkpoint = described.get("checkpoint")
     if not checkpoint:
         return origin

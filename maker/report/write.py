@@ -151,7 +151,8 @@ def _contents(searcher: Path, manifest: Manifest) -> dict[str, Any]:
 
 def _encoder(described: Mapping[str, Any]) -> str:
     words = f", {described['vocabulary']:,} words" if described.get("vocabulary") else ""
-    return f"{described.get('spec') or described.get('file', 'unknown')}{words}"
+    taught = f", taught by {described['teacher']}" if "teacher" in described else ""
+    return f"{described.get('spec') or described.get('file', 'unknown')}{words}{taught}"
 
 
 def _speed(manifest: Manifest) -> list[tuple[str, str]]:

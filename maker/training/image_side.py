@@ -167,7 +167,7 @@ class ScratchCnn:
         """Builds the network; `pixels` are `(n, CNN_SIZE, CNN_SIZE, 3)` uint8."""
         layers = tf.keras.layers
         inputs = tf.keras.Input((CNN_SIZE, CNN_SIZE, 3))
-        x = layers.MaxPool2D()(_convolution(inputs, 32, stride=2))
+        x = layers.MaxPool2D()(_convolution(inputs, 32, size=6, stride=3))
         x = layers.MaxPool2D()(_convolution(_convolution(x, 64), 96))
         x = _convolution(_convolution(x, 128), 384, size=1)
         x = layers.Concatenate()([layers.GlobalAveragePooling2D()(x), layers.GlobalMaxPooling2D()(x)])

@@ -9,7 +9,7 @@ from typing import Any
 
 from maker.errors import TrainingError
 
-CNN_SIZE = 64  # height and width of the input of an image tower from scratch
+CNN_SIZE = 96  # height and width of the input of an image tower from scratch
 LOSSES = ("info_nce", "soft_targets", "sigmoid")
 STARTS = ("linear", "random")
 POOLINGS = ("average", "attention")
@@ -154,7 +154,7 @@ class TrainingOptions:
 
 
 SCRATCH = {
-    "epochs": 18,
+    "epochs": 22,
     "min_steps": 300,
     "captions_per_image": 3,
     "batch_size": 64,
@@ -163,7 +163,7 @@ SCRATCH = {
     "dimension": 256,
     "dropout": 0.1,
     "word_dropout": 0.05,
-    "pair_dropout": 0.3,
+    "pair_dropout": 0.1,
     "patience": 6,
     "phrase_weight": 3.0,
     "min_count": 3,

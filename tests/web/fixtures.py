@@ -56,7 +56,7 @@ def make(folder: Path) -> None:
     if not relevant.exists():
         copy_with_curve(sample, relevant, {"search_text": curve})
     if not found.exists():
-        with_found(sample, found)
+        with_found(sample, found, JUDGED)
     if not large.exists():
         make_large(folder / ENCODER, large)
     if not vectors.exists():

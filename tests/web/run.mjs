@@ -204,6 +204,31 @@ test("a searcher without encoders takes its items as queries", async () => {
   await close();
 });
 
+test("the modules work in a page of its own", async () => {
+  const host = await serve("host");
+  const page = await browser.newPage();
+  await page.goto(host.address); // nothing but a title: the modules are imported from the site below
+  const [name, { neighbors: wanted }] = Object.entries(expected.pictures)[0].map((v) => (typeof v === "string" ? v : { neighbors: v }));
+  const picture = readFileSync(join(work, name)).toString("base64");
+  const found = await page.evaluate(async ({ words, picture }) => {
+    const { loadRuntime, Searcher } = await import("/pages/searcher.js");
+    const { pixelsOf } = await import("/pages/picture.js");
+    await loadRuntime(new URL("/pages/vendor/litert/", location.href));
+    const searcher = await Searcher.open(await (await fetch("/pages/searcher.tflite")).arrayBuffer());
+    const blob = new Blob([Uint8Array.from(atob(picture), (c) => c.charCodeAt(0))]);
+    const byPicture = await searcher.searchImage(await pixelsOf(blob, searcher.preparation));
+    const byWords = await searcher.searchText(words);
+    return { byPicture: byPicture.neighbors, byWords: byWords.neighbors, item: searcher.item(3), damaged: await searcher.damagedParts(), knows: searcher.knowsItems };
+  }, { words: expected.matched.words, picture });
+  assert.deepEqual(found.byPicture.slice(0, wanted.length).map((n) => n.metadata), wanted.map(([metadata]) => metadata));
+  assert.equal(found.byWords.length, expected.matched.found);
+  assert.match(found.item, /\.png$/);
+  assert.deepEqual(found.damaged, []);
+  assert.equal(found.knows, false);
+  await page.close();
+  await host.stop();
+});
+
 test("a site below the root of a host works and keeps to itself", async () => {
   const host = await serve("host");
   const { page, errors, close } = await visit(`${host.address}pages/#q=a+tree`);
@@ -277,7 +302,7 @@ test("a curve that looks at the query judges as in Python", async () => {
     assert.ok(Math.abs(result.found - surely) < 1e-4, `${query}: found ${result.found}, expected ${surely}`);
     result.neighbors.forEach((n, i) => assert.ok(Math.abs(n.relevance - relevance[i]) < 1e-4, `${query}: result ${i}`));
     await page.fill("#query", query);
-    await page.waitForFunction((words) => document.getElementById("heading").textContent.includes(words), query);
+    await page.waitForFunction((words) => document.getElementById("heading").textContent.includes(words), `“${query}”`);
     assert.equal((await items(page)).length, matches, query);
   }
   assert.equal(new Set(expected.judged.map(({ matches }) => matches > 0)).size, 2);

@@ -15,7 +15,9 @@ from typing import Any
 import numpy as np
 
 from maker.data.captions import Caption, read_captions
+from maker.data.images import load_image
 from maker.embedding.texts import embed_texts
+from maker.evaluation.identical_captions import lenient_ranks, repeated_captions
 from maker.evaluation.retrieval import stored_rows
 from maker.evaluation.shared_words import words_of
 from maker.pipeline import BuildOptions, Corpus, TowerOptions, build
@@ -23,6 +25,7 @@ from maker.training.metrics import ranks, recall
 from maker.workspace import Rejects
 from task.core import BaseOptions
 from task.search import GraphEngine
+from task.vision.resize import resize
 
 JUDGED, SEED = 1000, 7  # photos, and the seed that draws them
 HELD_OUT = "test"  # a split that no build trains on or chooses by
@@ -81,7 +84,7 @@ class Flickr:
         )
         begin = time.perf_counter()
         report = build(Corpus(images=self.folder, captions=listed, language=self.language), output, options)
-        return Built(output, report.figures, time.perf_counter() - begin, self.judged)
+        return Built(output, report.figures, time.perf_counter() - begin, self.judged, self.folder)
 
 
 @dataclass(frozen=True)
@@ -93,12 +96,14 @@ class Built:
         figures: The summary of the build.
         seconds: Its duration.
         judged: The captions to judge on.
+        folder: The folder that their photos are relative to.
     """
 
     file: Path
     figures: dict[str, Any]
     seconds: float
     judged: list[Caption]
+    folder: Path
 
     @cached_property
     def _items(self) -> tuple[np.ndarray, dict[str, int]]:
@@ -113,12 +118,29 @@ class Built:
         photos = sorted({c.image for c in self.judged})
         return rows[[numbers[photo] for photo in photos]], {photo: row for row, photo in enumerate(photos)}
 
+    def one_view(self) -> np.ndarray:
+        """The judged photos as the file embeds them itself, from one view: `(n, d)` float32, in the order of the stored rows."""
+        engine = GraphEngine(BaseOptions(str(self.file)))
+        try:
+            size = engine.image_size()
+            photos = sorted({c.image for c in self.judged})
+            return np.stack([engine.embed_image(resize(load_image(self.folder / photo), *size)) for photo in photos])
+        finally:
+            engine.close()
+
     def recalls(self, items: np.ndarray | None = None) -> dict[str, float]:
         """R@1, R@5 and R@10 in percent of the judged captions among the judged photos, as stored in the file or as `items`."""
         rows, places = self._items
         targets = np.array([places[c.image] for c in self.judged])
         queries = embed_texts([c.text for c in self.judged], self.file)
         return recall(ranks(queries, rows if items is None else items, targets))
+
+    def lenient_recalls(self) -> dict[str, float]:
+        """The same, with each photo that has the same caption counted as right."""
+        rows, places = self._items
+        targets = np.array([places[c.image] for c in self.judged])
+        queries, repeated = embed_texts([c.text for c in self.judged], self.file), repeated_captions([c.text for c in self.judged], targets)
+        return recall(lenient_ranks(ranks(queries, rows, targets), repeated, queries, rows))
 
     def precision(self) -> float:
         """Precision@5 of the one-word queries among the judged photos."""

@@ -12,12 +12,15 @@ from tests.outside_data import WEIGHTS
 
 MOBILENET = f"tflite:{WEIGHTS / 'mobilenet_v2_1.0_224_quant.tflite'}#MobilenetV2/Logits/AvgPool"
 EFFICIENTNET = f"tflite:{WEIGHTS / 'efficientnet_lite2_260_int8.tflite'}"
-PLAIN: dict[str, Any] = {"inner_layers": False, "views": 1}
-# What is left out of the default, one after the other.
-WITHOUT: tuple[tuple[str, dict[str, Any]], ...] = (
-    ("neither inner layers nor several views", PLAIN),
-    ("one view", {"views": 1}),
-    ("no inner layers", {"inner_layers": False}),
+PLAIN = {"phrase_weight": 0.0, "second_weight": 0.0, "hub_bias": 0.0}
+# What is left out of the default: options of the towers, and of the training.
+WITHOUT: tuple[tuple[str, dict[str, Any], dict[str, Any]], ...] = (
+    ("the recipe of 0.1.0", {"inner_layers": False, "views": 1}, PLAIN),
+    ("without inner layers", {"inner_layers": False}, {}),
+    ("with one view", {"views": 1}, {}),
+    ("without phrases as labels", {}, {"phrase_weight": 0.0}),
+    ("without the second encoder", {}, {"second_weight": 0.0}),
+    ("without hub bias", {}, {"hub_bias": 0.0}),
 )
 
 
@@ -33,8 +36,15 @@ def rows(flickr: Flickr, seeds: int) -> list[Row]:
     ]
     efficientnet = [flickr.build("efficientnet", EFFICIENTNET, seed) for seed in range(seeds)]
     found += _recalls("EfficientNet-Lite2, words", efficientnet, ("20.9", "64.0"), ("27", "72"))
-    for name, changed in WITHOUT:
-        found += _recalls(f"MobileNetV2, {name}", [flickr.build("without", MOBILENET, 0, **changed)])
+    one_view = [built.recalls(built.one_view()) for built in mobilenet]
+    found += [
+        Row(f"MobileNetV2, photos embedded by the file, from one view: R@{k}", "", "", mean([m[f"R@{k}"] for m in one_view]))
+        for k in (1, 10)
+    ]
+    for name, towers, training in WITHOUT:
+        built = flickr.build("without", MOBILENET, 0, training, **towers)
+        found += _recalls(f"MobileNetV2, {name}, one seed", [built])
+        found.append(Row(f"MobileNetV2, {name}, one seed: precision@5 of one-word queries", "", "", mean([built.precision()], 3)))
     return found
 
 

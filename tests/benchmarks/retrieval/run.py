@@ -11,12 +11,13 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from tests.benchmarks.retrieval import frozen
+from tests.benchmarks.retrieval import absent, frozen, text
 from tests.benchmarks.retrieval.corpus import Flickr
 from tests.benchmarks.retrieval.rows import Row
-from tests.outside_data import FLICKR, absent
+from tests.outside_data import FLICKR
+from tests.outside_data import absent as missing
 
-PARTS: dict[str, Callable[[Flickr, int], list[Row]]] = {"frozen": frozen.rows}
+PARTS: dict[str, Callable[[Flickr, int], list[Row]]] = {"frozen": frozen.rows, "text": text.rows, "absent": absent.rows}
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -28,7 +29,7 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--seeds", type=int, default=3)
     given = parser.parse_args(argv)
     if not given.flickr.is_dir():
-        parser.error(absent(given.flickr))
+        parser.error(missing(given.flickr))
     if unknown := [name for name in given.parts.split(",") if name not in PARTS]:
         parser.error(f"--parts {unknown[0]}: expected some of {', '.join(PARTS)}")
     begin = time.perf_counter()
