@@ -200,7 +200,8 @@ class ScratchCnn:
         with tempfile.TemporaryDirectory() as folder:
             path = Path(folder, "scratch.tflite")
             convert_keras(self._network, path)
-            return image_tower(Source(path))
+            mean = np.array([MOBILENET_MEAN], np.float32)
+            return image_tower(Source(path), None, (mean, mean))  # pixels become [-1, 1], as in `_embeddings`
 
 
 def _convolution(x: Any, filters: int, *, size: int = 3, stride: int = 1) -> Any:
