@@ -219,7 +219,7 @@ def test_the_delimiters_are_what_the_encoder_s_tokenizer_separates_at():
 
 
 def test_an_encoder_without_words_is_a_clear_error(encoder, embeddings, tmp_path):
-    with pytest.raises(EncoderError, match=r"there is no words\.txt.*pass the encoder file of the work folder"):
+    with pytest.raises(EncoderError, match=r"there is no words\.txt.*They are in the encoder file"):
         made(encoder, embeddings).export(TASK_LIBRARY, tmp_path / "x.tflite")
     assert list(tmp_path.iterdir()) == []
 
