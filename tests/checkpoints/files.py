@@ -45,8 +45,9 @@ def linear(name: str, inputs: int, outputs: int, bias: bool = True) -> dict[str,
     return {f"{name}.weight": (outputs, inputs), **({f"{name}.bias": (outputs,)} if bias else {})}
 
 
-def norm(name: str, width: int = WIDTH) -> dict[str, tuple[int, ...]]:
-    """Shapes of a layer normalisation."""
+def norm(name: str, width: int = 0) -> dict[str, tuple[int, ...]]:
+    """Shapes of a layer normalisation, of the width of the towers unless another is given."""
+    width = width or WIDTH
     return {f"{name}.weight": (width,), f"{name}.bias": (width,)}
 
 
@@ -91,8 +92,9 @@ def clip_vision_shapes() -> Shapes:
     }
 
 
-def clip(folder: Path, places: int = PLACES, activation: str = "quick_gelu") -> Path:
-    """A checkpoint of Hugging Face's `CLIPModel`."""
+def clip(folder: Path, places: int = 0, activation: str = "quick_gelu") -> Path:
+    """A checkpoint of Hugging Face's `CLIPModel`, of as many places as the towers have unless a number is given."""
+    places = places or PLACES
     tokenizer = clip_json(merges())
     pieces = len(json.loads(tokenizer)["model"]["vocab"])
     shapes = {
