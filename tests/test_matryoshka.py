@@ -211,11 +211,11 @@ def test_a_build_trains_cuts_measures_and_says_so(photos, tmp_path, capsys):
     assert found.dimension == 8
     assert found.training["options"]["matryoshka"] == [8, 16]
     assert [entry["dimension"] for entry in found.training["prefixes"]] == [32, 16, 8]
-    best = max(found.training["history"], key=lambda entry: entry["R@10"])
+    best = max(found.training["history"], key=lambda entry: entry["MRR"])  # what chooses among few pictures
     assert {name: best[name] for name in ("R@1", "R@5", "R@10")}.items() <= found.training["prefixes"][0].items()
     assert "the first 8 dimensions" in found.report["retrieval"]["how"]
-    # What is measured in training is what the exported towers give, but for the int8 of their tables.
-    assert found.report["retrieval"]["R@10"] == pytest.approx(found.training["prefixes"][2]["R@10"], abs=15)
+    # Training searches among the held-out photos, the report of a small album among all: it finds less, but not nothing.
+    assert 25 < found.report["retrieval"]["R@10"] <= found.training["prefixes"][2]["R@10"]
     assert main(["inspect", str(output)]) == 0
     assert main(["inspect", str(output), "--card"]) == 0
     shown = capsys.readouterr().out

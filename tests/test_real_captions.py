@@ -118,7 +118,7 @@ def test_a_first_line_of_any_length_is_recognised(tmp_path):
     ("content", "message"),
     [
         (gzip.compress(b"image\tcaption\na.png\ta cat\n" * 99)[:-20], "the gzip file is cut off or damaged"),
-        ("image\tcaption\na.png\tcaf\xe9\n".encode("cp1252"), r"not UTF-8 \(.* at byte \d+\); convert the file to UTF-8"),
+        ("image\tcaption\na.png\tcaf\xe9\n".encode("cp1252"), r"not UTF-8 \(.* at byte \d+\); it may be Windows-1252: .* iconv -f cp1252"),
         ("[" * 100_000, "not JSON .nested too deeply"),
         ("[1, 2]", "no captions in it"),
         ('{"a": 1,\n"b": 2}', "expected images .id, file_name. and annotations"),

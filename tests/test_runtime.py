@@ -97,8 +97,8 @@ def test_the_interpreter_has_as_many_threads_as_were_asked_for(searcher_file, mo
     assert asked == [None, 1, 3]  # where none are asked for, the interpreter chooses
 
 
-def test_max_results_is_honoured_up_to_k(searcher_file):
-    for wanted, expected in ((1, 1), (7, 7), (1000, 50)):
+def test_max_results_is_honoured_below_and_above_k(searcher_file):
+    for wanted, expected in ((1, 1), (7, 7), (120, 120), (1000, 300)):  # k is 50, of 300 items
         options = TextSearcherOptions(BaseOptions(str(searcher_file)), search_options=SearchOptions(max_results=wanted))
         assert len(TextSearcher.create_from_options(options).search(TEXTS[0]).nearest_neighbors) == expected
 
