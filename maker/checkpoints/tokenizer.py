@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import string
-import tempfile
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -14,6 +13,7 @@ from maker.checkpoints.configuration import read_json
 from maker.checkpoints.text import TextTransformer
 from maker.encoders.tokenizer_file import TextModelOptions, TokenizerFile, read_tokenizer
 from maker.errors import EncoderError
+from maker.workspace import temporary_folder
 
 JSON, VOCABULARY, SENTENCEPIECE = "tokenizer.json", "vocab.txt", "spiece.model"
 SETTINGS = "tokenizer_config.json"
@@ -50,7 +50,7 @@ def clip_tokenizer(folder: Path, text: TextTransformer) -> TokenizerFile:
     content = None if (folder / JSON).is_file() else byte_pair_json(folder)
     if content is None:
         return folder_tokenizer(folder, text, length)
-    with tempfile.TemporaryDirectory() as made:
+    with temporary_folder() as made:
         Path(made, JSON).write_text(content, encoding="utf-8")
         read = read_tokenizer(TextModelOptions(tokenizer=Path(made, JSON), length=length))
     return _fitted(read, folder, text)

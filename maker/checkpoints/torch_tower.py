@@ -6,7 +6,6 @@ import json
 import os
 import subprocess
 import sys
-import tempfile
 from importlib import util
 from pathlib import Path
 from typing import Any
@@ -17,6 +16,7 @@ from maker.encoders.weights import Weights
 from maker.errors import EncoderError
 from maker.graph.source import Source
 from maker.progress import say
+from maker.workspace import temporary_folder
 
 PYTHON = "POCKET_SEARCHER_TORCH"
 NEEDED = (
@@ -38,7 +38,7 @@ def convert_image_tower(config: dict[str, Any], weights_file: Path, weights: Wei
     """
     python = _python(weights_file)
     say(f"{weights_file}: PyTorch converts the tower for pictures; that takes minutes")
-    with tempfile.TemporaryDirectory() as folder:
+    with temporary_folder() as folder:
         settings, target = Path(folder, "config.json"), Path(folder, "tower.tflite")
         settings.write_text(json.dumps(config), encoding="utf-8")
         # -I: the folder of the program, which has an open_clip.py, is not searched for modules.

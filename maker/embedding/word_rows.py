@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -14,6 +13,7 @@ from maker.encoders.evidence import ROWS, word_rows
 from maker.graph.model import Model
 from maker.graph.source import Source
 from maker.progress import progress
+from maker.workspace import temporary_folder
 from task.core import BaseOptions
 from task.core.interpreter import SignatureRunners
 from task.core.model_file import ModelFile
@@ -33,7 +33,7 @@ def rows_of_texts(texts: Sequence[str], encoder: Path) -> np.ndarray | None:
     read = word_rows(tower.source, tower.signature) if isinstance(tower, Tower) else None
     if read is None or not isinstance(tower, Tower):
         return None
-    with tempfile.TemporaryDirectory() as folder:
+    with temporary_folder() as folder:
         path = Path(folder, "rows.tflite")
         model = Model(ROWS)
         g = model.subgraph(ROWS)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import os
-import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -14,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from maker.errors import EncoderError
-from maker.workspace import atomic
+from maker.workspace import atomic, temporary_folder
 
 POOLS = ("avg", "max", "gem")
 GEM_POWER = 3.0  # Radenović, Tolias, Chum, TPAMI 2019, section 3.2
@@ -196,9 +195,9 @@ class KerasTower:
         archive.track(self.model)
         signature = [tf.TensorSpec((1, self.height, self.width, 3), tf.float32)]
         archive.add_endpoint("serve", self.features, signature)
-        with tempfile.TemporaryDirectory() as folder:
+        with temporary_folder() as folder:
             archive.write_out(folder, verbose=False)
-            write_tflite(folder, target, self.name)
+            write_tflite(str(folder), target, self.name)
         return Converted(target, 0.0, KERAS_STD)
 
 
@@ -230,9 +229,9 @@ def _export_saved_model(source: str, options: ImageModelOptions, target: Path, n
     spec = tf.TensorSpec((1, size, size, 3), tf.float32)
     try:
         function = tf.function(lambda x: _pooled(call(x), options.pool, name), input_signature=[spec])
-        with tempfile.TemporaryDirectory() as folder:
+        with temporary_folder() as folder:
             tf.saved_model.save(module, folder, signatures={"serving_default": function.get_concrete_function()})
-            write_tflite(folder, target, name)
+            write_tflite(str(folder), target, name)
     except (ValueError, TypeError) as error:
         raise EncoderError(f"{name}: does not take images of {size} x {size} ({first_line(error)}); pass --image-size") from error
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from maker.encoders.convert import first_line, load_keras_file, saved_model_folder, write_tflite
 from maker.errors import EncoderError
+from maker.workspace import temporary_folder
 
 # What the outputs of text encoders that embed a sentence are called, the likeliest first.
 EMBEDDINGS = ("sentence_embedding", "text_embeds", "default", "embedding", "embeddings")
@@ -42,9 +42,9 @@ def convert_text(kind: str, rest: str, output: str | None, length: int, target: 
     try:
         traced = tf.function(lambda **given: {"output": _chosen(call(given), output, name)}, autograph=False)
         function = traced.get_concrete_function(**signature)
-        with tempfile.TemporaryDirectory() as folder:
+        with temporary_folder() as folder:
             tf.saved_model.save(module, folder, signatures={"serving_default": function})
-            write_tflite(folder, target, name)
+            write_tflite(str(folder), target, name)
     except (ValueError, TypeError) as error:
         raise EncoderError(f"{name}: does not take {length} ids a query ({first_line(error)}); pass --text-length") from error
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import tempfile
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -25,6 +24,7 @@ from maker.tokenizers.adversarial import adversarial_texts
 from maker.tokenizers.check import compare
 from maker.tokenizers.graph import GraphTokenizer
 from maker.tokenizers.recognise import graph_tokenizer
+from maker.workspace import temporary_folder
 from task.core import BaseOptions
 from task.core.interpreter import SignatureRunners
 from task.core.model_file import ModelFile
@@ -246,7 +246,7 @@ def _agree(tower: TokenTower, short: TokenTower) -> bool:
         outputs.append(_run(g, one, [ids, mask]))
     model.signature(g, {"ids": ids, "mask": mask}, dict(zip(("whole", "short"), outputs, strict=True)))
     random = np.random.default_rng(0)
-    with tempfile.TemporaryDirectory() as folder:
+    with temporary_folder() as folder:
         model.write(Path(folder, "lengths.tflite"))
         options = BaseOptions(str(Path(folder, "lengths.tflite")), num_threads=1)
         with ModelFile(options) as file:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -16,6 +15,7 @@ from maker.errors import EncoderError
 from maker.graph.model import Model
 from maker.graph.source import Source, SourceTensor
 from maker.graph.subgraph import Subgraph
+from maker.workspace import temporary_folder
 from task.core import BaseOptions
 from task.core.interpreter import SignatureRunners
 from task.core.model_file import ModelFile
@@ -214,7 +214,7 @@ def _try_ids(tower: TokenTower, options: TextModelOptions) -> None:
     queries = declare_queries(g, tower.input_shape, tower.tokenizer)
     model.signature(g, queries, {"embedding": tower.write(g, *queries.values())})
     last = {name: np.full(tower.input_shape, tower.tokenizer.size - 1 if name == "ids" else 1, np.int32) for name in queries}
-    with tempfile.TemporaryDirectory() as folder:
+    with temporary_folder() as folder:
         model.write(Path(folder, "probe.tflite"))
         base = BaseOptions(str(Path(folder, "probe.tflite")), num_threads=1)
         with ModelFile(base) as file:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +11,7 @@ import numpy as np
 from maker.encoders.tokenizer import TokenizerSize, units
 from maker.graph.model import Model
 from maker.progress import progress
+from maker.workspace import temporary_folder
 from task.core import BaseOptions
 from task.core.interpreter import SignatureRunners
 from task.core.model_file import ModelFile
@@ -42,7 +42,7 @@ class Tokens:
 
 def tokenize(texts: Sequence[str], size: TokenizerSize) -> Tokens:
     """Tokenises texts with the graph that is exported."""
-    with tempfile.TemporaryDirectory() as folder:
+    with temporary_folder() as folder:
         path = Path(folder, "tokenizer.tflite")
         model = Model("tokenizer")
         g = model.subgraph("tokenize")

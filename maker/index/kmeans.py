@@ -5,7 +5,6 @@ from __future__ import annotations
 import importlib.util
 import subprocess
 import sys
-import tempfile
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +12,7 @@ import numpy as np
 from maker.errors import BuildError
 from maker.index.options import Tree
 from maker.progress import progress, say
+from maker.workspace import temporary_folder
 
 BLOCK = 8192  # embeddings per matrix product
 MIN_SCANN_ROWS_PER_LEAF = 2  # with fewer rows, ScaNN's trainer returns fewer centroids
@@ -111,7 +111,7 @@ def _plus_plus(sample: np.ndarray, count: int, rng: np.random.Generator) -> np.n
 
 def _scann_centroids(sample: np.ndarray, tree: Tree) -> np.ndarray:
     """Runs ScaNN in a separate process, because importing it would import TensorFlow."""
-    with tempfile.TemporaryDirectory() as folder:
+    with temporary_folder() as folder:
         source, target = Path(folder, "sample.npy"), Path(folder, "centroids.npy")
         np.save(source, sample)
         arguments = [source, target, tree.num_leaves, tree.training_iterations, tree.min_partition_size, int(tree.spherical)]

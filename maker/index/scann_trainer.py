@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import sys
-import tempfile
 from pathlib import Path
 
 import numpy as np
+
+from maker.workspace import temporary_folder
 
 
 def main(source: str, target: str, num_leaves: int, iterations: int, min_partition_size: int, spherical: int) -> None:
@@ -26,7 +27,7 @@ def main(source: str, target: str, num_leaves: int, iterations: int, min_partiti
         spherical=bool(spherical),
     )
     searcher = builder.score_brute_force().build()
-    with tempfile.TemporaryDirectory() as folder:
+    with temporary_folder() as folder:
         searcher.serialize(folder)
         partitioner = partitioner_pb2.SerializedPartitioner()
         partitioner.ParseFromString(Path(folder, "serialized_partitioner.pb").read_bytes())

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
@@ -13,6 +12,7 @@ import numpy as np
 from maker.graph.model import Model
 from maker.progress import progress
 from maker.tokenizers.graph import GraphTokenizer
+from maker.workspace import temporary_folder
 from task.core import BaseOptions
 from task.core.interpreter import SignatureRunners
 from task.core.model_file import ModelFile
@@ -72,7 +72,7 @@ def compare(tokenizer: GraphTokenizer, reference: Callable[[str], list[int]], te
         texts: Texts, cut to the bytes that the graph reads; or bytes, which the library gets as Python decodes them.
     """
     differences, count = [], 0
-    with tempfile.TemporaryDirectory() as folder:
+    with temporary_folder() as folder:
         path = Path(folder, "tokenizer.tflite")
         write_tokenizer(tokenizer, path)
         options = BaseOptions(str(path), num_threads=1)

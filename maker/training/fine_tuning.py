@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -23,6 +22,7 @@ from maker.training.losses import Loss
 from maker.training.options import TrainingOptions
 from maker.training.precision import policy
 from maker.training.safety_net import AVERAGE, FROZEN, HOW, TUNED, choose, described
+from maker.workspace import temporary_folder
 
 AVERAGE_SHARE = 0.5  # of the fine-tuned weights in the average (Wortsman et al., CVPR 2022, section 5)
 MAX_WARM_UP_SHARE = 0.25  # of the epochs
@@ -122,7 +122,7 @@ def fine_tune(
     assign(exported)
     figures |= {"exported": exported, "average_share": AVERAGE_SHARE, "how": HOW}
     say("  " + described(figures))
-    with tempfile.TemporaryDirectory() as folder:
+    with temporary_folder() as folder:
         converted = image.write(Path(folder, "unfrozen.tflite"))
         return FineTuned(image_tower(Source(converted.path), None, normalization(converted)), image, history, figures)
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -22,6 +21,7 @@ from maker.training.head import HIDDEN, HIDDEN_OF_LAYERS, Head
 from maker.training.initialise import Start
 from maker.training.options import CNN_SIZE, TrainingOptions
 from maker.training.precision import computing_in, policy
+from maker.workspace import temporary_folder
 from task.vision.resize import resize
 
 BLOCK = 512
@@ -197,7 +197,7 @@ class ScratchCnn:
 
     def backbone(self) -> Tower:
         """The trained network, converted to TFLite."""
-        with tempfile.TemporaryDirectory() as folder:
+        with temporary_folder() as folder:
             path = Path(folder, "scratch.tflite")
             convert_keras(self._network, path)
             mean = np.array([MOBILENET_MEAN], np.float32)

@@ -58,6 +58,25 @@ def scratch(path: Path) -> Iterator[Path]:
         temporary.unlink(missing_ok=True)
 
 
+@contextmanager
+def temporary_folder() -> Iterator[Path]:
+    """Yields a new folder among the system's temporary files, which is removed when the block ends.
+
+    `tempfile.TemporaryDirectory` leaves the folder if a signal interrupts it between making the folder and noting its name, or while it
+    removes the folder.
+    """
+    folder = Path(tempfile.gettempdir(), f"maker-{secrets.token_hex(8)}")
+    try:
+        folder.mkdir(mode=0o700)
+        yield folder
+    finally:
+        try:
+            shutil.rmtree(folder, ignore_errors=True)
+        except KeyboardInterrupt:
+            shutil.rmtree(folder, ignore_errors=True)
+            raise
+
+
 def prepare_output(path: Path, overwrite: bool) -> None:
     """Checks an output before any work, and removes temporary files that an interrupted run left.
 
