@@ -5,11 +5,11 @@ from __future__ import annotations
 import os
 import sys
 import tempfile
-from pathlib import Path
 
 import numpy as np
 
 from maker.graph.model import Model
+from maker.workspace import temporary_folder
 
 NOTE = b"INFO: "  # such as "INFO: Created TensorFlow Lite XNNPACK delegate for CPU."
 
@@ -47,6 +47,6 @@ def _model() -> bytes:
     g = model.subgraph("first")
     x = g.tensor("x", (1, 1), np.float32)
     model.signature(g, {"x": x}, {"y": g.fully_connected(x, np.ones((1, 1), np.float32))})
-    with tempfile.NamedTemporaryFile(suffix=".tflite") as file:
-        model.write(Path(file.name))
-        return Path(file.name).read_bytes()
+    with temporary_folder() as folder:
+        model.write(folder / "first.tflite")
+        return (folder / "first.tflite").read_bytes()

@@ -28,7 +28,7 @@ def main(source: str, target: str, num_leaves: int, iterations: int, min_partiti
     )
     searcher = builder.score_brute_force().build()
     with temporary_folder() as folder:
-        searcher.serialize(folder)
+        searcher.serialize(str(folder))
         partitioner = partitioner_pb2.SerializedPartitioner()
         partitioner.ParseFromString(Path(folder, "serialized_partitioner.pb").read_bytes())
     centroids = partitioner.kmeans.kmeans_tree.root.centers
