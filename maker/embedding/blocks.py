@@ -21,6 +21,7 @@ from maker.graph.quiet_runtime import quiet_runtime
 from maker.progress import progress
 
 CURRENT = ".current"  # suffix of the file that names the item in hand
+THREADS = 3  # of a pool of processes, and one to spare
 BLOCK = 64  # items per task; an interrupted run loses at most this many per worker
 THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 Job: TypeAlias = tuple[list[str], Path]  # items, and the .npz to write
@@ -98,6 +99,7 @@ def _in_workers(
     workers: int, open_encoder: Callable[[str], None], encoder: str, embed_block: Callable[[Job], None], jobs: Sequence[Job]
 ) -> Iterator[None]:
     """Runs the jobs in worker processes; yields after each."""
+    _check_threads()
     context = multiprocessing.get_context("spawn")  # a forked process with the threads of TensorFlow deadlocks
     with _one_thread_each(), ProcessPoolExecutor(workers, context, _start_worker, (open_encoder, encoder)) as pool:
         try:
@@ -107,6 +109,27 @@ def _in_workers(
         except BaseException:  # an interrupted run starts no further block
             pool.shutdown(wait=False, cancel_futures=True)
             raise
+
+
+def _check_threads() -> None:
+    """Starts as many threads as a pool of processes needs. A pool that cannot start its own waits for ever.
+
+    Raises:
+        MemoryError: Too little memory is left.
+    """
+    leave = threading.Event()
+    started: list[threading.Thread] = []
+    try:
+        for _ in range(THREADS):
+            thread = threading.Thread(target=leave.wait)
+            thread.start()
+            started.append(thread)
+    except RuntimeError as error:
+        raise MemoryError("too little memory is left to start worker processes") from error
+    finally:
+        leave.set()
+        for thread in started:
+            thread.join()
 
 
 def _start_worker(open_encoder: Callable[[str], None], encoder: str) -> None:
