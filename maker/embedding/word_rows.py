@@ -11,11 +11,10 @@ from maker.encoders import spellings
 from maker.encoders.embedder import Tower, open_embedder
 from maker.encoders.evidence import ROWS, word_rows
 from maker.graph.model import Model
+from maker.graph.run import running
 from maker.graph.source import Source
 from maker.progress import progress
-from maker.workspace import temporary_folder
 from task.core import BaseOptions
-from task.core.interpreter import SignatureRunners
 from task.core.model_file import ModelFile
 
 
@@ -33,19 +32,13 @@ def rows_of_texts(texts: Sequence[str], encoder: Path) -> np.ndarray | None:
     read = word_rows(tower.source, tower.signature) if isinstance(tower, Tower) else None
     if read is None or not isinstance(tower, Tower):
         return None
-    with temporary_folder() as folder:
-        path = Path(folder, "rows.tflite")
-        model = Model(ROWS)
-        g = model.subgraph(ROWS)
-        query = g.tensor("query", tower.input_shape, np.uint8)
-        _, (rows,) = tower.write_reading(g, query, [read])
-        model.signature(g, {"query": query}, {ROWS: rows})
-        model.write(path)
-        options = BaseOptions(str(path), num_threads=1)
-        with ModelFile(options) as file:
-            runners = SignatureRunners(file, options)
-            found = [runners.run(ROWS, tower.prepare(text))[ROWS] for text in progress(texts, "words", quiet=len(texts) < 10_000)]
-            runners.close()
+    model = Model(ROWS)
+    g = model.subgraph(ROWS)
+    query = g.tensor("query", tower.input_shape, np.uint8)
+    _, (rows,) = tower.write_reading(g, query, [read])
+    model.signature(g, {"query": query}, {ROWS: rows})
+    with running(model) as runners:
+        found = [runners.run(ROWS, tower.prepare(text))[ROWS] for text in progress(texts, "words", quiet=len(texts) < 10_000)]
     return np.array(found, np.int32).reshape(len(texts), -1)
 
 

@@ -6,7 +6,6 @@ import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from pathlib import Path
 from typing import Any, Protocol, TypeAlias
 
 import numpy as np
@@ -17,6 +16,7 @@ from maker.encoders.token_tower import TokenTower
 from maker.encoders.tokenizer_file import TokenizerFile, stored_tokenizer
 from maker.errors import EncoderError
 from maker.graph.model import Model
+from maker.graph.run import running
 from maker.graph.source import Source, SourceTensor
 from maker.graph.subgraph import Subgraph
 from maker.progress import say
@@ -24,10 +24,6 @@ from maker.tokenizers.adversarial import adversarial_texts
 from maker.tokenizers.check import compare
 from maker.tokenizers.graph import GraphTokenizer
 from maker.tokenizers.recognise import graph_tokenizer
-from maker.workspace import temporary_folder
-from task.core import BaseOptions
-from task.core.interpreter import SignatureRunners
-from task.core.model_file import ModelFile
 from task.format import utf8
 
 ADVERSARIAL = 2000  # strings that every tokenizer is compared with its library on
@@ -246,23 +242,17 @@ def _agree(tower: TokenTower, short: TokenTower) -> bool:
         outputs.append(_run(g, one, [ids, mask]))
     model.signature(g, {"ids": ids, "mask": mask}, dict(zip(("whole", "short"), outputs, strict=True)))
     random = np.random.default_rng(0)
-    with temporary_folder() as folder:
-        model.write(Path(folder, "lengths.tflite"))
-        options = BaseOptions(str(Path(folder, "lengths.tflite")), num_threads=1)
-        with ModelFile(options) as file:
-            runners = SignatureRunners(file, options)
-            try:
-                for count in (1, 2, short.length // 2, short.length - 1, short.length):
-                    row = np.full((1, tower.length), tower.tokenizer.described["padding_id"], np.int32)
-                    row[0, :count] = random.integers(0, tower.tokenizer.size, count)
-                    given = {"ids": row, "mask": (np.arange(tower.length) < count).astype(np.int32)[None]}
-                    made = runners.run("embed", given)
-                    if not np.allclose(made["whole"], made["short"], rtol=0, atol=SAME * max(1.0, float(np.abs(made["whole"]).max()))):
-                        return False
-            except (RuntimeError, ValueError):  # an interpreter does not take the shorter tensors
-                return False
-            finally:
-                runners.close()
+    with running(model) as runners:
+        try:
+            for count in (1, 2, short.length // 2, short.length - 1, short.length):
+                row = np.full((1, tower.length), tower.tokenizer.described["padding_id"], np.int32)
+                row[0, :count] = random.integers(0, tower.tokenizer.size, count)
+                given = {"ids": row, "mask": (np.arange(tower.length) < count).astype(np.int32)[None]}
+                made = runners.run("embed", given)
+                if not np.allclose(made["whole"], made["short"], rtol=0, atol=SAME * max(1.0, float(np.abs(made["whole"]).max()))):
+                    return False
+        except (RuntimeError, ValueError):  # an interpreter does not take the shorter tensors
+            return False
     return True
 
 

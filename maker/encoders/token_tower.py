@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -13,12 +12,9 @@ from maker.encoders.shortened import ShortenedSource
 from maker.encoders.tokenizer_file import TextModelOptions, TokenizerFile, read_tokenizer
 from maker.errors import EncoderError
 from maker.graph.model import Model
+from maker.graph.run import running
 from maker.graph.source import Source, SourceTensor
 from maker.graph.subgraph import Subgraph
-from maker.workspace import temporary_folder
-from task.core import BaseOptions
-from task.core.interpreter import SignatureRunners
-from task.core.model_file import ModelFile
 
 TYPES = tuple(np.dtype(t) for t in (np.int32, np.int64, np.float32))
 SHORTEST = 3
@@ -214,20 +210,14 @@ def _try_ids(tower: TokenTower, options: TextModelOptions) -> None:
     queries = declare_queries(g, tower.input_shape, tower.tokenizer)
     model.signature(g, queries, {"embedding": tower.write(g, *queries.values())})
     last = {name: np.full(tower.input_shape, tower.tokenizer.size - 1 if name == "ids" else 1, np.int32) for name in queries}
-    with temporary_folder() as folder:
-        model.write(Path(folder, "probe.tflite"))
-        base = BaseOptions(str(Path(folder, "probe.tflite")), num_threads=1)
-        with ModelFile(base) as file:
-            runners = SignatureRunners(file, base)
-            try:
-                found = runners.run("probe", last)["embedding"]
-            except (RuntimeError, ValueError) as error:
-                raise EncoderError(
-                    f"{tower.source.path}: cannot be asked with id {tower.tokenizer.size - 1}, the last of {options.tokenizer} "
-                    f"({' '.join(str(error).split())[:200]}); is it this model's tokenizer?"
-                ) from error
-            finally:
-                runners.close()
+    with running(model) as runners:
+        try:
+            found = runners.run("probe", last)["embedding"]
+        except (RuntimeError, ValueError) as error:
+            raise EncoderError(
+                f"{tower.source.path}: cannot be asked with id {tower.tokenizer.size - 1}, the last of {options.tokenizer} "
+                f"({' '.join(str(error).split())[:200]}); is it this model's tokenizer?"
+            ) from error
     if not np.isfinite(found).all():
         raise EncoderError(f"{tower.source.path}: the embedding has a value that is not finite")
 

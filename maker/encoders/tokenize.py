@@ -4,17 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 
 from maker.encoders.tokenizer import TokenizerSize, units
 from maker.graph.model import Model
+from maker.graph.run import running
 from maker.progress import progress
-from maker.workspace import temporary_folder
-from task.core import BaseOptions
-from task.core.interpreter import SignatureRunners
-from task.core.model_file import ModelFile
 from task.format import utf8
 
 FIELDS = ("hashes", "present", "pair_hashes", "pair_present", "is_word", "lengths", "gram_rows", "gram_unit", "gram_present")
@@ -42,21 +38,15 @@ class Tokens:
 
 def tokenize(texts: Sequence[str], size: TokenizerSize) -> Tokens:
     """Tokenises texts with the graph that is exported."""
-    with temporary_folder() as folder:
-        path = Path(folder, "tokenizer.tflite")
-        model = Model("tokenizer")
-        g = model.subgraph("tokenize")
-        query = g.tensor("query", (1, size.max_bytes), np.uint8)
-        found = units(g, query, size)
-        model.signature(g, {"query": query}, {name: getattr(found, name) for name in FIELDS})
-        model.write(path)
-        options = BaseOptions(str(path), num_threads=1)
-        with ModelFile(options) as file:
-            runners = SignatureRunners(file, options)
-            columns: dict[str, list[np.ndarray]] = {name: [] for name in FIELDS}
-            for text in progress(texts, "tokenize", quiet=len(texts) < 10_000):
-                found_here = runners.run("tokenize", utf8.encode(text, size.max_bytes))
-                for name in FIELDS:
-                    columns[name].append(found_here[name])
-            runners.close()
+    model = Model("tokenizer")
+    g = model.subgraph("tokenize")
+    query = g.tensor("query", (1, size.max_bytes), np.uint8)
+    found = units(g, query, size)
+    model.signature(g, {"query": query}, {name: getattr(found, name) for name in FIELDS})
+    columns: dict[str, list[np.ndarray]] = {name: [] for name in FIELDS}
+    with running(model) as runners:
+        for text in progress(texts, "tokenize", quiet=len(texts) < 10_000):
+            found_here = runners.run("tokenize", utf8.encode(text, size.max_bytes))
+            for name in FIELDS:
+                columns[name].append(found_here[name])
     return Tokens(**{name: np.stack(values) for name, values in columns.items()})

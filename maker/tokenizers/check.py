@@ -10,12 +10,9 @@ from pathlib import Path
 import numpy as np
 
 from maker.graph.model import Model
+from maker.graph.run import running
 from maker.progress import progress
 from maker.tokenizers.graph import GraphTokenizer
-from maker.workspace import temporary_folder
-from task.core import BaseOptions
-from task.core.interpreter import SignatureRunners
-from task.core.model_file import ModelFile
 from task.format import utf8
 
 SIGNATURE = "tokenize"
@@ -72,32 +69,30 @@ def compare(tokenizer: GraphTokenizer, reference: Callable[[str], list[int]], te
         texts: Texts, cut to the bytes that the graph reads; or bytes, which the library gets as Python decodes them.
     """
     differences, count = [], 0
-    with temporary_folder() as folder:
-        path = Path(folder, "tokenizer.tflite")
-        write_tokenizer(tokenizer, path)
-        options = BaseOptions(str(path), num_threads=1)
-        with ModelFile(options) as file:
-            runners = SignatureRunners(file, options)
-            for text in progress(texts, "tokenize"):
-                query = _query(text, tokenizer.max_bytes)
-                given = query.tobytes().rstrip(b"\0").decode("utf8", "replace")
-                outputs = runners.run(SIGNATURE, query)
-                found, wanted = outputs["ids"][0][outputs["mask"][0] > 0].tolist(), list(reference(given))
-                count += 1
-                if found != wanted:
-                    reason = next((c.name for c in tokenizer.left_out if c.holds(given, wanted, found)), "")
-                    differences.append(Difference(given, wanted, found, reason))
-            runners.close()
+    with running(_model(tokenizer)) as runners:
+        for text in progress(texts, "tokenize"):
+            query = _query(text, tokenizer.max_bytes)
+            given = query.tobytes().rstrip(b"\0").decode("utf8", "replace")
+            outputs = runners.run(SIGNATURE, query)
+            found, wanted = outputs["ids"][0][outputs["mask"][0] > 0].tolist(), list(reference(given))
+            count += 1
+            if found != wanted:
+                reason = next((c.name for c in tokenizer.left_out if c.holds(given, wanted, found)), "")
+                differences.append(Difference(given, wanted, found, reason))
     return Comparison(count, differences)
 
 
 def write_tokenizer(tokenizer: GraphTokenizer, path: Path) -> int:
     """Writes a file that only tokenizes, by the signature `tokenize`; its size in bytes."""
+    return _model(tokenizer).write(path)
+
+
+def _model(tokenizer: GraphTokenizer) -> Model:
     model = Model("tokenizer")
     g = model.subgraph(SIGNATURE)
     query = g.tensor("query", (1, tokenizer.max_bytes), np.uint8)
     model.signature(g, {"query": query}, tokenizer.write(g, query))
-    return model.write(path)
+    return model
 
 
 def _query(text: str | bytes, size: int) -> np.ndarray:
