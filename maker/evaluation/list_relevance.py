@@ -10,8 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from maker.evaluation.judged import KEPT
-from maker.evaluation.relevance import ENOUGH, RESULTS, RULE, JudgedResults, fit_logistic, gate_and_cut, measure, probability
+from maker.evaluation.relevance import RESULTS, JudgedResults, curve_entry, enough, fit_logistic
 from maker.progress import progress
 
 FITTING = 0.01  # a query fits a picture if it is among this share of the list's queries for the picture
@@ -35,21 +34,12 @@ def calibrate_without_captions(queries: np.ndarray, items: np.ndarray, how: str)
     items = items[np.linspace(0, len(items) - 1, min(MOST_ITEMS, len(items))).astype(int)]
     results, number = _judge(queries, items), np.arange(len(queries))
     fitted, measured = results.of(number % 2 == 0), results.of(number % 2 == 1)
-    if min(min(half.relevant.sum(), (~half.relevant).sum()) for half in (fitted, measured)) < ENOUGH:
+    if not enough((fitted, measured)):
         return None
     slope, intercept = fit_logistic(fitted.distances.ravel(), fitted.relevant.ravel())
     if slope <= 0:
         return None
-    gate, cut = (float(p) for p in probability(np.array(gate_and_cut(fitted, KEPT)), slope, intercept))
-    return {
-        "slope": round(slope, 5),
-        "intercept": round(intercept, 5),
-        "gate": round(gate, 5),
-        "cut": round(cut, 5),
-        "rule": RULE,
-        "how": _how(how, len(fitted.distances), len(items)),
-        "measured": measure(measured, slope, intercept, gate, cut),
-    }
+    return curve_entry(fitted, measured, slope, intercept, _how(how, len(fitted.distances), len(items)))
 
 
 def _judge(queries: np.ndarray, items: np.ndarray) -> JudgedResults:

@@ -75,12 +75,22 @@ def calibrate(
     results = judge(captions, queries, pool, words)
     _, number = np.unique([c.image for c in captions], return_inverse=True)
     fitted, measured = results.of(number % 2 == 0), results.of(number % 2 == 1)
-    if min(min(half.relevant.sum(), (~half.relevant).sum()) for half in (fitted, measured)) < ENOUGH:
+    if not enough((fitted, measured)):
         return None
     slope, intercept = fit_logistic(fitted.distances.ravel(), fitted.relevant.ravel())
     if slope <= 0:
         say("nearer results are not more often relevant: the file has no relevance curve")
         return None
+    return curve_entry(fitted, measured, slope, intercept, _how(words, len(fitted.distances)))
+
+
+def enough(halves: Sequence[JudgedResults]) -> bool:
+    """Whether each has enough relevant results, and enough others, for a fit."""
+    return min(min(half.relevant.sum(), (~half.relevant).sum()) for half in halves) >= ENOUGH
+
+
+def curve_entry(fitted: JudgedResults, measured: JudgedResults, slope: float, intercept: float, how: str) -> dict[str, Any]:
+    """The manifest's `relevance.search_text` of a curve: its gate and cut, chosen by `fitted`, and what they do to `measured`."""
     gate, cut = (float(p) for p in probability(np.array(gate_and_cut(fitted, KEPT)), slope, intercept))
     return {
         "slope": round(slope, 5),
@@ -88,7 +98,7 @@ def calibrate(
         "gate": round(gate, 5),
         "cut": round(cut, 5),
         "rule": RULE,
-        "how": _how(words, len(fitted.distances)),
+        "how": how,
         "measured": measure(measured, slope, intercept, gate, cut),
     }
 
