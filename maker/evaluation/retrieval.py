@@ -231,12 +231,3 @@ def as_dot_products(queries: np.ndarray, items: np.ndarray, distance: str) -> tu
         return queries, items
     norms = -0.5 * np.einsum("nd,nd->n", items, items)[:, None]
     return np.hstack([queries, np.ones((len(queries), 1), np.float32)]), np.hstack([items, norms]).astype(np.float32)
-
-
-def items_of(searcher: Path) -> tuple[set[bytes], int]:
-    """The metadata of all items, and the largest number of results of a query."""
-    engine = GraphEngine(BaseOptions(str(searcher)))
-    try:
-        return {engine.item(number) for number in range(engine.manifest.items)}, engine.manifest.k
-    finally:
-        engine.close()

@@ -17,7 +17,6 @@ import numpy as np
 from maker.data.captions import Caption, read_captions
 from maker.embedding.texts import embed_texts
 from maker.encoders.prefix import prefix
-from maker.evaluation.retrieval import items_of
 from maker.pipeline import BuildOptions, Corpus, TowerOptions, build
 from maker.training.metrics import ranks, recall
 from maker.workspace import Rejects
@@ -124,7 +123,7 @@ def _embeddings(searcher: Path, folder: Path, captions: list[Caption]) -> dict[s
 
     engine = GraphEngine(BaseOptions(str(searcher)))
     size = engine.image_size()
-    held, _ = items_of(searcher)
+    held = {engine.item(number) for number in range(engine.manifest.items)}
     images = sorted({c.image for c in captions if c.image.encode() in held})
     return {image: engine.embed_image(resize(load_image(folder / image), *size)) for image in images}
 
