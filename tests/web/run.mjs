@@ -633,6 +633,7 @@ test("works without a connection after the first load", async () => {
   await page.goto(`${server.address}#q=a+red+ball`);
   await answered(page);
   assert.deepEqual(await items(page), found);
+  await page.waitForFunction(() => document.documentElement.dataset.offline === "ready"); // said after the answer, not with it
   assert.match(await page.textContent("#offline"), /works offline/);
   await page.reload();
   await answered(page);
