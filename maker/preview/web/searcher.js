@@ -254,6 +254,7 @@ export class Searcher {
     if (kind === "int8") {
       const scale = this.#scale(row);
       new Int8Array(this.#content, rows.offset + row * width, width).forEach((value, i) => (vector[i] = value * scale));
+      this.#addCentroid(vector, Math.floor(row / rows.shape[1]));
     } else if (kind === "int4") {
       const scale = this.#scale(row);
       new Uint8Array(this.#content, rows.offset + row * width, width).forEach((value, i) => {
