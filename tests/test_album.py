@@ -15,10 +15,11 @@ from maker.cli import main
 from maker.embedding.rotation import mapped, rotation
 from maker.encoders import sentence_tower
 from maker.encoders.embedder import embedder_manifest
-from maker.evaluation.inspection import tower_bytes
+from maker.evaluation.file_parts import tower_parts
 from maker.evaluation.list_relevance import calibrate_without_captions
 from maker.export.encoder_file import write_encoder
 from maker.graph.source import Source
+from maker.pipeline import corpus_stage
 from maker.queries import built_in_queries, read_queries
 from maker.training.adapters import Pairs, train_adapters
 from task.text import TextSearcher
@@ -76,8 +77,15 @@ def test_captions_measure_ready_towers(photos, encoder, tmp_path, capsys):
     assert json.loads(capsys.readouterr().out)["retrieval"]["queries"] == 16
 
 
-def test_own_queries_tune_the_index(photos, encoder, own, tmp_path, capsys):
+def test_own_queries_tune_the_index(photos, encoder, own, tmp_path, capsys, monkeypatch):
     output = tmp_path / "own.tflite"
+
+    def read_once(path: Path) -> list[str]:
+        queries = read_queries(path)
+        path.unlink()
+        return queries
+
+    monkeypatch.setattr(corpus_stage, "read_queries", read_once)
     assert build(photos, output, "--encoder", encoder, "--query-list", own, "--no-report") == 0
     assert "queries of own.txt" in capsys.readouterr().out
     assert embedder_manifest(output).golden[0]["query"].startswith("a red kite")
@@ -191,7 +199,7 @@ def test_a_pruned_vocabulary_makes_the_file_smaller(photos, checkpoint, own, tmp
     for options in ((), ("--prune-vocabulary",), ("--prune-vocabulary", more)):
         output = tmp_path / f"{len(sizes)}.tflite"
         assert build(photos, output, "--model", checkpoint, "--query-list", own, "--no-report", *options) == 0
-        sizes.append(tower_bytes(output))
+        sizes.append(sum(tower_parts(output, ("text", "image")).values()))
     assert "pieces" in capsys.readouterr().err
     assert sizes[0] > sizes[2] > sizes[1]
 
@@ -202,7 +210,7 @@ def test_other_weights_of_a_checkpoint_make_another_encoder_file(photos, checkpo
     for weights in ("int8", "float32"):
         output = tmp_path / f"{weights}.tflite"
         assert build(photos, output, "--model", checkpoint, "--weights", weights, "--query-list", own, "--no-report") == 0
-        sizes[weights] = tower_bytes(output)
+        sizes[weights] = sum(tower_parts(output, ("text", "image")).values())
     assert sizes["int8"] < sizes["float32"]
 
 

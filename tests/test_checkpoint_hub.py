@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -12,7 +14,12 @@ import pytest
 from maker.checkpoints import source, write_encoder
 from maker.encoders import sentence_tower
 from maker.encoders.embedder import embedder_manifest
+from maker.encoders.tokenizer_file import TextModelOptions
 from maker.errors import EncoderError
+from maker.pipeline.options import TowerOptions
+from maker.pipeline.ready_towers import ready_encoder
+from maker.pipeline.text_stage import open_text_tower
+from maker.workspace import Workspace
 from tests.checkpoints import files
 from tests.checkpoints.hub_server import COMMIT, Hub, serve
 
@@ -50,7 +57,8 @@ def downloaded(name: str, folder: Path, address: str) -> str:
     given = [sys.executable, "-c", DOWNLOAD, name, str(folder / "cache")]
     done = subprocess.run(given, capture_output=True, text=True, env=environment, check=False)
     assert done.returncode == 0, done.stderr
-    return done.stdout.strip()
+    said = [line for line in done.stderr.splitlines() if line.startswith("hf:")]
+    return "\n".join([*said, done.stdout.strip()])
 
 
 def test_a_checkpoint_is_downloaded_once_and_stays_without_a_network(checkpoint, tmp_path):
@@ -64,6 +72,35 @@ def test_a_checkpoint_is_downloaded_once_and_stays_without_a_network(checkpoint,
         assert downloaded(f"{NAME}@v1", tmp_path, hub.address) == f"{folder}|{COMMIT}"
         assert not [path for method, path, _ in hub.asked if method == "GET" and "/resolve/" in path]
     assert downloaded(f"{NAME}@{COMMIT}", tmp_path, hub.address) == f"{folder}|{COMMIT}"  # the server is gone
+
+
+def test_a_branch_that_moved_is_downloaded_again_and_is_the_one_that_stays(checkpoint, tmp_path):
+    repository = Path(shutil.copytree(checkpoint, tmp_path / "repository"))
+    with serve(Hub(NAME, repository)) as hub:
+        first, _ = downloaded(f"{NAME}@main", tmp_path, hub.address).split("|")
+        hub.commit = "f" * 40
+        (repository / "vocab.txt").write_text("moved")
+        second, revision = downloaded(f"{NAME}@main", tmp_path, hub.address).split("|")
+        assert revision == hub.commit
+        assert Path(second, "vocab.txt").read_text() == "moved" != Path(first, "vocab.txt").read_text()
+    said, found = downloaded(f"{NAME}@main", tmp_path, hub.address).splitlines()
+    assert found == f"{second}|{'f' * 40}"
+    assert re.fullmatch(rf"hf:{NAME}@main: cannot ask for its newest commit \(.+\); taking f{{40}}, which was downloaded before", said)
+
+
+def test_a_build_takes_the_commit_that_a_branch_moved_to(tmp_path, monkeypatch):
+    monkeypatch.setattr(sentence_tower, "ADVERSARIAL", 10)
+    dual = files.clip(tmp_path / "clip")
+    commits = []
+    with Workspace.open(tmp_path / "work") as work:
+        for commit in (COMMIT, COMMIT, "f" * 40):
+            monkeypatch.setattr(source.hub, "download", lambda name, cache, commit=commit: (dual, commit))
+            encoder = ready_encoder(TowerOptions(model=f"hf:{NAME}@main"), [], work)
+            commits.append(embedder_manifest(encoder.file).encoders["image"]["checkpoint"]["revision"])
+            open_text_tower(f"hf:{NAME}@main", TextModelOptions(), work, [])
+        assert commits == [COMMIT, COMMIT, "f" * 40]
+        for kind in ("model", "text-checkpoint"):
+            assert len(list(work.folder.glob(f"{kind}-*.tflite"))) == 2
 
 
 def test_an_interrupted_download_goes_on_where_it_broke(checkpoint, tmp_path):

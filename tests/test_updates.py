@@ -14,7 +14,8 @@ from task_library_files import DOT, float_index, lookup_text_model
 
 from maker import searcher
 from maker.cli import main
-from maker.evaluation.inspection import inspect, tower_bytes
+from maker.evaluation.file_parts import tower_parts
+from maker.evaluation.inspection import inspect
 from maker.evaluation.relevance import JudgedResults, measure
 from maker.pipeline import IndexSettings, index_embeddings, update_index
 from maker.pipeline.index import FileContent, IndexedItems, write_index
@@ -502,4 +503,4 @@ def test_the_size_of_a_fold_counts_the_old_index_once(searcher_file, tmp_path):
     size = searcher_file.stat().st_size
     update_index(searcher_file, overlay, tmp_path / "new.tflite", settings=IndexSettings(max_size=size + 150_000))
     assert inspect(tmp_path / "new.tflite")["manifest"]["index"]["rows"] == "int8"
-    assert tower_bytes(searcher_file) < size
+    assert sum(tower_parts(searcher_file, ("text", "image")).values()) < size

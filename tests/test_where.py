@@ -13,6 +13,7 @@ import pytest
 from task.errors import ArgumentTypeError, InvalidArgumentError
 from task.format import facts as facts_file
 from task.search.facts import AddedFacts, SearchedFacts, checked
+from task.search.moments import seconds, span
 from task.search.where import Compare, Condition, Has, Missing, Near
 from task.search.where_parser import parsed
 
@@ -266,6 +267,16 @@ def test_counts_are_those_of_a_plain_count():
         counts = facts.counts(name, ids)
         assert counts == {value: values.count(value) for value in values if value is not None}
         assert list(counts.values()) == sorted(counts.values(), reverse=True)
+
+
+def test_the_last_moment_that_can_be_written_is_a_time():
+    assert span("9999") == (seconds("9999-01-01")[0], seconds("9999-12-31T23:59:59")[0] + 1)
+    assert span("9999-12-31T23:59:59")[1] - span("9999-12")[0] == 31 * 24 * 60 * 60
+
+
+def test_equal_counts_come_by_value():
+    facts = stored([{"stars": stars} for stars in (12, 2, -1, 12, 30)])
+    assert list(facts.counts("stars", np.arange(5))) == [12, -1, 2, 30]
 
 
 @pytest.mark.parametrize("kind", ["number", "time", "text", "tags"])

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import contextlib
+import re
 from pathlib import Path
 from typing import Any
 
 from maker.errors import EncoderError
+from maker.progress import say
 
 # What a checkpoint is read from, in any of the forms that this package knows.
 FILES = (
@@ -15,12 +17,15 @@ FILES = (
     *("tokenizer.json", "tokenizer_config.json", "vocab.txt", "vocab.json", "merges.txt", "spiece.model"),
 )
 INDEX = "model.safetensors.index.json"
+COMMIT = re.compile("[0-9a-f]{40}")
 # One copy of the weights, the first that there is; repositories hold several.
 WEIGHTS = ("model.safetensors", INDEX, "open_clip_model.safetensors", "open_clip_pytorch_model.safetensors")
 
 
 def download(name: str, cache: Path | None) -> tuple[Path, str]:
-    """Downloads a checkpoint, and continues where an earlier try ended.
+    """Downloads a checkpoint, and continues where an earlier try ended. A branch is asked for its newest commit.
+
+    Without a network, what was downloaded before is taken, and a line on stderr says which commit that is.
 
     Args:
         name: `ORG/NAME`, or with a branch, tag or commit `ORG/NAME@REVISION`.
@@ -46,11 +51,14 @@ def download(name: str, cache: Path | None) -> tuple[Path, str]:
         weights = next((file for file in WEIGHTS if file in names), None)
         if weights is None:
             raise EncoderError(f"hf:{name}: has none of {', '.join(WEIGHTS)}; only .safetensors are read")
-        folder = huggingface_hub.snapshot_download(**given, revision=about.sha, allow_patterns=_patterns(weights))
+        # By the name of the branch, whose commit the library then keeps for runs without a network.
+        folder = huggingface_hub.snapshot_download(**given, revision=revision or None, allow_patterns=_patterns(weights))
     except EncoderError:
         raise
     except Exception as error:  # errors of the library, of its HTTP client, and of the file system
         folder = _cached(huggingface_hub, given, revision, name, error)
+        if not COMMIT.fullmatch(revision):
+            say(f"hf:{name}: cannot ask for its newest commit ({_reason(error)}); taking {Path(folder).name}, which was downloaded before")
     return Path(folder), Path(folder).name
 
 
@@ -67,8 +75,11 @@ def _cached(library: Any, given: dict[str, Any], revision: str, name: str, error
             folder = str(library.snapshot_download(**given, allow_patterns=_patterns(weights)))
             if Path(folder, weights).exists():
                 return folder
-    reason = (str(error).strip().splitlines() or [type(error).__name__])[0][:160]
     raise EncoderError(
-        f"hf:{name}: cannot be downloaded ({reason}); without a network, download config.json, model.safetensors, "
+        f"hf:{name}: cannot be downloaded ({_reason(error)}); without a network, download config.json, model.safetensors, "
         "preprocessor_config.json and the tokenizer's files elsewhere into one folder, and pass the folder"
     ) from error
+
+
+def _reason(error: Exception) -> str:
+    return (str(error).strip().splitlines() or [type(error).__name__])[0][:160]

@@ -42,6 +42,18 @@ def is_checkpoint(spec: str) -> bool:
     return spec.startswith((HUB, OPEN_CLIP)) or any(Path(spec, name).is_file() for name in (hugging_face.CONFIG, open_clip.CONFIG))
 
 
+def pinned(spec: str, cache: Path | None = None) -> str:
+    """The spec, with the commit in the place of a branch of a hub; the files are downloaded. Other specs stay as they are.
+
+    Raises:
+        EncoderError: It cannot be downloaded.
+    """
+    if not spec.startswith(HUB):
+        return spec
+    _, commit = hub.download(spec.removeprefix(HUB), cache)
+    return f"{spec.partition('@')[0]}@{commit}"
+
+
 def open_checkpoint(spec: str, weights: Weights, cache: Path | None) -> tuple[Towers, Source]:
     """The towers of a checkpoint, and where it comes from.
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from maker.encoders.prefix import prefixes_in_words
-from maker.evaluation.file_parts import DIALS, file_parts, tower_parts
+from maker.evaluation.file_parts import DIALS, file_parts
 from maker.graph.source import Source
 from task.core import BaseOptions
 from task.core.model_file import ModelFile
@@ -97,11 +97,6 @@ def _size_lines(contents: dict[str, Any]) -> list[str]:
         dial = f"   {DIALS[name]}" if name in DIALS and share >= WORTH_A_DIAL else ""
         lines.append(f"  {name:18}{size:>14,} bytes  {100 * share:5.1f} %{dial}")
     return lines
-
-
-def tower_bytes(path: Path) -> int:
-    """Size in bytes of the towers of a searcher or encoder, without its items. Other `.tflite` files only have towers."""
-    return sum(tower_parts(path, ("text", "image")).values())
 
 
 def describe(contents: dict[str, Any]) -> str:

@@ -131,7 +131,7 @@ def _embed(corpus: Corpus, options: BuildOptions, training: TrainingOptions, wor
     if table is not None:
         item_facts(table, [image.encode() for image in opened.searched.images])  # fails now, not after the training
     if corpus.captions is None and options.towers.teacher is not None:
-        encoder: Encoder | None = distilled_encoder(corpus, opened.searched, options.towers, training.seed, work)
+        encoder: Encoder | None = distilled_encoder(corpus, opened, options.towers, training.seed, work)
     else:
         ready = ready_encoder(options.towers, texts_of(corpus, opened), work)
         encoder = fit_maps(ready, corpus, opened, options, work) if ready else train_encoder(opened, options.towers, training, work)
@@ -141,7 +141,7 @@ def _embed(corpus: Corpus, options: BuildOptions, training: TrainingOptions, wor
     items = encoder.embed_images(opened.searched, work)
     facts = collect_facts(opened.searched.folder, items.images, table, options.exif)
     if corpus.captions is None:
-        return Embedded(opened, encoder, items, facts, None, listed_queries(corpus, encoder, work))
+        return Embedded(opened, encoder, items, facts, None, listed_queries(corpus, opened, encoder, work))
     return Embedded(opened, encoder, items, facts, _held_out(encoder, opened, items, work), None)
 
 

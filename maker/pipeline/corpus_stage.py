@@ -13,6 +13,7 @@ from maker.data.splits import Splits, split_captions
 from maker.errors import DataError
 from maker.pipeline.options import Corpus
 from maker.progress import say
+from maker.queries import read_queries
 from maker.workspace import Workspace
 
 
@@ -32,11 +33,13 @@ class OpenedCorpus:
         training: All photos in the folder of the captioned photos.
         searched: The photos to index; the same object as `training` unless another folder is searched.
         splits: The captions, each of a photo in `training`; without captions, both splits are empty.
+        queries: The typical queries of the user's list; None without a list.
     """
 
     training: Photos
     searched: Photos
     splits: Splits
+    queries: list[str] | None = None
 
     @property
     def searches_another_folder(self) -> bool:
@@ -50,7 +53,7 @@ class OpenedCorpus:
 
 
 def open_corpus(corpus: Corpus, seed: int, work: Workspace) -> OpenedCorpus:
-    """Reads the captions and lists the photos.
+    """Reads the captions or the list of queries, and lists the photos.
 
     Args:
         corpus: The files and folders.
@@ -58,12 +61,13 @@ def open_corpus(corpus: Corpus, seed: int, work: Workspace) -> OpenedCorpus:
         work: Gets the rejected inputs, and the images that a captions file contains.
 
     Raises:
-        DataError: The captions or the folders cannot be used.
+        DataError: The captions, the list of queries or the folders cannot be used.
     """
     if corpus.captions is None:
         assert corpus.images is not None  # `Corpus` checked it
+        queries = None if corpus.query_list is None else read_queries(corpus.query_list)
         photos = Photos(corpus.images, list_images(corpus.images, work.rejects))
-        return OpenedCorpus(photos, photos, Splits([], [], "no"))
+        return OpenedCorpus(photos, photos, Splits([], [], "no"), queries)
     source = _open_captions(corpus, corpus.captions, work)
     chosen = select_language(source.captions, corpus.language, corpus.captions)
     training = Photos(source.images, list_images(source.images, work.rejects))

@@ -9,7 +9,7 @@ import numpy as np
 
 from maker.encoders.embedder import Tower, embedder_manifest, open_embedder
 from maker.export.encoder_file import write_encoder
-from maker.pipeline.corpus_stage import Photos
+from maker.pipeline.corpus_stage import OpenedCorpus
 from maker.pipeline.encoder import Encoder, ReadyTexts
 from maker.pipeline.options import Corpus, TowerOptions
 from maker.pipeline.query_list_stage import listed_queries
@@ -20,20 +20,20 @@ from maker.workspace import Workspace, content_digest, digest
 VERSION = 1  # changes whenever the same inputs give another tower
 
 
-def distilled_encoder(corpus: Corpus, photos: Photos, towers: TowerOptions, seed: int, work: Workspace) -> Encoder:
+def distilled_encoder(corpus: Corpus, opened: OpenedCorpus, towers: TowerOptions, seed: int, work: Workspace) -> Encoder:
     """The image tower of the teacher, and a `words` tower that learns its embeddings of sentences.
 
     The sentences are the queries that also tune the index, and the lines of `teacher_texts`. The embeddings of both are cached.
 
     Raises:
-        DataError: The teacher, the list of queries or the file of sentences is missing or cannot be read.
+        DataError: The teacher or the file of sentences is missing or cannot be read.
         EncoderError: The teacher cannot be used.
         TrainingError: There are too few sentences.
     """
     assert towers.teacher is not None
     teacher = teacher_towers(towers, work)
-    pictures = teacher.embed_images(photos, work)
-    listed = listed_queries(corpus, teacher, work)
+    pictures = teacher.embed_images(opened.searched, work)
+    listed = listed_queries(corpus, opened, teacher, work)
     more = [text for text in (read_sentences(towers.teacher_texts) if towers.teacher_texts else []) if text not in set(listed.texts)]
     texts = [*listed.texts, *more]
     file = work.file(f"distilled-{digest(VERSION, content_digest(teacher.file), texts, pictures.images, seed)}.tflite")

@@ -115,7 +115,7 @@ def _pairs(encoder: Encoder, captions: Sequence[Caption], photos: Features, work
 def _queries(encoder: Encoder, corpus: Corpus, opened: OpenedCorpus, work: Workspace) -> np.ndarray:
     """What is asked, `(q, d)`: training captions, or the list of queries."""
     if corpus.captions is None:
-        return listed_queries(corpus, encoder, work).embeddings
+        return listed_queries(corpus, opened, encoder, work).embeddings
     captions = opened.splits.train or opened.splits.validation
     return encoder.embed_texts(spread([c.text for c in captions], ROTATING), work)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,7 +17,7 @@ from maker.pipeline.corpus_stage import OpenedCorpus
 from maker.pipeline.encoder import Encoder
 from maker.pipeline.options import Corpus
 from maker.pipeline.tuning import Queries, routing_queries
-from maker.queries import LANGUAGES, Query, built_in_queries, read_queries
+from maker.queries import LANGUAGES, Query, built_in_queries
 from maker.workspace import Workspace
 
 TUNING_QUERIES = 1000
@@ -53,15 +53,14 @@ class ListedQueries:
         return {"search_text": curve} if curve else {}
 
 
-def listed_queries(corpus: Corpus, encoder: Encoder, work: Workspace) -> ListedQueries:
+def listed_queries(corpus: Corpus, opened: OpenedCorpus, encoder: Encoder, work: Workspace) -> ListedQueries:
     """The user's list of queries, or the built-in queries in the languages that the text tower knows, embedded.
 
     Raises:
-        DataError: The user's list cannot be used.
-        UsageError: There are no built-in queries in the language.
+        UsageError: There are no built-in queries in the language, or the tower knows no word of any query.
     """
-    if corpus.query_list is not None:
-        return _embedded(read_queries(corpus.query_list), f"queries of {corpus.query_list.name}", encoder, work)
+    if opened.queries is not None and corpus.query_list is not None:
+        return _embedded(opened.queries, f"queries of {corpus.query_list.name}", encoder, work)
     if corpus.language is not None and corpus.language not in LANGUAGES:
         known = " and ".join(LANGUAGES)
         raise UsageError(f"--language {corpus.language}: the built-in queries are in {known}; pass your own with --query-list FILE")
@@ -71,13 +70,14 @@ def listed_queries(corpus: Corpus, encoder: Encoder, work: Workspace) -> ListedQ
     return _embedded(list(dict.fromkeys(texts)), f"built-in queries ({', '.join(languages)})", encoder, work)
 
 
-def texts_of(corpus: Corpus, opened: OpenedCorpus) -> list[str]:
+def texts_of(corpus: Corpus, opened: OpenedCorpus) -> Iterator[str]:
     """What the file will be asked: the captions and the queries of the list, or the built-in ones in both languages."""
-    captions = [c.text for c in (*opened.splits.train, *opened.splits.validation)]
-    if corpus.query_list is not None:
-        return [*captions, *read_queries(corpus.query_list)]
+    yield from (c.text for c in (*opened.splits.train, *opened.splits.validation))
+    if opened.queries is not None:
+        yield from opened.queries
+        return
     languages = (corpus.language,) if corpus.language in LANGUAGES else LANGUAGES
-    return [*captions, *(getattr(query, language) for query in built_in_queries() for language in languages)]
+    yield from (getattr(query, language) for query in built_in_queries() for language in languages)
 
 
 def _embedded(texts: Sequence[str], how: str, encoder: Encoder, work: Workspace) -> ListedQueries:

@@ -88,8 +88,9 @@ def open_text_tower(
 def _of_checkpoint(spec: str, work: Workspace) -> TextBackbone:
     """The text tower of a published encoder. Its embeddings, of norm 1, are the features."""
     from maker.checkpoints import write_encoder as write_checkpoint
+    from maker.checkpoints.source import pinned
 
-    plain = spec.removeprefix(BESIDE_WORDS).removeprefix("checkpoint:")
+    plain = pinned(spec.removeprefix(BESIDE_WORDS).removeprefix("checkpoint:"))
     file = work.file(f"text-checkpoint-{digest(plain, on_disk(plain))}.tflite")
     if not file.exists():
         write_checkpoint(plain, file, text_only=True)

@@ -40,7 +40,7 @@ class Rows:
     The scale of a row is `unit * step`.
 
     Attributes:
-        kind: `int8`: a row is `scale * codes`. `int4`: a row is `scale * (codes - 7.5)`. Both plus the base of the block if there are bases.
+        kind: `int8`: a row is `scale * codes`. `int4`: a row is `scale * (codes - 7.5)`. Both plus the block's base, if there are bases.
             `float32`: a row is its values. `product`: a row has one number of a codebook entry per block of dimensions.
         rows: `(c, b, width)` codes. 4-bit codes are packed as uint8: dimension i is in the low four bits, dimension i + width in the high.
         unit: The scale of rows with a step of 1.

@@ -150,7 +150,7 @@ class SearchedFacts:
         return {name: facts_file.joined([_View(part, self.types).column(name).take(items) for part, items in taken]) for name in self.types}
 
     def counts(self, name: str, ids: np.ndarray) -> Counts:
-        """How many of some items have each value of a column, the most frequent first.
+        """How many of some items have each value of a column, the most frequent first; equal counts by value, texts by code points.
 
         Args:
             name: A column, or a part of a time such as `year(taken)`.
@@ -166,7 +166,7 @@ class SearchedFacts:
             for value, count in _counted(name, _View(part, self.types).column(name).take(ids[low:high] - start)):
                 found[value] = found.get(value, 0) + count
             start += part.items
-        return dict(sorted(found.items(), key=lambda entry: (-entry[1], str(entry[0]))))
+        return dict(sorted(found.items(), key=lambda entry: (-entry[1], entry[0])))
 
 
 @dataclass(frozen=True)

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import re
+from calendar import isleap, monthrange
 from datetime import datetime, timedelta
 
 ISO = re.compile(
     r"(\d{4})(?:-(\d\d)(?:-(\d\d)(?:[T ](\d\d):(\d\d)(?::(\d\d)(?:[.,]\d+)?)?(Z|[+-]\d\d:?\d\d)?)?)?)?",
 )
 EPOCH = datetime(1970, 1, 1)
+DAY = 24 * 60 * 60  # seconds
 
 
 class MomentError(ValueError):
@@ -46,17 +48,14 @@ def _parsed(text: str) -> tuple[int, int]:
     match = _matched(text)
     year, month, day, hour, minute, second = (int(part) if part else None for part in match.groups()[:6])
     try:
-        start = datetime(year or 0, month or 1, day or 1, hour or 0, minute or 0, second or 0)
-        if month is None:
-            end = datetime(start.year + 1, 1, 1)
-        elif day is None:
-            end = datetime(start.year + start.month // 12, start.month % 12 + 1, 1)
-        else:
-            end = start + (timedelta(days=1) if hour is None else timedelta(minutes=1) if second is None else timedelta(seconds=1))
-    except (ValueError, OverflowError) as error:
+        start = (datetime(year or 0, month or 1, day or 1, hour or 0, minute or 0, second or 0) - EPOCH) // timedelta(seconds=1)
+    except ValueError as error:
         raise MomentError(f"{text[:40]!r} is no date: {error}") from error
-    shift = _offset(match.group(7))
-    return tuple((moment - EPOCH) // timedelta(seconds=1) - shift for moment in (start, end))  # type: ignore[return-value]
+    start -= _offset(match.group(7))
+    if day is None:
+        days = 365 + isleap(year or 0) if month is None else monthrange(year or 0, month)[1]
+        return start, start + DAY * days
+    return start, start + (DAY if hour is None else 60 if second is None else 1)
 
 
 def _offset(text: str | None) -> int:

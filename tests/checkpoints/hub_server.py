@@ -16,17 +16,19 @@ COMMIT = "0123456789abcdef0123456789abcdef01234567"
 
 
 class Hub:
-    """A hub with one repository.
+    """A hub with one repository, whose branches and tags are all at one commit.
 
     Attributes:
         name: `ORG/NAME`.
         folder: Its files.
         asked: The method, the path and the range of each request.
+        commit: The commit.
         fail_after: Bytes of a file after which the connection breaks once; None for never.
     """
 
     def __init__(self, name: str, folder: Path) -> None:
         self.name, self.folder = name, folder
+        self.commit = COMMIT
         self.asked: list[tuple[str, str, str]] = []
         self.fail_after: int | None = None
         self.address = ""
@@ -51,9 +53,15 @@ def serve(hub: Hub) -> Iterator[Hub]:
         def _answer(self, with_body: bool) -> None:
             path = unquote(self.path.partition("?")[0])
             hub.asked.append((self.command, path, self.headers.get("Range", "")))
-            if re.fullmatch(rf"/api/models/{hub.name}(/revision/(main|v1|{COMMIT}))?", path):
+            if re.fullmatch(rf"/api/models/{hub.name}(/revision/(main|v1|{hub.commit}))?", path):
                 names = [str(p.relative_to(hub.folder)) for p in sorted(hub.folder.rglob("*")) if p.is_file()]
-                about = {"id": hub.name, "sha": COMMIT, "siblings": [{"rfilename": name} for name in names], "private": False, "tags": []}
+                about = {
+                    "id": hub.name,
+                    "sha": hub.commit,
+                    "siblings": [{"rfilename": name} for name in names],
+                    "private": False,
+                    "tags": [],
+                }
                 self._send(200, json.dumps(about).encode(), {"Content-Type": "application/json"}, with_body)
                 return
             found = re.fullmatch(rf"/api/models/{hub.name}/tree/\w+", path)
@@ -68,7 +76,7 @@ def serve(hub: Hub) -> Iterator[Hub]:
                 self._send(404, b"{}", {"X-Error-Code": "RepoNotFound" if found is None else "EntryNotFound"}, with_body)
                 return
             content = file.read_bytes()
-            headers = {"ETag": f'"{_etag(file)}"', "X-Repo-Commit": COMMIT, "Accept-Ranges": "bytes"}
+            headers = {"ETag": f'"{_etag(file)}"', "X-Repo-Commit": hub.commit, "Accept-Ranges": "bytes"}
             start = re.match(r"bytes=(\d+)-", self.headers.get("Range", ""))
             if start:
                 first = int(start[1])
