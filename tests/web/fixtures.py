@@ -32,7 +32,8 @@ from task.text import Query, TextSearcher, TextSearcherOptions
 from task.vision import ImageSearcher, ImageSearcherOptions, TensorImage
 
 sys.path.append(str(Path(__file__).parents[2]))
-from tests.found_file import JUDGED, judged, with_found  # noqa: E402 - a script is not run from the root
+from tests.asked.cases import write as write_asked  # noqa: E402 - a script is not run from the root
+from tests.found_file import JUDGED, judged, with_found  # noqa: E402
 from tests.tokenizer_files import answers_alike, tokenizing_searchers  # noqa: E402
 from tests.written_searcher import write_sample  # noqa: E402
 
@@ -168,12 +169,16 @@ def make_vectors(path: Path) -> None:
 
 
 def make_host(folder: Path) -> None:
-    """The sample's site below the root of a host, as GitHub Pages has it."""
+    """The sample's site below the root of a host, as GitHub Pages has it, and beside it the searcher of the shared queries."""
     host = folder / "host"
     host.mkdir(exist_ok=True)
-    (host / "index.html").write_text("<!doctype html><title>host</title>")
+    (host / "index.html").write_text('<!doctype html><title>host</title><link rel="icon" href="pages/icon.svg">')
     if not (host / "pages").exists():
         (host / "pages").symlink_to("../sample")
+    if not (host / "asked.tflite").exists():
+        write_asked(host)
+        rows = locate_rows((host / "asked.tflite").read_bytes())
+        (host / "rows.json").write_text(json.dumps(rows and rows.describe()))
 
 
 def make_queries(folder: Path, scene: Path) -> list[Path]:

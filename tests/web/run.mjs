@@ -54,10 +54,13 @@ function makeFixtures() {
   }
 }
 
+const servers = new Set();
+process.once("exit", () => servers.forEach((server) => server.kill())); // also where a test failed before it stopped its own
+
 /** Serves a site with the server that `maker preview --serve` uses. */
 async function serve(site) {
   const server = spawn(given.python, [join(HERE, "fixtures.py"), "serve", join(work, site)], { env: environment, stdio: ["ignore", "pipe", "inherit"] });
-  process.once("exit", () => server.kill()); // also where a test failed before it stopped its own
+  servers.add(server);
   let said = "";
   for await (const piece of server.stdout) {
     said += piece;
@@ -69,6 +72,7 @@ async function serve(site) {
     stop: async () => {
       server.kill();
       await stopped;
+      servers.delete(server);
     },
   };
 }
@@ -110,7 +114,7 @@ const distances = (page) =>
   page.$$eval("#results .figure", (all) => all.map((e) => Number(e.textContent.replace("\u2212", "-"))));
 const names = (page) => page.$$eval("#results .name", (all) => all.map((e) => e.textContent));
 const answered = (page) => page.waitForFunction(() => document.getElementById("latency").textContent !== "", null, { timeout: 30_000 });
-const ask = (page, call, value) => page.evaluate(([c, v]) => pocketSearcher.call(c, v), [call, value]);
+const ask = (page, call, ...values) => page.evaluate(([c, v]) => pocketSearcher.call(c, ...v), [call, values]);
 
 function same(found, wanted, what) {
   assert.equal(found.length >= wanted.length, true, `${what}: ${found.length} answers`);
@@ -195,7 +199,7 @@ test("a searcher without encoders takes its items as queries", async () => {
   assert.match((await page.$$eval("#results .text", (all) => all.map((e) => e.textContent)))[0], /^thing \d+$/);
   assert.equal(await page.isVisible("#choose"), false);
   assert.match(await page.textContent("#message"), /^500 items, here are some/);
-  for (const [item, wanted] of Object.entries(expected.codes)) same((await ask(page, "searchItem", Number(item))).neighbors, wanted, `item ${item}`);
+  for (const [item, wanted] of Object.entries(expected.codes)) same((await ask(page, "searchItems", [Number(item)])).neighbors, wanted, `item ${item}`);
   await page.click("#results li:nth-child(4) button");
   await answered(page);
   assert.deepEqual(await violations(page), []);
@@ -227,6 +231,40 @@ test("the modules work in a page of its own", async () => {
   assert.equal(found.knows, false);
   await page.close();
   await host.stop();
+});
+
+test("filters, facets, words and composed queries answer as in Python", async () => {
+  const host = await serve("host");
+  const page = await browser.newPage();
+  await page.goto(host.address);
+  const asked = JSON.parse(readFileSync(join(work, "host", "asked.json")));
+  const answers = await page.evaluate(async (asked) => {
+    const [{ loadRuntime, Searcher }, { parseQuery }, { termOf, wordsOf }] = await Promise.all(["searcher", "compose", "words"].map((name) => import(`/pages/${name}.js`)));
+    await loadRuntime(new URL("/pages/vendor/litert/", location.href));
+    const [content, rows] = [await (await fetch("/asked.tflite")).arrayBuffer(), await (await fetch("/rows.json")).json()];
+    const searcher = await Searcher.open(content, rows);
+    const given = (where) => (where === undefined ? {} : { where });
+    const all = (cases, answer) => Promise.all(cases.map(answer));
+    const refused = (asking) => asking.then(() => false, (error) => error.constructor.name === "SearcherError" && !error.message.includes("\n"));
+    const found = ({ neighbors }) => ({ ids: neighbors.map((n) => n.item), distances: neighbors.map((n) => n.distance) });
+    return {
+      where: await all(asked.where, async ({ where }) => [...(await searcher.matching(where))]),
+      refused: await all(asked.refused, ({ where }) => refused(searcher.matching(where))),
+      facets: await all(asked.facets, async ({ columns, where }) => Object.fromEntries(await searcher.facets({ ...given(where), ...(columns && { columns }) }))),
+      words: asked.words.map(({ text }) => ({ words: wordsOf(text), terms: wordsOf(text).map(termOf) })),
+      lexical: await all(asked.lexical, async ({ query, mode, where }) => found(await searcher.searchText(query, { lexical: mode, k: 10, ...given(where) })).ids),
+      typed: asked.typed.map(({ text }) => parseQuery(text)),
+    };
+  }, asked);
+  assert.deepEqual(answers.where, asked.where.map(({ ids }) => ids));
+  asked.refused.forEach(({ where }, i) => assert.ok(answers.refused[i], where));
+  assert.deepEqual(answers.facets, asked.facets.map(({ counts }) => counts));
+  assert.deepEqual(answers.words, asked.words.map(({ words, terms }) => ({ words, terms })));
+  asked.lexical.forEach(({ query, mode, where, ids }, i) => assert.deepEqual(answers.lexical[i], ids, `${query} ${mode} ${where ?? ""}`));
+  asked.typed.forEach(({ text, wanted, excluded }, i) => wanted === null ? assert.equal(answers.typed[i].wanted, "", text) : assert.deepEqual(answers.typed[i], { wanted, excluded }, text));
+  await page.close();
+  await host.stop();
+  return Object.entries(answers).map(([name, { length }]) => `${length} ${name}`).join(", ");
 });
 
 test("a site below the root of a host works and keeps to itself", async () => {
@@ -497,7 +535,7 @@ print(json.dumps([resize(np.ascontiguousarray(rgba[:, :, :3]), h, w).reshape(-1)
 
 test("more like this finds what Python finds for the stored row", async () => {
   const { page, errors, close } = await visit(sample.address);
-  for (const [item, wanted] of Object.entries(expected.like)) same((await ask(page, "searchItem", Number(item))).neighbors, wanted, `item ${item}`);
+  for (const [item, wanted] of Object.entries(expected.like)) same((await ask(page, "searchItems", [Number(item)])).neighbors, wanted, `item ${item}`);
   const first = (await items(page))[1];
   const name = (await names(page))[1];
   await page.click("#results li:nth-child(2) button");
@@ -734,7 +772,7 @@ test("100,000 items: first result and query in time", async () => {
       const queries = [];
       for (let i = 0; i < 40; i++) queries.push((await ask(page, "searchText", `a red ball and ${i} trees`)).milliseconds);
       const likes = [];
-      for (let i = 0; i < 40; i++) likes.push((await ask(page, "searchItem", i * 2357)).milliseconds);
+      for (let i = 0; i < 40; i++) likes.push((await ask(page, "searchItems", [i * 2357])).milliseconds);
       const [query, like] = [queries, likes].map((all) => all.sort((a, b) => a - b)[Math.floor(all.length / 2)]);
       const slowest = Math.max(...queries, ...likes);
       assert.ok(slowest < QUERY, `slowest query ${slowest} ms`);

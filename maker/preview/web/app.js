@@ -47,11 +47,11 @@ function startWorker() {
   };
 }
 
-function call(name, value) {
+function call(name, ...values) {
   return new Promise((resolve, reject) => {
     const id = crypto.getRandomValues(new Uint32Array(2)).join("-");
     replies.set(id, { resolve, reject });
-    worker.postMessage({ id, call: name, value });
+    worker.postMessage({ id, call: name, values });
   });
 }
 
@@ -389,8 +389,10 @@ async function keepWith(serviceWorker) {
   const channel = new MessageChannel();
   const done = new Promise((resolve) => (channel.port1.onmessage = ({ data }) => resolve(data)));
   serviceWorker?.postMessage({ keep: [...new Set(loaded)] }, [channel.port2]);
-  const { error } = await done;
-  if (error) throw new Error(error);
+  const { error, missing = [] } = await done;
+  // Without a thumbnail the page still works, for instance where it was opened without a connection.
+  const needed = missing.filter((url) => !url.includes(`/${opened.site.thumbnails.folder}/`));
+  if (error || needed.length) throw new Error(error ?? `${needed[0]} cannot be fetched`);
   $("offline").textContent = "Everything runs in this page: queries and pictures never leave this device. The page is saved here and works offline.";
   document.documentElement.dataset.offline = "ready";
 }

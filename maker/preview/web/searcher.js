@@ -6,7 +6,11 @@
 //
 // It works in a page and in a worker.
 
+import { associatedFiles } from "./archive.js";
+import { jsonOf } from "./arrays.js";
 import { compose, parseQuery } from "./compose.js";
+import { DAMAGED, SearcherError } from "./errors.js";
+import { StoredRows } from "./rows.js";
 import { loadAndCompile, loadLiteRt, Tensor } from "./vendor/litert/index.js";
 
 const FORMAT = "pocket-searcher";
@@ -16,10 +20,9 @@ const CROPS = ["none", "center", "center_half_to_even"];
 const MANIFEST = "searcher.json";
 const OFFSETS = "items.offsets";
 const BYTES = "items.bytes";
-const DAMAGED = "The file is damaged or truncated; copy it here again, or build it again.";
+const LEXICAL = ["off", "auto", "only"];
 
-/** The file cannot be searched, or it does not support the query; the message is for users. */
-export class SearcherError extends Error {}
+export { associatedFiles, SearcherError };
 
 /**
  * Loads LiteRT.js once.
@@ -39,42 +42,6 @@ export async function loadRuntime(folder) {
   }
 }
 
-/**
- * Finds the associated files, which TFLite Metadata stores after the model as an uncompressed ZIP archive.
- * @param {ArrayBuffer} content The whole file.
- * @returns {Map<string, {offset: number, size: number, header: number}>} In no particular order; empty if there are none.
- */
-export function associatedFiles(content) {
-  const view = new DataView(content);
-  const files = new Map();
-  let end = -1;
-  for (let at = content.byteLength - 22; at >= Math.max(0, content.byteLength - 22 - 0xffff); at--) {
-    if (view.getUint32(at, true) === 0x06054b50) {
-      end = at;
-      break;
-    }
-  }
-  if (end < 0) return files;
-  try {
-    let at = view.getUint32(end + 16, true);
-    for (let left = view.getUint16(end + 10, true); left > 0; left--) {
-      if (view.getUint32(at, true) !== 0x02014b50) throw new RangeError("directory entry");
-      const [method, size, header] = [view.getUint16(at + 10, true), view.getUint32(at + 24, true), view.getUint32(at + 42, true)];
-      const [name, extra, comment] = [28, 30, 32].map((field) => view.getUint16(at + field, true));
-      const key = new TextDecoder().decode(new Uint8Array(content, at + 46, name));
-      if (method !== 0) throw new SearcherError(`The associated file ${key} is compressed, expected an uncompressed archive. Build the searcher again.`);
-      const offset = header + 30 + view.getUint16(header + 26, true) + view.getUint16(header + 28, true);
-      if (offset + size > content.byteLength) throw new RangeError(key);
-      files.set(key, { offset, size, header });
-      at += 46 + name + extra + comment;
-    }
-  } catch (error) {
-    if (error instanceof SearcherError) throw error;
-    throw new SearcherError(`The list of associated files cannot be read. ${DAMAGED}`);
-  }
-  return files;
-}
-
 /** An open searcher file. */
 export class Searcher {
   #content;
@@ -83,7 +50,9 @@ export class Searcher {
   #model;
   #offsets;
   #rows;
-  #rowOf;
+  #facts;
+  #lexical;
+  #filter = {}; // the latest, and the items that meet it
 
   /** The content of `searcher.json`. */
   manifest;
@@ -91,13 +60,13 @@ export class Searcher {
   /**
    * Opens a file; call `loadRuntime` first.
    * @param {ArrayBuffer} content The whole file.
-   * @param {object} [rows] Location of the index's rows, for `searchItem`; `maker preview` writes it to `site.json`.
+   * @param {object} [rows] Location of the index's rows, for `searchItems` and filters; `maker preview` writes it to `site.json`.
    */
   static async open(content, rows = null) {
     const searcher = new Searcher();
     searcher.#content = content;
-    searcher.#rows = rows;
     searcher.#readParts();
+    searcher.#rows = rows && new StoredRows(content, rows, searcher.manifest);
     await searcher.#compile();
     return searcher;
   }
@@ -111,11 +80,7 @@ export class Searcher {
     this.#modelSize = Math.min(this.#content.byteLength, ...[...this.#files.values()].map((file) => file.header));
     const missing = [MANIFEST, OFFSETS, BYTES].find((name) => !this.#files.has(name));
     if (missing) throw new SearcherError(`The file has no ${missing}: it is not a searcher, or it is truncated. Copy it here again.`);
-    try {
-      this.manifest = JSON.parse(new TextDecoder("utf-8", { fatal: true }).decode(this.#bytes(MANIFEST)));
-    } catch {
-      throw new SearcherError(`${MANIFEST} cannot be read. ${DAMAGED}`);
-    }
+    this.manifest = jsonOf(this.#bytes(MANIFEST), MANIFEST);
     const { format, format_version: version, items } = this.manifest;
     if (format !== FORMAT || !Number.isInteger(version)) throw new SearcherError(`${MANIFEST} does not contain "format": "${FORMAT}". ${DAMAGED}`);
     if (version > VERSION) {
@@ -142,17 +107,44 @@ export class Searcher {
     return Object.keys(this.#model.signatures);
   }
 
-  /** Whether `searchItem` works. */
+  /** Whether `searchItems`, filters and `lexical` work. */
   get knowsItems() {
     return this.#rows !== null && "search_embedding" in this.#model.signatures;
+  }
+
+  /** Whether the file has facts, for `where` and `facets`. */
+  get hasFacts() {
+    return this.#files.has("facts.json");
+  }
+
+  /** Whether the file has a lexical index, for `lexical`. */
+  get hasWords() {
+    return this.#files.has("lexical.json");
   }
 
   /**
    * Finds the items nearest to a sentence. A sentence that is too long for the file is cut between characters.
    * @param {string} query
+   * @param {object} [options] Those of all searches, below, and:
+   * @param {string} [options.lexical] `auto` also finds items by the words in their texts, `only` by those alone; `off` by default.
+   * @param {string} [options.where] A filter on the facts of the items, such as `year >= 2024 and 'beach' in tags`.
+   * @param {number[]} [options.allowed] The items that may be found; with `where`, both apply.
+   * @param {number} [options.k] The most results; by default those of the file.
    */
-  async searchText(query) {
-    return this.#search("search_text", this.#bytesOfText("search_text", query));
+  async searchText(query, options = {}) {
+    const start = performance.now();
+    const { lexical = "off" } = options;
+    if (!LEXICAL.includes(lexical)) throw new SearcherError(`lexical has to be ${LEXICAL.join(", ")}; found “${lexical}”.`);
+    const request = await this.#request(options);
+    if (lexical !== "off") return this.#searchLexical(query, request, lexical, start);
+    const bytes = this.#bytesOfText("search_text", query);
+    if (this.#inGraph(request)) return this.#search("search_text", bytes, request, start);
+    const vector = await this.embedText(query);
+    if (!isSomething(vector)) return { neighbors: [], milliseconds: performance.now() - start };
+    const looksAt = this.manifest.relevance?.search_text?.found;
+    const evidence = looksAt && (await this.#run("search_text", bytes)).evidence;
+    const nearest = this.#storedRows.nearest(vector, request.allowed, Math.max(request.k, looksAt?.results ?? 0));
+    return this.#result("search_text", nearest, request.k, start, evidence);
   }
 
   /**
@@ -179,9 +171,14 @@ export class Searcher {
   /**
    * Finds the items nearest to an image.
    * @param {Uint8Array} pixels RGB, as `picture.js` prepares them by `preparation`.
+   * @param {object} [options] `where`, `allowed` and `k` of `searchText`.
    */
-  async searchImage(pixels) {
-    return this.#search("search_image", pixels);
+  async searchImage(pixels, options = {}) {
+    const start = performance.now();
+    const request = await this.#request(options);
+    if (this.#inGraph(request)) return this.#search("search_image", pixels, request, start);
+    const { embedding } = await this.#run("embed_image", pixels);
+    return this.#result("search_image", this.#storedRows.nearest(embedding, request.allowed, request.k), request.k, start);
   }
 
   /** How `picture.js` prepares pictures for image queries: `query.image` of the manifest. */
@@ -196,114 +193,94 @@ export class Searcher {
   /**
    * Finds the items nearest to an embedding, which is not normalised.
    * @param {Float32Array} vector
+   * @param {object} [options] `where`, `allowed` and `k` of `searchText`.
    */
-  async searchEmbedding(vector) {
+  async searchEmbedding(vector, options = {}) {
+    const start = performance.now();
     if (vector.length !== this.manifest.dimension) {
       throw new SearcherError(`The query has ${vector.length} dimensions, the index ${this.manifest.dimension}.`);
     }
-    return this.#search("search_embedding", vector);
+    const request = await this.#request(options);
+    return this.#result("search_embedding", await this.#nearest(vector, request), request.k, start);
   }
 
   /**
    * Finds the items nearest to what a text asks for: with a minus before a word or before "words in quotes", without what they show.
    * @param {string} query
+   * @param {object} [options] Those of `searchText`; `lexical` only without a minus.
    */
-  async searchWords(query) {
+  async searchWords(query, options = {}) {
     const { wanted, excluded } = parseQuery(query);
-    if (!excluded.length) return this.searchText(query);
+    if (!excluded.length) return this.searchText(query, options);
+    if ((options.lexical ?? "off") !== "off") throw new SearcherError("lexical takes one sentence, without a minus; leave it off.");
     if (!wanted) throw new SearcherError("Say what to find, not only what to leave out.");
     const parts = [];
     for (const text of [wanted, ...excluded]) {
       const vector = await this.embedText(text);
-      if (!vector.some((value) => value !== 0)) throw new SearcherError(`“${text}” has no word. Leave it out.`);
+      if (!isSomething(vector)) throw new SearcherError(`“${text}” has no word. Leave it out.`);
       parts.push(vector);
     }
     const vector = compose(parts.slice(0, 1), parts.slice(1));
     if (!vector) throw new SearcherError("Nothing is left of the query: it leaves out what it asks for.");
-    return this.searchEmbedding(vector);
+    return this.searchEmbedding(vector, options);
   }
 
   /**
    * Finds the items nearest to several items together, with their rows in the index as the query.
    * @param {number[]} items At least one.
+   * @param {object} [options] `where`, `allowed` and `k` of `searchText`.
    */
-  async searchItems(items) {
+  async searchItems(items, options = {}) {
     const vector = compose(items.map((item) => this.embeddingOf(item)), []);
     if (!vector) throw new SearcherError("Nothing is left of the query: its pictures cancel each other.");
-    return this.searchEmbedding(vector);
+    return this.searchEmbedding(vector, options);
   }
 
   /**
-   * Finds the items nearest to an item, with the item's row in the index as the query.
-   * @param {number} item
+   * The columns of facts: by name, `number`, `time`, `text` or `tags`; none if the file has no facts.
+   * @returns {Promise<Map<string, string>>}
    */
-  async searchItem(item) {
-    return this.searchEmbedding(this.embeddingOf(item));
+  async columns() {
+    return (await this.#openFacts()).types;
   }
 
   /**
-   * Decodes the embedding of an item from the index: int8, 4-bit, float32 or product-quantised.
+   * The items that meet a filter, ascending.
+   * @param {string} where
+   * @returns {Promise<Int32Array>}
+   */
+  async matching(where) {
+    if (where !== this.#filter.where) {
+      const [facts, { parseWhere }] = await Promise.all([this.#openFacts(), import("./where_parser.js")]);
+      this.#filter = { where, items: facts.matching(parseWhere(where)) };
+    }
+    return this.#filter.items;
+  }
+
+  /**
+   * Counts how many items have each value of facts.
+   * @param {object} [options] `where` and `allowed` of `searchText`: count only these items. And:
+   * @param {string[]} [options.columns] Columns, and parts of times such as `year(taken)`; by default those of texts and tags, and the
+   *   years of times.
+   * @returns {Promise<Map<string, [string | number, number][]>>} By column, the values and their counts, the most frequent first.
+   */
+  async facets(options = {}) {
+    const [facts, items] = await Promise.all([this.#openFacts(), this.#chosen(options)]);
+    return new Map((options.columns ?? facts.usual).map((name) => [name, facts.counts(name, items)]));
+  }
+
+  /**
+   * The embedding of an item as the index holds it.
    * @param {number} item
    * @returns {Float32Array}
    */
   embeddingOf(item) {
+    return this.#storedRows.embedding(item);
+  }
+
+  get #storedRows() {
     if (!this.#rows) throw new SearcherError("This page does not know where the rows are in the file. Write the page again with a newer maker preview.");
-    const { kind, rows, entries } = this.#rows;
-    const [row, width] = [this.#row(item), rows.shape.at(-1)];
-    const vector = new Float32Array(this.manifest.dimension);
-    if (kind === "int8") {
-      const scale = this.#scale(row);
-      new Int8Array(this.#content, rows.offset + row * width, width).forEach((value, i) => (vector[i] = value * scale));
-    } else if (kind === "int4") {
-      const scale = this.#scale(row);
-      new Uint8Array(this.#content, rows.offset + row * width, width).forEach((value, i) => {
-        vector[i] = ((value & 15) - 7.5) * scale;
-        if (i + width < vector.length) vector[i + width] = ((value >> 4) - 7.5) * scale;
-      });
-      this.#addCentroid(vector, Math.floor(row / rows.shape[1]));
-    } else if (kind === "float32") {
-      const view = new DataView(this.#content, rows.offset + 4 * row * width, 4 * width);
-      for (let i = 0; i < width; i++) vector[i] = view.getFloat32(4 * i, true);
-    } else {
-      const [, count, dimensions] = entries.shape;
-      const view = new DataView(this.#content, entries.offset);
-      new Uint8Array(this.#content, rows.offset + row * width, width).forEach((code, block) => {
-        for (let i = 0; i < dimensions && block * dimensions + i < vector.length; i++) {
-          vector[block * dimensions + i] = view.getFloat32(4 * ((block * count + code) * dimensions + i), true);
-        }
-      });
-    }
-    return vector;
-  }
-
-  #scale(row) {
-    const { steps, unit } = this.#rows;
-    const width = steps.type === "uint8" ? 1 : 4;
-    const view = new DataView(this.#content, steps.offset + width * row, width);
-    return unit * (width === 1 ? view.getUint8(0) : view.getFloat32(0, true));
-  }
-
-  #addCentroid(vector, leaf) {
-    const { bases, base_steps: steps } = this.#rows;
-    if (!bases) return;
-    const scale = new DataView(this.#content, steps.offset + 4 * leaf, 4).getFloat32(0, true);
-    new Int8Array(this.#content, bases.offset + leaf * vector.length, vector.length).forEach((value, i) => (vector[i] += value * scale));
-  }
-
-  #row(item) {
-    if (!(item >= 0 && item < this.manifest.items)) throw new SearcherError(`There is no item ${item}; the file has ${this.manifest.items} items.`);
-    const { ids } = this.#rows;
-    if (!ids) return item;
-    if (!this.#rowOf) {
-      this.#rowOf = new Int32Array(this.manifest.items);
-      const view = new DataView(this.#content, ids.offset);
-      const count = ids.shape.reduce((a, b) => a * b);
-      for (let row = 0; row < count; row++) {
-        const id = view.getInt32(4 * row, true);
-        if (id >= 0) this.#rowOf[id] = row;
-      }
-    }
-    return this.#rowOf[item];
+    return this.#rows;
   }
 
   /**
@@ -363,15 +340,86 @@ export class Searcher {
     return { found: sigmoid(found), relevance: distances.map((distance) => sigmoid(usual - slope * distance)) };
   }
 
-  /** Runs a search signature: `{neighbors: [{item, distance, relevance, metadata}], found, milliseconds}`, nearest first. */
-  async #search(signature, query) {
-    const start = performance.now();
-    const { ids, distances, evidence } = await this.#run(signature, query);
+  async #openFacts() {
+    this.#facts ??= import("./facts.js").then(({ Facts, LIST, DATA }) => new Facts(this.#optional(LIST), this.#optional(DATA), this.manifest.items));
+    return this.#facts;
+  }
+
+  async #openLexical() {
+    if (!this.hasWords) throw new SearcherError("The file has no lexical index; build it with --lexical, or leave lexical off.");
+    this.#lexical ??= import("./lexical.js").then((module) => {
+      const bytes = this.#optional(module.DATA);
+      if (!bytes) throw new SearcherError(`The file has no ${module.DATA}. ${DAMAGED}`);
+      return { ...module, index: new module.LexicalIndex(this.#bytes(module.LIST), bytes, this.manifest.items) };
+    });
+    return this.#lexical;
+  }
+
+  #optional(name) {
+    return this.#files.has(name) ? this.#bytes(name) : null;
+  }
+
+  /** The items that both filters leave, ascending; null if neither is given. */
+  async #chosen({ where, allowed }) {
+    const matching = where === undefined ? null : await this.matching(where);
+    if (allowed === undefined) return matching;
+    const items = [...new Set(allowed)];
+    const unknown = items.find((item) => !(Number.isInteger(item) && item >= 0 && item < this.manifest.items));
+    if (unknown !== undefined) throw new SearcherError(`There is no item ${unknown}; the file has ${this.manifest.items} items.`);
+    const both = matching && new Set(matching);
+    return Int32Array.from(both ? items.filter((item) => both.has(item)) : items).sort();
+  }
+
+  /** What a search asks for beside its query: the items that may be found, null for all, and the most results. */
+  async #request(options) {
+    const { k = this.manifest.k } = options;
+    if (!(Number.isInteger(k) && k > 0)) throw new SearcherError(`k has to be a whole number above 0; found ${k}.`);
+    return { allowed: await this.#chosen(options), k };
+  }
+
+  /** Whether a signature alone can answer. */
+  #inGraph({ allowed, k }) {
+    return allowed === null && (k <= this.manifest.k || this.manifest.items <= this.manifest.k);
+  }
+
+  /** The nearest items to an embedding: those of the graph, or exactly those among the allowed. */
+  async #nearest(vector, request) {
+    if (this.#inGraph(request)) return found(await this.#run("search_embedding", vector));
+    return this.#storedRows.nearest(vector, request.allowed, request.k);
+  }
+
+  /** Runs a search signature. */
+  async #search(signature, query, { k }, start) {
+    const outputs = await this.#run(signature, query);
+    return this.#result(signature, found(outputs), k, start, outputs.evidence);
+  }
+
+  /** Finds items by the words in their texts, alone (`only`) or together with their embeddings (`auto`). */
+  async #searchLexical(query, request, lexical, start) {
+    const { CANDIDATES, fused, index, isName } = await this.#openLexical();
+    const scored = new Map(index.scores(query, request.allowed).map((entry) => [entry.item, entry]));
+    const vector = await this.embedText(query);
+    const k = Math.max(request.k, CANDIDATES);
+    const lists = [this.#storedRows.nearest(vector, Int32Array.from(scored.keys()).sort(), k)];
+    if (lexical === "auto" && isSomething(vector)) lists.push(await this.#nearest(vector, { ...request, k }));
+    const near = new Map(lists.flatMap(({ items, distances }) => items.map((item, i) => [item, distances[i]])));
+    const items = [...near.keys()].sort((a, b) => a - b);
+    const scores = items.map((item) => scored.get(item)?.score ?? 0);
+    const totals = lexical === "only" ? scores : fused(items.map((item) => near.get(item)), scores);
+    const whole = (item) => scored.get(item)?.whole ?? false;
+    const ranked = items.map((item, i) => ({ item, total: totals[i], named: whole(item) && isName(this.item(item), query) }));
+    ranked.sort((a, b) => b.named - a.named || b.total - a.total || a.item - b.item);
+    const first = ranked.slice(0, request.k).map(({ item }) => item);
+    const result = this.#result("search_text", { items: first, distances: first.map((item) => near.get(item)) }, request.k, start);
+    for (const neighbor of result.neighbors) neighbor.allWords = whole(neighbor.item);
+    return result;
+  }
+
+  /** What a search returns: `{neighbors: [{item, distance, relevance, metadata}], found, milliseconds}`. */
+  #result(signature, { items, distances }, k, start, evidence) {
     const milliseconds = performance.now() - start;
-    const end = ids.findIndex((id) => id < 0);
-    const items = Array.from(ids.subarray(0, end < 0 ? ids.length : end));
-    const { found, relevance } = this.#judge(signature, Array.from(distances.subarray(0, items.length)), evidence);
-    const neighbors = items.map((item, i) => ({ item, distance: distances[i], relevance: relevance[i], metadata: this.item(item) }));
+    const { found, relevance } = this.#judge(signature, distances, evidence);
+    const neighbors = items.slice(0, k).map((item, i) => ({ item, distance: distances[i], relevance: relevance[i], metadata: this.item(item) }));
     return { neighbors, found, milliseconds };
   }
 
@@ -391,6 +439,15 @@ export class Searcher {
     }
   }
 }
+
+/** What a signature found: items and distances, nearest first; -1 among the ids ends it. */
+function found({ ids, distances }) {
+  const end = ids.findIndex((id) => id < 0);
+  const items = Array.from(ids.subarray(0, end < 0 ? ids.length : end));
+  return { items, distances: Array.from(distances.subarray(0, items.length)) };
+}
+
+const isSomething = (vector) => vector.some((value) => value !== 0);
 
 function sigmoid(x) {
   return 1 / (1 + Math.exp(-x));

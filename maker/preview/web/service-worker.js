@@ -43,15 +43,16 @@ self.addEventListener("message", (event) => {
   const { keep } = event.data;
   const done = (async () => {
     const shown = await caches.open(SHOWN);
-    const scoped = keep.filter((url) => url.startsWith(registration.scope));
+    const missing = [];
     await Promise.all(
-      scoped.map(async (url) => {
+      keep.filter((url) => url.startsWith(registration.scope)).map(async (url) => {
         if (await caches.match(url, { ignoreSearch: true })) return;
-        const response = await fetch(url, { cache: "no-cache" });
-        if (response.ok) await shown.put(url, response);
+        const response = await fetch(url, { cache: "no-cache" }).catch(() => null);
+        if (response?.ok) await shown.put(url, response);
+        else missing.push(url);
       }),
     );
-    event.ports[0]?.postMessage({ kept: scoped.length });
+    event.ports[0]?.postMessage({ missing });
   })();
   event.waitUntil(done.catch((error) => event.ports[0]?.postMessage({ error: String(error) })));
 });

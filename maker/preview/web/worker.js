@@ -29,32 +29,34 @@ async function open(sitePromise, filePromise, modulePromise) {
   }
   await runtime;
   searcher = await Searcher.open(content, site.rows);
-  const { manifest, signatures, knowsItems } = searcher;
-  return { site, signatures, knowsItems, manifest, loaded: performance.getEntriesByType("resource").map((entry) => entry.name) };
+  const { manifest, signatures, knowsItems, hasFacts, hasWords } = searcher;
+  return { site, signatures, knowsItems, hasFacts, hasWords, manifest, loaded: performance.getEntriesByType("resource").map((entry) => entry.name) };
 }
 
 const calls = {
   open: () => opening,
-  searchWords: (query) => searcher.searchWords(query),
-  searchItems: (items) => searcher.searchItems(items),
-  searchText: (query) => searcher.searchText(query),
-  searchItem: (item) => searcher.searchItem(item),
-  searchEmbedding: (vector) => searcher.searchEmbedding(Float32Array.from(vector)),
-  searchPixels: (pixels) => searcher.searchImage(pixels),
-  async searchPicture(blob) {
-    return searcher.searchImage(await calls.pixels(blob));
+  searchWords: (query, options) => searcher.searchWords(query, options),
+  searchItems: (items, options) => searcher.searchItems(items, options),
+  searchText: (query, options) => searcher.searchText(query, options),
+  searchEmbedding: (vector, options) => searcher.searchEmbedding(Float32Array.from(vector), options),
+  searchPixels: (pixels, options) => searcher.searchImage(pixels, options),
+  async searchPicture(blob, options) {
+    return searcher.searchImage(await calls.pixels(blob), options);
   },
   async pixels(blob) {
     picture ??= await import("./picture.js");
     return picture.pixelsOf(blob, searcher.preparation);
   },
   items: (items) => items.map((item) => searcher.item(item)),
+  matching: (where) => searcher.matching(where),
+  columns: () => searcher.columns(),
+  facets: (options) => searcher.facets(options),
   damagedParts: () => searcher.damagedParts(),
 };
 
-onmessage = async ({ data: { id, call, value } }) => {
+onmessage = async ({ data: { id, call, values } }) => {
   try {
-    postMessage({ id, result: await calls[call](value) });
+    postMessage({ id, result: await calls[call](...values) });
   } catch (error) {
     postMessage({ id, error: error?.message ?? String(error) });
   }
