@@ -18,6 +18,7 @@ from . import tflite_model
 
 SIGNATURE = "search_embedding"
 ARRAYS = ("rows", "steps", "ids", "bases", "base_steps", "entries")  # names of constants
+RESIDUALS = "residuals"  # the name of `rows` if they are int8 and differences from a base
 FINE = {"fine_rows": "rows", "fine_steps": "steps"}  # names for the finer rows, which are used if there are any
 TYPES = {0: "float32", 2: "int32", 3: "uint8", 9: "int8"}  # TensorType of the schema
 DTYPES = {"float32": "<f4", "int32": "<i4", "uint8": "<u1", "int8": "<i1"}
@@ -40,13 +41,13 @@ class Rows:
     The scale of a row is `unit * step`.
 
     Attributes:
-        kind: `int8`: a row is `scale * codes`. `int4`: a row is `scale * (codes - 7.5)`, plus the base of its block if there are bases.
+        kind: `int8`: a row is `scale * codes`. `int4`: a row is `scale * (codes - 7.5)`. Both plus the block's base, if there are bases.
             `float32`: a row is its values. `product`: a row has one number of a codebook entry per block of dimensions.
         rows: `(c, b, width)` codes. 4-bit codes are packed as uint8: dimension i is in the low four bits, dimension i + width in the high.
         unit: The scale of rows with a step of 1.
         steps: `(c, b)` uint8 or float32, the scale of each row in units; None for `float32` and `product`.
         ids: `(c, b)` int32, the item in each row, -1 for padding; None if row i is item i.
-        bases: `(c, d)` int8 codes of the base of each block, for 4-bit rows.
+        bases: `(c, d)` int8 codes of the base of each block, for int8 and 4-bit rows.
         base_steps: `(c, 1)` float32, the scale of each base.
         entries: `(blocks, entries, dimensions)` float32 codebooks, for `product`.
     """
@@ -78,6 +79,8 @@ def locate_rows(content: bytes | mmap) -> Rows | None:
         ModelError: The FlatBuffer is damaged.
     """
     constants = {name: c for name, c in tflite_model.constants(content, SIGNATURE).items() if c.type in TYPES}
+    if RESIDUALS in constants:
+        constants["rows"] = constants[RESIDUALS]
     rows, unit = constants.get("rows"), constants.get("unit")
     if rows is None or len(rows.shape) != 3:
         return None
@@ -142,8 +145,11 @@ class StoredRows:
     def taken(self, numbers: np.ndarray) -> StoredRows:
         """A copy of some rows, `(n,)` row numbers, in their order."""
         some = copy(self)
-        some.rows, some.items, some._blocks = self.stored(numbers), self.items[numbers], self.blocks(numbers)
+        some.rows, some.items = self.stored(numbers), self.items[numbers]
         some._steps = None if self._steps is None else self._steps[numbers]
+        if self.bases is not None and self.base_scales is not None:
+            needed, some._blocks = np.unique(self.blocks(numbers), return_inverse=True)
+            some.bases, some.base_scales = self.bases[needed], self.base_scales[needed]
         return some
 
     def stored(self, rows: np.ndarray | slice) -> np.ndarray:

@@ -15,7 +15,7 @@ from .products import products
 BLOCK = 4096  # rows converted to float32 at a time, so that they stay in the cache
 DENSE = 8  # if at least one in eight items is allowed, rows are found by a mask over all items, else item by item
 MAX_CODE = np.float32(127)
-MOST_KEPT = 16 << 20  # bytes of rows that are kept for the next query with the same filter
+MOST_COPIED = 16 << 20  # bytes of rows that are copied together; they are kept for the next query with the same filter
 
 
 @dataclass(frozen=True, eq=False)
@@ -75,10 +75,10 @@ class ExactScorer:
         if last is not None and last.items is items:
             return last
         numbers = self._rows_of(items)
-        if items.flags.writeable:
-            return _Chosen(items, numbers, None)
-        few = len(numbers) * self._rows.rows.itemsize * self._rows.rows.shape[1] <= MOST_KEPT
-        self._last = chosen = _Chosen(items, numbers, self._rows.taken(numbers) if few else None)
+        few = len(numbers) * self._rows.rows.itemsize * self._rows.rows.shape[1] <= MOST_COPIED
+        chosen = _Chosen(items, numbers, self._rows.taken(numbers) if few else None)
+        if not items.flags.writeable:
+            self._last = chosen
         return chosen
 
     def _rows_of(self, items: np.ndarray) -> np.ndarray:
@@ -118,11 +118,11 @@ class ExactScorer:
         if rows.entries is not None:
             table = _table(query, rows.entries)
             return lambda where: table[np.arange(len(table)), rows.stored(where)].sum(axis=1, dtype=np.float32)
+        bases = None
+        if rows.bases is not None and rows.base_scales is not None:
+            codes, scale = rounded(query) if rows.kind == "int4" else (query, np.float32(1))
+            bases = products(rows.bases.astype(np.float32), codes) * scale * rows.base_scales[:, 0]
         if rows.kind == "int4":
-            bases = None
-            if rows.bases is not None and rows.base_scales is not None:
-                codes, scale = rounded(query)
-                bases = products(rows.bases.astype(np.float32), codes) * scale * rows.base_scales[:, 0]
 
             def of_nibbles(where: np.ndarray | slice) -> np.ndarray:
                 dots = products(rows.codes(where), query) * rows.scales(where)
@@ -136,7 +136,8 @@ class ExactScorer:
             values = space[: len(stored)]
             np.copyto(values, stored)
             scales = rows.scales(where)
-            return products(values, query) if scales is None else products(values, query) * scales
+            dots = products(values, query) if scales is None else products(values, query) * scales
+            return dots if bases is None else dots + bases[rows.blocks(where)]
 
         return of_rows
 

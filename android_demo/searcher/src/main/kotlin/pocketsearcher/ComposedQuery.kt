@@ -10,8 +10,8 @@ import kotlin.math.sqrt
 private const val PUSH = 0.2 // as in Python, task/search/compose.py
 private const val RANK = 0.1
 private const val LEFT = 1e-3
-private val EXCLUDED = Regex("(^|\\s)-(?:\"([^\"]+)\"|([^\\s\"-]\\S*))")
-private val SPACES = Regex("\\s+")
+private val EXCLUDED = Regex("(^|[\\s\\p{Z}])-(?:\"([^\"]+)\"|([^\\s\\p{Z}\"-][^\\s\\p{Z}]*))")
+private val SPACES = Regex("[\\s\\p{Z}]+")
 
 /** What a text asks for: a minus directly before a word, or before words in double quotes, excludes them. */
 internal class ParsedQuery private constructor(val wanted: String, val excluded: List<String>) {
