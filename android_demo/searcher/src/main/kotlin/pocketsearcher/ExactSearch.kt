@@ -5,7 +5,10 @@ import java.util.PriorityQueue
 import kotlin.math.max
 
 /** Items and their distances, nearest first. */
-internal class Nearest(val ids: IntArray, val distances: FloatArray)
+internal class Nearest(val ids: IntArray, val distances: FloatArray) {
+    /** Each item with its distance. */
+    fun pairs(): List<Pair<Int, Float>> = ids.indices.map { ids[it] to distances[it] }
+}
 
 /** Scores chosen items outside of the graph, with the same arithmetic: the exact nearest, however few are chosen. */
 internal class ExactSearch(private val rows: StoredRows, private val squared: Boolean) {

@@ -5,7 +5,6 @@ import android.graphics.Bitmap
 import java.io.Closeable
 import java.io.File
 import java.nio.ByteBuffer
-import java.util.BitSet
 
 /**
  * An open `searcher.tflite`.
@@ -21,26 +20,17 @@ import java.util.BitSet
 class Searcher private constructor(private val file: SearcherFile, openModel: (ByteBuffer) -> Model) : Closeable {
     /** The manifest of the file. */
     val manifest = Manifest.read(file.part(Manifest.FILE).bytes(), file.name)
-    private val items = ItemTable(file.part(ItemTable.OFFSETS), file.part(ItemTable.BYTES), file.name)
-    private val graph: GraphRunner
 
-    init {
-        if (items.size != manifest.items) {
-            throw SearcherException(
-                "${file.name}: holds ${items.size} items, expected ${manifest.items}; copy it again, or build it again.",
-            )
-        }
-        graph = GraphRunner(openModel(file.model), manifest, file.name)
-    }
-
-    private val exact by lazy { ExactSearch(StoredRows.of(file, manifest.dimension), manifest.distance == "squared_l2") }
-    private val known by lazy { Facts(file, manifest.items) }
+    private val engine = Engine(file, manifest, openModel)
 
     /** The signatures of the file: `search_text`, `search_image`, …. */
-    val signatures: Set<String> get() = graph.signatures
+    val signatures: Set<String> get() = engine.graph.signatures
 
     /** The columns of facts, by name, and their types: `number`, `time`, `text` or `tags`. */
-    val facts: Map<String, String> get() = known.types
+    val facts: Map<String, String> get() = engine.facts.types
+
+    /** Whether the file has an index of words, for [Lexical]. */
+    val hasWords: Boolean get() = engine.hasWords
 
     /**
      * Finds the items nearest to a sentence. A sentence that is too long is cut between characters.
@@ -49,10 +39,20 @@ class Searcher private constructor(private val file: SearcherFile, openModel: (B
      * @param where A filter on the facts of the items, such as `year >= 2024 and 'beach' in tags`; null for none. All items that it leaves
      *   are scored, so the result is exact.
      * @param allowed The numbers of the items that may be found; null for all. With [where], both apply.
-     * @throws IllegalArgumentException The file does not take text, or a filter cannot be used.
+     * @param lexical Whether the words of the sentence are also looked up in names, captions and text facts. Then results come in the order
+     *   of both lists together, and an item whose file name is the whole sentence is first.
+     * @throws IllegalArgumentException The file does not take text, it has no index of words, or a filter cannot be used.
      */
-    fun search(text: String, maxResults: Int = manifest.k, where: String? = null, allowed: IntArray? = null): Answer =
-        search(Asked("text", textQuery(text)), request(maxResults, where, allowed))
+    fun search(
+        text: String,
+        maxResults: Int = manifest.k,
+        where: String? = null,
+        allowed: IntArray? = null,
+        lexical: Lexical = Lexical.OFF,
+    ): Answer {
+        val request = engine.request(maxResults, where, allowed)
+        return if (lexical == Lexical.OFF) engine.search(engine.asked(text), request) else engine.searchWords(text, request, lexical)
+    }
 
     /**
      * Finds the items nearest to what a person typed: a minus directly before a word, or before words in double quotes, leaves out what
@@ -61,15 +61,33 @@ class Searcher private constructor(private val file: SearcherFile, openModel: (B
      * @throws IllegalArgumentException The file does not take text, an excluded part has no word, the text says only what to leave out, or
      *   a filter cannot be used.
      */
-    fun searchWords(text: String, maxResults: Int = manifest.k, where: String? = null, allowed: IntArray? = null): Answer {
-        val query = ParsedQuery.of(text)
-        if (query.excluded.isEmpty()) return search(text, maxResults, where, allowed)
-        require(query.wanted.isNotEmpty()) { "\"$text\" says only what to exclude; say what to find, too." }
-        val parts = (listOf(query.wanted) + query.excluded).map { part ->
-            embed(part).also { vector -> require(vector.any { it != 0f }) { "\"$part\" has no word; leave it out." } }
+    fun searchWords(text: String, maxResults: Int = manifest.k, where: String? = null, allowed: IntArray? = null): Answer =
+        search(Query.parse(text), maxResults, where, allowed)
+
+    /**
+     * Finds the items nearest to a query of several parts.
+     *
+     * @throws IllegalArgumentException The file does not take a part, a sentence has no word, nothing is left of the query, or a filter
+     *   cannot be used.
+     */
+    fun search(query: Query, maxResults: Int = manifest.k, where: String? = null, allowed: IntArray? = null): Answer =
+        when (val part = query.onlyPart) {
+            is Query.Part.Text -> search(part.text, maxResults, where, allowed)
+            is Query.Part.Picture -> search(part.pixels, maxResults, where, allowed)
+            else -> search(engine.composed(query), maxResults, where, allowed)
         }
-        val vector = compose(parts.take(1), parts.drop(1))
-        return search(requireNotNull(vector) { "\"$text\" leaves out what it asks for." }, maxResults, where, allowed)
+
+    /**
+     * Finds more items like one, or like several together, which are left out themselves.
+     *
+     * @throws IllegalArgumentException There are no items, one does not exist, or a filter cannot be used.
+     */
+    fun similar(vararg items: Int, maxResults: Int = manifest.k, where: String? = null, allowed: IntArray? = null): Answer {
+        require(items.isNotEmpty()) { "similar takes at least one item, found none." }
+        val query = items.map { Query(embedding(it)) }.reduce { sum, part -> sum + part }
+        val found = search(query, maxResults + items.size, where, allowed)
+        val others = (found.neighbors + found.weaker).filter { it.item !in items }
+        return Answer(others.take(maxResults), emptyList())
     }
 
     /**
@@ -85,15 +103,8 @@ class Searcher private constructor(private val file: SearcherFile, openModel: (B
      *
      * @throws IllegalArgumentException The embedding has another dimension or a value that is not finite, or a filter cannot be used.
      */
-    fun search(vector: FloatArray, maxResults: Int = manifest.k, where: String? = null, allowed: IntArray? = null): Answer {
-        require(vector.size == manifest.dimension) {
-            "${file.name}: the query has ${vector.size} dimensions, expected ${manifest.dimension}."
-        }
-        require(vector.all { it.isFinite() }) { "${file.name}: the query has a value that is not finite, expected numbers only." }
-        val query = nativeBuffer(Float.SIZE_BYTES * vector.size)
-        query.asFloatBuffer().put(vector)
-        return search(Asked(EMBEDDING, query, vector), request(maxResults, where, allowed))
-    }
+    fun search(vector: FloatArray, maxResults: Int = manifest.k, where: String? = null, allowed: IntArray? = null): Answer =
+        engine.search(engine.asked(vector), engine.request(maxResults, where, allowed))
 
     /**
      * Counts the values of facts, the most frequent first.
@@ -106,20 +117,26 @@ class Searcher private constructor(private val file: SearcherFile, openModel: (B
     fun facets(columns: Collection<String>? = null, where: String? = null, allowed: IntArray? = null): Map<String, List<Facet>> {
         val names = columns
             ?: facts.filterValues { it != Facts.NUMBER }.map { (name, type) -> if (type == Facts.TIME) "year($name)" else name }
-        val among = chosen(where, allowed) ?: everything()
-        return names.associateWith { known.counts(it, among) }
+        val among = engine.chosen(where, allowed) ?: engine.everything()
+        return names.associateWith { engine.facts.counts(it, among) }
     }
 
     /** The embedding of a sentence. It throws the exceptions of [search]. */
-    fun embed(text: String): FloatArray = graph.embed("embed_text", textQuery(text))
+    fun embed(text: String): FloatArray = engine.embed(engine.asked(text))
 
     /** The embedding of a picture. It throws the exceptions of [search]. */
     fun embed(bitmap: Bitmap): FloatArray = embed(BitmapPixels(bitmap))
 
-    /** The metadata of an item in 0 until [Manifest.items]. */
-    fun item(number: Int): ByteArray = items[number]
+    /** The embedding of an item in 0 until [Manifest.items], as it is stored; a part of a [Query]. */
+    fun embedding(item: Int): FloatArray {
+        require(item in 0 until manifest.items) { "${file.name}: there is no item $item, it holds ${manifest.items}." }
+        return engine.exact.embedding(item)
+    }
 
-    override fun close() = graph.close()
+    /** The metadata of an item in 0 until [Manifest.items]. */
+    fun item(number: Int): ByteArray = engine.items[number]
+
+    override fun close() = engine.close()
 
     /** Size of the file in bytes. */
     internal val bytes get() = file.size
@@ -128,76 +145,11 @@ class Searcher private constructor(private val file: SearcherFile, openModel: (B
     internal fun part(name: String): ByteBuffer = if (name == "model") file.model else file.part(name)
 
     internal fun search(pixels: Pixels, maxResults: Int = manifest.k, where: String? = null, allowed: IntArray? = null): Answer =
-        search(Asked("image", imageQuery(pixels)), request(maxResults, where, allowed))
+        engine.search(engine.asked(pixels), engine.request(maxResults, where, allowed))
 
-    internal fun embed(pixels: Pixels): FloatArray = graph.embed("embed_image", imageQuery(pixels))
-
-    private fun textQuery(text: String): ByteBuffer {
-        graph.require("embed_text")
-        val limit = requireNotNull(manifest.maxTextBytes) { "${file.name}: does not say how long a text may be." }
-        return nativeBuffer(limit).apply { put(utf8(text, limit)) }
-    }
-
-    private fun imageQuery(pixels: Pixels): ByteBuffer {
-        graph.require("embed_image")
-        val rgb = prepare(pixels, requireNotNull(manifest.preparation) { "${file.name}: does not say how large a picture has to be." })
-        return nativeBuffer(rgb.size).apply { put(rgb) }
-    }
-
-    /** A query: `text`, `image` or `embedding`, the input of its signature, and its embedding if that is known. */
-    private class Asked(val kind: String, val input: ByteBuffer, val vector: FloatArray? = null)
-
-    /** What is asked besides the query; [chosen] is null if any item may be found. */
-    private class Request(val maxResults: Int, val chosen: BitSet?)
-
-    private fun request(maxResults: Int, where: String?, allowed: IntArray?): Request {
-        require(maxResults > 0) { "maxResults is $maxResults, expected at least 1." }
-        val chosen = chosen(where, allowed)
-        val enough = maxResults <= manifest.k || manifest.items <= manifest.k
-        return Request(maxResults, if (chosen == null && !enough) everything() else chosen)
-    }
-
-    /** The items that both filters leave; null if there is none. */
-    private fun chosen(where: String?, allowed: IntArray?): BitSet? {
-        val given = allowed?.let { numbers ->
-            BitSet(manifest.items).apply {
-                for (item in numbers) {
-                    require(item in 0 until manifest.items) { "allowed has item $item, expected numbers from 0 to ${manifest.items - 1}." }
-                    set(item)
-                }
-            }
-        }
-        val matching = where?.let { WhereParser.parse(it).items(known) } ?: return given
-        return given?.apply { and(matching) } ?: matching
-    }
-
-    private fun everything() = BitSet(manifest.items).apply { set(0, manifest.items) }
-
-    private fun search(asked: Asked, request: Request): Answer {
-        val signature = "search_${asked.kind}"
-        val curve = manifest.relevance[signature]
-        // A curve that looks at the query wants to see more results than were asked for.
-        val count = maxOf(request.maxResults, curve?.found?.results ?: 0)
-        val looksAtQuery = curve?.found != null
-        val answered = if (request.chosen == null || looksAtQuery) graph.search(signature, asked.input, count, looksAtQuery) else null
-        val found = if (request.chosen == null) {
-            answered!!.found
-        } else {
-            val vector = asked.vector ?: graph.embed("embed_${asked.kind}", asked.input)
-            if (vector.all { it == 0f }) return Answer(emptyList(), emptyList()) // a text without a word
-            exact.nearest(vector, request.chosen, count)
-        }
-        val judged = curve?.judge(found.distances.asList(), answered?.evidence)
-        val neighbors = found.ids.indices.take(request.maxResults).map { i ->
-            Neighbor(found.ids[i], items[found.ids[i]], found.distances[i], judged?.relevance?.get(i))
-        }
-        val strong = minOf(judged?.strong ?: neighbors.size, neighbors.size)
-        return Answer(neighbors.take(strong), neighbors.drop(strong), judged?.found)
-    }
+    internal fun embed(pixels: Pixels): FloatArray = engine.embed(engine.asked(pixels))
 
     companion object {
-        private const val EMBEDDING = "embedding"
-
         /**
          * Opens a file, which is memory-mapped.
          *

@@ -13,7 +13,7 @@ internal class StoredArray private constructor(private val content: ByteBuffer, 
 
     fun int(i: Int): Int = long(i).toInt()
 
-    private fun long(i: Int): Long = when (type) {
+    fun long(i: Int): Long = when (type) {
         "<u1" -> content[i].toLong() and 0xff
         "<i1" -> content[i].toLong()
         "<u2" -> content.getShort(2 * i).toLong() and 0xffff

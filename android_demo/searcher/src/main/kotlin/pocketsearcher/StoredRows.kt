@@ -1,6 +1,7 @@
 package pocketsearcher
 
 import java.nio.ByteBuffer
+import kotlin.math.abs
 
 private const val MIDDLE = 7.5f // of 4-bit codes
 private const val MAX_CODE = 127f
@@ -14,8 +15,9 @@ private const val INT8 = 9
  * A hybrid kernel in the graph rounds the query to 8 bits before it multiplies it with the bases of 4-bit rows. [scorer] does the same, so
  * that an item has the same distance here as there.
  */
-internal class StoredRows private constructor(constants: Map<String, Constant>, private val rows: Constant, private val dimension: Int) {
-    private val fine = "fine_rows" in constants
+internal class StoredRows private constructor(constants: Map<String, Constant>, searched: Constant, private val dimension: Int) {
+    private val fine = "fine_rows" in constants // rows that the best of those searched are scored by; whole, without bases
+    private val rows = constants["fine_rows"] ?: searched
     private val steps = constants[if (fine) "fine_steps" else "steps"]
     private val bases = constants["bases"].takeIf { !fine }
     private val baseSteps = constants["base_steps"]
@@ -28,11 +30,11 @@ internal class StoredRows private constructor(constants: Map<String, Constant>, 
         rows.type == UINT8 && entries != null -> Kind.PRODUCT
         else -> null
     }
-    private val block = constants.getValue("rows").shape[1]
+    private val block = searched.shape[1]
     private val width = rows.shape.last()
 
     /** The number of rows, those of padding too. */
-    val size = constants.getValue("rows").shape.let { it[0] * it[1] }
+    val size = searched.shape[0] * block
     private val ids = constants["ids"]?.content
 
     private val rowOf: IntArray? by lazy {
@@ -77,18 +79,24 @@ internal class StoredRows private constructor(constants: Map<String, Constant>, 
     }
 
     private fun withBases(query: FloatArray, bases: ByteBuffer): (Int) -> Float {
-        val largest = query.maxOf { kotlin.math.abs(it) }
-        // As SymmetricQuantizeFloats of TensorFlow Lite: to the nearest, halves away from zero.
-        val codes = FloatArray(dimension) { i ->
-            val scaled = if (largest == 0f) 0f else query[i] * (MAX_CODE / largest)
-            (scaled + if (scaled < 0) -0.5f else 0.5f).toInt().toFloat()
-        }
+        val (codes, step) = if (kind == Kind.INT4) rounded(query) else query to 1f
         val ofBlocks = FloatArray(size / block) { Float.NaN }
         return { row ->
             val at = row / block
-            if (ofBlocks[at].isNaN()) ofBlocks[at] = sum { bases[at * dimension + it] * codes[it] } * (largest / MAX_CODE) * baseScale(at)
+            if (ofBlocks[at].isNaN()) ofBlocks[at] = sum { bases[at * dimension + it] * codes[it] } * step * baseScale(at)
             sum { code(row, it) * query[it] } * scale(row) + ofBlocks[at]
         }
+    }
+
+    /** Codes from -127 to 127 and their step, as SymmetricQuantizeFloats of TensorFlow Lite: to the nearest, halves away from zero. */
+    private fun rounded(query: FloatArray): Pair<FloatArray, Float> {
+        val largest = query.maxOf { abs(it) }
+        if (largest == 0f) return query to 1f
+        val codes = FloatArray(dimension) { i ->
+            val scaled = query[i] * (MAX_CODE / largest)
+            (scaled + if (scaled < 0) -0.5f else 0.5f).toInt().toFloat()
+        }
+        return codes to largest / MAX_CODE
     }
 
     private fun products(query: FloatArray): (Int) -> Float {
@@ -135,9 +143,9 @@ internal class StoredRows private constructor(constants: Map<String, Constant>, 
          */
         fun of(file: SearcherFile, dimension: Int): StoredRows {
             val found = constants(file.model, "search_embedding", file.name)
-            val rows = found["fine_rows"] ?: found["rows"]
-            val read = rows?.takeIf { found["rows"]?.shape?.size == 3 }?.let { StoredRows(found, it, dimension) }
-            return read?.takeIf { it.kind != null } ?: throw SearcherException(
+            val searched = (found["residuals"] ?: found["rows"])?.takeIf { it.shape.size == 3 }
+            val rows = searched?.let { StoredRows(found, it, dimension) }?.takeIf { it.kind != null }
+            return rows ?: throw SearcherException(
                 "${file.name}: the rows of its index are not found, so no filter can be served; update the app, or build the file again.",
             )
         }
