@@ -20,6 +20,7 @@ from task.search.query import Query
 from task.search.where_parser import parsed
 from task.text import TextSearcher, TextSearcherOptions
 
+COLUMNS = ("R@1", "R@5", "R@10", "MRR@10")
 LABEL, CELL = 36, 25
 
 
@@ -35,7 +36,7 @@ def evaluate_queries(searcher: Path, queries: Path, lexical: str = "off") -> dic
         `items`; `left_out`, queries none of whose relevant items is in the searcher; `absent`, relevant items that are not; `filtered_out`,
         relevant items that their query's own filter leaves out, and so cannot be found. Under `groups`: figures of `all` queries, and if
         there are any and others, of those `with a filter`, `with an exclusion` and `with neither`: `queries`, and
-        `maker.training.metrics.retrieval` for the best relevant item, without what chance reaches.
+        `COLUMNS` of `maker.training.metrics.retrieval` for the best relevant item, with their intervals.
 
     Raises:
         DataError: The file cannot be used, a filter does not fit the facts of the items, or no query has a relevant item in the searcher.
@@ -92,7 +93,7 @@ def _groups(queries: Sequence[AskedQuery], ranks: np.ndarray, limit: int, items:
     for name, part in parts.items():
         if part.any() and (name == "all" or not part.all()):
             figures = retrieval(ranks[part], np.flatnonzero(part), limit, items=items)
-            known = {key: value for key, value in figures.items() if not key.endswith("_chance")}
+            known = {f"{column}{suffix}": figures[f"{column}{suffix}"] for column in COLUMNS for suffix in ("", "_interval")}
             groups[name] = {"queries": int(part.sum()), **known}
     return groups
 
@@ -104,10 +105,9 @@ def query_lines(figures: Mapping[str, Any]) -> list[str]:
     lines = [f"{count} queries, {figures['items']} items{left_out}; 95 % intervals in brackets"]
     if figures["absent"]:
         lines.append(f"{figures['absent']} relevant items are not in the file")
-    columns = [name for name in figures["groups"]["all"] if name != "queries" and not name.endswith("_interval")]
-    lines.append(f"{'':{LABEL}}" + "".join(f"{name.replace('_', ' '):>{CELL}}" for name in columns))
+    lines.append(f"{'':{LABEL}}" + "".join(f"{name:>{CELL}}" for name in COLUMNS))
     for name, values in figures["groups"].items():
-        cells = (f"{values[column]} ({'..'.join(map(str, values[f'{column}_interval']))})" for column in columns)
+        cells = (f"{values[column]} ({'..'.join(map(str, values[f'{column}_interval']))})" for column in COLUMNS)
         label = f"{name} ({values['queries']})"
         lines.append(f"{label:{LABEL}}" + "".join(f"{cell:>{CELL}}" for cell in cells))
     if figures["filtered_out"]:
