@@ -131,7 +131,7 @@ bench-tokenizers: $(VENV)/installed  ## Compare the tokenizers in the graph with
 test-checkpoints: $(VENV)/installed  ## Compare encoders of the published shapes with PyTorch (installs it in build/checkpoints: 5 GB), and their pictures
 	$(BIN)/python -m tests.checkpoints.run test
 
-bench-checkpoints: $(VENV)/installed  ## Measure encoders of the published shapes: size with float32 and int8 weights, time of a picture and of sentences
+bench-checkpoints: $(VENV)/installed  ## Measure encoders of the published shapes: size with float32 and int8 weights, memory, time of a picture and of sentences
 	$(BIN)/python -m tests.checkpoints.run bench
 
 bench-updates: $(VENV)/installed  ## Measure filters and updates at 123,287 x 128: latency with a filter, and with an overlay

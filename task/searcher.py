@@ -181,7 +181,13 @@ class Searcher(EngineOwner[Engine]):
             raise InvalidArgumentError(f"there is no item {number}; ids go from 0 to {self.engine.items - 1}, removed ones left out.")
         return number
 
-    def add(self, item: Part, metadata: bytes | str, facts: Mapping[str, Fact | None] | None = None) -> int:
+    def add(
+        self,
+        item: Part,
+        metadata: bytes | str,
+        facts: Mapping[str, Fact | None] | None = None,
+        captions: Iterable[str] = (),
+    ) -> int:
         """Adds an item in memory; the file does not change. Searches in all threads find it at once.
 
         Args:
@@ -189,6 +195,8 @@ class Searcher(EngineOwner[Engine]):
             metadata: The metadata of the item; text is stored as UTF-8.
             facts: What is known about it, by column: a number, a str, a `datetime` or `date`, or several tags. A column that does not exist
                 yet gets the type of its value; one of times takes an ISO date or time as a str, too.
+            captions: Texts whose words are indexed, for files with a lexical index, beside those of metadata, facts and an item that is a
+                sentence. The texts themselves are not kept.
 
         Returns:
             The id of the item. Ids continue after those of the file and are never reused.
@@ -201,7 +209,10 @@ class Searcher(EngineOwner[Engine]):
         if not isinstance(metadata, (str, bytes, bytearray)):
             raise ArgumentTypeError(f"metadata has to be a str or bytes, found {type(metadata).__name__}.")
         content = metadata.encode() if isinstance(metadata, str) else bytes(metadata)
-        return engine.add(embedded(item, engine), content, facts)
+        given = [captions] if isinstance(captions, str) else list(captions)
+        if not all(isinstance(caption, str) for caption in given):
+            raise ArgumentTypeError(f"captions have to be str, found {', '.join(sorted({type(caption).__name__ for caption in given}))}.")
+        return engine.add(embedded(item, engine), content, facts, [*given, *([item] if isinstance(item, str) else [])])
 
     def remove(self, item_id: int | Name) -> None:
         """Hides an item of the file, or one that was added. Searches return the next nearest items instead.
@@ -263,8 +274,6 @@ class Searcher(EngineOwner[Engine]):
             raise InvalidArgumentError(f"lexical has to be {AUTO!r}, {ONLY!r} or {OFF!r}, found {mode!r}.")
         engine = self.engine
         ids, scores, whole = engine.lexical.scores(text, request.allowed)
-        shown = np.array([engine.has(item) for item in ids.tolist()], np.bool_)
-        ids, scores, whole = ids[shown], scores[shown], whole[shown]
         vector = engine.embed_text(text)
         neighbors: dict[int, NearestNeighbor] = {}
         wide = replace(request, max_results=max(request.max_results, CANDIDATES))

@@ -13,11 +13,13 @@ from PIL import Image
 
 from maker import searcher
 from maker.cli import main
+from maker.embedding.features import image_features
 from maker.errors import DataError, EncoderError
 from maker.evaluation.retrieval import evaluate, stored_rows
 from maker.evaluation.zero_shot import classify, label_embeddings, read_labels
 from maker.export.encoder_file import write_encoder
 from maker.training.metrics import by_language, image_to_text, interval, mean_interval, median_interval, ranks, retrieval
+from maker.workspace import Workspace
 from task.core import BaseOptions
 from task.search import GraphEngine
 from task.text import TextEmbedder, TextSearcher
@@ -134,6 +136,25 @@ def test_the_towers_figures_are_those_of_exact_search(searched, folder, tmp_path
     np.testing.assert_allclose(stored_rows(path, engine), values, atol=0.01 * np.abs(values).max())  # int8
     assert figures["file"]["image_to_text"]["R@10"] == pytest.approx(back["R@10"], abs=10)
     assert set(back["languages"]) == {"en", "zh"}
+
+
+def test_the_towers_see_pictures_from_as_many_views_as_the_rows_did(folder, tmp_path, monkeypatch):
+    encoder, path, seen = tmp_path / "encoder.tflite", tmp_path / "searcher.tflite", []
+    towers = {"text": words_tower(), "image": PooledColours()}
+    shapes = {"text": (1, words_tower().size.max_bytes), "image": (1, SIDE, SIDE, 3)}
+    write_encoder(encoder, towers, shapes, dimension=DIMENSION, described={"image": {"views": 3}})
+    names = [f"{number:02d}.png" for number in range(PHOTOS)]
+    with Workspace.open(tmp_path / "rows.work") as work:
+        whole_and_mean = image_features(folder, names, encoder, work, 3)
+    values = whole_and_mean.values / np.linalg.norm(whole_and_mean.values, axis=1, keepdims=True)
+    data = searcher.DataLoader(str(encoder), values, names)
+    searcher.Searcher.create_from_data(data, searcher.ScaNNOptions("dot_product", score_ah=searcher.ScoreAH(1))).export(
+        export_filename=str(path)
+    )
+    monkeypatch.setattr("maker.evaluation.retrieval.image_features", lambda *given: seen.append(given[-1]) or image_features(*given))
+    figures = evaluate(path, folder, folder / "captions.tsv", work_dir=tmp_path / "again.work")
+    assert seen == [3]
+    assert figures["towers"]["text_to_image"]["R@10"] == pytest.approx(figures["file"]["text_to_image"]["R@10"], abs=2)
 
 
 def test_evaluate_prints_a_line_each_of_source_direction_and_language(searched, folder, capsys, tmp_path):

@@ -127,6 +127,15 @@ def test_a_table_that_cannot_be_used_is_refused_in_one_line(tmp_path, content, m
         ('{"item": "a", "n": NaN}', "line 1: 'n' is 'nan', expected a number (it is not finite)"),
         ('{"item": "a", "t": ["x", 3]}', "expected several str (it is int)"),
         ('{"item": "a", "t": {"x": 3}}', "expected several str (it is dict)"),
+        ('{"item": "a", "n": 1' + "0" * 400 + "}", "expected a number ("),
+        ('{"item": "a", "n": 1, "n": 2}', "line 1 is not JSON (the key 'n' is there twice)"),
+        ('{"item": "a"}\n{"item": "b"}\n{"item": "a"}', "line 1 and line 3 both name 'a'"),
+        (
+            '{"item": "a", "t": "2024-05-01"}\n{"item": "b", "t": NaN}',
+            "column 't' has a time (line 1: '2024-05-01') and a number (line 2: 'nan')",
+        ),
+        ('{"item": "a", "t": "' + "x" * 1_000_000 + '"}', "line 1: 't' has 1000000 characters, expected at most 10000"),
+        (json.dumps({"item": "a", **{f"c{i}": i for i in range(10_000)}}), "found 10000 columns of facts, expected at most 200"),
     ],
 )
 def test_json_lines_that_cannot_be_used_are_refused_in_one_line(tmp_path, line, message):
@@ -135,6 +144,22 @@ def test_json_lines_that_cannot_be_used_are_refused_in_one_line(tmp_path, line, 
     with pytest.raises(DataError) as error:
         read_facts(path)
     assert message in str(error.value)
+    assert "\n" not in str(error.value)
+    assert len(str(error.value)) < 400
+
+
+def test_an_index_of_images_takes_name_and_folder_beside_the_facts_file(encoder, embeddings, tmp_path, capsys):
+    np.save(tmp_path / "e.npy", embeddings[:4])
+    (tmp_path / "items.txt").write_text("2024/a.png\n2024/b.png\nc.png\nd.png\n", encoding="utf-8")
+    (tmp_path / "facts.csv").write_text("item,stars\n2024/a.png,5\nc.png,3\n", encoding="utf-8")
+    options = ["--embeddings", str(tmp_path / "e.npy"), "--metadata", str(tmp_path / "items.txt"), "--facts", str(tmp_path / "facts.csv")]
+    assert main(["index", *options, "--embedder", str(encoder), "--output", str(tmp_path / "s.tflite")]) == 0
+    printed = capsys.readouterr().out
+    assert "name and folder" in printed
+    assert "2 of 4 items have no row, first '2024/b.png'" in printed
+    with TextSearcher.create_from_file(str(tmp_path / "s.tflite")) as searcher:
+        assert sorted(found(searcher.search(TEXTS[0], where="folder == '2024' or name == 'd.png'"))) == [0, 1, 3]
+        assert searcher.facets(["stars", "folder"]) == {"stars": {3: 1, 5: 1}, "folder": {"": 2, "2024": 2}}
 
 
 def test_a_facts_file_that_is_absent_or_damaged_is_refused(tmp_path):
@@ -243,11 +268,26 @@ def test_a_search_finds_the_nearest_of_those_that_meet_the_filter(file, embeddin
             searcher.search(TEXTS[0], where="colour == 'red'")
 
 
+def test_a_filter_that_is_asked_again_knows_what_changed_meanwhile(file, embeddings):
+    with TextSearcher.create_from_file(str(file)) as searcher:
+        first = searcher.search_embedding(embeddings[4], where=WHERE)
+        assert searcher.search_embedding(embeddings[4], where=WHERE) == first
+        assert found(searcher.search_embedding(embeddings[9], where=WHERE)) == found(
+            searcher.search_embedding(embeddings[9], allowed=[i for i in range(300) if meets(i)])
+        )
+        searcher.remove(first.nearest_neighbors[0].id)
+        assert found(searcher.search_embedding(embeddings[4], where=WHERE))[:4] == found(first)[1:]
+        new = searcher.add(embeddings[4], "new", facts={"stars": 4, "album": "Norway", "tags": ["t1"], "taken": "2023"})
+        assert found(searcher.search_embedding(embeddings[4], where=WHERE))[0] == new
+        searcher.remove(new)
+        assert found(searcher.search_embedding(embeddings[4], where=WHERE))[:4] == found(first)[1:]
+
+
 def test_facets_count_the_items_that_are_left(file):
     with TextSearcher.create_from_file(str(file)) as searcher:
         counts = searcher.facets()
         assert counts["album"] == {"Norway": 120, "Spain": 150}
-        assert set(counts) == {"album", "tags", "year(taken)"}
+        assert set(counts) == {"album", "folder", "name", "tags", "year(taken)"}
         expected = [i for i in range(300) if meets(i)]
         years = searcher.facets("year", where=WHERE)["year"]
         assert years == {y: n for y in range(2022, 2025) if (n := sum(2020 + i % 5 == y for i in expected))}

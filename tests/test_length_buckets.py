@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +18,7 @@ from maker.encoders.tokenizer_file import TextModelOptions
 from maker.export.encoder_file import write_encoder
 from maker.graph.model import Model
 from maker.graph.source import Source
+from maker.graph.tensors import Op
 from task.text import TextEmbedder, TextSearcher
 from tests.outside_data import MINILM, absent
 
@@ -66,12 +68,25 @@ def test_fewer_places_give_the_same_embeddings(tmp_path, vocabulary, closing):
     tower = sentence_tower(attention_model(tmp_path / "m.tflite", closing=closing), vocabulary)
     assert [short.length for short in tower.shorter] == [16, 32]
     embeddings = []
-    for shorter in (tower.shorter, ()):
-        one = SentenceTower(tower.tokens, tower.in_graph, shorter=shorter)
+    for one in (tower, SentenceTower(replace(tower.tokens, by_rows=False), tower.in_graph)):
         write_encoder(tmp_path / "e.tflite", {"text": one}, {"text": one.input_shape}, dimension=DIMENSION)
         with TextEmbedder.create_from_file(str(tmp_path / "e.tflite")) as embedder:
             embeddings.append([embedder.embed(text).embeddings[0].feature_vector.value for text in TEXTS])
     np.testing.assert_allclose(*embeddings, atol=1e-5)
+
+
+def test_a_matrix_is_read_by_one_part_of_the_graph(tmp_path, vocabulary):
+    """Runtimes pack a matrix once for each part that reads it."""
+    tower = sentence_tower(attention_model(tmp_path / "m.tflite"), vocabulary)
+    write_encoder(tmp_path / "e.tflite", {"text": tower}, {"text": tower.input_shape}, dimension=DIMENSION)
+    source = Source(tmp_path / "e.tflite")
+    products = [
+        graph.tensors[operator.inputs[1]].buffer
+        for graph in source.model.subgraphs
+        for operator in graph.operators
+        if source.model.operatorCodes[operator.opcodeIndex].builtinCode == Op.FULLY_CONNECTED
+    ]
+    assert len(products) == len(set(products)) == 3
 
 
 def test_towers_that_look_at_the_padding_stay_whole(tmp_path, vocabulary):

@@ -222,12 +222,21 @@ def _json_rows(path: Path) -> Iterator[_Row]:
             if not line.strip():
                 continue
             try:
-                values = json.loads(line)
+                values = json.loads(line, object_pairs_hook=_unrepeated)
             except (ValueError, RecursionError) as error:
                 raise DataError(f"{path}: line {number} is not JSON ({error}); expected one object per line") from error
             if not isinstance(values, dict):
                 raise DataError(f"{path}: line {number} is {type(values).__name__}, expected an object with the key {ITEM!r}")
             yield _Row(f"line {number}", values)
+
+
+def _unrepeated(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """A JSON object; one with a key twice is an error, because only one of its values would be kept."""
+    values = dict(pairs)
+    if len(values) < len(pairs):
+        names = [name for name, _ in pairs]
+        raise ValueError(f"the key {next(name for name in names if names.count(name) > 1)[:60]!r} is there twice")
+    return values
 
 
 def _table_rows(path: Path) -> Iterator[_Row]:

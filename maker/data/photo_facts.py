@@ -29,9 +29,7 @@ def photo_facts(folder: Path, images: Sequence[str], exif: bool) -> dict[str, Co
         `name` and `folder`; `taken`, `lat` and `lon` (degrees) if at least one photo has them. Where a photo has no such value, or one that
         cannot be read, nothing is known.
     """
-    paths = [PurePosixPath(image) for image in images]
-    parents = ["" if path.parent == PurePosixPath(".") else str(path.parent) for path in paths]
-    columns: dict[str, Column] = {"name": facts.texts([path.name for path in paths]), "folder": facts.texts(parents)}
+    columns = path_facts(images)
     if exif:
         found = [read_exif(folder / image) for image in images]
         taken, places = [taken for taken, _ in found], [place for _, place in found]
@@ -41,6 +39,13 @@ def photo_facts(folder: Path, images: Sequence[str], exif: bool) -> dict[str, Co
             columns["lat"] = facts.numbers([place and place[0] for place in places])
             columns["lon"] = facts.numbers([place and place[1] for place in places])
     return columns
+
+
+def path_facts(images: Sequence[str]) -> dict[str, Column]:
+    """The columns `name` and `folder` of photos, from their paths."""
+    paths = [PurePosixPath(image) for image in images]
+    parents = ["" if path.parent == PurePosixPath(".") else str(path.parent) for path in paths]
+    return {"name": facts.texts([path.name for path in paths]), "folder": facts.texts(parents)}
 
 
 def read_exif(path: Path) -> tuple[int | None, tuple[float, float] | None]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Any, Protocol, TypeAlias
 
@@ -206,7 +206,11 @@ def sentence_tower(tower: TokenTower, texts: Iterable[str] = ()) -> AnyTextTower
         then a line on stderr says so, and the tokenizer travels beside the graph.
     """
     made = tokenizer_in_graph(tower.tokenizer, texts)
-    return tower if made is None else SentenceTower(tower, made, shorter=shorter_towers(tower))
+    if made is None:
+        return tower
+    shorter = shorter_towers(tower)
+    whole, *others = [replace(one, by_rows=bool(shorter)) for one in (tower, *shorter)]
+    return SentenceTower(whole, made, shorter=others)
 
 
 def tokenizer_in_graph(tokenizer: TokenizerFile, texts: Iterable[str] = ()) -> GraphTokenizer | None:

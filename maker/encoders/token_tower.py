@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from maker.encoders.shared_products import shared_products
 from maker.encoders.shortened import ShortenedSource
 from maker.encoders.tokenizer_file import TextModelOptions, TokenizerFile, read_tokenizer
 from maker.errors import EncoderError
@@ -35,6 +36,7 @@ class TokenTower:
         pool: `mean` or `first`.
         tokenizer: What makes the ids.
         prefix: How many of the embedding's dimensions are taken, as they are; None for all.
+        by_rows: Whether its matrix products are shared with the same tower at other numbers of places.
     """
 
     source: Source
@@ -46,6 +48,7 @@ class TokenTower:
     pool: str
     tokenizer: TokenizerFile
     prefix: int | None = None
+    by_rows: bool = False
     kind = "tokens"
 
     @property
@@ -107,7 +110,8 @@ class TokenTower:
             given[self.mask.index] = _as(g, queries_by_name["mask"], self.mask)
         for tensor in self.zeros:
             given[tensor.index] = g.constant(np.zeros(tensor.shape, tensor.dtype), "zeros")
-        (output,) = g.inline(self.source, given, [self.output.index], self.signature)
+        rewrite = shared_products(self.source, self.signature) if self.by_rows else None
+        (output,) = g.inline(self.source, given, [self.output.index], self.signature, rewrite)
         if self.output.dtype in (np.uint8, np.int8):
             output = g.dequantize(output)
         if is_sequence(self.output):

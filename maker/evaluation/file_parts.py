@@ -15,7 +15,7 @@ from task.core.model_file import ModelFile
 from task.format import archive, item_table, manifest
 
 ROWS, FINE_ROWS = "item rows", "finer rows"
-PARTS = {"rows": ROWS, "fine_rows": FINE_ROWS, "embedding": "word table", "centroids": "centroids"}
+PARTS = {"rows": ROWS, "residuals": ROWS, "fine_rows": FINE_ROWS, "embedding": "word table", "centroids": "centroids"}
 KINDS = {"text": "text", "tokens": "text", "image": "image"}
 OF_ITEMS = {"index", "centroids", ROWS, FINE_ROWS, item_table.OFFSETS, item_table.BYTES, "model_card.md", "manifest", "directory"}
 # In `maker build`.

@@ -13,6 +13,7 @@ import numpy as np
 
 from maker.data.captions import Caption, read_captions, select_language
 from maker.embedding.features import image_features
+from maker.encoders.prefix import prefix
 from maker.errors import DataError
 from maker.evaluation.identical_captions import KEY as IDENTICAL
 from maker.evaluation.identical_captions import lenient_figures, lenient_ranks, repeated_captions
@@ -24,6 +25,7 @@ from maker.training.metrics import by_language, image_to_text, ranks
 from maker.workspace import Rejects, Workspace
 from task.core import BaseOptions
 from task.core.model_file import ModelFile
+from task.format.manifest import Manifest
 from task.format.stored_rows import StoredRows, locate_rows
 from task.processor import SearchOptions
 from task.processor.options import AUTO
@@ -103,7 +105,7 @@ def evaluate(
         figures |= {"typed_queries": typed} if typed else {}
         if towers and "embed_image" in engine.signatures:
             with Workspace.open(work_dir or searcher.with_suffix(".work")) as work:
-                by_towers = _by_towers(searcher, images, queries, names, work, engine.manifest.distance)
+                by_towers = _by_towers(searcher, images, queries, names, work, engine.manifest)
             figures |= {"towers": by_towers} if by_towers else {}
         return figures
     finally:
@@ -200,12 +202,13 @@ def stored_rows(searcher: Path, engine: GraphEngine) -> np.ndarray | None:
 
 
 def _by_towers(
-    searcher: Path, images: Path, queries: _Queries, items: Sequence[bytes], work: Workspace, distance: str
+    searcher: Path, images: Path, queries: _Queries, items: Sequence[bytes], work: Workspace, manifest: Manifest
 ) -> dict[str, Any] | None:
-    """Both directions by the exported towers and exact search over the items whose images can be read."""
+    """Both directions by the exported towers and exact search over the items whose images can be read, with the views of the build."""
+    views, distance = int(manifest.encoders.get("image", {}).get("views", 1)), manifest.distance
     names = [item.decode("utf-8", "surrogateescape") for item in items]
     try:
-        features = image_features(images, names, searcher, work)
+        features = image_features(images, names, searcher, work, views)
     except DataError as error:
         say(f"figures of the towers are left out: {error}")
         return None
@@ -216,6 +219,8 @@ def _by_towers(
     kept = np.flatnonzero(rows[queries.items] >= 0)
     readable = _Queries(queries.embeddings[kept], rows[queries.items[kept]], queries.languages[kept], [queries.texts[i] for i in kept])
     values = np.asarray(features.values, np.float32)
+    if views > 1:
+        values = prefix(values, values.shape[1], normalize=distance == "dot_product")
     asked, searched = as_dot_products(readable.embeddings, values, distance)
     strict = ranks(asked, searched, readable.items)
     text_to_image = by_language(strict, readable.items, readable.languages, items=len(values))

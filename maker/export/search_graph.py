@@ -115,7 +115,7 @@ class _Rows:
         coder: How they are stored.
         codes: `[rows, width]`.
         scales, norms: `[1, rows]` float32; None if rows have none.
-        blocks: `[blocks]`, the numbers of the blocks that these rows fill; None for single rows, which are float32.
+        blocks: `[blocks]`, the numbers of the blocks that these rows fill, or the block of each single row; None if no one needs them.
     """
 
     coder: RowCoder
@@ -131,7 +131,9 @@ class _ScannedRows:
     def __init__(self, g: Subgraph, table: RowTable, blocks: int) -> None:
         self.g, self.coder, self.blocks = g, table.coder, blocks
         self.count = g.shape(blocks)[0] * table.coder.index.block
-        self.codes = g.gather_blocks(g.constant(table.codes, "rows", table.tensor_scale), blocks)
+        # Readers that know no int8 residuals find no `rows`, and say so when they are asked to score rows outside of the graph.
+        name = "residuals" if table.coder.centroids is not None and table.codes.dtype == np.int8 else "rows"
+        self.codes = g.gather_blocks(g.constant(table.codes, name, table.tensor_scale), blocks)
         self.scales = self._gather(table.scales, "steps")
         self.norms = self._gather(table.norms, "norms")
 
@@ -151,8 +153,11 @@ class _ScannedRows:
         def gather(table: int | None) -> int | None:
             return None if table is None else g.gather(g.reshape(table, (self.count,)), places)
 
-        rows = g.dequantize(g.gather(self.codes, g.reshape(places, g.shape(places)[1:])))
-        return _Rows(self.coder, rows, gather(self.scales), gather(self.norms), None)
+        numbers = g.reshape(places, g.shape(places)[1:])
+        blocks = None
+        if self.coder.centroids is not None:
+            blocks = g.gather(self.blocks, g.floor_div(numbers, np.array(self.coder.index.block, np.int32)))
+        return _Rows(self.coder, g.dequantize(g.gather(self.codes, numbers)), gather(self.scales), gather(self.norms), blocks)
 
 
 def _as_float(g: Subgraph, scales: int) -> int:
@@ -190,10 +195,13 @@ def _similarity(g: Subgraph, query: int, rows: _Rows) -> int:
     if rows.scales is not None:
         dots = g.mul(dots, rows.scales)
     if coder.centroids is not None and rows.blocks is not None:
-        leaf_dots = g.fully_connected(query, g.gather(g.constant(coder.centroids.codes, "bases", 1.0), rows.blocks))
-        count = g.shape(rows.blocks)[0]
-        leaf_dots = g.mul(g.reshape(leaf_dots, (count, 1)), g.gather(g.constant(coder.centroids.scales, "base_steps"), rows.blocks))
-        dots = g.reshape(g.add(g.reshape(dots, (count, index.block)), leaf_dots), (1, count * index.block))
+        bases = g.gather(g.constant(coder.centroids.codes, "bases", 1.0), rows.blocks)
+        if g.dtype(rows.codes) == np.float32:  # then the query is not rounded
+            bases = g.dequantize(bases)
+        count, total = g.shape(rows.blocks)[0], g.shape(dots)[1]
+        leaf_dots = g.reshape(g.fully_connected(query, bases), (count, 1))
+        leaf_dots = g.mul(leaf_dots, g.gather(g.constant(coder.centroids.scales, "base_steps"), rows.blocks))
+        dots = g.reshape(g.add(g.reshape(dots, (count, total // count)), leaf_dots), (1, total))
     if rows.norms is not None:
         return g.sub(g.mul(dots, np.array(2, np.float32)), rows.norms)
     return dots

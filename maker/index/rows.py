@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from maker.graph.int8 import int8_rows
-from maker.index.build import Index
+from maker.index.build import BLOCK, Index
 
 LEAST_SCALE_CODE = 32  # a uint8 scale that is at least 32 is at most 1/32 too large after rounding up
 LARGEST_INT4, MIDDLE = 15, 7.5
@@ -33,7 +33,7 @@ class QuantisedRows:
 
 @dataclass(frozen=True)
 class QuantisedCentroids:
-    """The centroids that 4-bit rows are residuals of: `(leaves, d)` int8 codes and `(leaves, 1)` float32 scales."""
+    """The centroids that rows are residuals of: `(leaves, d)` int8 codes and `(leaves, 1)` float32 scales."""
 
     codes: np.ndarray
     scales: np.ndarray
@@ -43,14 +43,14 @@ class QuantisedCentroids:
 class RowCoder:
     """Quantises and decodes the rows of an index.
 
-    An int8 row is `scale_unit * scales * codes`. A 4-bit row is the centroid of its leaf plus `scale_unit * scales * (codes - 7.5)`: the
-    residual is smaller than the row, so its scale is finer.
+    An int8 row is `scale_unit * scales * codes`, a 4-bit row `scale_unit * scales * (codes - 7.5)`. In a partitioned index, the centroid of
+    the leaf is added to that: the residual is smaller than the row, so its scale is finer.
 
     Attributes:
         index: The index.
         scale_unit: The value of a stored scale of 1.
         scale_type: uint8 if this makes no scale more than 1/32 larger, otherwise float32; None if rows have no scales.
-        centroids: For 4-bit rows of a partitioned index, otherwise None.
+        centroids: For int8 and 4-bit rows of a partitioned index, otherwise None.
     """
 
     index: Index
@@ -84,8 +84,10 @@ class RowCoder:
             return QuantisedRows(rows, None)
         if self.index.scorer == "int4":
             return self._encode_int4(rows, rows - self._centroids_of(first, len(rows)))
-        scales = self._stored(int8_rows(rows)[1])
-        return QuantisedRows(np.clip(np.rint(rows * _inverse(self._real(scales))[:, None]), -127, 127).astype(np.int8), scales)
+        residuals = rows - self._centroids_of(first, len(rows))
+        scales = self._stored(int8_rows(residuals)[1])
+        residuals *= _inverse(self._real(scales))[:, None]
+        return QuantisedRows(np.clip(np.rint(residuals, out=residuals), -127, 127, out=residuals).astype(np.int8), scales)
 
     def decode(self, quantised: QuantisedRows, first: int) -> np.ndarray:
         """The rows that the search scores, `(n, d)` float32; `first` is the number of the first one in the index."""
@@ -95,7 +97,7 @@ class RowCoder:
             return quantised.codes
         scales = self._real(quantised.scales)[:, None]
         if self.index.scorer == "int8":
-            return quantised.codes * scales
+            return (quantised.codes * scales + self._centroids_of(first, len(scales))).astype(np.float32)
         codes = np.concatenate([quantised.codes & 15, quantised.codes >> 4], axis=1)[:, : self.index.embeddings.shape[1]]
         return ((codes - np.float32(MIDDLE)) * scales + self._centroids_of(first, len(codes))).astype(np.float32)
 
@@ -161,14 +163,15 @@ def row_coder(index: Index) -> RowCoder:
     """The coder of an index; reads all rows once to choose how their scales are stored."""
     if index.scorer not in ("int8", "int4"):
         return RowCoder(index, 1.0, None)
-    centroids = _centroids(index) if index.scorer == "int4" and index.leaves is not None else None
+    centroids = None if index.leaves is None else _centroids(index)
     plain = RowCoder(index, 1.0, np.float32, centroids)
     least, most, first = np.inf, 0.0, 0
     for block in index.row_blocks():
+        residuals = block - plain._centroids_of(first, len(block))
         if index.scorer == "int8":
-            scales = int8_rows(block)[1]
+            scales = int8_rows(residuals)[1]
         else:
-            spread = (block - plain._centroids_of(first, len(block))).std(1)
+            spread = residuals.std(1)
             most = max(most, float(SPREADS[-1] * spread.max()))
             scales = SPREADS[0] * spread
         least, most, first = min(least, float(scales.min())), max(most, float(scales.max())), first + len(block)
@@ -179,13 +182,19 @@ def row_coder(index: Index) -> RowCoder:
 
 def fine_coder(index: Index) -> RowCoder | None:
     """The coder of the finer rows that rescore the best ones; None if the index has none."""
-    return None if index.rescorer is None else row_coder(replace(index, scorer=index.rescorer, rescorer=None, codebooks=None))
+    if index.rescorer is None:
+        return None
+    return row_coder(replace(index, scorer=index.rescorer, rescorer=None, codebooks=None, leaves=None))  # of whole rows, not residuals
 
 
 def _centroids(index: Index) -> QuantisedCentroids:
     means = np.empty((index.blocks, index.embeddings.shape[1]), np.float32)
-    for leaf in range(index.blocks):
-        members = index.order[leaf * index.block : (leaf + 1) * index.block]
-        means[leaf] = np.asarray(index.embeddings[members], np.float32).mean(0)
+    at_a_time = max(1, BLOCK // index.block)
+    for first in range(0, index.blocks, at_a_time):
+        part = means[first : first + at_a_time]
+        members = index.order[first * index.block : (first + len(part)) * index.block]
+        starts = np.arange(0, len(members), index.block)
+        np.add.reduceat(np.asarray(index.embeddings[members], np.float32), starts, axis=0, out=part)
+        part /= np.minimum(index.block, len(members) - starts)[:, None]
     codes, scales = int8_rows(means)
     return QuantisedCentroids(codes, scales[:, None])

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from maker.data.facts_file import FactsTable, item_facts
-from maker.data.photo_facts import photo_facts
+from maker.data.items import image_of
+from maker.data.photo_facts import path_facts, photo_facts
 from maker.pipeline.report import line
 from task.format.facts import Column, Numbers
 
@@ -46,6 +47,19 @@ def collect_facts(folder: Path, images: Sequence[str], table: FactsTable | None,
         columns |= given
         lines.append(line("", summary))
     return CollectedFacts(columns, lines)
+
+
+def index_facts(table: FactsTable, metadata: Sequence[bytes]) -> CollectedFacts:
+    """The facts of items of any origin; where all of them are images by their metadata, also name and folder.
+
+    Raises:
+        DataError: No row of the file names an item.
+    """
+    given, summary = item_facts(table, metadata)
+    images = [image for image in map(image_of, metadata) if image]
+    if len(images) < len(metadata):
+        return CollectedFacts(given, [line("facts", summary)])
+    return CollectedFacts({**path_facts(images), **given}, [line("facts", "name and folder"), line("", summary)])
 
 
 def _known(column: Column | None) -> int:

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from maker.data.facts_file import item_facts, read_facts
+from maker.data.facts_file import read_facts
 from maker.encoders.embedder import SENTENCES, embedder_manifest, example_texts, open_embedder
 from maker.encoders.evidence import Evidence, StoredEvidence
 from maker.encoders.prefix import trained_prefixes
@@ -22,6 +22,7 @@ from maker.export.searcher_file import SearcherContent, write_searcher
 from maker.index.build import are_normalized, check_embeddings
 from maker.index.lexical import lexical_index
 from maker.pipeline.dimension import cut_embeddings
+from maker.pipeline.facts_stage import CollectedFacts, index_facts
 from maker.pipeline.index_curve import draw_curve
 from maker.pipeline.report import BuildReport, file_lines, line
 from maker.pipeline.tuning import IndexSettings, Queries, choose_index, routing_queries
@@ -81,7 +82,7 @@ def index_embeddings(
     check_embeddings(embeddings, names[0])
     if len(metadata) != len(embeddings):
         raise DataError(f"{names[1]}: {len(metadata)} metadata for {len(embeddings)} embeddings in {names[0]}; expected one per embedding")
-    columns, matched = item_facts(read_facts(facts), metadata) if facts else ({}, "")
+    collected = index_facts(read_facts(facts), metadata) if facts else CollectedFacts({}, [])
     settings, trained = settings or IndexSettings(), embedder_manifest(embedder) if embedder else None
     if queries is not None:
         check_queries(queries, embeddings)
@@ -95,13 +96,12 @@ def index_embeddings(
         embedder=embedder,
         text_model=text_model,
         queries=split,
-        facts=columns,
-        lexical=lexical_index(metadata, columns, {}) if lexical else None,
+        facts=collected.columns,
+        lexical=lexical_index(metadata, collected.columns, {}) if lexical else None,
     )
     manifest = write_index(items, output, settings, FileContent(user_info=user_info))
     lines = file_lines(manifest, output)
-    if matched:
-        lines.append(line("facts", matched))
+    lines += collected.lines
     if trained and trained.relevance:
         lines.append(line("relevance", f"none: the curve of {embedder} was fitted on its own items and does not apply to others"))
     seconds = round(time.perf_counter() - begin, 1)

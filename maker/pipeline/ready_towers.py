@@ -15,7 +15,7 @@ from maker.pipeline.options import TowerOptions
 from maker.progress import say
 from maker.workspace import Workspace, content_digest, digest, file_state
 
-CHECKPOINT_VERSION = 1  # changes whenever a checkpoint gives another encoder file
+CHECKPOINT_VERSION = 2  # changes whenever a checkpoint gives another encoder file
 NEEDED = "expected a searcher or encoder file with the signatures embed_image and embed_text, as maker build writes them"
 
 

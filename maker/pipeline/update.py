@@ -126,10 +126,8 @@ def _contents(base: Path, overlay: Path) -> _Contents:
         ids, embeddings = engine.contents()
         if not len(ids):
             raise DataError(f"{overlay}: removes every item of {base}; a searcher needs at least one item")
-        index, built = engine.lexical_index(), engine.built_items
-        words = None if index is None else index.take(np.where(ids < built, ids, -1))
         metadata = [engine.item(int(item)) for item in ids]
-        return _Contents(engine.manifest, built, ids, embeddings, metadata, engine.facts.columns(ids), words)
+        return _Contents(engine.manifest, engine.built_items, ids, embeddings, metadata, engine.facts.columns(ids), engine.words_of(ids))
     finally:
         engine.close()
 

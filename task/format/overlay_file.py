@@ -16,8 +16,9 @@ from pathlib import Path
 
 import numpy as np
 
-from . import archive, facts, item_table
+from . import archive, facts, item_table, lexical
 from .facts import Column
+from .lexical import LexicalIndex
 
 FILE, ROWS, IDS, REMOVED = "overlay.json", "rows.f32", "ids.i32", "removed.i32"
 FORMAT = "pocket-searcher-overlay"
@@ -48,6 +49,7 @@ class OverlayContent:
         metadata: One entry per row.
         removed: Ascending int32 ids of the removed items of the base.
         facts: Columns with one value per row.
+        lexical: The words of the rows; None if the base does not index words.
     """
 
     base: str
@@ -58,6 +60,7 @@ class OverlayContent:
     metadata: Sequence[bytes]
     removed: np.ndarray
     facts: Mapping[str, Column] = field(default_factory=dict)
+    lexical: LexicalIndex | None = None
 
 
 def write(path: Path, content: OverlayContent) -> None:
@@ -89,6 +92,7 @@ def write(path: Path, content: OverlayContent) -> None:
             (item_table.OFFSETS, offsets),
             (item_table.BYTES, data),
             *(zip((facts.LIST, facts.DATA), facts.encode(content.facts, len(content.rows)), strict=True) if content.facts else ()),
+            *(zip((lexical.LIST, lexical.DATA), lexical.encode(content.lexical), strict=True) if content.lexical else ()),
         ):
             archive.append(temporary, name, part)
         with open(temporary, "rb+") as written:
@@ -131,6 +135,7 @@ def read(path: Path) -> OverlayContent:
         struct.error,
         item_table.ItemTableError,
         facts.FactsError,
+        lexical.LexicalError,
     ) as error:
         raise OverlayError(f"{FILE} and the parts contradict each other ({_short(repr(error))})") from error
 
@@ -167,6 +172,7 @@ def _decode(parts: dict[str, bytes]) -> OverlayContent:
         metadata=[table[i] for i in range(added)],
         removed=removed,
         facts=_decode_facts(parts, added),
+        lexical=_decode_words(parts, added),
     )
 
 
@@ -178,3 +184,10 @@ def _decode_facts(parts: dict[str, bytes], added: int) -> dict[str, Column]:
     if read.items != added:
         raise ValueError(f"{facts.LIST} has {read.items} items, expected {added}")
     return {name: read.column(name) for name in read.types}
+
+
+def _decode_words(parts: dict[str, bytes], added: int) -> LexicalIndex | None:
+    if lexical.LIST not in parts:
+        return None
+    data = parts[lexical.DATA]
+    return lexical.decode(parts[lexical.LIST], data, (0, len(data)), added)

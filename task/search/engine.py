@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Protocol
 
@@ -12,7 +12,7 @@ from ..format.preparation import Preparation
 from ..processor.relevance import RelevanceCurve
 from ..processor.results import SearchResult
 from .facts import Fact, SearchedFacts
-from .lexical import LexicalSearch
+from .lexical import LexicalPart, LexicalSearch
 from .request import SearchRequest
 
 EMBEDDING = "embedding"  # the kind of a query that is an embedding
@@ -114,6 +114,14 @@ class Engine(Embedder, Protocol):
         """The curve from distance to relevance for queries of a kind, `text`, `image` or `embedding`; None if there is none."""
 
     @property
+    def lexical_parts(self) -> Sequence[LexicalPart]:
+        """The words of all ids, in their order.
+
+        Raises:
+            InvalidArgumentError: There is no lexical index.
+        """
+
+    @property
     def lexical(self) -> LexicalSearch:
         """The search by words.
 
@@ -142,8 +150,8 @@ class Engine(Embedder, Protocol):
             InvalidArgumentError: The index takes none, or two shards have a column of different types.
         """
 
-    def add(self, vector: np.ndarray, metadata: bytes, facts: Mapping[str, Fact | None] | None = None) -> int:
-        """Adds an item, `(d,)` float32, and returns its id.
+    def add(self, vector: np.ndarray, metadata: bytes, facts: Mapping[str, Fact | None] | None = None, captions: Iterable[str] = ()) -> int:
+        """Adds an item, `(d,)` float32, and returns its id. The words of its captions are indexed beside those of metadata and facts.
 
         Raises:
             InvalidArgumentError: The index cannot be changed, or the embedding does not fit into it.

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
 
 from ..errors import InvalidArgumentError
 from .facts import Fact, SearchedFacts
-from .lexical import LexicalSearch
+from .lexical import LexicalPart, LexicalSearch
 
 
 class FixedItems(ABC):
@@ -40,11 +41,16 @@ class FixedItems(ABC):
         return 0 <= item < self.items
 
     @property
-    def lexical(self) -> LexicalSearch:
+    def lexical_parts(self) -> Sequence[LexicalPart]:
         """Raises InvalidArgumentError."""
         raise InvalidArgumentError(
-            "there is no lexical index: only a single searcher that was built with --lexical has one; leave lexical='off'."
+            "this file has no lexical index: it is an index for the Task Library; build a searcher with --lexical, or leave lexical='off'."
         )
+
+    @cached_property
+    def lexical(self) -> LexicalSearch:
+        """The search by words. It raises the errors of `lexical_parts`."""
+        return LexicalSearch(self.lexical_parts)
 
     def find(self, wanted: Collection[bytes]) -> dict[int, bytes]:
         """The items whose metadata is one of `wanted`, by id, ascending."""
@@ -73,7 +79,7 @@ class FixedItems(ABC):
             "this file has no facts to filter by: it is an index for the Task Library; build a searcher with maker build or maker index."
         )
 
-    def add(self, vector: np.ndarray, metadata: bytes, facts: Mapping[str, Fact | None] | None = None) -> int:
+    def add(self, vector: np.ndarray, metadata: bytes, facts: Mapping[str, Fact | None] | None = None, captions: Iterable[str] = ()) -> int:
         """Raises InvalidArgumentError."""
         raise self._unchangeable()
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
@@ -20,8 +20,9 @@ from .engine import EMBEDDING, NO_INDEX
 from .facts import Fact, SearchedFacts, StoredFacts, checked
 from .finder import Finder, Found
 from .graph_embedder import GraphEmbedder
-from .lexical import LexicalSearch
+from .lexical import LexicalPart, LexicalSearch
 from .request import SearchRequest
+from .words import terms, texts_of
 
 EVIDENCE = "evidence"  # output of a search by text
 
@@ -47,6 +48,8 @@ class GraphEngine(GraphEmbedder):
             self._items = _read_items(self._file, self.manifest)
             self._curves = {key: RelevanceCurve.of(value) for key, value in self.manifest.relevance.items()}
             self._facts = StoredFacts(self._file, self.manifest.items)
+            self._all_facts: tuple[int, SearchedFacts | None] = 0, None  # of which version of the overlay
+            self._lexical: tuple[int, LexicalSearch | None] = 0, None  # of which version of the overlay
             self._finder = Finder(self._file, self.manifest, self._search_graph)
         except BaseException:
             self.close()
@@ -112,22 +115,44 @@ class GraphEngine(GraphEmbedder):
             return self._result(kind, *self._search_graph(query), request)
         return self._result(kind, *self._finder.find(query, request), request)
 
-    @cached_property
-    def lexical(self) -> LexicalSearch:
-        """The search by words.
+    @property
+    def lexical_parts(self) -> Sequence[LexicalPart]:
+        """The words of the items in the file, and of added ones.
 
         Raises:
             InvalidArgumentError: There is no lexical index.
             DamagedFileError: It is damaged.
         """
-        index = self.lexical_index()
-        if index is None:
+        if self._lexical_index is None:
             raise InvalidArgumentError(
                 f"{self._file.name}: there is no lexical index; build the file with --lexical, or leave lexical='off'."
             )
-        return LexicalSearch(index)
+        return self._finder.overlay.lexical_parts(self._lexical_index)
 
-    def lexical_index(self) -> LexicalIndex | None:
+    @property
+    def lexical(self) -> LexicalSearch:
+        """The search by words. It raises the errors of `lexical_parts`."""
+        version, search = self._lexical
+        if search is None or version != self._finder.overlay.version:
+            version = self._finder.overlay.version  # read first: a change meanwhile makes it old
+            search = LexicalSearch(self.lexical_parts)
+            self._lexical = version, search
+        return search
+
+    def words_of(self, ids: np.ndarray) -> LexicalIndex | None:
+        """The words of items that were not removed, `ids`, which ascend; None if words are not indexed.
+
+        Raises:
+            DamagedFileError: The index is damaged.
+        """
+        if self._lexical_index is None:
+            return None
+        base, *added = (part.index for part in self.lexical_parts)
+        split = np.searchsorted(ids, self.built_items)
+        return lexical.joined([base.take(ids[:split]), *(index.take(ids[split:] - self.built_items) for index in added)])
+
+    @cached_property
+    def _lexical_index(self) -> LexicalIndex | None:
         """The words of the items in the file; None if they are not indexed.
 
         Raises:
@@ -172,7 +197,12 @@ class GraphEngine(GraphEmbedder):
     @property
     def facts(self) -> SearchedFacts:
         """The facts of all ids, those of added items too."""
-        return SearchedFacts.of([self._facts, self._finder.overlay.facts])
+        version, facts = self._all_facts
+        if facts is None or version != self._finder.overlay.version:
+            version = self._finder.overlay.version  # read first: a change meanwhile makes it old
+            facts = SearchedFacts.of([self._facts, self._finder.overlay.facts])
+            self._all_facts = version, facts
+        return facts
 
     @property
     def means(self) -> Mapping[str, np.ndarray]:
@@ -183,7 +213,7 @@ class GraphEngine(GraphEmbedder):
         """The relevance curve for queries of a kind, `text`, `image` or `embedding`; None if the file has none."""
         return self._curves.get(f"search_{kind}")
 
-    def add(self, vector: np.ndarray, metadata: bytes, facts: Mapping[str, Fact | None] | None = None) -> int:
+    def add(self, vector: np.ndarray, metadata: bytes, facts: Mapping[str, Fact | None] | None = None, captions: Iterable[str] = ()) -> int:
         """Adds an item beside the graph, `(d,)` float32, and returns its id.
 
         Raises:
@@ -196,7 +226,9 @@ class GraphEngine(GraphEmbedder):
             raise InvalidArgumentError(
                 f"{self._file.name}: the item's embedding has norm {norm:.4g}, the file's have 1; divide it by its norm."
             )
-        return self._finder.overlay.add(row, metadata, checked(facts or {}, self.facts.types))
+        known = checked(facts or {}, self.facts.types)
+        words = None if self._lexical_index is None else terms(texts_of(metadata, known.values.values(), captions))
+        return self._finder.overlay.add(row, metadata, known, words)
 
     def remove(self, item: int) -> None:
         """Hides an item of the file, or one that was added. Its id is not reused.
@@ -216,7 +248,7 @@ class GraphEngine(GraphEmbedder):
 
     def load_overlay(self, path: Path) -> None:
         """Reads the added and removed items. It raises the errors of `Finder.load`."""
-        self._finder.load(path)
+        self._finder.load(path, indexed=self._lexical_index is not None)
 
     def contents(self) -> tuple[np.ndarray, np.ndarray]:
         """All items that were not removed: ascending ids, and `(n, d)` float32 embeddings as they are stored.

@@ -10,12 +10,16 @@ import numpy as np
 
 from ..errors import InvalidArgumentError
 from ..format.facts import Column, values_of
+from ..format.lexical import LexicalIndex
 from ..format.overlay_file import OverlayContent
 from .facts import AddedFacts, CheckedFacts
+from .lexical import LexicalPart
 from .nearest import nearest
 from .products import products
+from .words import terms, texts_of
 
 FIRST_CAPACITY = 64
+NO_WORDS = np.empty(0, np.uint32)
 LARGEST = float(np.finfo(np.float32).max)
 
 
@@ -46,6 +50,7 @@ class Overlay:
     Attributes:
         base_items: Number of items in the base; ids from this one on belong to the overlay.
         changed: Whether an item was ever added or removed.
+        version: The number of changes.
     """
 
     def __init__(self, base_items: int, dimension: int, distance: str) -> None:
@@ -60,6 +65,8 @@ class Overlay:
         self._added_facts = AddedFacts({}, {}, range(base_items, base_items))
         self._hidden: np.ndarray | None = None  # (base_items,) bool
         self._dead = 0
+        self._terms: dict[int, np.ndarray] = {}  # numbers of words by id, where words are indexed
+        self.version = 0
 
     @property
     def next_id(self) -> int:
@@ -71,16 +78,19 @@ class Overlay:
         """The facts of the added items."""
         return self._added_facts
 
-    def add(self, vector: np.ndarray, metadata: bytes, facts: CheckedFacts) -> int:
-        """Adds an item, `(d,)` float32, and returns its id."""
+    def add(self, vector: np.ndarray, metadata: bytes, facts: CheckedFacts, terms: np.ndarray | None = None) -> int:
+        """Adds an item, `(d,)` float32, and returns its id; `terms` are the numbers of its words, where words are indexed."""
         with self._lock:
             if self._next_id > np.iinfo(np.int32).max:
                 raise InvalidArgumentError("there are no ids left; fold the overlay in with `maker index --update`.")
             self._append(vector[None], np.array([self._next_id], np.int64), [metadata])
             self._facts[self._next_id] = facts.values
+            if terms is not None:
+                self._terms[self._next_id] = terms
             self._next_id += 1
             self._show_facts(facts.types)
             self.changed = True
+            self.version += 1
             return self._next_id - 1
 
     def remove(self, item: int) -> None:
@@ -103,7 +113,9 @@ class Overlay:
                 self._dead += 1
                 self._added.alive[place] = False
                 self._facts.pop(item, None)
+                self._terms.pop(item, None)
             self.changed = True
+            self.version += 1
 
     def metadata(self, item: int) -> bytes:
         """The metadata of an added item. A search that runs while the item is removed can still read it.
@@ -128,6 +140,10 @@ class Overlay:
     def shown(self, ids: np.ndarray) -> np.ndarray:
         """A mask: which of these items of the base were not removed."""
         return np.ones(len(ids), np.bool_) if self._hidden is None else ~self._hidden[ids]
+
+    def without_removed(self, ids: np.ndarray) -> np.ndarray:
+        """Those of the items of the base, `ids`, that were not removed; `ids` itself if none were."""
+        return ids if self._hidden is None else ids[~self._hidden[ids]]
 
     def base(self) -> np.ndarray:
         """All items of the base that were not removed, ascending."""
@@ -173,19 +189,34 @@ class Overlay:
                 ids=kept.ids,
                 metadata=[self._metadata[place] for place in places],
                 facts=self._columns(kept.ids),
+                lexical=self._words(kept.ids) if self._terms else None,
                 removed=np.empty(0, np.int64) if self._hidden is None else np.flatnonzero(self._hidden),
             )
 
-    def load(self, content: OverlayContent) -> None:
-        """Takes a file's content over; only before the first change."""
+    def lexical_parts(self, base: LexicalIndex) -> list[LexicalPart]:
+        """The words of the base, `base`, and of the added items."""
+        with self._lock:
+            parts = [LexicalPart(base, self._hidden)]
+            if self._next_id > self.base_items:
+                added = np.arange(self.base_items, self._next_id)
+                gone = np.ones(len(added), np.bool_)
+                gone[self._added.ids[self._added.alive] - self.base_items] = False
+                parts.append(LexicalPart(self._words(added), gone))
+            return parts
+
+    def load(self, content: OverlayContent, indexed: bool) -> None:
+        """Takes a file's content over; only before the first change. `indexed` says whether the words of the base are indexed."""
         with self._lock:
             self._append(content.rows, content.ids.astype(np.int64), list(content.metadata))
             self._next_id = content.next_id
             self._load_facts(content)
+            if indexed:
+                self._load_words(content)
             if len(content.removed):
                 self._hidden = np.zeros(self.base_items, np.bool_)
                 self._hidden[content.removed] = True
             self.changed = self._next_id > self.base_items or self._hidden is not None
+            self.version += 1
 
     def _show_facts(self, types: Mapping[str, str]) -> None:
         """Replaces what readers see of the facts, after a change; `types` are those of new columns."""
@@ -200,6 +231,22 @@ class Overlay:
         for place, item in enumerate(content.ids.tolist()):
             self._facts[item] = {name: known[place] for name, known in values.items() if known[place] is not None}
         self._show_facts({name: column.type for name, column in content.facts.items()})
+
+    def _words(self, ids: np.ndarray) -> LexicalIndex:
+        """The words of some added items; no word is left out."""
+        known = [self._terms.get(item, NO_WORDS) for item in ids.tolist()]
+        items = np.repeat(np.arange(len(ids)), [len(terms) for terms in known])
+        return LexicalIndex.of(np.concatenate([NO_WORDS, *known]), items, len(ids), leave_out=False)
+
+    def _load_words(self, content: OverlayContent) -> None:
+        if content.lexical is None:  # of a release that did not store them; it knew no captions
+            for item, metadata in zip(content.ids.tolist(), content.metadata, strict=True):
+                self._terms[item] = terms(texts_of(metadata, self._facts[item].values()))
+            return
+        words, places = content.lexical.pairs()
+        order = np.argsort(places, kind="stable")
+        starts = np.searchsorted(places[order], np.arange(1, len(content.ids)))
+        self._terms.update(zip(content.ids.tolist(), np.split(words[order], starts), strict=True))
 
     def _append(self, rows: np.ndarray, ids: np.ndarray, metadata: list[bytes]) -> None:
         start, end = len(self._added), len(self._added) + len(ids)

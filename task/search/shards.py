@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
+from functools import cached_property
 
 import numpy as np
 
@@ -14,6 +15,7 @@ from ..processor.results import NearestNeighbor, SearchResult
 from .engine import EMBEDDING, Engine
 from .facts import SearchedFacts
 from .fixed_items import FixedItems
+from .lexical import LexicalPart
 from .request import SearchRequest
 
 PROBE = "a photo of two people and a dog"
@@ -120,10 +122,15 @@ class ShardedEngine(FixedItems):
         shard = min(int(np.searchsorted(self._starts, number, side="right")) - 1, len(self._shards) - 1)
         return self._shards[shard], number - int(self._starts[shard])
 
-    @property
+    @cached_property
     def facts(self) -> SearchedFacts:
         """The facts of the items of all shards."""
         return SearchedFacts.of([part for shard in self._shards for part in shard.facts.parts])
+
+    @property
+    def lexical_parts(self) -> Sequence[LexicalPart]:
+        """The words of the items of all shards."""
+        return [part for shard in self._shards for part in shard.lexical_parts]
 
     @property
     def means(self) -> Mapping[str, np.ndarray]:

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from collections.abc import Iterable
+
+import numpy as np
 
 RUN = re.compile(r"[^\W_]+")
 # Scripts that are written without spaces between words: Thai to Khmer, kana, Han (Unicode blocks).
@@ -17,6 +20,8 @@ def words(text: str) -> list[str]:
 
     A word is a run of letters and digits. A run in a script that is written without spaces gives its pairs of neighbouring characters.
     """
+    if text.isascii():  # as most are; the rest would change nothing
+        return RUN.findall(text.lower())
     decomposed = unicodedata.normalize("NFKD", text).lower()
     plain = "".join(character for character in decomposed if unicodedata.category(character) != "Mn")
     found: list[str] = []
@@ -40,3 +45,16 @@ def term(word: str) -> int:
     for byte in word.encode("utf-8", "surrogatepass"):
         value = ((value ^ byte) * 0x01000193) & 0xFFFFFFFF
     return value
+
+
+def texts_of(metadata: bytes, facts: Iterable[object], captions: Iterable[str] = ()) -> list[str]:
+    """The texts of an item that are indexed: its metadata, the texts and tags among its facts, and its captions."""
+    found = [metadata.decode("utf-8", "replace"), *captions]
+    for value in facts:
+        found += [value] if isinstance(value, str) else value if isinstance(value, list) else []
+    return found
+
+
+def terms(texts: Iterable[str]) -> np.ndarray:
+    """The numbers of the words of an item, `(w,)` uint32, ascending, from its texts."""
+    return np.unique(np.array([term(word) for text in texts for word in words(text)], np.uint32))

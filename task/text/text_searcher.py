@@ -50,8 +50,8 @@ class TextSearcher(Searcher):
             where: A filter on the facts of the items, such as `year >= 2024 and 'beach' in tags`, or a `Condition`. With `allowed`, both
                 apply. The result is exact, as with `allowed`.
             lexical: Whether the words of a sentence are also looked up in names, captions and text facts, for files that were built with
-                `--lexical`. `auto` joins both lists, `only` finds only what has a word of the sentence, `off` takes embeddings alone. An
-                item whose file name is the whole sentence comes first. Added items are found by their embedding.
+                `--lexical`. `auto` joins both lists, `only` finds only what has a word of the sentence, `off` takes embeddings alone.
+                An item whose file name is the whole sentence comes first.
 
         Returns:
             At most `search_options.max_results` neighbours, by ascending distance, with `lexical` by both lists together.

@@ -11,7 +11,7 @@ import numpy as np
 from maker.data.captions import Caption
 from maker.index.lexical import lexical_index
 from task.format import lexical
-from task.search.lexical import CANDIDATES, LexicalSearch, fused
+from task.search.lexical import CANDIDATES, LexicalPart, LexicalSearch, fused
 from task.text import TextSearcher
 
 RANK_CONSTANT = 60  # of reciprocal rank fusion (Cormack et al., 2009)
@@ -27,7 +27,7 @@ def words_and_vectors(searcher: TextSearcher, captions: Sequence[Caption]) -> li
     row_of = {searcher.get_metadata(int(item)).decode(): rows[place] for place, item in enumerate(ids)}
     photos = [name for name in texts if name in row_of]
     index = lexical_index([texts[name][0].encode() for name in photos], {}, {})
-    search, vectors = LexicalSearch(index), np.stack([row_of[name] for name in photos])
+    search, vectors = LexicalSearch([LexicalPart(index)]), np.stack([row_of[name] for name in photos])
     places: dict[str, list[int]] = defaultdict(list)
     for target, name in enumerate(photos):
         query = texts[name][-1]
@@ -64,7 +64,7 @@ def word_cost(captions: Sequence[Caption]) -> dict[str, object]:
     rng = np.random.default_rng(0)
     drawn = rng.integers(0, len(captions), COST_ITEMS)
     index = lexical_index([captions[place].text.encode() for place in drawn], {}, {})
-    search, times = LexicalSearch(index), []
+    search, times = LexicalSearch([LexicalPart(index)]), []
     for place in rng.integers(0, len(captions), QUERIES):
         begin = time.perf_counter()
         search.scores(captions[place].text, None)

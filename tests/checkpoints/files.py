@@ -212,6 +212,16 @@ def perception(folder: Path) -> Path:
     return write_open_clip(folder, vision, shapes)
 
 
+def mobile(folder: Path) -> Path:
+    """One whose tower for pictures PyTorch converts, with the pictures of MobileCLIP2."""
+    perception(folder)
+    config = json.loads((folder / "open_clip_config.json").read_text())
+    config["model_cfg"]["vision_cfg"]["timm_model_name"] = "fastvit_mci0"
+    config["preprocess_cfg"] |= {"mean": [0, 0, 0], "std": [1, 1, 1], "interpolation": "bilinear"}
+    (folder / "open_clip_config.json").write_text(json.dumps(config))
+    return folder
+
+
 def open_clip_text(prefix: str) -> dict[str, tuple[int, ...]]:
     """Shapes of open_clip's tower for texts."""
     pieces = len(json.loads(clip_json(merges()))["model"]["vocab"])
@@ -364,12 +374,22 @@ MAKERS = {
 
 def asked(folder: Path, name: str) -> None:
     """Writes what `reference.py` asks a checkpoint."""
-    about = json.loads((folder / "preprocessor_config.json").read_text()) if (folder / "preprocessor_config.json").exists() else {}
     places = {"chinese_clip": 52}.get(name, PLACES)
-    given = {"texts": TEXTS, "length": places, "mean": about.get("image_mean", CLIP_MEAN), "std": about.get("image_std", CLIP_STD)}
+    mean, std = normalisation(folder)
+    given = {"texts": TEXTS, "length": places, "mean": mean, "std": std}
     given["pool"] = "first" if name == "bert_cls" else "mean"
     (folder / "texts.json").write_text(json.dumps(given))
     np.save(folder / "pictures.npy", pictures())
+
+
+def normalisation(folder: Path) -> tuple[list[float], list[float]]:
+    """Mean and standard deviation of pictures, as the checkpoint has them; CLIP's for a sentence encoder."""
+    if (folder / "open_clip_config.json").exists():
+        about = json.loads((folder / "open_clip_config.json").read_text())["preprocess_cfg"]
+        return about["mean"], about["std"]
+    settings = folder / "preprocessor_config.json"
+    about = json.loads(settings.read_text()) if settings.exists() else {}
+    return about.get("image_mean", CLIP_MEAN), about.get("image_std", CLIP_STD)
 
 
 def drawings(count: int) -> np.ndarray:

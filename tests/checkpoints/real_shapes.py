@@ -41,7 +41,12 @@ MODELS = {
         H(text_config={"vocab_size": 21128, "type_vocab_size": 2}, vision_config={"patch_size": 16})
     ),
 }
-OPEN_CLIP = {"open-clip-b32": "ViT-B-32", "pe-core-t16": "PE-Core-T-16-384", "pe-core-s16": "PE-Core-S-16-384"}
+OPEN_CLIP = {
+    "open-clip-b32": "ViT-B-32",
+    "pe-core-t16": "PE-Core-T-16-384",
+    "pe-core-s16": "PE-Core-S-16-384",
+    "mobileclip2-s0": "MobileCLIP2-S0",
+}
 
 
 def spread(model: Any) -> None:
@@ -53,6 +58,11 @@ def spread(model: Any) -> None:
             torch.nn.init.uniform_(values, 0.5, 1.5)
         elif values.ndim == 1 and "logit" not in name:
             torch.nn.init.normal_(values, std=0.1)
+    for name, values in model.named_buffers():
+        if name.endswith("running_mean"):
+            torch.nn.init.normal_(values, std=0.1)
+        elif name.endswith("running_var"):
+            torch.nn.init.uniform_(values, 0.5, 2)
 
 
 def main(folder: Path, names: list[str]) -> None:

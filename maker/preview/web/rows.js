@@ -102,13 +102,12 @@ export class StoredRows {
       return vector;
     }
     const scale = this.#scaleOf(row);
-    if (kind === "int8") return vector.map((_, i) => codes[i] * scale);
-    const leaf = Math.floor(row / rows.shape[1]);
-    const base = this.#base(leaf);
-    return vector.map((_, i) => (nibble(codes, i) - MIDDLE) * scale + (base ? base[i] : 0));
+    const base = this.#base(Math.floor(row / rows.shape[1]));
+    const value = kind === "int8" ? (i) => codes[i] : (i) => nibble(codes, i) - MIDDLE;
+    return vector.map((_, i) => value(i) * scale + (base ? base[i] : 0));
   }
 
-  /** The centroid of a leaf, which 4-bit rows are added to; null without leaves. */
+  /** The centroid of a leaf, which is added to its int8 and 4-bit rows; null without leaves. */
   #base(leaf) {
     const { bases, base_steps: steps } = this.#places;
     if (!bases) return null;
@@ -135,8 +134,8 @@ export class StoredRows {
   #scorer(query) {
     const [codes, width, dimension, scale] = [this.#codes, this.#width, this.#dimension, this.#scaleOf];
     if (this.#places.kind === "product") return this.#byTable(query);
+    const ofBase = this.#baseScorer(query);
     if (this.#places.kind === "int4") {
-      const ofBase = this.#baseScorer(query);
       return (row) => {
         let dot = 0;
         const start = row * width;
@@ -148,7 +147,7 @@ export class StoredRows {
     return (row) => {
       let dot = 0;
       for (let i = 0, at = row * width; i < width; i++, at++) dot += codes[at] * query[i];
-      return scale ? dot * scale(row) : dot;
+      return scale ? dot * scale(row) + ofBase(row) : dot;
     };
   }
 
@@ -168,11 +167,11 @@ export class StoredRows {
     };
   }
 
-  /** Scores the bases of 4-bit rows with the rounded query, as the graph does. */
+  /** Scores the bases of rows, for 4-bit rows with the rounded query, as the graph does. */
   #baseScorer(query) {
-    const { bases, base_steps: steps, rows } = this.#places;
+    const { bases, base_steps: steps, rows, kind } = this.#places;
     if (!bases) return () => 0;
-    const { codes, scale } = rounded(query);
+    const { codes, scale } = kind === "int4" ? rounded(query) : { codes: query, scale: 1 };
     const [values, scales, block] = [this.#values(bases), this.#values(steps), rows.shape[1]];
     const dots = Float32Array.from({ length: bases.shape[0] }, (_, leaf) => {
       let dot = 0;
