@@ -56,13 +56,17 @@ def with_found(source: Path, target: Path, texts: Sequence[str] = ()) -> Evidenc
     return evidence
 
 
-def judged(path: Path, text: str, most: int) -> dict[str, Any]:
-    """What Python finds: `query`, `found`, the `relevance` of the results, and how many of them `matches` by gate and cut."""
+def judged(path: Path, text: str, most: int, allowed: Sequence[int] | None = None) -> dict[str, Any]:
+    """What Python finds, of all items or of those allowed.
+
+    Returns:
+        `query`, `found`, the `relevance` of the results, and how many of them `matches` by gate and cut.
+    """
 
     def search(least: str | None) -> Any:
         options = SearchOptions(max_results=most, min_relevance=least)
         with TextSearcher.create_from_options(TextSearcherOptions(BaseOptions(str(path), num_threads=1), search_options=options)) as opened:
-            return opened.search(text)
+            return opened.search(text, allowed=allowed)
 
     result, strong = search(None), search("auto")
     relevance = [n.relevance for n in result.nearest_neighbors]

@@ -9,6 +9,7 @@ leaves.tflite     random vectors in leaves, for queries by text and by vector
 four_bits.tflite  random vectors in 4-bit rows, for queries by vector only
 tokenized/        searchers whose pretrained text towers have their tokenizers in the graph, one of each type
 codes.tflite      random vectors as product codes, for queries by vector only, with squared distance
+asked/            the searcher and the queries of `tests/asked`
 assets/           the assets of the app in the tests
 pictures/         queries, as PNG and as big-endian int32 ARGB
 expected.json     results
@@ -40,11 +41,13 @@ from task.vision import ImageSearcher, ImageSearcherOptions, TensorImage
 from task.vision.resize import prepare, resize
 
 sys.path.append(str(Path(__file__).parents[2]))
+from tests.asked.cases import write as write_asked  # noqa: E402 - a script is not run from the root
 from tests.found_file import JUDGED, judged, with_found  # noqa: E402
-from tests.tokenizer_files import answers_alike, tokenizing_searchers  # noqa: E402 - a script is not run from the root
+from tests.tokenizer_files import answers_alike, tokenizing_searchers  # noqa: E402
 from tests.written_searcher import write_sample  # noqa: E402
 
 SCENES, HELD_OUT, ANSWERS, MAX_BYTES = 240, 40, 10, 256
+AMONG = range(0, SCENES, 3)  # the items that may be found
 TEXTS = (
     "a red ball on the grass",
     "Two ORANGE birds",
@@ -81,6 +84,7 @@ def make(folder: Path) -> None:
     make_leaves(sample, folder / "leaves.tflite")
     make_four_bits(folder / "four_bits.tflite")
     make_codes(folder / "codes.tflite")
+    write_asked(folder / "asked")
     tokenized = tokenizing_searchers(folder / "tokenized")
     make_assets(sample, scenes, folder / "assets")
     pictures = make_pictures(next(scenes.rglob("*.png")), folder / "pictures")
@@ -95,6 +99,8 @@ def make(folder: Path) -> None:
             for text in TEXTS
             if ask_text(sample, text)  # a text without a word finds nothing, gate or not
         ],
+        "among": {name: among(folder / f"{name}.tflite") for name in ("sample", "leaves", "four_bits", "codes")},
+        "judged_among": [judged(folder / "found.tflite", text, ANSWERS, AMONG) for text in JUDGED],
         "judged": [judged(folder / "found.tflite", text, ANSWERS) for text in JUDGED],
         "resized": write_resized(pictures, folder / "pictures"),
         "prepared": write_prepared(pictures, folder / "pictures"),
@@ -247,6 +253,21 @@ def ask_text(path: Path, text: str | Query, least: str | None = None) -> list[tu
     options = TextSearcherOptions(BaseOptions(str(path), num_threads=1), search_options=search_options)
     with TextSearcher.create_from_options(options) as searcher:
         return [(n.metadata.decode(), n.distance) for n in searcher.search(text).nearest_neighbors]
+
+
+def among(path: Path) -> list[dict[str, Any]]:
+    """Queries by vector among few and among many items, and for more results than the graph gives."""
+    options = TextSearcherOptions(BaseOptions(str(path), num_threads=1), search_options=SearchOptions(max_results=ANSWERS))
+    rng, found = np.random.default_rng(5), []
+    with TextSearcher.create_from_options(options) as searcher:
+        for share in (0.02, 0.5, 1.0):
+            vector = rng.standard_normal(searcher.engine.dimension).astype(np.float32)
+            allowed = np.flatnonzero(rng.random(searcher.items) < share)
+            options.search_options.max_results = ANSWERS if share < 1 else min(2 * ANSWERS + 100, searcher.items)
+            answer = searcher.search_embedding(vector, allowed=allowed if share < 1 else None).nearest_neighbors
+            asked = {"vector": vector.tolist(), "allowed": allowed.tolist() if share < 1 else None}
+            found.append({**asked, "ids": [n.id for n in answer], "distances": [n.distance for n in answer]})
+    return found
 
 
 def ask_picture(path: Path, pixels: np.ndarray) -> list[tuple[str, float]]:

@@ -57,9 +57,9 @@ class Finder:
         if allowed is None and max_results > self._manifest.k:  # more than a signature returns
             allowed = np.concatenate([self.overlay.base(), self.overlay.content("").ids])
         if allowed is not None:
-            split = np.searchsorted(allowed, self._manifest.items)
-            base_items = allowed[:split]
-            base = self.scorer.nearest(vector, base_items[self.overlay.shown(base_items)], max_results)
+            split = int(np.searchsorted(allowed, self._manifest.items))
+            base_items = allowed if split == len(allowed) else allowed[:split]  # itself, which the scorer knows again
+            base = self.scorer.nearest(vector, self.overlay.without_removed(base_items), max_results)
             return _merged(base, self.overlay.nearest(vector, max_results, allowed[split:]), max_results)
         ids, distances = self._search_graph(vector)
         real = ids >= 0

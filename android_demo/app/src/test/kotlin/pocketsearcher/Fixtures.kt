@@ -16,8 +16,11 @@ internal object Fixtures {
     val leaves get() = folder.resolve("leaves.tflite")
     val fourBits get() = folder.resolve("four_bits.tflite")
     val codes get() = folder.resolve("codes.tflite")
+
     fun tokenized(name: String) = folder.resolve("tokenized").resolve(name).resolve("searcher.tflite")
     val newer get() = folder.resolve("newer.tflite")
+    val asked get() = folder.resolve("asked").resolve("asked.tflite")
+    val askedCases by lazy { JSONObject(folder.resolve("asked").resolve("asked.json").readText()) }
     val expected by lazy { JSONObject(folder.resolve("expected.json").readText()) }
 
     fun picture(file: String) = folder.resolve("pictures").resolve(file)
@@ -33,6 +36,10 @@ internal object Fixtures {
 
 /** A result from Python: metadata and distances. */
 internal fun JSONArray.neighbors() = List(length()) { getJSONArray(it).run { getString(0) to getDouble(1) } }
+
+internal fun JSONArray.ints() = List(length(), ::getInt)
+
+internal fun JSONArray.doubles() = List(length(), ::getDouble)
 
 /** A picture of big-endian int32 ARGB. */
 internal class ArgbPixels(content: ByteArray, override val width: Int, override val height: Int) : Pixels {

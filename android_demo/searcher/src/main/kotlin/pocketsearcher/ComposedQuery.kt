@@ -10,32 +10,59 @@ import kotlin.math.sqrt
 private const val PUSH = 0.2 // as in Python, task/search/compose.py
 private const val RANK = 0.1
 private const val LEFT = 1e-3
-private val EXCLUDED = Regex("(^|\\s)-(?:\"([^\"]+)\"|([^\\s\"-]\\S*))")
-private val SPACES = Regex("\\s+")
-
-/** What a text asks for: a minus directly before a word, or before words in double quotes, excludes them. */
-internal class ParsedQuery private constructor(val wanted: String, val excluded: List<String>) {
-    companion object {
-        fun of(text: String): ParsedQuery {
-            val excluded = EXCLUDED.findAll(text).map { (it.groups[2] ?: it.groups[3])!!.value.trim() }.toList()
-            if (excluded.isEmpty()) return ParsedQuery(text, excluded)
-            val rest = EXCLUDED.replace(text) { it.groupValues[1] }
-            return ParsedQuery(rest.split(SPACES).filter { it.isNotEmpty() }.joinToString(" "), excluded)
-        }
-    }
-}
 
 /**
- * The mean of the wanted vectors without what the excluded ones point at, as long as the wanted ones are on average.
+ * The vector of a query of several parts.
  *
+ * @throws IllegalArgumentException The file does not take a part, a part has no word, or nothing is left of the query.
+ */
+internal fun Engine.composed(query: Query): FloatArray {
+    val wanted = query.wanted.map { embedded(it.part) }
+    val vector = compose(wanted, query.wanted.map { it.weight }, query.excluded.map(::embedded), manifest.means)
+    return requireNotNull(vector) { "nothing is left of the query: its parts cancel each other; leave one of them out." }
+}
+
+private fun Engine.embedded(part: Query.Part): Embedded {
+    val vector = when (part) {
+        is Query.Part.Text -> embed(asked(part.text))
+        is Query.Part.Picture -> embed(asked(part.pixels))
+        is Query.Part.Vector -> asked(part.values).vector!!
+    }
+    require(vector.any { it != 0f }) {
+        val what = if (part is Query.Part.Text) "the part \"${part.text.take(60)}\" has no word" else "a part of the query is a zero vector"
+        "$what; leave it out."
+    }
+    return Embedded(vector, part is Query.Part.Text)
+}
+
+/** The embedding of a part of a query; sentences and pictures have means of their own. */
+private class Embedded(val vector: FloatArray, val isText: Boolean)
+
+/**
+ * One vector for a query of several parts, as long as the wanted ones are on average.
+ *
+ * The wanted parts are averaged by their weights, and what the excluded ones point at is projected away and pushed off. Where sentences
+ * meet pictures, the mean of its kind is removed from each part first. Python has the same and its sources (task/search/compose.py).
+ *
+ * @param means The mean embeddings of sentences and of pictures, `text` and `image`; empty if the file has none.
  * @return null if nothing is left.
  */
-internal fun compose(wanted: List<FloatArray>, excluded: List<FloatArray>): FloatArray? {
-    val size = wanted.first().size
-    val length = wanted.sumOf { norm(it.doubles()) } / wanted.size
-    var vector = DoubleArray(size) { i -> wanted.sumOf { it[i].toDouble() } / wanted.size }
+private fun compose(
+    wanted: List<Embedded>,
+    weights: List<Double>,
+    excluded: List<Embedded>,
+    means: Map<String, FloatArray>,
+): FloatArray? {
+    val parts = wanted + excluded
+    val norms = parts.map { norm(it.vector.doubles()) }
+    val mixed = means.isNotEmpty() && parts.any { it.isText } && parts.any { !it.isText }
+    val vectors = parts.mapIndexed { i, part -> if (mixed) centred(part, means, norms[i]) else part.vector.doubles() }
+    val shares = weights.map { it / weights.sum() }
+    val size = vectors.first().size
+    val length = shares.indices.sumOf { shares[it] * norms[it] }
+    var vector = DoubleArray(size) { i -> shares.indices.sumOf { shares[it] * vectors[it][i] } }
     if (excluded.isNotEmpty()) {
-        val directions = excluded.map { part -> part.doubles().let { values -> norm(values).let { n -> DoubleArray(size) { values[it] / n } } } }
+        val directions = parts.indices.drop(wanted.size).map { part -> vectors[part].scaled(1 / norms[part]) }
         val inverse = inverseGram(directions)
         val along = inverse.times(DoubleArray(directions.size) { dot(directions[it], vector) })
         val push = inverse.times(DoubleArray(directions.size) { PUSH })
@@ -47,6 +74,15 @@ internal fun compose(wanted: List<FloatArray>, excluded: List<FloatArray>): Floa
     val left = norm(vector)
     return if (left > LEFT * length) FloatArray(size) { (vector[it] * length / left).toFloat() } else null
 }
+
+/** The part without the mean of its kind, as long as before. */
+private fun centred(part: Embedded, means: Map<String, FloatArray>, length: Double): DoubleArray {
+    val mean = means.getValue(if (part.isText) "text" else "image")
+    val moved = DoubleArray(mean.size) { part.vector[it].toDouble() - mean[it] }
+    return moved.scaled(length / max(norm(moved), java.lang.Float.MIN_NORMAL.toDouble()))
+}
+
+private fun DoubleArray.scaled(factor: Double) = DoubleArray(size) { this[it] * factor }
 
 private fun FloatArray.doubles() = DoubleArray(size) { this[it].toDouble() }
 

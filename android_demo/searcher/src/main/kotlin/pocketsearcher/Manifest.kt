@@ -28,6 +28,7 @@ class Manifest private constructor(
     val relevance: Map<String, RelevanceCurve>,
     val golden: List<GoldenQuery>,
     val digests: Map<String, String>,
+    internal val means: Map<String, FloatArray>,
 ) {
     /** Rows and columns of a picture. */
     data class ImageSize(val height: Int, val width: Int)
@@ -77,7 +78,21 @@ class Manifest private constructor(
                 },
                 golden = json.optJSONArray("golden").orEmpty().map(GoldenQuery::read),
                 digests = json.optJSONObject("sha256")?.run { keys().asSequence().associateWith(::getString) }.orEmpty(),
+                means = means(json, file),
             )
+        }
+
+        /** The mean embeddings of sentences and of pictures; both or none. */
+        private fun means(json: JSONObject, file: String): Map<String, FloatArray> {
+            val described = json.optJSONObject("means")?.takeIf { it.length() > 0 } ?: return emptyMap()
+            return listOf("text", "image").associateWith { kind ->
+                val numbers = described.getJSONArray(kind)
+                if (numbers.length() != json.getInt("dimension")) {
+                    val found = "${numbers.length()} numbers in means.$kind"
+                    throw SearcherException("$file: $FILE has $found; copy the file again, or build it again.")
+                }
+                FloatArray(numbers.length()) { numbers.getDouble(it).toFloat() }
+            }
         }
 
         private fun found(curve: JSONObject): FoundCurve {

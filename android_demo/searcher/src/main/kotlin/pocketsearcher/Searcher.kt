@@ -20,81 +20,123 @@ import java.nio.ByteBuffer
 class Searcher private constructor(private val file: SearcherFile, openModel: (ByteBuffer) -> Model) : Closeable {
     /** The manifest of the file. */
     val manifest = Manifest.read(file.part(Manifest.FILE).bytes(), file.name)
-    private val items = ItemTable(file.part(ItemTable.OFFSETS), file.part(ItemTable.BYTES), file.name)
-    private val model: Model
 
-    init {
-        if (items.size != manifest.items) {
-            throw SearcherException(
-                "${file.name}: holds ${items.size} items, expected ${manifest.items}; copy it again, or build it again.",
-            )
-        }
-        model = openModel(file.model)
-    }
-
-    private val outputs = mapOf("distances" to nativeBuffer(FLOAT * manifest.k), "ids" to nativeBuffer(INT * manifest.k))
-    private val evidence = nativeBuffer(FLOAT * EVIDENCE_VALUES)
-    private val embedding = mapOf("embedding" to nativeBuffer(FLOAT * manifest.dimension))
+    private val engine = Engine(file, manifest, openModel)
 
     /** The signatures of the file: `search_text`, `search_image`, …. */
-    val signatures: Set<String> get() = model.signatures
+    val signatures: Set<String> get() = engine.graph.signatures
+
+    /** The columns of facts, by name, and their types: `number`, `time`, `text` or `tags`. */
+    val facts: Map<String, String> get() = engine.facts.types
+
+    /** Whether the file has an index of words, for [Lexical]. */
+    val hasWords: Boolean get() = engine.hasWords
 
     /**
      * Finds the items nearest to a sentence. A sentence that is too long is cut between characters.
      *
-     * @throws IllegalArgumentException The file does not take text.
+     * @param maxResults Maximum number of results. More than [Manifest.k] make it score all items.
+     * @param where A filter on the facts of the items, such as `year >= 2024 and 'beach' in tags`; null for none. All items that it leaves
+     *   are scored, so the result is exact.
+     * @param allowed The numbers of the items that may be found; null for all. With [where], both apply.
+     * @param lexical Whether the words of the sentence are also looked up in names, captions and text facts. Then results come in the order
+     *   of both lists together, and an item whose file name is the whole sentence is first.
+     * @throws IllegalArgumentException The file does not take text, it has no index of words, or a filter cannot be used.
      */
-    fun search(text: String, maxResults: Int = manifest.k): Answer = search("search_text", textQuery(text, "search_text"), maxResults)
+    fun search(
+        text: String,
+        maxResults: Int = manifest.k,
+        where: String? = null,
+        allowed: IntArray? = null,
+        lexical: Lexical = Lexical.OFF,
+    ): Answer {
+        val request = engine.request(maxResults, where, allowed)
+        return if (lexical == Lexical.OFF) engine.search(engine.asked(text), request) else engine.searchWords(text, request, lexical)
+    }
 
     /**
      * Finds the items nearest to what a person typed: a minus directly before a word, or before words in double quotes, leaves out what
      * shows them, as in `a dog -ball -"red car"`.
      *
-     * @throws IllegalArgumentException The file does not take text, an excluded part has no word, or the text says only what to leave out.
+     * @throws IllegalArgumentException The file does not take text, an excluded part has no word, the text says only what to leave out, or
+     *   a filter cannot be used.
      */
-    fun searchWords(text: String, maxResults: Int = manifest.k): Answer {
-        val query = ParsedQuery.of(text)
-        if (query.excluded.isEmpty()) return search(text, maxResults)
-        require(query.wanted.isNotEmpty()) { "\"$text\" says only what to exclude; say what to find, too." }
-        val parts = (listOf(query.wanted) + query.excluded).map { part ->
-            embed(part).also { vector -> require(vector.any { it != 0f }) { "\"$part\" has no word; leave it out." } }
+    fun searchWords(text: String, maxResults: Int = manifest.k, where: String? = null, allowed: IntArray? = null): Answer =
+        search(Query.parse(text), maxResults, where, allowed)
+
+    /**
+     * Finds the items nearest to a query of several parts.
+     *
+     * @throws IllegalArgumentException The file does not take a part, a sentence has no word, nothing is left of the query, or a filter
+     *   cannot be used.
+     */
+    fun search(query: Query, maxResults: Int = manifest.k, where: String? = null, allowed: IntArray? = null): Answer =
+        when (val part = query.onlyPart) {
+            is Query.Part.Text -> search(part.text, maxResults, where, allowed)
+            is Query.Part.Picture -> search(part.pixels, maxResults, where, allowed)
+            else -> search(engine.composed(query), maxResults, where, allowed)
         }
-        val vector = compose(parts.take(1), parts.drop(1))
-        return search(requireNotNull(vector) { "\"$text\" leaves out what it asks for." }, maxResults)
+
+    /**
+     * Finds more items like one, or like several together, which are left out themselves.
+     *
+     * @throws IllegalArgumentException There are no items, one does not exist, or a filter cannot be used.
+     */
+    fun similar(vararg items: Int, maxResults: Int = manifest.k, where: String? = null, allowed: IntArray? = null): Answer {
+        require(items.isNotEmpty()) { "similar takes at least one item, found none." }
+        val query = items.map { Query(embedding(it)) }.reduce { sum, part -> sum + part }
+        val found = search(query, maxResults + items.size, where, allowed)
+        val others = (found.neighbors + found.weaker).filter { it.item !in items }
+        return Answer(others.take(maxResults), emptyList())
     }
 
     /**
      * Finds the items nearest to an upright picture of any size.
      *
-     * @throws IllegalArgumentException The file does not take pictures.
+     * @throws IllegalArgumentException The file does not take pictures, or a filter cannot be used.
      */
-    fun search(bitmap: Bitmap, maxResults: Int = manifest.k): Answer = search(BitmapPixels(bitmap), maxResults)
+    fun search(bitmap: Bitmap, maxResults: Int = manifest.k, where: String? = null, allowed: IntArray? = null): Answer =
+        search(BitmapPixels(bitmap), maxResults, where, allowed)
 
     /**
      * Finds the items nearest to an embedding of [Manifest.dimension] values, which is not normalised.
      *
-     * @throws IllegalArgumentException The embedding has another dimension, or a value that is not finite.
+     * @throws IllegalArgumentException The embedding has another dimension or a value that is not finite, or a filter cannot be used.
      */
-    fun search(vector: FloatArray, maxResults: Int = manifest.k): Answer {
-        require(vector.size == manifest.dimension) {
-            "${file.name}: the query has ${vector.size} dimensions, expected ${manifest.dimension}."
-        }
-        require(vector.all { it.isFinite() }) { "${file.name}: the query has a value that is not finite, expected numbers only." }
-        val query = nativeBuffer(FLOAT * vector.size)
-        query.asFloatBuffer().put(vector)
-        return search("search_embedding", query, maxResults)
+    fun search(vector: FloatArray, maxResults: Int = manifest.k, where: String? = null, allowed: IntArray? = null): Answer =
+        engine.search(engine.asked(vector), engine.request(maxResults, where, allowed))
+
+    /**
+     * Counts the values of facts, the most frequent first.
+     *
+     * @param columns Columns, and parts of times such as `year(taken)`; null for all columns of texts and tags, and the years of times.
+     * @param where Count only items that meet this filter.
+     * @param allowed Count only these items: for what a query finds, those of [Answer.neighbors].
+     * @throws IllegalArgumentException There is no such column, or a filter cannot be used.
+     */
+    fun facets(columns: Collection<String>? = null, where: String? = null, allowed: IntArray? = null): Map<String, List<Facet>> {
+        val names = columns
+            ?: facts.filterValues { it != Facts.NUMBER }.map { (name, type) -> if (type == Facts.TIME) "year($name)" else name }
+        val among = engine.chosen(where, allowed) ?: engine.everything()
+        return names.associateWith { engine.facts.counts(it, among) }
     }
 
     /** The embedding of a sentence. It throws the exceptions of [search]. */
-    fun embed(text: String): FloatArray = embed("embed_text", textQuery(text, "embed_text"))
+    fun embed(text: String): FloatArray = engine.embed(engine.asked(text))
 
     /** The embedding of a picture. It throws the exceptions of [search]. */
     fun embed(bitmap: Bitmap): FloatArray = embed(BitmapPixels(bitmap))
 
-    /** The metadata of an item in 0 until [Manifest.items]. */
-    fun item(number: Int): ByteArray = items[number]
+    /** The embedding of an item in 0 until [Manifest.items], as it is stored; a part of a [Query]. */
+    fun embedding(item: Int): FloatArray {
+        require(item in 0 until manifest.items) { "${file.name}: there is no item $item, it holds ${manifest.items}." }
+        return engine.exact.embedding(item)
+    }
 
-    override fun close() = synchronized(model) { model.close() }
+    /** The metadata of an item in 0 until [Manifest.items]. */
+    fun item(number: Int): ByteArray = engine.items[number]
+
+    override fun close() = engine.close()
 
     /** Size of the file in bytes. */
     internal val bytes get() = file.size
@@ -102,62 +144,12 @@ class Searcher private constructor(private val file: SearcherFile, openModel: (B
     /** A part of the file, by its name in [Manifest.digests]. */
     internal fun part(name: String): ByteBuffer = if (name == "model") file.model else file.part(name)
 
-    internal fun search(pixels: Pixels, maxResults: Int = manifest.k): Answer =
-        search("search_image", imageQuery(pixels, "search_image"), maxResults)
+    internal fun search(pixels: Pixels, maxResults: Int = manifest.k, where: String? = null, allowed: IntArray? = null): Answer =
+        engine.search(engine.asked(pixels), engine.request(maxResults, where, allowed))
 
-    internal fun embed(pixels: Pixels): FloatArray = embed("embed_image", imageQuery(pixels, "embed_image"))
-
-    private fun textQuery(text: String, signature: String): ByteBuffer {
-        requireSignature(signature)
-        val limit = requireNotNull(manifest.maxTextBytes) { "${file.name}: does not say how long a text may be." }
-        return nativeBuffer(limit).apply { put(utf8(text, limit)) }
-    }
-
-    private fun imageQuery(pixels: Pixels, signature: String): ByteBuffer {
-        requireSignature(signature)
-        val rgb = prepare(pixels, requireNotNull(manifest.preparation) { "${file.name}: does not say how large a picture has to be." })
-        return nativeBuffer(rgb.size).apply { put(rgb) }
-    }
-
-    private fun requireSignature(signature: String) = require(signature in signatures) {
-        val tokens = if (TOKENS in signatures) " Its tokenizer lies beside the graph, which only Python reads." else ""
-        "${file.name}: there is no $signature, it has ${signatures.sorted().joinToString()}.$tokens"
-    }
-
-    private fun embed(signature: String, query: ByteBuffer): FloatArray = synchronized(model) {
-        model.run(signature, query, embedding)
-        FloatArray(manifest.dimension).also { embedding.getValue("embedding").fromStart().asFloatBuffer().get(it) }
-    }
-
-    private fun search(signature: String, query: ByteBuffer, maxResults: Int): Answer {
-        require(maxResults > 0) { "maxResults is $maxResults, expected at least 1." }
-        requireSignature(signature)
-        val curve = manifest.relevance[signature]
-        // A curve that looks at the query wants to see more results than were asked for.
-        val count = minOf(maxOf(maxResults, curve?.found?.results ?: 0), manifest.k)
-        val ids = IntArray(count)
-        val distances = FloatArray(count)
-        val said = if (curve?.found == null) null else FloatArray(EVIDENCE_VALUES)
-        synchronized(model) {
-            model.run(signature, query, if (said == null) outputs else outputs + (EVIDENCE to evidence))
-            outputs.getValue("ids").fromStart().asIntBuffer().get(ids)
-            outputs.getValue("distances").fromStart().asFloatBuffer().get(distances)
-            said?.let { evidence.fromStart().asFloatBuffer().get(it) }
-        }
-        val real = distances.take(ids.count { it >= 0 })
-        val judged = curve?.judge(real, said)
-        val neighbors = real.indices.take(maxResults).map { Neighbor(ids[it], items[ids[it]], distances[it], judged?.relevance?.get(it)) }
-        val strong = minOf(judged?.strong ?: neighbors.size, neighbors.size)
-        return Answer(neighbors.take(strong), neighbors.drop(strong), judged?.found)
-    }
+    internal fun embed(pixels: Pixels): FloatArray = engine.embed(engine.asked(pixels))
 
     companion object {
-        private const val FLOAT = 4
-        private const val INT = 4
-        private const val TOKENS = "search_tokens"
-        private const val EVIDENCE = "evidence"
-        private const val EVIDENCE_VALUES = 2
-
         /**
          * Opens a file, which is memory-mapped.
          *

@@ -32,6 +32,9 @@ internal class SearcherFile(content: ByteBuffer, val name: String) {
         model = this.content.part(0, entries.values.minOfOrNull { it.header } ?: size).order(ByteOrder.nativeOrder())
     }
 
+    /** Whether the file has an associated file with this name. */
+    operator fun contains(entry: String) = entry in entries
+
     /** The content of an associated file. */
     fun part(entry: String): ByteBuffer {
         val place = entries[entry] ?: throw SearcherException(
