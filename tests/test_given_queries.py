@@ -109,6 +109,8 @@ def test_figures_are_those_of_the_searchers_results(file, tmp_path, capsys):
     assert [groups["all"][name] for name in ("R@1", "R@5", "R@10")] == [25, 75, 75]
     assert groups["all"]["MRR@10"] == pytest.approx((1 + 1 / 3 + 1 / 2 + 0) / 4, abs=1e-3)
     assert groups["with a filter"]["R@5"] == 50
+    # Each has one relevant item that its filter leaves, but the third, which has two: its first two results count.
+    assert groups["all"]["P@5"] == pytest.approx(100 * (1 + 0 + 1 / 2 + 0) / 4)
     assert main(["evaluate", str(file), "--queries", str(path)]) == 0
     printed = capsys.readouterr().out
     assert "4 queries, 300 items, 1 queries left out" in printed
