@@ -143,12 +143,14 @@ class StoredRows:
         self._blocks: np.ndarray | None = None
 
     def taken(self, numbers: np.ndarray) -> StoredRows:
-        """A copy of some rows, `(n,)` row numbers, in their order."""
+        """A copy of some rows, `(n,)` row numbers, ascending."""
         some = copy(self)
         some.rows, some.items = self.stored(numbers), self.items[numbers]
         some._steps = None if self._steps is None else self._steps[numbers]
         if self.bases is not None and self.base_scales is not None:
-            needed, some._blocks = np.unique(self.blocks(numbers), return_inverse=True)
+            blocks = self.blocks(numbers)
+            firsts = np.append(True, blocks[1:] != blocks[:-1])[: len(blocks)]
+            needed, some._blocks = blocks[firsts], np.cumsum(firsts) - 1
             some.bases, some.base_scales = self.bases[needed], self.base_scales[needed]
         return some
 
