@@ -268,6 +268,21 @@ def test_a_search_finds_the_nearest_of_those_that_meet_the_filter(file, embeddin
             searcher.search(TEXTS[0], where="colour == 'red'")
 
 
+def test_a_filter_that_is_asked_again_knows_what_changed_meanwhile(file, embeddings):
+    with TextSearcher.create_from_file(str(file)) as searcher:
+        first = searcher.search_embedding(embeddings[4], where=WHERE)
+        assert searcher.search_embedding(embeddings[4], where=WHERE) == first
+        assert found(searcher.search_embedding(embeddings[9], where=WHERE)) == found(
+            searcher.search_embedding(embeddings[9], allowed=[i for i in range(300) if meets(i)])
+        )
+        searcher.remove(first.nearest_neighbors[0].id)
+        assert found(searcher.search_embedding(embeddings[4], where=WHERE))[:4] == found(first)[1:]
+        new = searcher.add(embeddings[4], "new", facts={"stars": 4, "album": "Norway", "tags": ["t1"], "taken": "2023"})
+        assert found(searcher.search_embedding(embeddings[4], where=WHERE))[0] == new
+        searcher.remove(new)
+        assert found(searcher.search_embedding(embeddings[4], where=WHERE))[:4] == found(first)[1:]
+
+
 def test_facets_count_the_items_that_are_left(file):
     with TextSearcher.create_from_file(str(file)) as searcher:
         counts = searcher.facets()

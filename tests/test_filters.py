@@ -18,6 +18,7 @@ from task.format.stored_rows import StoredRows, locate_rows
 from task.processor import NearestNeighbor, SearchOptions
 from task.search import SearchRequest
 from task.search.graph import GraphEngine
+from task.search.nearest import nearest
 from task.task_library.index import ScannIndex
 from task.task_library.scann_messages import LookupType
 from task.text import TextSearcher, TextSearcherOptions
@@ -94,6 +95,31 @@ def test_the_right_ones_are_found_however_few(engine, vectors, share):
         assert np.abs(distances - exact[[n.id for n in found]]).mean() < 0.25 * exact.std()
         best = engine.search_embedding(query, SearchRequest(max_results=3, allowed=allowed)).nearest_neighbors
         assert best == found[:3]
+
+
+def test_rows_that_are_kept_for_the_next_query_have_the_same_distances(engine, vectors, monkeypatch):
+    for most in (None, 100):  # with and without a copy of the rows
+        if most is not None:
+            monkeypatch.setattr("task.search.exact.MOST_COPIED", most)
+        for share in (0.01, 0.7):
+            allowed = np.sort(np.random.default_rng(1).choice(ITEMS, int(share * ITEMS), replace=False))
+            kept = allowed.copy()
+            kept.flags.writeable = False
+            for query in vectors[:3] + 0.1:
+                answers = [engine.search_embedding(query, SearchRequest(max_results=30, allowed=ids)) for ids in (allowed, kept, kept)]
+                assert answers[0].nearest_neighbors == answers[1].nearest_neighbors == answers[2].nearest_neighbors
+
+
+def test_the_nearest_of_many_are_those_of_a_sort():
+    rng = np.random.default_rng(2)
+    rows = np.sort(rng.permutation(200_000)[:100_003])
+    for distances in (rng.standard_normal(100_003), rng.integers(0, 50, 100_003), np.full(100_003, np.nan)):
+        values = distances.astype(np.float32)
+        values[rng.integers(0, len(values), 500)] = np.nan
+        values[-1] = -100
+        order = np.lexsort((rows, values))
+        for count in (1, 10, 300, 90_000):
+            assert nearest(rows, values, count).tolist() == order[: min(count, int((~np.isnan(values)).sum()))].tolist()
 
 
 def test_rows_are_read_in_place(tmp_path, vectors):

@@ -1,16 +1,23 @@
 """What follows training over frozen features: the second encoder in closed form, joining two encoders, and hub bias."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 
 from maker.data.captions import Caption
 from maker.data.splits import Splits
 from maker.embedding.project import project, write_head
+from maker.embedding.texts import embed_texts
 from maker.encoders.image import ImageEncoder
 from maker.encoders.layers import Constant, Dense, Scale, SideBySide, Unit
-from maker.training.closed_form import closed_form
+from maker.export.encoder_file import write_encoder
+from maker.training.closed_form import closed_form, closed_form_of_sentences
+from maker.training.frozen_text import TextFeatures
 from maker.training.hubs import CONSTANT, hub_bias, with_constant
 from maker.training.joined import join, sums, unit
+from maker.training.options import TrainingOptions
+from maker.training.train import train_frozen
 
 DIMENSION = 6
 rng = np.random.default_rng(0)
@@ -102,27 +109,48 @@ def test_a_constant_follows_the_embedding_of_a_frozen_text_tower(tmp_path):
     np.testing.assert_allclose(project(features, tmp_path / "head.tflite"), expected, atol=1e-6)
 
 
-@pytest.mark.parametrize("changed", [{}, {"second_weight": 0.0}, {"hub_bias": 0.0}, {"word_pooling": "attention"}])
-def test_the_exported_towers_give_what_training_measured(tmp_path, changed):
-    """The graph's text tower and head against `Finished`, and that the embeddings have the dimension of the options."""
-    from maker.embedding.texts import embed_texts
-    from maker.export.encoder_file import write_encoder
-    from maker.training.options import TrainingOptions
-    from maker.training.train import train_frozen
-    from maker.training.vocabulary import CaptionRows  # noqa: F401
+class Plain:
+    """An image tower without inner layers."""
 
+    inner = ()
+
+
+def trained_on_words(sentences: bool | None = None, **options):
+    """Towers trained on captions of 40 words. With `sentences` a frozen text tower takes part, without words (False) or beside them (True).
+
+    Returns:
+        The result, the splits, the image features, the number of each image, and the features of the sentences by text.
+    """
     values, rows, _, described, _ = corpus(features=12)
     names = [f"word{chr(97 + number // 26)}{chr(97 + number % 26)}" for number in range(40)]
     texts = [" ".join(names[row - 1] for row in caption[caption > 0]) for caption in rows]
     captions = [Caption(str(image), text, "train", "", line) for line, (image, text) in enumerate(zip(described, texts, strict=True))]
     numbers = {str(image): image for image in range(len(values))}
-
-    class Plain:
-        inner = ()
-
-    options = TrainingOptions(dimension=8, epochs=1, batch_size=64, matryoshka=(4,), **changed)
     splits = Splits(captions[:-60], captions[-60:], "random")
-    trained = train_frozen(splits, numbers, values, Plain(), options)
+    draw = np.random.default_rng(5)
+    of_word = draw.standard_normal((40, 10)).astype(np.float32)
+    known = [*dict.fromkeys([*texts, *names, *(f"{a} {b}" for a in names for b in names)])]
+    made = np.stack([sum(of_word[names.index(word)] for word in text.split()) for text in known])
+    features = None
+    if sentences is not None:
+        features = TextFeatures(SimpleNamespace(dimension=10), {text: row for row, text in enumerate(known)}, made, with_words=sentences)
+    chosen = TrainingOptions(dimension=8, epochs=1, batch_size=64, matryoshka=(4,), **options)
+    trained = train_frozen(splits, numbers, values, Plain(), chosen, texts=features)
+    return trained, splits, values, numbers, dict(zip(known, made, strict=True))
+
+
+def assert_finds_as_measured(trained, splits, queries, images, numbers):
+    held_out = np.unique([numbers[c.image] for c in splits.validation], return_inverse=True)
+    scores = queries @ images[held_out[0]].T
+    found = (scores > scores[np.arange(60), held_out[1]][:, None]).sum(1)
+    measured = {entry["dimension"]: entry for entry in trained.described["prefixes"]}
+    assert 100 * (found < 5).mean() == pytest.approx(measured[8]["R@5"], abs=5)
+
+
+@pytest.mark.parametrize("changed", [{}, {"second_weight": 0.0}, {"hub_bias": 0.0}, {"word_pooling": "attention"}])
+def test_the_exported_towers_give_what_training_measured(tmp_path, changed):
+    """The graph's text tower and head against `Finished`, and that the embeddings have the dimension of the options."""
+    trained, splits, values, numbers, _ = trained_on_words(**changed)
     assert trained.described["options"]["dimension"] == 8
     write_head(tmp_path / "head.tflite", trained.image.head, 12)
     write_encoder(tmp_path / "text.tflite", {"text": trained.text}, {"text": (1, trained.text.size.max_bytes)}, dimension=8)
@@ -130,9 +158,33 @@ def test_the_exported_towers_give_what_training_measured(tmp_path, changed):
     queries = embed_texts([c.text for c in splits.validation], tmp_path / "text.tflite")
     assert images.shape == (200, 8)
     assert queries.shape == (60, 8)
-    held_out = np.unique([numbers[c.image] for c in splits.validation], return_inverse=True)
-    scores = queries @ images[held_out[0]].T
-    found = (scores > scores[np.arange(60), held_out[1]][:, None]).sum(1)
-    measured = {entry["dimension"]: entry for entry in trained.described["prefixes"]}
-    assert 100 * (found < 5).mean() == pytest.approx(measured[8]["R@5"], abs=5)
+    assert_finds_as_measured(trained, splits, queries, images, numbers)
     assert isinstance(trained.image, ImageEncoder)
+
+
+@pytest.mark.parametrize("words", [False, True])
+def test_a_second_encoder_joins_a_pretrained_text_tower_and_is_exported_as_measured(tmp_path, words):
+    trained, splits, values, numbers, features = trained_on_words(sentences=words)
+    sentence = trained.text.sentence if words else trained.text
+    assert isinstance(sentence.head[0], SideBySide)
+    write_head(tmp_path / "head.tflite", trained.image.head, 12)
+    write_head(tmp_path / "text-head.tflite", sentence.head, 10)
+    texts = [c.text for c in splits.validation]
+    queries = project(np.stack([features[text] for text in texts]), tmp_path / "text-head.tflite")
+    if words:
+        write_encoder(
+            tmp_path / "words.tflite", {"text": trained.text.words}, {"text": (1, trained.text.words.size.max_bytes)}, dimension=8
+        )
+        queries = unit(trained.text.factor * embed_texts(texts, tmp_path / "words.tflite") + queries)
+    assert_finds_as_measured(trained, splits, queries, project(values, tmp_path / "head.tflite"), numbers)
+
+
+def test_the_closed_form_of_sentences_finds_the_image_of_a_caption_and_needs_enough_features():
+    features, rows, _, described, known = corpus()
+    sentences = np.zeros((len(rows), known), np.float32)
+    np.put_along_axis(sentences, rows, 1, axis=1)
+    images, texts = closed_form_of_sentences(features, sentences, described, DIMENSION)
+    scores = unit(sentences @ texts.weights + texts.bias) @ unit(features @ images.weights + images.bias).T
+    own = scores[np.arange(len(rows)), described]
+    assert np.median((scores > own[:, None]).sum(1)) <= 5  # of 200
+    assert closed_form_of_sentences(features, sentences[:, :4], described, DIMENSION) is None

@@ -51,6 +51,18 @@ def test_more_time_buys_more_leaves(tmp_path):
     assert chosen[1].index.budget in [p["leaves_scanned"] for p in chosen[1].curve]
 
 
+def test_queries_that_tune_an_index_do_not_measure_it(tmp_path):
+    queries = Queries(ASKED, "test")
+    assert len(queries.tuning) == len(queries.held_out) == 100
+    assert not {row.tobytes() for row in queries.tuning} & {row.tobytes() for row in queries.held_out}
+    few = Queries(ASKED[:19], "test")
+    assert len(few.tuning) == len(few.held_out) == 19
+    chosen = choose_index(ITEMS, IndexSettings(leaves=100, recall=0.9, k=10), queries, {}, tmp_path / "s.tflite")
+    assert chosen.against(0.9)["met"]
+    assert not chosen.against(0.899)["met"]
+    assert choose_index(ITEMS, IndexSettings(), queries, {}, tmp_path / "s.tflite").against(0.9) == {}  # scans everything
+
+
 def test_a_size_is_met_with_fewer_bits_or_refused(capsys, tmp_path):
     queries = Queries(ASKED, "test")
     eight = choose_index(ITEMS, IndexSettings(), queries, {"graph": 1000}, tmp_path / "s.tflite")
@@ -101,10 +113,15 @@ def test_the_command_tunes_by_given_queries_and_keeps_curve_and_picture(tmp_path
         "100",
     ]
     assert main([*command, "--queries", str(tmp_path / "q.npy"), "--recall", "0.9", "--max-size", "1M"]) == 0
-    assert "given queries" in capsys.readouterr().out
+    summary = capsys.readouterr().out
+    assert "given queries" in summary
+    assert "100 queries that took no part in tuning; those that did find 0.9" in summary
     assert (tmp_path / "s.index.png").read_bytes().startswith(b"\x89PNG")
     held = manifest(output)
-    assert held["report"]["index"]["index_recall@10"] >= 0.88
+    quality = held["report"]["index"]
+    assert quality["index_recall@10"] >= 0.85  # 100 queries
+    assert (quality["queries"], quality["target"], quality["met"]) == (100, 0.9, quality["index_recall@10"] >= 0.9)
+    assert quality["tuned_recall"] in [p["recall"] for p in held["report"]["index_curve"]]
     assert held["index"]["blocks_scanned"] in [p["leaves_scanned"] for p in held["report"]["index_curve"]]
     assert {entry["rows"] for entry in held["report"]["index_rows"]} == {"int4", "int8", "float32"}
     with TextSearcher.create_from_file(str(output)) as opened:

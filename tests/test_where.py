@@ -23,6 +23,17 @@ TAG_NAMES = ["beach", "sea", "a b", "海"]
 TYPES = {"size": "number", "stars": "number", "album": "text", "taken": "time", "tags": "tags", "lat": "number", "lon": "number"}
 
 
+class Given:
+    """A part whose columns are given."""
+
+    def __init__(self, columns: dict[str, facts_file.Column]) -> None:
+        self.columns, self.types = columns, {name: column.type for name, column in columns.items()}
+        self.items = max(len(column.values) for column in columns.values())
+
+    def read(self, name: str) -> facts_file.Column:
+        return self.columns[name]
+
+
 def drawn_items(rng: random.Random) -> list[dict]:
     """Facts of items; about one in four is not known."""
 
@@ -267,6 +278,51 @@ def test_counts_are_those_of_a_plain_count():
         counts = facts.counts(name, ids)
         assert counts == {value: values.count(value) for value in values if value is not None}
         assert list(counts.values()) == sorted(counts.values(), reverse=True)
+
+
+@pytest.mark.parametrize("kind", [np.int8, np.uint8, np.int16, np.int32, np.int64, np.float32, np.float64])
+@pytest.mark.parametrize("sign", ["==", "!=", "<", "<=", ">", ">="])
+def test_numbers_of_every_width_compare_as_their_values(kind, sign):
+    values = np.array([0, 1, 2, 5, 126, 127], kind)
+    facts = SearchedFacts.of([Given({"n": facts_file.Numbers(values, None)})])
+    for value in (
+        -1e300,
+        -129,
+        -128,
+        -1,
+        -0.5,
+        0,
+        0.0,
+        1,
+        1.5,
+        126.999,
+        127,
+        128,
+        255,
+        256,
+        2**31,
+        2**53,
+        1e300,
+        np.inf,
+        -np.inf,
+        np.float32(5),
+    ):
+        expected = OPERATORS[sign](values.astype(np.float64), float(value))
+        assert facts.matching(Compare("n", sign, value)).tolist() == np.flatnonzero(expected).tolist(), value
+
+
+def test_answers_of_filters_are_kept_within_limits(monkeypatch):
+    monkeypatch.setattr("task.search.facts.MOST_KEPT", 3)
+    facts = stored(drawn_items(random.Random(1)))
+    first = facts.matching(parsed("stars >= 0"))
+    assert facts.matching(parsed("stars  >=  0")) is first
+    with pytest.raises(ValueError, match="read-only"):
+        first[:1] = 7
+    for number in range(1, 6):
+        assert facts.matching(parsed(f"stars >= {number}")).tolist() == facts.matching(parsed(f"{number} <= stars")).tolist()
+    assert facts.matching(parsed("stars >= 0")) is not first
+    monkeypatch.setattr("task.search.facts.MOST_IDS_KEPT", 1)
+    assert facts.matching(parsed("not missing(stars)")) is facts.matching(parsed("not missing(stars)"))
 
 
 def test_the_last_moment_that_can_be_written_is_a_time():

@@ -6,17 +6,15 @@ that of its values. Tags in a table are separated by `|`.
 
 from __future__ import annotations
 
-import csv
-import json
 import math
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
 from typing import Any
 
 from maker.data.items import image_of
-from maker.data.text_file import open_text
+from maker.data.rows import Row, read_rows
 from maker.errors import DataError
 from task.errors import TaskError
 from task.format import facts as stored_facts
@@ -24,13 +22,10 @@ from task.format.facts import TYPES, Column
 from task.search.facts import checked
 from task.search.moments import MomentError, seconds
 
-csv.field_size_limit(1 << 30)
 ITEM = "item"
 MOST_COLUMNS = 200
 LONGEST_CELL = 10_000  # characters
 SEPARATOR = "|"
-DELIMITERS = ",;\t"
-PARQUET = b"PAR1"
 
 
 @dataclass(frozen=True)
@@ -48,12 +43,6 @@ class FactsTable:
     rows: dict[str, dict[str, Any]]
 
 
-@dataclass(frozen=True)
-class _Row:
-    place: str  # "line 3"
-    values: dict[str, Any]  # None or empty text where nothing is known
-
-
 def read_facts(path: Path) -> FactsTable:
     """Reads a facts file.
 
@@ -61,7 +50,7 @@ def read_facts(path: Path) -> FactsTable:
         DataError: The file is missing or damaged, a row has another number of cells than the header, two rows name one item, a column has
             values of several types or not of its type, or a limit is exceeded.
     """
-    rows = list(_rows(path))
+    rows = list(read_rows(path, ITEM, "facts file"))
     if not rows:
         raise DataError(f"{path}: no rows; expected a column {ITEM!r} and one row per item")
     names = list(dict.fromkeys(name for row in rows for name in row.values))
@@ -133,14 +122,14 @@ def _names(metadata: bytes) -> Iterator[str]:
         yield image
 
 
-def _typed(path: Path, name: str, rows: Sequence[_Row]) -> tuple[str, str]:
+def _typed(path: Path, name: str, rows: Sequence[Row]) -> tuple[str, str]:
     """The name of a column and its type: the one behind the colon, or that of all its values."""
     column, colon, stated = name.rpartition(":")
     if colon and stated in TYPES and column:
         return column, stated
     if not name:
         raise DataError(f"{path}: a column has no name")
-    firsts: dict[str, _Row] = {}
+    firsts: dict[str, Row] = {}
     for row in rows:
         value = row.values.get(name)
         if value is not None and value != "":
@@ -173,7 +162,7 @@ def _kind(value: Any) -> str:
     return "time"
 
 
-def _checked(path: Path, row: _Row, column: str, kind: str, value: Any) -> Any:
+def _checked(path: Path, row: Row, column: str, kind: str, value: Any) -> Any:
     for cell in value if isinstance(value, list) else [value]:
         if isinstance(cell, str) and len(cell) > LONGEST_CELL:
             raise DataError(f"{path}: {row.place}: {column[:60]!r} has {len(cell)} characters, expected at most {LONGEST_CELL}")
@@ -190,13 +179,13 @@ def _checked(path: Path, row: _Row, column: str, kind: str, value: Any) -> Any:
         raise DataError(f"{path}: {row.place}: {str(error).removeprefix('facts: ').rstrip('.')}") from error
 
 
-def _check_zones(path: Path, rows: Sequence[_Row], types: dict[str, str]) -> None:
+def _check_zones(path: Path, rows: Sequence[Row], types: dict[str, str]) -> None:
     """Refuses a column in which only some times say their zone: they do not compare."""
     for name in {name for row in rows for name in row.values}:
         column = name.rpartition(":")[0] if name not in types else name
         if types.get(column) != "time":
             continue
-        zoned: dict[bool, _Row] = {}
+        zoned: dict[bool, Row] = {}
         for row in rows:
             value = row.values.get(name)
             if value is not None and value != "":
@@ -205,75 +194,3 @@ def _check_zones(path: Path, rows: Sequence[_Row], types: dict[str, str]) -> Non
             raise DataError(
                 f"{path}: {column[:60]!r} has times with a zone ({zoned[True].place}) and without ({zoned[False].place}); write all alike"
             )
-
-
-def _rows(path: Path) -> Iterable[_Row]:
-    if not path.is_file():
-        raise DataError(f"{path}: no such facts file")
-    with open(path, "rb") as file:
-        if file.read(len(PARQUET)) == PARQUET:
-            return _parquet_rows(path)
-    return _json_rows(path) if ".json" in path.suffixes or path.suffix in (".jsonl", ".ndjson") else _table_rows(path)
-
-
-def _json_rows(path: Path) -> Iterator[_Row]:
-    with open_text(path, "facts file") as file:
-        for number, line in enumerate(file, start=1):
-            if not line.strip():
-                continue
-            try:
-                values = json.loads(line, object_pairs_hook=_unrepeated)
-            except (ValueError, RecursionError) as error:
-                raise DataError(f"{path}: line {number} is not JSON ({error}); expected one object per line") from error
-            if not isinstance(values, dict):
-                raise DataError(f"{path}: line {number} is {type(values).__name__}, expected an object with the key {ITEM!r}")
-            yield _Row(f"line {number}", values)
-
-
-def _unrepeated(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    """A JSON object; one with a key twice is an error, because only one of its values would be kept."""
-    values = dict(pairs)
-    if len(values) < len(pairs):
-        names = [name for name, _ in pairs]
-        raise ValueError(f"the key {next(name for name in names if names.count(name) > 1)[:60]!r} is there twice")
-    return values
-
-
-def _table_rows(path: Path) -> Iterator[_Row]:
-    with open_text(path, "facts file") as file:
-        first = file.readline()
-        delimiter = max(DELIMITERS, key=first.count)
-        header = [name.strip() for name in next(csv.reader([first], delimiter=delimiter), [])]
-        if ITEM not in header:
-            raise DataError(f"{path}: line 1: no column {ITEM!r}; found {', '.join(header)[:200] or 'nothing'}")
-        if len(set(header)) < len(header):
-            twice = next(name for name in header if header.count(name) > 1)
-            raise DataError(f"{path}: line 1: two columns are named {twice[:60]!r}")
-        reader = csv.reader(file, delimiter=delimiter, strict=True)
-        try:
-            for cells in reader:
-                if not cells:
-                    continue
-                if len(cells) != len(header):
-                    raise DataError(f"{path}: line {reader.line_num + 1} has {len(cells)} cells, expected {len(header)}")
-                yield _Row(f"line {reader.line_num + 1}", dict(zip(header, cells, strict=True)))
-        except csv.Error as error:
-            raise DataError(f"{path}: line {reader.line_num + 1}: {error}") from error
-
-
-def _parquet_rows(path: Path) -> Iterator[_Row]:
-    try:
-        import pyarrow
-        import pyarrow.parquet
-    except ImportError as error:
-        raise DataError(f"{path}: Parquet needs pyarrow; install it with: pip install 'pocket-searcher[formats]'") from error
-    try:
-        table = pyarrow.parquet.read_table(path)
-    except (pyarrow.ArrowException, OSError) as error:
-        raise DataError(f"{path}: cannot be read as Parquet ({' '.join(str(error).split())[:200]})") from error
-    if ITEM not in table.column_names:
-        raise DataError(f"{path}: no column {ITEM!r}; found {', '.join(table.column_names)[:200] or 'nothing'}")
-    for number, values in enumerate(table.to_pylist(), start=1):
-        # pandas writes a number that is not known as NaN.
-        known = {name: None if isinstance(value, float) and math.isnan(value) else value for name, value in values.items()}
-        yield _Row(f"row {number}", known)

@@ -128,6 +128,12 @@ def measure_index(path: Path, embeddings: np.ndarray, queries: np.ndarray, dista
     }
 
 
+def index_recall(quality: Mapping[str, Any]) -> tuple[str, float]:
+    """The name and the value of the recall that `measure_index` measured."""
+    ((name, recall),) = [(name, value) for name, value in quality.items() if name.startswith("index_recall")]
+    return name, recall
+
+
 def measure_text_latency(path: Path, kind: str, queries: Sequence[Mapping[str, np.ndarray]], repeats: int = 200) -> dict[str, Any]:
     """The latency of a file's text signatures on one thread.
 

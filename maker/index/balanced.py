@@ -13,7 +13,9 @@ scattered over leaves that no query for them scans.
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import TypeAlias
 
 import numpy as np
 
@@ -26,11 +28,16 @@ MANY_GROUPS, MOST_LEAVES_PER_GROUP = 1000, 64  # beyond MANY_GROUPS, groups grow
 LARGE_GROUP_SLACK = 1.25  # capacity of a large group, relative to its mean size
 BLOCK = 8192  # embeddings per matrix product
 SAMPLE_PER_CENTROID, LARGEST_SAMPLE = 160, 100_000
-LLOYD_ITERATIONS, PRICING_ROUNDS, PRICE_STEPS = 8, 2, 30
+COARSE_FROM = 64  # centroids from which k-means starts at the centroids of a k-means within each part of a coarse k-means
+LLOYD_ITERATIONS, AFTER_COARSE = 6, 2
+PRICING_ROUNDS, PRICE_STEPS = 1, 30
 NEAREST_CENTROIDS, SPREAD_ROWS = 32, 4096  # centroids that a row chooses from; rows that show how widely scores spread
 CHOICES = 8  # centroids that `_fill` offers each row
 SWAP_ROUNDS, SWAPS, SMALLEST_GAIN = 3, 200, 1e-6
 MOST_SCORES = 1 << 25  # of rows in leaves that are held at a time while rows are swapped
+
+
+Trainer: TypeAlias = Callable[[np.ndarray, int], np.ndarray]  # from a sample `(s, d)` and a number of centroids to these
 
 
 @dataclass(frozen=True)
@@ -50,26 +57,28 @@ class Partition:
     leaves_per_group: np.ndarray
 
 
-def partition(embeddings: np.ndarray | TransformedEmbeddings, leaves: int, seed: int) -> Partition:
+def partition(embeddings: np.ndarray | TransformedEmbeddings, leaves: int, seed: int, train: Trainer | None = None) -> Partition:
     """Partitions embeddings by squared L2 distance.
 
     Args:
         embeddings: `(n, d)` float32; may be memory-mapped or transformed.
         leaves: Approximate number of leaves.
         seed: Seeds the samples and the initial centroids.
+        train: Trains the first centroids of groups, or of leaves if there are no groups; None for the k-means of this module.
     """
     items = len(embeddings)
     leaves, rows_per_leaf = leaf_shape(items, leaves)
     rng = np.random.default_rng(seed)
     groups = [np.arange(items, dtype=np.int32)]
     if leaves >= TWO_LEVELS_FROM:
-        groups = _groups(embeddings, leaves, rows_per_leaf, rng)
+        groups = _groups(embeddings, leaves, rows_per_leaf, rng, train or _kmeans_with(rng))
     order, centroids = [], []
     for group in progress(groups, "partition", quiet=items < 50 * BLOCK):
         sizes = np.full(-(-len(group) // rows_per_leaf), rows_per_leaf)
         sizes[-1] -= sizes.sum() - len(group)
         rows = np.asarray(embeddings[group], np.float32)
-        priced = _priced_centroids(rows, np.arange(len(group)), sizes, rng)
+        first = train if train and len(groups) == 1 else _kmeans_with(rng)
+        priced = _priced_centroids(rows, np.arange(len(group)), sizes, rng, first)
         leaf_of = _fill(_choices(rows, np.arange(len(group)), priced), rows, priced, sizes)
         leaf_of, means = _swapped(rows, leaf_of, sizes)
         order.append(group[np.argsort(leaf_of, kind="stable")])
@@ -97,11 +106,17 @@ def group_shape(leaves: int) -> tuple[int, int]:
     return math.ceil(leaves / size), size if size == LEAVES_PER_GROUP else math.ceil(LARGE_GROUP_SLACK * size)
 
 
-def _groups(embeddings: np.ndarray | TransformedEmbeddings, leaves: int, rows_per_leaf: int, rng: np.random.Generator) -> list[np.ndarray]:
+def _groups(
+    embeddings: np.ndarray | TransformedEmbeddings,
+    leaves: int,
+    rows_per_leaf: int,
+    rng: np.random.Generator,
+    train: Trainer,
+) -> list[np.ndarray]:
     """The items of each group; every group but the last fills whole leaves."""
     items = np.arange(len(embeddings), dtype=np.int32)
     count, capacity = group_shape(leaves)
-    priced = _priced_centroids(embeddings, items, np.full(count, capacity * rows_per_leaf), rng)
+    priced = _priced_centroids(embeddings, items, np.full(count, capacity * rows_per_leaf), rng, train)
     choices = _choices(embeddings, items, priced)
     demand = np.bincount(choices.centroids[:, 0], minlength=count) / rows_per_leaf
     sizes = _whole_leaves(demand, capacity, leaves) * rows_per_leaf
@@ -141,19 +156,23 @@ class _Choices:
 
 
 def _priced_centroids(
-    embeddings: np.ndarray | TransformedEmbeddings, items: np.ndarray, capacity: np.ndarray, rng: np.random.Generator
+    embeddings: np.ndarray | TransformedEmbeddings,
+    items: np.ndarray,
+    capacity: np.ndarray,
+    rng: np.random.Generator,
+    train: Trainer,
 ) -> _PricedCentroids:
     """Learns centroids and prices from a sample of the items; `capacity` is `(c,)`, in rows of all items."""
     size = min(len(items), SAMPLE_PER_CENTROID * len(capacity), LARGEST_SAMPLE)
     chosen = np.sort(rng.choice(len(items), size, replace=False)) if size < len(items) else slice(None)
     sample = np.asarray(embeddings[items[chosen]], np.float32)
-    centroids = _lloyd(sample, len(capacity), rng)
+    centroids = train(sample, len(capacity))
     sample_capacity = capacity * (len(sample) / len(items))
     for _ in range(PRICING_ROUNDS):
-        scores = _scores(sample, centroids)
-        prices = _prices(scores, sample_capacity)
-        centroids = _means(sample, (scores - prices).argmax(1), centroids)
-    return _PricedCentroids(centroids, _prices(_scores(sample, centroids), sample_capacity))
+        near = _near(sample, centroids)
+        prices = _prices(near, sample_capacity)
+        centroids = _means(sample, near.best(prices), centroids)
+    return _PricedCentroids(centroids, _prices(_near(sample, centroids), sample_capacity))
 
 
 def _scores(rows: np.ndarray, centroids: np.ndarray) -> np.ndarray:
@@ -163,11 +182,38 @@ def _scores(rows: np.ndarray, centroids: np.ndarray) -> np.ndarray:
     return scores
 
 
-def _lloyd(sample: np.ndarray, count: int, rng: np.random.Generator) -> np.ndarray:
-    """K-means; a centroid without rows restarts at a random row."""
-    centroids = sample[rng.choice(len(sample), count, replace=len(sample) < count)].copy()
-    for _ in range(LLOYD_ITERATIONS):
-        nearest = _scores(sample, centroids).argmax(1)
+def _nearest(rows: np.ndarray, centroids: np.ndarray) -> np.ndarray:
+    """`(rows,)` int64: the nearest centroid of each row."""
+    return np.concatenate([_scores(rows[start : start + BLOCK], centroids).argmax(1) for start in range(0, len(rows), BLOCK)])
+
+
+def _kmeans_with(rng: np.random.Generator) -> Trainer:
+    return lambda sample, count: _kmeans(sample, count, rng)
+
+
+def _kmeans(sample: np.ndarray, count: int, rng: np.random.Generator) -> np.ndarray:
+    """K-means. Many centroids start at those of a k-means within each part of a coarse k-means, which is near where they end."""
+    start = sample[rng.choice(len(sample), count, replace=len(sample) < count)].copy()
+    if count < COARSE_FROM:
+        return _lloyd(sample, start, LLOYD_ITERATIONS, rng)
+    parts = math.isqrt(count)
+    part_of = _nearest(sample, _lloyd(sample[rng.permutation(len(sample))[: len(sample) // 4]], start[:parts], LLOYD_ITERATIONS, rng))
+    shares = _whole_leaves(np.bincount(part_of, minlength=parts) * (count / len(sample)), len(sample), count)
+    filled = 0
+    for part, share in enumerate(shares.tolist()):
+        rows = sample[part_of == part]
+        if share:
+            within = rows[rng.choice(len(rows), share, replace=len(rows) < share)]
+            start[filled : filled + share] = _lloyd(rows, within, LLOYD_ITERATIONS, rng)
+        filled += share
+    return _lloyd(sample, start, AFTER_COARSE, rng)
+
+
+def _lloyd(sample: np.ndarray, centroids: np.ndarray, iterations: int, rng: np.random.Generator) -> np.ndarray:
+    """Lloyd's iterations; a centroid without rows restarts at a random row."""
+    count = len(centroids)
+    for _ in range(iterations):
+        nearest = _nearest(sample, centroids)
         centroids = _means(sample, nearest, centroids)
         empty = np.flatnonzero(np.bincount(nearest, minlength=count) == 0)
         centroids[empty] = sample[rng.choice(len(sample), len(empty))]
@@ -184,19 +230,45 @@ def _means(rows: np.ndarray, assigned: np.ndarray, centroids: np.ndarray) -> np.
     return means
 
 
-def _prices(scores: np.ndarray, capacity: np.ndarray) -> np.ndarray:
-    """`(c,)` float32: prices at which about `capacity` rows at most choose each centroid; a row chooses from its nearest few."""
-    rows, count = scores.shape
-    step = np.float32(0.3 * (scores[:SPREAD_ROWS].max(1) - np.median(scores[:SPREAD_ROWS], axis=1)).std() + 1e-6)
-    nearest: np.ndarray | None = None
-    if count > NEAREST_CENTROIDS:
-        nearest = np.concatenate([_largest(scores[start : start + BLOCK], NEAREST_CENTROIDS) for start in range(0, rows, BLOCK)])
-        scores = np.take_along_axis(scores, nearest, axis=1)
+@dataclass(frozen=True)
+class _Near:
+    """The centroids that each row chooses from, `(n, c)` int32, and their scores, `(n, c)` float32."""
+
+    centroids: np.ndarray
+    scores: np.ndarray
+
+    def best(self, prices: np.ndarray) -> np.ndarray:
+        """`(n,)` int32: the centroid that each row chooses at these prices."""
+        chosen = (self.scores - prices[self.centroids]).argmax(1)
+        return np.take_along_axis(self.centroids, chosen[:, None], 1)[:, 0]
+
+
+def _near(rows: np.ndarray, centroids: np.ndarray) -> _Near:
+    """The centroids near each row: its nearest one and the nearest centroids of that; all of them, if they are few."""
+    count = min(len(centroids), NEAREST_CENTROIDS)
+    if count == len(centroids):
+        return _Near(np.broadcast_to(np.arange(count, dtype=np.int32), (len(rows), count)), _scores(rows, centroids))
+    between = _scores(centroids, centroids)
+    np.fill_diagonal(between, np.inf)
+    around = np.argpartition(-between, count - 1, axis=1)[:, :count].astype(np.int32)
+    nearest = _nearest(rows, centroids)
+    near = _Near(around[nearest], np.empty((len(rows), count), np.float32))
+    order = np.argsort(nearest, kind="stable")
+    for members in np.split(order, np.cumsum(np.bincount(nearest, minlength=len(centroids)))[:-1]):
+        if len(members):
+            near.scores[members] = _scores(rows[members], centroids[around[nearest[members[0]]]])
+    return near
+
+
+def _prices(near: _Near, capacity: np.ndarray) -> np.ndarray:
+    """`(c,)` float32: prices at which about `capacity` rows at most choose each centroid."""
+    rows, count = len(near.scores), len(capacity)
+    spread = near.scores[:SPREAD_ROWS]
+    step = np.float32(0.3 * (spread.max(1) - np.median(spread, axis=1)).std() + 1e-6)
     prices = np.zeros(count, np.float32)
     best, least = prices, np.inf
     for iteration in range(PRICE_STEPS):
-        chosen = (scores - (prices if nearest is None else prices[nearest])).argmax(1)
-        demand = np.bincount(chosen if nearest is None else nearest[np.arange(rows), chosen], minlength=count)
+        demand = np.bincount(near.best(prices), minlength=count)
         excess = np.maximum(demand - capacity, 0).sum()
         if excess < least:
             best, least = prices.copy(), excess
@@ -210,21 +282,15 @@ def _prices(scores: np.ndarray, capacity: np.ndarray) -> np.ndarray:
     return best
 
 
-def _largest(scores: np.ndarray, count: int) -> np.ndarray:
-    """`(rows, count)` int32: columns of the largest scores of each row, in no order."""
-    return np.argpartition(scores, scores.shape[1] - count, axis=1)[:, scores.shape[1] - count :].astype(np.int32)
-
-
 def _choices(embeddings: np.ndarray | TransformedEmbeddings, items: np.ndarray, priced: _PricedCentroids) -> _Choices:
     count = min(CHOICES, len(priced.centroids))
     choices = _Choices(np.empty((len(items), count), np.int32), np.empty((len(items), count), np.float32))
     for start in range(0, len(items), BLOCK):
         part = slice(start, start + BLOCK)
-        scores = _scores(np.asarray(embeddings[items[part]], np.float32), priced.centroids) - priced.prices
-        best = _largest(scores, count)
-        values = np.take_along_axis(scores, best, 1)
-        ranked = np.argsort(-values, axis=1, kind="stable")
-        choices.centroids[part], choices.values[part] = np.take_along_axis(best, ranked, 1), np.take_along_axis(values, ranked, 1)
+        near = _near(np.asarray(embeddings[items[part]], np.float32), priced.centroids)
+        values = near.scores - priced.prices[near.centroids]
+        best = np.argsort(-values, axis=1, kind="stable")[:, :count]
+        choices.centroids[part], choices.values[part] = np.take_along_axis(near.centroids, best, 1), np.take_along_axis(values, best, 1)
     return choices
 
 

@@ -17,7 +17,7 @@ from maker.encoders.prefix import trained_prefixes
 from maker.encoders.tokenizer_file import TextModelOptions
 from maker.errors import BuildError, DataError
 from maker.evaluation.file_parts import tower_parts
-from maker.evaluation.index_quality import QUERIES, measure_index, measure_text_latency, perturbed_items
+from maker.evaluation.index_quality import QUERIES, index_recall, measure_index, measure_text_latency, perturbed_items
 from maker.export.searcher_file import SearcherContent, write_searcher
 from maker.index.build import are_normalized, check_embeddings
 from maker.index.lexical import lexical_index
@@ -177,7 +177,9 @@ def write_index(items: IndexedItems, output: Path, settings: IndexSettings, cont
 
     def measure(path: Path) -> dict[str, Any]:
         figures: dict[str, Any] = {"index_curve": chosen.curve, "index_rows": chosen.rows}
-        figures["index"] = measure_index(path, embeddings, queries.embeddings, settings.distance, queries.how, settings.k)
+        asked = queries.embeddings if chosen.index.leaves is None else queries.held_out
+        quality = measure_index(path, embeddings, asked, settings.distance, queries.how, settings.k)
+        figures["index"] = {**quality, **chosen.against(index_recall(quality)[1])}
         for kind in [kind for kind in SENTENCES if kind in towers and texts]:
             figures[f"search_{kind}"] = measure_text_latency(path, kind, [towers[kind].prepare(text) for text in texts])
         return figures

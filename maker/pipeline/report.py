@@ -11,6 +11,7 @@ from maker.encoders.image import SCRATCH
 from maker.encoders.prefix import prefixes_in_words
 from maker.evaluation.identical_captions import KEY as IDENTICAL
 from maker.evaluation.identical_captions import share_in_words
+from maker.evaluation.index_quality import index_recall
 from maker.evaluation.typed_figures import in_words, typed_rows
 from maker.evaluation.typed_queries import LENGTHS
 from maker.training.metrics import best_epoch, few_images
@@ -99,14 +100,16 @@ def file_lines(manifest: Manifest, output: Path) -> list[str]:
     for name, figures in typed_rows(manifest.report.get("typed_queries", {})):
         lines.append(line(name, f"{in_words(figures)}  ({figures['queries']} queries of {name})"))
     quality = manifest.report["index"]
-    (name,) = [key for key in quality if key.startswith("index_recall")]
+    name, recall = index_recall(quality)
     index = manifest.index
     scanned = (
         "all items"
         if index["kind"] == "exact"
         else f"{100 * index['share_scanned']:.1f} % of the items, which are in {index['leaves']} leaves, groups of similar ones"
     )
-    lines.append(line("index", f"{name} {quality[name]:.3f} against exact float search ({quality['how']}); a query scans {scanned}"))
+    lines.append(line("index", f"{name} {recall:.3f} against exact float search ({quality['how']}); a query scans {scanned}"))
+    if "target" in quality:
+        lines.append(line("", target_in_words(quality)))
     if "search_text" in manifest.relevance:
         lines += _relevance_lines(manifest.relevance["search_text"])
     lines.append(line("file", f"{output}  {output.stat().st_size / 1e6:.2f} MB, {manifest.items} items of {manifest.dimension} dimensions"))
@@ -116,6 +119,14 @@ def file_lines(manifest: Manifest, output: Path) -> list[str]:
         lines.append(line("", f"{signature} p50 {text['p50_ms']} ms, p99 {text['p99_ms']} ms (bare signature, 1 thread)"))
     lines.append(line("golden queries", f"{len(manifest.golden)} queries with recorded answers, searched with task: all as recorded"))
     return lines
+
+
+def target_in_words(quality: Mapping[str, Any]) -> str:
+    """Whether an index found what it was tuned for, by `report.index` of its manifest."""
+    asked = f"measured with {quality['queries']} queries that took no part in tuning; those that did find {quality['tuned_recall']:.3f}"
+    if quality["met"]:
+        return f"{asked}; the target of {quality['target']} is met"
+    return f"{asked}; warning: the target of {quality['target']} is not met: ask for a little more with --recall"
 
 
 def _relevance_lines(curve: Mapping[str, Any]) -> list[str]:

@@ -16,16 +16,18 @@ from maker.evaluation.index_quality import exact_neighbours
 from maker.export.search_constants import index_bytes
 from maker.export.search_graph import rescored
 from maker.index.build import Index, build_index, default_options, with_routing
-from maker.index.options import DEFAULT_K, ScaNNOptions, Tree
+from maker.index.options import DEFAULT_K, PARTITIONERS, ScaNNOptions, Tree
 from maker.index.rows import RowCoder, row_coder
 from maker.index.tune import rows_recall, tune
 from maker.pipeline.index_curve import measure_curve
 from maker.progress import say
 
-MAX_PRODUCTS = 1.6e11  # multiply-adds to find the true neighbours of the routing queries
-MIN_ROUTING_QUERIES = 5000  # routing learns little from fewer
+MAX_PRODUCTS = 8e10  # multiply-adds to find neighbours of the routing queries
+MIN_ROUTING_QUERIES, MAX_ROUTING_QUERIES = 5000, 10_000  # routing learns little from fewer
+ROUTING_NEIGHBOURS = 20  # among half of the items: as good for routing as the nearest ten of all, in half the time
 MAX_COMPARED = 200_000  # more items are not measured with other types of rows for the report
 CURVE_BUDGETS = (1 / 8, 1 / 4, 1 / 2, 1, 2, 4)  # points of the curve, as multiples of the chosen budget
+LEAST_SPLIT = 20  # fewer queries both tune and measure
 TIMED_BUDGETS, MAX_TIMED_SHARE = 8, 0.25  # number of budgets measured for `max_ms`; the largest, as a share of the leaves
 
 
@@ -46,6 +48,7 @@ class IndexSettings:
         dimension: Index only this many leading dimensions, normalised again if the embeddings have norm 1; None for all.
         k: Maximum number of neighbours that a query returns.
         seed: Seed of the partitioning.
+        partitioner: `own` or `scann`, as in `build_index`.
     """
 
     distance: str = "dot_product"
@@ -58,6 +61,7 @@ class IndexSettings:
     dimension: int | None = None
     k: int = DEFAULT_K
     seed: int = 0
+    partitioner: str = PARTITIONERS[0]
 
     def __post_init__(self) -> None:
         """Checks the ranges.
@@ -83,6 +87,8 @@ class IndexSettings:
             raise BuildError(f"k must be at least 1, found {self.k}")
         if self.seed < 0:
             raise BuildError(f"seed must be at least 0, found {self.seed}")
+        if self.partitioner not in PARTITIONERS:
+            raise BuildError(f"partitioner must be one of {', '.join(PARTITIONERS)}, found {self.partitioner!r}")
 
 
 @dataclass(frozen=True)
@@ -90,7 +96,7 @@ class Queries:
     """Typical queries.
 
     Attributes:
-        embeddings: `(q, d)` float32, to tune and measure the index.
+        embeddings: `(q, d)` float32: every other one tunes the index, and the others measure it.
         how: Their origin, for the report.
         routing: `(r, d)` float32 other queries, to train the choice of leaves; may be empty.
         routing_how: Their origin.
@@ -101,6 +107,16 @@ class Queries:
     routing: np.ndarray = field(default_factory=lambda: np.zeros((0, 0), np.float32))
     routing_how: str = ""
 
+    @property
+    def tuning(self) -> np.ndarray:
+        """The queries by which an index is tuned, `(t, d)`; all of them, if they are few."""
+        return self.embeddings if len(self.embeddings) < LEAST_SPLIT else self.embeddings[::2]
+
+    @property
+    def held_out(self) -> np.ndarray:
+        """The queries that take no part in tuning, `(h, d)`; all of them, if they are few."""
+        return self.embeddings if len(self.embeddings) < LEAST_SPLIT else self.embeddings[1::2]
+
 
 @dataclass(frozen=True)
 class Chosen:
@@ -110,16 +126,25 @@ class Chosen:
         index: The index.
         curve: Points of `measure_curve`; empty for an index without leaves.
         rows: One entry per type of rows: `rows`, `bytes_per_item`, and `recall` when all rows are scanned.
+        target: The recall that the index was tuned for; None if it was not tuned for one.
     """
 
     index: Index
     curve: list[dict[str, Any]]
     rows: list[dict[str, Any]]
+    target: float | None = None
+
+    def against(self, recall: float) -> dict[str, Any]:
+        """What the report says of the target, beside the recall of the queries that took no part in tuning; empty without a target."""
+        if self.target is None:
+            return {}
+        (tuned,) = [point["recall"] for point in self.curve if point["leaves_scanned"] == self.index.budget]
+        return {"target": self.target, "met": recall >= self.target, "tuned_recall": tuned}
 
 
 def routing_queries(embeddings: np.ndarray) -> int:
     """How many queries to train routing with: as many as exact search can answer in seconds; 0 if these are too few."""
-    affordable = min(20_000, int(MAX_PRODUCTS / embeddings.size))
+    affordable = min(MAX_ROUTING_QUERIES, int(2 * MAX_PRODUCTS / embeddings.size))
     return affordable if is_partitioned(len(embeddings)) and affordable >= MIN_ROUTING_QUERIES else 0
 
 
@@ -148,9 +173,10 @@ def choose_index(
     if settings.leaves is not None:
         tree = Tree(settings.leaves, settings.leaves) if settings.leaves else None
         options = ScaNNOptions(settings.distance, tree=tree, score_ah=options.score_ah)
-    measuring = queries.embeddings
+    measuring = queries.tuning
     # Leaves must not be formed by the measuring queries: that would overestimate the recall.
-    index = replace(build_index(embeddings, options, settings.seed, settings.bits, queries.routing), rescorer=settings.rescore)
+    index = build_index(embeddings, options, settings.seed, settings.bits, queries.routing, settings.partitioner)
+    index = replace(index, rescorer=settings.rescore)
     index = _fitting(index, settings, rest, lengths)
     truth = exact_neighbours(embeddings, measuring, settings.distance)
     coder = row_coder(index)
@@ -160,7 +186,7 @@ def choose_index(
         return Chosen(index, [], rows)
     if len(queries.routing) >= MIN_ROUTING_QUERIES:
         say(f"training the choice of leaves on {len(queries.routing)} {queries.routing_how}")
-        index = with_routing(index, queries.routing, exact_neighbours(embeddings, queries.routing, settings.distance), settings.seed)
+        index = with_routing(index, queries.routing, _routing_targets(embeddings, queries.routing, settings), settings.seed)
     if settings.max_ms is not None:
         return _by_time(index, settings.max_ms, measuring, truth, settings.k, rows, output)
     # A neighbour is found if its leaf is scanned and quantisation keeps it among the first ten.
@@ -174,7 +200,13 @@ def choose_index(
         index = tune(index, measuring, truth, settings.recall / max_recall)
     index = index.with_capacity_for(settings.k)
     budgets = {min(index.blocks, max(1, round(index.budget * multiple))) for multiple in CURVE_BUDGETS}
-    return Chosen(index, measure_curve(index, sorted(budgets), measuring, truth, settings.k, output), rows)
+    return Chosen(index, measure_curve(index, sorted(budgets), measuring, truth, settings.k, output), rows, settings.recall)
+
+
+def _routing_targets(embeddings: np.ndarray, queries: np.ndarray, settings: IndexSettings) -> np.ndarray:
+    """`(q, 20)` int64: the nearest of a random half of the items. They are in the same leaves as the others."""
+    half = np.sort(np.random.default_rng(settings.seed).permutation(len(embeddings))[: -(-len(embeddings) // 2)])
+    return half[exact_neighbours(np.asarray(embeddings[half], np.float32), queries, settings.distance, ROUTING_NEIGHBOURS)]
 
 
 def _fitting(index: Index, settings: IndexSettings, rest: Mapping[str, int], lengths: Sequence[int]) -> Index:

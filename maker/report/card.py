@@ -12,6 +12,7 @@ from maker.encoders.prefix import prefixes_in_words
 from maker.errors import DataError
 from maker.evaluation.identical_captions import KEY as IDENTICAL
 from maker.evaluation.identical_captions import LABEL as LENIENT
+from maker.evaluation.index_quality import index_recall
 from maker.evaluation.typed_figures import CUTOFFS, typed_rows
 from maker.evaluation.typed_queries import LENGTHS
 from maker.export.searcher_file import CARD
@@ -65,7 +66,7 @@ def model_card(manifest: Manifest, fields: CardFields, title: str) -> str:
     """
     retrieval = manifest.report.get("retrieval")
     curve = manifest.relevance.get("search_text")
-    (recall,) = [value for key, value in manifest.report["index"].items() if key.startswith("index_recall")]
+    _, recall = index_recall(manifest.report["index"])
     by_image = "image" in manifest.query
     by_text = bool({"text", "tokens"} & set(manifest.query))
     return template("card.md").render(

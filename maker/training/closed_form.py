@@ -1,7 +1,8 @@
 """A second dual encoder over frozen image features, solved in closed form: its errors differ from those of the trained one.
 
-Captions are bags of words, weighted by their rarity (TF-IDF). Canonical correlation analysis with a ridge on both sides (Hotelling, 1936;
-Vinod, 1976) finds the directions of words and of image features that vary together. A direction weighs as much as its correlation.
+Captions are bags of words, weighted by their rarity (TF-IDF), or features of a frozen text tower. Canonical correlation analysis with a
+ridge on both sides (Hotelling, 1936; Vinod, 1976) finds the directions of captions and of image features that vary together. A direction
+weighs as much as its correlation.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ import numpy as np
 
 from maker.training.initialise import Start, decorrelating
 
-IMAGE_RIDGE, WORD_RIDGE = 1.5, 3.0  # in units of the mean variance
+IMAGE_RIDGE, WORD_RIDGE, SENTENCE_RIDGE = 1.5, 3.0, 1.0  # in units of the mean variance
 LEAST, MOST_WORDS = 5, 3000  # captions that hold a word; words, the most frequent ones
 MOST_CAPTIONS = 60_000
 BLOCK = 4096  # captions
@@ -50,6 +51,32 @@ def closed_form(features: np.ndarray, rows: np.ndarray, images: np.ndarray, know
     table[words] = np.linalg.solve(lower.T, axes) * np.linalg.norm(from_images, axis=0) * rarity[:, None]
     weights = (directions @ from_images).astype(np.float32)
     return Start(table, weights, -mean @ weights)
+
+
+def closed_form_of_sentences(features: np.ndarray, sentences: np.ndarray, images: np.ndarray, dimension: int) -> tuple[Start, Start] | None:
+    """Solves for the heads of a frozen image tower and of a frozen text tower.
+
+    Args:
+        features: `(n, f)` float32, layer-normalised.
+        sentences: `(captions, g)` float32, layer-normalised.
+        images: `(captions,)` the row of `features` that each caption describes.
+        dimension: Dimension of the space.
+
+    Returns:
+        The linear heads of the images and of the sentences; None if either has fewer features than dimensions.
+    """
+    if min(features.shape[1], sentences.shape[1]) < dimension:
+        return None
+    means = features.mean(0), sentences.mean(0)
+    directions = decorrelating(features - means[0], IMAGE_RIDGE), decorrelating(sentences - means[1], SENTENCE_RIDGE)
+    of_image = np.zeros((len(features), sentences.shape[1]), np.float32)
+    np.add.at(of_image, images, (sentences - means[1]) @ directions[1])
+    left, strength, right = np.linalg.svd(((features - means[0]) @ directions[0]).T @ of_image / len(sentences), full_matrices=False)
+    heads = []
+    for mean, axes, leading in zip(means, directions, (left[:, :dimension], right[:dimension].T), strict=True):
+        weights = (axes @ (leading * np.sqrt(strength[:dimension]))).astype(np.float32)
+        heads.append(Start(None, weights, -mean @ weights))
+    return heads[0], heads[1]
 
 
 def _leading(matrix: np.ndarray, count: int) -> np.ndarray:

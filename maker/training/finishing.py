@@ -12,11 +12,13 @@ from maker.encoders.layers import Constant, Dense, Layer, LayerNorm, Scale, Side
 from maker.encoders.sentence_tower import TextEncoder
 from maker.encoders.words import WordsTower
 from maker.progress import say
-from maker.training.closed_form import closed_form
+from maker.training.closed_form import closed_form, closed_form_of_sentences
+from maker.training.frozen_text import FrozenText
 from maker.training.head import Head, layer_normalise
 from maker.training.hubs import CONSTANT, hub_bias, with_constant
 from maker.training.image_side import FrozenFeatures, embed
-from maker.training.joined import join, sums, unit
+from maker.training.initialise import Start
+from maker.training.joined import join, reduced, sums, unit
 from maker.training.joint_text import AnyTextSide, JointText
 from maker.training.loop import EmbedImages, EmbedTexts, EncodedSplit
 from maker.training.options import TrainingOptions
@@ -33,12 +35,14 @@ class Finished:
         image_head: The layers behind the image tower.
         embed_images: Embeds images by number, with norm 1.
         embed_texts: Embeds captions, with norm 1.
+        embed_sentences: Embeds captions by the pretrained text tower and its head alone, with norm 1; None without one.
     """
 
     text: AnyExported
     image_head: Sequence[Layer]
     embed_images: EmbedImages
     embed_texts: EmbedTexts
+    embed_sentences: EmbedTexts | None = None
 
 
 def finish(text: AnyTextSide, image: FrozenFeatures, head: Head, prepared: Prepared, options: TrainingOptions) -> Finished:
@@ -51,13 +55,22 @@ def finish(text: AnyTextSide, image: FrozenFeatures, head: Head, prepared: Prepa
         prepared: The captions, as the text tower reads them.
         options: Hyperparameters.
     """
-    finished = Finished(prepared.exported(text), head.layers(), lambda numbers: embed(image, numbers), text.embed)
+    sentences = _sentence_side(text)
+    finished = Finished(
+        prepared.exported(text), head.layers(), lambda numbers: embed(image, numbers), text.embed, sentences.embed if sentences else None
+    )
     if options.second_weight and isinstance(finished.text, WordsTower):
-        finished = _with_second_encoder(finished, finished.text, image, head, prepared.train, options.second_weight)
-    return _with_hub_bias(finished, text, prepared.train, options) if options.hub_bias else finished
+        finished = _with_second_words(finished, finished.text, image, head, prepared.train, options.second_weight)
+    elif options.second_weight:
+        finished = _with_second_sentences(finished, text, image, head, prepared, options.second_weight)
+    return _with_hub_bias(finished, prepared.train, options) if options.hub_bias else finished
 
 
-def _with_second_encoder(
+def _sentence_side(text: AnyTextSide) -> FrozenText | None:
+    return text.sentence if isinstance(text, JointText) else text if isinstance(text, FrozenText) else None
+
+
+def _with_second_words(
     finished: Finished, words: WordsTower, image: FrozenFeatures, head: Head, train: EncodedSplit, share: float
 ) -> Finished:
     used, described = np.unique(train.images, return_inverse=True)
@@ -73,34 +86,130 @@ def _with_second_encoder(
     weights, bias = second.weights, second.bias
     images = finished.embed_images(used), unit(normalised(used) @ weights + bias)
     joined = join((words.table, second.table), captions.rows, captions.weights, images, share, dimension)
-    plain = LayerNorm(np.ones(len(weights), np.float32), np.zeros(len(weights), np.float32))
-    solved: list[Layer] = [plain, Dense(weights, bias), Unit(), Scale(joined.factor)]
-    trained: list[Layer] = [*head.layers(scaling=False), Unit()]
     return Finished(
         replace(words, table=joined.table),
-        [*head.scaling, SideBySide([trained, solved]), Dense(joined.projection)],
+        _image_head(head, second, joined.factor, joined.projection),
         lambda numbers: joined.images(finished.embed_images(numbers), unit(normalised(numbers) @ weights + bias)),
         lambda rows: unit(sums(joined.table, rows.rows, rows.weights)),
     )
 
 
-def _with_hub_bias(finished: Finished, text: AnyTextSide, train: EncodedSplit, options: TrainingOptions) -> Finished:
+def _image_head(head: Head, second: Start, factor: float, projection: np.ndarray) -> Sequence[Layer]:
+    """The trained head and the second one side by side, projected."""
+    trained: list[Layer] = [*head.layers(scaling=False), Unit()]
+    return [*head.scaling, SideBySide([trained, _solved(second, factor)]), Dense(projection)]
+
+
+def _solved(second: Start, factor: float) -> list[Layer]:
+    """A head of the second encoder, whose embeddings have the norm `factor`."""
+    plain = LayerNorm(np.ones(len(second.weights), np.float32), np.zeros(len(second.weights), np.float32))
+    return [plain, Dense(second.weights, second.bias), Unit(), Scale(factor)]
+
+
+def _with_second_sentences(
+    finished: Finished, text: AnyTextSide, image: FrozenFeatures, head: Head, prepared: Prepared, share: float
+) -> Finished:
+    """Joins the second encoder to a pretrained text tower and its head, and to the words beside it, if there are any.
+
+    The sum of trained words and sentences, of about the norm `length`, stands for its normalised value, so that both can be projected one
+    by one.
+    """
+    side, texts, captions = _sentence_side(text), prepared.texts, prepared.train.captions.rows()
+    assert side is not None
+    assert texts is not None
+    used, described = np.unique(prepared.train.images, return_inverse=True)
+
+    def read(rows: Rows) -> np.ndarray:
+        return layer_normalise(np.asarray(texts.values[rows.rows[:, 0]], np.float32))
+
+    def seen(numbers: np.ndarray) -> np.ndarray:
+        return layer_normalise(head.scaled(image.features(numbers)))
+
+    trained = _trained_sum(finished, captions)
+    length, dimension = float(np.linalg.norm(trained, axis=1).mean()), trained.shape[1]
+    seconds = closed_form_of_sentences(seen(used), read(captions), described, dimension)
+    if seconds is None:
+        say(f"no second encoder: a tower has fewer features than the {dimension} dimensions")
+        return finished
+    (of_images, of_texts), factor = seconds, float(np.sqrt(share))
+
+    def images(numbers: np.ndarray) -> np.ndarray:
+        second = unit(seen(numbers) @ of_images.weights + of_images.bias)
+        return np.concatenate([finished.embed_images(numbers), factor * second], axis=1)
+
+    def sentences(rows: Rows, projection: np.ndarray) -> np.ndarray:
+        second = unit(read(rows) @ of_texts.weights + of_texts.bias)
+        return np.concatenate([side.embed(rows), length * factor * second], axis=1) @ projection
+
+    both = np.concatenate([trained / length, factor * unit(read(captions) @ of_texts.weights + of_texts.bias)], axis=1)
+    text_projection, image_projection = reduced(both, images(used), dimension)
+    layers: list[Layer] = [
+        SideBySide([[*side.head.layers(), Unit()], _solved(of_texts, length * factor)]),
+        Dense(text_projection),
+    ]
+    exported: AnyExported
+    if isinstance(finished.text, JointTower):
+        words = replace(finished.text.words, table=finished.text.words.table @ text_projection[:dimension])
+        of_words = unit(sums(finished.text.words.table, captions.rows[:, 1:], captions.weights[:, 1:])) @ text_projection[:dimension]
+        lengths = [float(np.linalg.norm(part, axis=1).mean()) for part in (of_words, sentences(captions, text_projection))]
+        factor_of_words = finished.text.factor * lengths[0] / lengths[1]
+        exported = JointTower(words, replace(finished.text.sentence, head=layers), factor_of_words)
+    else:
+        assert isinstance(finished.text, TextEncoder)
+        exported = replace(finished.text, head=layers)
+
+    def embed_sentences(rows: Rows) -> np.ndarray:
+        return unit(sentences(rows, text_projection))
+
+    return Finished(
+        exported,
+        _image_head(head, of_images, factor, image_projection),
+        lambda numbers: unit(images(numbers) @ image_projection),
+        _joint_texts(exported, embed_sentences) if isinstance(exported, JointTower) else embed_sentences,
+        embed_sentences,
+    )
+
+
+def _trained_sum(finished: Finished, captions: Rows) -> np.ndarray:
+    """The embeddings of captions before they are normalised, `(n, d)` float32."""
+    assert finished.embed_sentences is not None
+    of_sentences = finished.embed_sentences(captions)
+    if not isinstance(finished.text, JointTower):
+        return of_sentences
+    of_words = unit(sums(finished.text.words.table, captions.rows[:, 1:], captions.weights[:, 1:]))
+    return np.asarray(finished.text.factor * of_words + of_sentences)
+
+
+def _joint_texts(tower: JointTower, embed_sentences: EmbedTexts) -> EmbedTexts:
+    """How words and sentences together embed captions."""
+
+    def embedded(captions: Rows) -> np.ndarray:
+        of_words = unit(sums(tower.words.table, captions.rows[:, 1:], captions.weights[:, 1:]))
+        return unit(tower.factor * of_words + embed_sentences(captions))
+
+    return embedded
+
+
+def _with_hub_bias(finished: Finished, train: EncodedSplit, options: TrainingOptions) -> Finished:
     rows = train.captions.rows()
     layer = hub_bias(finished.embed_texts(rows), finished.embed_images(np.unique(train.images)), options.hub_bias, options.seed)
     exported = _with_constant(finished.text, rows)
 
+    def embed_sentences(captions: Rows) -> np.ndarray:
+        assert finished.embed_sentences is not None
+        return _padded(finished.embed_sentences(captions))
+
     def embed_texts(captions: Rows) -> np.ndarray:
         if isinstance(exported, WordsTower):
             return unit(sums(exported.table, captions.rows, captions.weights))
-        if isinstance(exported, JointTower):
-            assert isinstance(text, JointText)
-            own = Rows(captions.rows[:, :1], captions.weights[:, :1])
-            of_words = unit(sums(exported.words.table, captions.rows[:, 1:], captions.weights[:, 1:]))
-            return unit(exported.factor * of_words + _padded(text.sentence.embed(own)))
-        return _padded(finished.embed_texts(captions))
+        return _joint_texts(exported, embed_sentences)(captions) if isinstance(exported, JointTower) else embed_sentences(captions)
 
     return Finished(
-        exported, [*finished.image_head, Unit(), layer], lambda numbers: unit(layer.apply(finished.embed_images(numbers))), embed_texts
+        exported,
+        [*finished.image_head, Unit(), layer],
+        lambda numbers: unit(layer.apply(finished.embed_images(numbers))),
+        embed_texts,
+        embed_sentences,
     )
 
 

@@ -54,18 +54,25 @@ def join(
     factor = float(np.sqrt(share))
     lengths = [float(np.linalg.norm(sums(table, rows, weights), axis=1).mean()) for table in tables]
     table = np.concatenate([tables[0] / max(lengths[0], TINY), tables[1] * (factor / max(lengths[1], TINY))], axis=1)
-    texts = unit(sums(table, rows, weights))
     both = np.concatenate([images[0], factor * images[1]], axis=1)
+    of_texts, of_images = reduced(unit(sums(table, rows, weights)), both, dimension)
+    return Joined((table @ of_texts).astype(np.float32), of_images, factor)
+
+
+def reduced(texts: np.ndarray, images: np.ndarray, dimension: int) -> tuple[np.ndarray, np.ndarray]:
+    """The projections to fewer dimensions, `(d, dimension)` float32 each, that change the dot products of texts and images least.
+
+    Args:
+        texts: `(q, d)` float32.
+        images: `(n, d)` float32.
+        dimension: At most d.
+    """
     # What all images share changes no order, so that it need not be kept.
     text_root, text_inverse = _roots(texts.T @ texts / len(texts))
-    image_root, image_inverse = _roots(np.cov(both.T, bias=True))
+    image_root, image_inverse = _roots(np.cov(images.T, bias=True))
     left, strength, right = np.linalg.svd(text_root @ image_root)
     scale = np.sqrt(strength[:dimension])
-    return Joined(
-        (table @ (text_inverse @ left[:, :dimension] * scale)).astype(np.float32),
-        (image_inverse @ right[:dimension].T * scale).astype(np.float32),
-        factor,
-    )
+    return (text_inverse @ left[:, :dimension] * scale).astype(np.float32), (image_inverse @ right[:dimension].T * scale).astype(np.float32)
 
 
 def sums(table: np.ndarray, rows: np.ndarray, weights: np.ndarray, block: int = 2048) -> np.ndarray:

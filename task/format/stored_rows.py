@@ -7,6 +7,7 @@ reads.
 from __future__ import annotations
 
 import struct
+from copy import copy
 from dataclasses import asdict, dataclass, replace
 from mmap import mmap
 from typing import Any
@@ -139,10 +140,31 @@ class StoredRows:
         self._steps: np.ndarray | None = None if steps is None else steps.reshape(-1)
         self.items: np.ndarray = np.arange(len(self.rows), dtype=np.int32) if ids is None else ids.reshape(-1)
         self.bases, self.base_scales, self.entries = view(places.bases), view(places.base_steps), view(places.entries)
+        self._blocks: np.ndarray | None = None
+
+    def taken(self, numbers: np.ndarray) -> StoredRows:
+        """A copy of some rows, `(n,)` row numbers, ascending."""
+        some = copy(self)
+        some.rows, some.items = self.stored(numbers), self.items[numbers]
+        some._steps = None if self._steps is None else self._steps[numbers]
+        if self.bases is not None and self.base_scales is not None:
+            blocks = self.blocks(numbers)
+            firsts = np.append(True, blocks[1:] != blocks[:-1])[: len(blocks)]
+            needed, some._blocks = blocks[firsts], np.cumsum(firsts) - 1
+            some.bases, some.base_scales = self.bases[needed], self.base_scales[needed]
+        return some
+
+    def stored(self, rows: np.ndarray | slice) -> np.ndarray:
+        """The content of rows, `(n, width)` as it is stored."""
+        if isinstance(rows, slice):
+            return self.rows[rows]
+        # As one value of many bytes each, rows are copied ten times faster.
+        whole = self.rows.view(np.dtype((np.void, self.rows.shape[1] * self.rows.itemsize)))[:, 0]
+        return np.take(whole, rows).view(self.rows.dtype).reshape(len(rows), self.rows.shape[1])
 
     def codes(self, rows: np.ndarray | slice) -> np.ndarray:
         """The codes of rows, without the offset of 4-bit codes, `(n, d)` float32; not for `product`."""
-        stored = self.rows[rows]
+        stored = self.stored(rows)
         if self.kind != "int4":
             return stored.astype(np.float32)
         codes = np.concatenate([stored & 15, stored >> 4], axis=1)[:, : self.dimension]
@@ -154,6 +176,8 @@ class StoredRows:
 
     def blocks(self, rows: np.ndarray | slice) -> np.ndarray:
         """The block of each row."""
+        if self._blocks is not None:
+            return self._blocks[rows]
         return (np.arange(*rows.indices(len(self.rows))) if isinstance(rows, slice) else rows) // self.block
 
     def decode(self, rows: np.ndarray | slice) -> np.ndarray:

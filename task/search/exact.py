@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -11,9 +12,25 @@ from ..format.stored_rows import StoredRows
 from .nearest import nearest
 from .products import products
 
-BLOCK = 2048  # rows converted to float32 at a time, so that they stay in the cache
+BLOCK = 4096  # rows converted to float32 at a time, so that they stay in the cache
 DENSE = 8  # if at least one in eight items is allowed, rows are found by a mask over all items, else item by item
 MAX_CODE = np.float32(127)
+MOST_COPIED = 16 << 20  # bytes of rows that are copied together; they are kept for the next query with the same filter
+
+
+@dataclass(frozen=True, eq=False)
+class _Chosen:
+    """Chosen items: their row numbers, ascending, and where these are read.
+
+    Attributes:
+        items: The ids, as they were given.
+        numbers: `(n,)` row numbers.
+        rows: A copy of the chosen rows, in their order, if they are few; else None.
+    """
+
+    items: np.ndarray
+    numbers: np.ndarray
+    rows: StoredRows | None
 
 
 class ExactScorer:
@@ -28,22 +45,23 @@ class ExactScorer:
         self._rows, self._l2 = rows, distance == "squared_l2"
         self._lock = threading.Lock()
         self._row_of: np.ndarray | None = None
+        self._last: _Chosen | None = None
 
     def nearest(self, query: np.ndarray, items: np.ndarray, count: int) -> tuple[np.ndarray, np.ndarray]:
         """The nearest among some items.
 
         Args:
             query: `(d,)` float32.
-            items: Ascending, unique item numbers.
+            items: Ascending, unique item numbers. If the array is read-only, its rows are found once for queries that follow.
             count: Maximum number of results.
 
         Returns:
             Item numbers, int64, and their distances, float32; the nearest first.
         """
-        rows = self._rows_of(items)
-        distances = self._distances(query, rows)
-        best = nearest(rows, distances, count)
-        return self._rows.items[rows[best]].astype(np.int64), distances[best]
+        chosen = self._chosen(items)
+        distances = self._distances(query, chosen)
+        best = nearest(chosen.numbers, distances, count)
+        return self._rows.items[chosen.numbers[best]].astype(np.int64), distances[best]
 
     def decode(self, items: np.ndarray, target: np.ndarray) -> None:
         """Writes the stored embeddings of items to `target`, `(n, d)` float32; `items` are ascending."""
@@ -51,6 +69,17 @@ class ExactScorer:
         places = np.searchsorted(items, self._rows.items[rows])
         for start in range(0, len(rows), BLOCK):
             target[places[start : start + BLOCK]] = self._rows.decode(rows[start : start + BLOCK])
+
+    def _chosen(self, items: np.ndarray) -> _Chosen:
+        last = self._last
+        if last is not None and last.items is items:
+            return last
+        numbers = self._rows_of(items)
+        few = len(numbers) * self._rows.rows.itemsize * self._rows.rows.shape[1] <= MOST_COPIED
+        chosen = _Chosen(items, numbers, self._rows.taken(numbers) if few else None)
+        if not items.flags.writeable:
+            self._last = chosen
+        return chosen
 
     def _rows_of(self, items: np.ndarray) -> np.ndarray:
         """The row numbers of items, ascending."""
@@ -66,28 +95,29 @@ class ExactScorer:
                 self._row_of[numbers] = np.arange(len(numbers), dtype=np.int32)
         return np.sort(self._row_of[items])
 
-    def _distances(self, query: np.ndarray, rows: np.ndarray) -> np.ndarray:
-        """The distances of rows, `(n,)` float32; `rows` are ascending numbers."""
-        distances = np.empty(len(rows), np.float32)
+    def _distances(self, query: np.ndarray, chosen: _Chosen) -> np.ndarray:
+        """The distances of the rows, `(n,)` float32."""
+        count = len(chosen.numbers)
+        distances = np.empty(count, np.float32)
         query_norm = np.float32(query @ query)
-        dots_of = self._scorer(query, min(BLOCK, len(rows)))
-        for start in range(0, len(rows), BLOCK):
-            part = rows[start : start + BLOCK]
-            contiguous = len(part) == part[-1] - part[0] + 1  # then no copy is needed
-            where = slice(int(part[0]), int(part[-1]) + 1) if contiguous else part
+        rows = self._rows if chosen.rows is None else chosen.rows
+        dots_of = self._scorer(query, rows, min(BLOCK, count))
+        for start in range(0, count, BLOCK):
+            end = min(start + BLOCK, count)
+            where = slice(start, end) if chosen.rows is not None else _place(chosen.numbers[start:end])
             dots = dots_of(where)
             if self._l2:
-                stored = self._rows.decode(where)
+                stored = rows.decode(where)
                 dots = np.minimum(2 * dots - np.einsum("nd,nd->n", stored, stored) - query_norm, 0)
-            np.negative(dots, out=distances[start : start + len(part)])
+            np.negative(dots, out=distances[start:end])
         return distances
 
-    def _scorer(self, query: np.ndarray, most: int) -> Callable[[np.ndarray | slice], np.ndarray]:
-        """A function for the dot products of at most `most` rows with the query."""
-        rows = self._rows
+    @staticmethod
+    def _scorer(query: np.ndarray, rows: StoredRows, most: int) -> Callable[[np.ndarray | slice], np.ndarray]:
+        """A function for the dot products of at most `most` of the rows with the query."""
         if rows.entries is not None:
             table = _table(query, rows.entries)
-            return lambda where: table[np.arange(len(table)), rows.rows[where]].sum(axis=1, dtype=np.float32)
+            return lambda where: table[np.arange(len(table)), rows.stored(where)].sum(axis=1, dtype=np.float32)
         bases = None
         if rows.bases is not None and rows.base_scales is not None:
             codes, scale = rounded(query) if rows.kind == "int4" else (query, np.float32(1))
@@ -102,7 +132,7 @@ class ExactScorer:
         space = np.empty((most, rows.rows.shape[1]), np.float32)
 
         def of_rows(where: np.ndarray | slice) -> np.ndarray:
-            stored = rows.rows[where]
+            stored = rows.stored(where)
             values = space[: len(stored)]
             np.copyto(values, stored)
             scales = rows.scales(where)
@@ -110,6 +140,12 @@ class ExactScorer:
             return dots if bases is None else dots + bases[rows.blocks(where)]
 
         return of_rows
+
+
+def _place(numbers: np.ndarray) -> np.ndarray | slice:
+    """Ascending row numbers; neighbours as a slice, for which no copy is needed."""
+    first, last = int(numbers[0]), int(numbers[-1])
+    return slice(first, last + 1) if last - first == len(numbers) - 1 else numbers
 
 
 def _table(query: np.ndarray, entries: np.ndarray) -> np.ndarray:

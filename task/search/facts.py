@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import datetime
 import re
+import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol, TypeAlias
 
 import numpy as np
@@ -18,6 +19,8 @@ from .moments import MomentError, seconds
 from .where import UNITS, Condition, part_of_time
 
 PART_OF_TIME = re.compile(rf"({'|'.join(UNITS)})\((.*)\)", re.DOTALL)
+
+MOST_KEPT, MOST_IDS_KEPT = 16, 2_000_000  # filters whose answer is kept, and the ids in all of them
 
 Fact: TypeAlias = float | str | datetime.date | Iterable[str]
 Counts: TypeAlias = dict[str | int | float, int]
@@ -117,6 +120,8 @@ class SearchedFacts:
 
     parts: Sequence[FactsPart]
     types: Mapping[str, str]
+    _found: dict[Condition, np.ndarray] = field(default_factory=dict, compare=False)
+    _lock: threading.Lock = field(default_factory=threading.Lock, compare=False)
 
     @classmethod
     def of(cls, parts: Sequence[FactsPart]) -> SearchedFacts:
@@ -133,12 +138,30 @@ class SearchedFacts:
         return cls(parts, types)
 
     def matching(self, condition: Condition) -> np.ndarray:
-        """The ids of the items that meet a condition, ascending, int64.
+        """The ids of the items that meet a condition, ascending, int64; read-only, and the same array while it is kept.
 
         Raises:
             InvalidArgumentError: There is no such column, or it has another type.
         """
-        return np.flatnonzero(np.concatenate([condition.mask(_View(part, self.types)) for part in self.parts]))
+        try:
+            with self._lock:
+                found = self._found.get(condition)
+        except TypeError:  # a value of another type, which the condition refuses
+            found = None
+        if found is None:
+            masks = [condition.mask(_View(part, self.types)) for part in self.parts]
+            masks = [mask for mask in masks if len(mask)]
+            found = np.flatnonzero(masks[0] if len(masks) == 1 else np.concatenate([*masks, np.empty(0, np.bool_)]))
+            found.flags.writeable = False
+            self._keep(condition, found)
+        return found
+
+    def _keep(self, condition: Condition, found: np.ndarray) -> None:
+        """Keeps the answer for searches that follow; what was kept longest makes room."""
+        with self._lock:
+            self._found[condition] = found
+            while len(self._found) > 1 and (len(self._found) > MOST_KEPT or sum(map(len, self._found.values())) > MOST_IDS_KEPT):
+                del self._found[next(iter(self._found))]
 
     def columns(self, ids: np.ndarray) -> dict[str, Column]:
         """All columns of some items, `ids`, which ascend."""

@@ -48,6 +48,7 @@ class GraphEngine(GraphEmbedder):
             self._items = _read_items(self._file, self.manifest)
             self._curves = {key: RelevanceCurve.of(value) for key, value in self.manifest.relevance.items()}
             self._facts = StoredFacts(self._file, self.manifest.items)
+            self._all_facts: tuple[int, SearchedFacts | None] = 0, None  # of which version of the overlay
             self._lexical: tuple[int, LexicalSearch | None] = 0, None  # of which version of the overlay
             self._finder = Finder(self._file, self.manifest, self._search_graph)
         except BaseException:
@@ -196,7 +197,12 @@ class GraphEngine(GraphEmbedder):
     @property
     def facts(self) -> SearchedFacts:
         """The facts of all ids, those of added items too."""
-        return SearchedFacts.of([self._facts, self._finder.overlay.facts])
+        version, facts = self._all_facts
+        if facts is None or version != self._finder.overlay.version:
+            version = self._finder.overlay.version  # read first: a change meanwhile makes it old
+            facts = SearchedFacts.of([self._facts, self._finder.overlay.facts])
+            self._all_facts = version, facts
+        return facts
 
     @property
     def means(self) -> Mapping[str, np.ndarray]:

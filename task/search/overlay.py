@@ -141,6 +141,10 @@ class Overlay:
         """A mask: which of these items of the base were not removed."""
         return np.ones(len(ids), np.bool_) if self._hidden is None else ~self._hidden[ids]
 
+    def without_removed(self, ids: np.ndarray) -> np.ndarray:
+        """Those of the items of the base, `ids`, that were not removed."""
+        return ids if self._hidden is None else ids[~self._hidden[ids]]
+
     def base(self) -> np.ndarray:
         """All items of the base that were not removed, ascending."""
         return np.arange(self.base_items) if self._hidden is None else np.flatnonzero(~self._hidden)

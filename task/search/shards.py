@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
+from functools import cached_property
 
 import numpy as np
 
@@ -121,7 +122,7 @@ class ShardedEngine(FixedItems):
         shard = min(int(np.searchsorted(self._starts, number, side="right")) - 1, len(self._shards) - 1)
         return self._shards[shard], number - int(self._starts[shard])
 
-    @property
+    @cached_property
     def facts(self) -> SearchedFacts:
         """The facts of the items of all shards."""
         return SearchedFacts.of([part for shard in self._shards for part in shard.facts.parts])

@@ -134,7 +134,20 @@ class Compare(Condition):
     def _numbers(self, column: Numbers) -> np.ndarray:
         if isinstance(self.value, bool) or not isinstance(self.value, (int, float, np.number)):
             raise _wrong(self.column, "numbers", self.value, "a number")
-        return OPERATORS[self.operator](_floats(column), float(self.value))
+        if column.values.dtype.kind == "f" or not math.isfinite(self.value):
+            return OPERATORS[self.operator](_floats(column), float(self.value))
+        return self._whole(column.values, float(self.value))
+
+    def _whole(self, values: np.ndarray, value: float) -> np.ndarray:
+        """The comparison in whole numbers, which takes a fraction of the time of that in float64."""
+        least, most = math.ceil(value), math.floor(value)
+        if least != most and self.operator in ("==", "!="):
+            return np.full(len(values), self.operator == "!=")
+        bound = least if self.operator in ("<", ">=") else most
+        limits = np.iinfo(values.dtype)
+        if not limits.min <= bound <= limits.max:
+            return np.full(len(values), bool(OPERATORS[self.operator](np.zeros(1), float(bound))[0]))
+        return OPERATORS[self.operator](values, bound)
 
     def _times(self, column: Numbers) -> np.ndarray:
         if not isinstance(self.value, str):
@@ -144,27 +157,23 @@ class Compare(Condition):
         except MomentError as error:
             raise InvalidArgumentError(f"{self.column!r} has times: {error}.") from error
         values = column.values
-        within = (values >= start) & (values < end)
-        masks = {"==": within, "!=": ~within, "<": values < start, "<=": values < end, ">": values >= end, ">=": values >= start}
-        return np.asarray(masks[self.operator])
+        if self.operator in ("==", "!="):
+            within = (values >= start) & (values < end)
+            return np.asarray(within if self.operator == "==" else ~within)
+        bound = start if self.operator in ("<", ">=") else end
+        return np.asarray(values < bound if self.operator in ("<", "<=") else values >= bound)
 
     def _texts(self, column: Texts) -> np.ndarray:
         if not isinstance(self.value, str):
             raise _wrong(self.column, "texts", self.value, "a text in quotes")
         place, exact = column.words.position(self.value)
-        codes = column.codes
-        above = place + exact
-        known = codes < len(column.words)
-        equal = codes == place if exact else np.zeros(len(codes), np.bool_)
-        masks = {
-            "==": equal,
-            "!=": known & ~equal,
-            "<": codes < place,
-            "<=": codes < above,
-            ">": known & (codes >= above),
-            ">=": known & (codes >= place),
-        }
-        return np.asarray(masks[self.operator])
+        codes, unknown = column.codes, len(column.words)
+        if self.operator == "==":
+            return codes == place if exact else np.zeros(len(codes), np.bool_)
+        if self.operator == "!=":
+            return (codes != unknown) & (codes != place) if exact else codes != unknown
+        bound = place if self.operator in ("<", ">=") else place + exact
+        return codes < bound if self.operator in ("<", "<=") else (codes >= bound) & (codes != unknown)
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,7 @@ takes the next character as it is. A date is `2024-05-31`, `2024-05` or `2024-05
 from __future__ import annotations
 
 import re
-from functools import reduce
+from functools import lru_cache, reduce
 from typing import NoReturn
 
 from ..errors import ArgumentTypeError, InvalidArgumentError
@@ -50,6 +50,11 @@ def parsed(where: str | Condition) -> Condition:
         raise ArgumentTypeError(f"where has to be a str or a condition, found {type(where).__name__}.")
     if len(where) > LONGEST:
         raise InvalidArgumentError(f"where has {len(where)} characters, expected at most {LONGEST}.")
+    return _condition(where)
+
+
+@lru_cache(maxsize=64)
+def _condition(where: str) -> Condition:
     return _Parser(where).filter()
 
 

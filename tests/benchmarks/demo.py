@@ -18,6 +18,7 @@ from maker.sample.truth import ABSENT, typed_queries
 from maker.workspace import Rejects
 from task.core import BaseOptions
 from task.processor import SearchOptions
+from task.processor.options import AUTO
 from task.text import TextSearcher, TextSearcherOptions
 
 DEEPEST = 10
@@ -35,9 +36,8 @@ def precisions(searcher: TextSearcher, names: Sequence[str], seed: int = SEED) -
 
 def judged_relevance(file: Path, names: Sequence[str], seed: int = SEED) -> dict[str, float]:
     """What gate and cut do: the share of the right results among the first ten that is shown, and of absent things' queries answered."""
-    options = TextSearcherOptions(BaseOptions(str(file)), search_options=SearchOptions(max_results=DEEPEST, min_relevance="auto"))
     shown, right = 0, 0
-    with TextSearcher.create_from_file(str(file)) as every, TextSearcher.create_from_options(options) as kept:
+    with opened(file) as every, opened(file, AUTO) as kept:
         for query in typed_queries(drawn_scenes(names, seed)):
             right += len(set(answers(every, query.text)) & set(query.scenes))
             shown += len(set(answers(kept, query.text)) & set(query.scenes))
@@ -59,6 +59,12 @@ def drawn_scenes(names: Sequence[str], seed: int) -> list[Scene]:
     return [scene for scene in plan_corpus(len(names) - len(held_out), len(held_out), seed) if scene.name in drawn]
 
 
+def opened(file: Path, min_relevance: str | None = None) -> TextSearcher:
+    """A searcher that gives ten results, or those of them that are relevant enough."""
+    options = SearchOptions(max_results=DEEPEST, min_relevance=min_relevance)
+    return TextSearcher.create_from_options(TextSearcherOptions(BaseOptions(str(file)), search_options=options))
+
+
 def answers(searcher: TextSearcher, query: str) -> list[str]:
     """The names of the ten nearest scenes."""
     return [neighbor.metadata.decode() for neighbor in searcher.search(query).nearest_neighbors]
@@ -71,8 +77,7 @@ def main() -> None:
     given = parser.parse_args()
     captions = read_captions(given.demo / "scenes" / "captions.tsv", Rejects())
     file = given.demo / "searcher.tflite"
-    options = TextSearcherOptions(BaseOptions(str(file)), search_options=SearchOptions(max_results=DEEPEST))
-    with TextSearcher.create_from_options(options) as searcher:
+    with opened(file) as searcher:
         names = sorted({c.image for c in captions})
         for kind, value in precisions(searcher, names).items():
             print_row(f"precision@5 of {kind}, truth of the generator", value)

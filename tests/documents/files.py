@@ -39,6 +39,8 @@ def make_files(folder: Path, encoder: Path) -> None:
     facts = "".join(f"{name},{place % 6},Norway,2024-05-31T14:30:00,beach|sea\n" for place, name in enumerate(dict.fromkeys(metadata())))
     (folder / "facts.csv").write_text(f"item,stars,album,taken,tags:tags\n{facts}", encoding="utf-8")
     (folder / "queries.txt").write_text("".join(f"a {way} {colour} picture\n" for way in WAYS for colour in COLOURS), encoding="utf-8")
+    asked = "a plain red picture,0.png|4.png,\na plain picture -red,1.png,name != '5.png'\n"
+    (folder / "queries.csv").write_text(f"query,relevant,where\n{asked}", encoding="utf-8")
     clip(folder / "clip-vit-base-patch32")
     (folder / "sentences.txt").write_text("a red picture\na blue picture\n", encoding="utf-8")
     for colour in COLOURS:

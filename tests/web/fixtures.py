@@ -17,13 +17,16 @@ from PIL import Image
 
 from maker import searcher
 from maker.encoders.embedder import open_embedder
-from maker.export.searcher_file import DEFAULT_K
+from maker.export.searcher_file import DEFAULT_K, SearcherContent, write_searcher
+from maker.index.build import build_index
+from maker.index.lexical import lexical_index
 from maker.pipeline.index import FileContent, IndexedItems, write_index
 from maker.pipeline.tuning import IndexSettings
 from maker.preview.server import Server
 from maker.preview.site import preview
 from maker.tokenizers.adversarial import adversarial_texts
 from task.core import BaseOptions
+from task.format.facts import Column, column_of
 from task.format.stored_rows import Rows, StoredRows, locate_rows
 from task.processor import NearestNeighbor, SearchOptions
 from task.processor.options import AUTO
@@ -39,15 +42,15 @@ from tests.written_searcher import write_sample  # noqa: E402
 
 SCENES, HELD_OUT, ITEMS = 240, 40, 100_000
 ANSWERS = 10
-ENCODER = "encoder.tflite"
+ENCODER, CAPTIONS = "encoder.tflite", "captions.tsv"
 CUT = 0.25
 
 
 def make(folder: Path) -> None:
     """Makes everything that is not there yet."""
     scenes = folder / "scenes"
-    names = ("built", "sample", "relevant", "found", "large", "vectors")
-    built, sample, relevant, found, large, vectors = (folder / f"{name}.tflite" for name in names)
+    names = ("built", "sample", "relevant", "found", "album", "large", "vectors")
+    built, sample, relevant, found, album, large, vectors = (folder / f"{name}.tflite" for name in names)
     folder.mkdir(parents=True, exist_ok=True)
     if not built.exists():
         write_sample(scenes, built, folder / ENCODER, SCENES, HELD_OUT)
@@ -58,11 +61,13 @@ def make(folder: Path) -> None:
         copy_with_curve(sample, relevant, {"search_text": curve})
     if not found.exists():
         with_found(sample, found, JUDGED)
+    if not album.exists():
+        make_album(sample, scenes, album)
     if not large.exists():
         make_large(folder / ENCODER, large)
     if not vectors.exists():
         make_vectors(vectors)
-    for path in (sample, relevant, found, large, vectors):
+    for path in (sample, relevant, found, album, large, vectors):
         preview(path, scenes, folder / path.stem, overwrite=True)
     tokenized = tokenizing_searchers(folder / "tokenized")
     for path in tokenized:
@@ -149,15 +154,60 @@ def ask_words(path: Path, words: str, least: float | str | None) -> list[Nearest
         return by_text.search(words).nearest_neighbors
 
 
+def make_album(path: Path, scenes: Path, album: Path) -> None:
+    """The sample with facts, among them several texts and tags that look odd, and with the words of its captions."""
+    engine = GraphEngine(BaseOptions(str(path), num_threads=1))
+    ids, rows = engine.contents()
+    metadata = [engine.item(int(i)) for i in ids]
+    engine.close()
+    captions: dict[str, list[str]] = {}
+    for line in (scenes / CAPTIONS).read_text(encoding="utf-8").splitlines()[1:]:
+        image, *_, caption = line.split("\t")
+        captions.setdefault(image, []).append(caption)
+    facts = drawn_facts(len(metadata), [" ".join(captions[name.decode()]).lower() for name in metadata])
+    words = lexical_index(metadata, facts, captions)
+    items = IndexedItems(embeddings=rows, metadata=metadata, embedder=path, normalized=True, facts=facts, lexical=words)
+    write_index(items, album, IndexSettings())
+
+
+def drawn_facts(count: int, texts: Sequence[str]) -> dict[str, Column]:
+    """Facts of items; what some of them show is in their tags."""
+    rng = np.random.default_rng(5)
+    taken = [None if i % 9 == 8 else int(rng.integers(1_546_300_800, 1_735_689_599)) for i in range(count)]  # 2019 to 2024
+    years = [None if time is None else np.datetime64(time, "s").astype("datetime64[Y]").item().year for time in taken]
+    trips = ("Norway", "home", "grandma's garden", "Lake Constance")
+    tags = [[tag for tag in ("beach", "forest", "city", "desert", "night", 'the "big" sea') if tag.split()[-1] in text] for text in texts]
+    columns = {
+        "taken": ("time", taken),
+        "folder": ("text", [f"{year or 'undated'}/{trips[i % len(trips)]}" for i, year in enumerate(years)]),
+        "camera": ("text", [(None, "Pixel 8", "EOS R6", "")[i * 7 % 4] for i in range(count)]),
+        "name": ("text", [f"scene {i:05}" for i in range(count)]),
+        "stars": ("number", [None if i % 5 == 4 else i % 5 + 1 for i in range(count)]),
+        "lat": ("number", (rng.random(count) * 20 + 40).tolist()),
+        "tags": ("tags", tags),
+    }
+    return {name: column_of(kind, values) for name, (kind, values) in columns.items()}
+
+
 def make_large(embedder: Path, path: Path) -> None:
-    """100,000 random unit vectors behind the sample's embedder, so that they can be asked with words."""
+    """100,000 random unit vectors behind the sample's embedder, so that they can be asked with words, with facts and a lexical index."""
     dimension = open_embedder(str(embedder))["text"].dimension
     vectors = np.random.default_rng(0).standard_normal((ITEMS, dimension)).astype(np.float32)
     vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
-    data = searcher.DataLoader(str(embedder), vectors, [f"item {i:06}" for i in range(ITEMS)])
+    metadata = [f"item {i:06}".encode() for i in range(ITEMS)]
+    subjects, places = ("ball", "car", "cat", "boat", "tree", "house", "flower"), ("beach", "forest", "city", "desert", "lake")
+    texts = [f"a {subjects[i % 7]} by the {places[i % 5]} {i % 1000}" for i in range(ITEMS)]
+    facts = drawn_facts(ITEMS, texts) | {"caption": column_of("text", texts)}
     tree = searcher.Tree(num_leaves=632, num_leaves_to_search=64)
     options = searcher.ScaNNOptions("dot_product", tree=tree, score_ah=searcher.ScoreAH(1))
-    searcher.Searcher.create_from_data(data, options, trainer="own").export(export_filename=path)
+    content = SearcherContent(
+        index=build_index(vectors, options, bits=8),
+        metadata=metadata,
+        towers=open_embedder(str(embedder)),
+        facts=facts,
+        lexical=lexical_index(metadata, facts, {}),
+    )
+    write_searcher(content, path)
 
 
 def make_vectors(path: Path) -> None:

@@ -1,8 +1,14 @@
-// The page: queries, results, and the query in the page's address.
+// The page: queries and results.
+
+import { NOTHING, readAddress, writeAddress } from "./address.js";
+import { parseQuery } from "./compose.js";
+import { Filters } from "./filters.js";
+import { Selection } from "./selection.js";
 
 const DEBOUNCE = 60; // milliseconds from a keystroke to the query
 const GALLERY = 24; // items shown without a query
 const EXAMPLES = 4;
+const MATCHING = 60; // items shown at a time if there are filters, but no query
 const EAGER = 12; // thumbnails loaded at once; the others when they come into view
 const NAME_KEYS = ["title", "name", "caption"]; // of an item whose metadata are a JSON object
 const IMAGE_KEYS = ["image", "path", "file"]; // the same keys as in maker's `image_of`
@@ -13,10 +19,12 @@ const counted = (n, one, many = `${one}s`) => `${n.toLocaleString("en")} ${n ===
 const minus = (text) => text.replace("-", "\u2212");
 
 let opened; // facts about the searcher, from the worker
+let asked = NOTHING; // what the address asks for
+let picture = null; // that somebody gave as the query, which no address can hold
 let latest = 0; // number of the latest query; results of older ones are dropped
 let running = false;
 let pending = null; // the latest query, while another one runs
-let latestResult = null; // of the latest query, weaker matches included
+let more = () => {}; // shows what the latest query found beyond what is shown
 let pictureAddress = null; // of the picture in an image query
 const cards = new Map(); // list entry by item; reused, so that a picture in successive results does not flicker
 
@@ -83,15 +91,21 @@ async function open() {
   showFacts();
   $("about").hidden = false;
   $("results").classList.toggle("texts", opened.site.thumbnails.count === 0);
+  $("filters-toggle").hidden = !hasFilters();
+  $("lexical-switch").hidden = !hasWords();
+  $("filters").hidden = !hasFilters() && !hasWords();
   await searchByAddress();
   // The first query is slow, because the browser compiles the wasm; this one warms it up.
   if (location.hash === "" && can("search_text")) call("searchText", "a picture");
   if (can("search_text") && matchMedia("(pointer: fine)").matches && location.hash === "") $("query").focus({ preventScroll: true });
   keepOffline();
-  checkDamage();
+  await checkDamage();
+  if (hasFilters()) await filters.load(opened.manifest.items).catch((error) => warn(error.message));
 }
 
 const can = (signature) => opened.signatures.includes(signature);
+const hasFilters = () => opened.hasFacts && opened.knowsItems;
+const hasWords = () => opened.hasWords && opened.knowsItems && can("search_text");
 
 function fail(reason) {
   $("loading").hidden = true;
@@ -108,44 +122,63 @@ async function checkDamage() {
   const intact = damaged.length === 0;
   fact("integrity", intact ? "every part matches its SHA-256" : "damaged");
   if (intact) return;
-  $("warning").textContent = `The file is damaged: ${damaged.join(", ")} ${damaged.length === 1 ? "does" : "do"} not match the SHA-256 in the manifest. Do not trust its results; copy the file here again, or build it again.`;
+  warn(`The file is damaged: ${damaged.join(", ")} ${damaged.length === 1 ? "does" : "do"} not match the SHA-256 in the manifest. Do not trust its results; copy the file here again, or build it again.`);
+}
+
+function warn(text) {
+  $("warning").textContent = text;
   $("warning").hidden = false;
 }
 
 // ---- searching ---------------------------------------------------------------------------------------------------------------------
 
-/** Runs the query in the address: `#q=words`, `#like=item`, `#like=item,item`, or none. */
+/** Asks for what the address says. */
 async function searchByAddress() {
-  const parameters = new URLSearchParams(location.hash.slice(1));
-  const [words, like] = [parameters.get("q"), parameters.get("like")];
-  if (like !== null) {
-    $("query").value = "";
-    const items = like.split(",").map(Number);
-    await submit("searchItems", items, { like: items });
-  } else {
-    $("query").value = words ?? "";
-    await searchByWords();
-  }
+  picture = null;
+  asked = readAddress();
+  $("query").value = asked.words;
+  $("lexical").checked = asked.lexical;
+  if (hasFilters() && asked.only.length) await filters.readColumns();
+  filters.show(asked);
+  await search();
 }
 
-async function searchByWords() {
-  const words = $("query").value.trim();
-  if (words && can("search_text")) await submit("searchWords", words, { words });
-  else await showGallery();
+/** Asks for something else, and writes it into the address. */
+function askFor(part, push = false) {
+  asked = { ...asked, ...part };
+  writeAddress(asked, push);
+  filters.show(asked);
+  search();
 }
 
-async function searchByPicture(blob) {
+/** Runs the query for what is asked for now. */
+async function search() {
+  const { words, like } = asked;
+  const options = filters.where ? { where: filters.where } : {};
+  selection.set(like);
+  if (picture) await submit("searchPicture", [picture, options], { picture: pictureAddress, name: picture.name });
+  else if (like.length) await submit("searchItems", [like, options], { like });
+  else if (words.trim() && can("search_text")) await submit("searchWords", [words.trim(), { ...options, ...lexicalOf(words) }], { words: words.trim() });
+  else await showGallery(options);
+}
+
+/** Words are looked up for sentences without a minus. */
+function lexicalOf(words) {
+  return hasWords() && asked.lexical && !parseQuery(words.trim()).excluded.length ? { lexical: "auto" } : {};
+}
+
+function searchByPicture(blob) {
   if (!opened || !can("search_image")) return;
   if (pictureAddress) URL.revokeObjectURL(pictureAddress);
   pictureAddress = URL.createObjectURL(blob);
+  picture = blob;
   $("query").value = "";
-  setAddress("", true);
-  await submit("searchPicture", blob, { picture: pictureAddress, name: blob.name });
+  askFor({ words: "", like: [] }, true);
 }
 
 /** Runs a query, or queues it while another one runs; a newer query replaces the queued one. */
-async function submit(name, value, about) {
-  const query = { name, value, about, number: ++latest };
+async function submit(name, values, about) {
+  const query = { name, values, about, filtered: filters.where, number: ++latest };
   if (running) {
     pending = query;
     return;
@@ -161,74 +194,103 @@ async function submit(name, value, about) {
   }
 }
 
-async function run({ name, value, about, number }) {
+async function run({ name, values, about, filtered, number }) {
   let result;
+  let among;
   try {
-    result = await call(name, value);
+    result = await call(name, ...values);
+    among = filtered ? (await call("matching", filtered)).length : opened.manifest.items;
+    if (about.like !== undefined) about.metadata = (await call("items", about.like.slice(0, 1)))[0];
   } catch (error) {
-    if (number !== latest) return;
-    showQueryPicture({});
-    $("examples").hidden = true;
-    showNeighbors([]);
-    showStatus(error.message);
+    if (number === latest) refuse(error.message);
     return;
   }
   if (number !== latest) return;
-  if (about.like !== undefined) about.metadata = (await call("items", about.like.slice(0, 1)))[0];
   showQueryPicture(about);
   $("examples").hidden = true;
   $("heading").textContent = about.words ? `Pictures for “${about.words}”` : about.like !== undefined ? `Pictures like the ${about.like.length > 1 ? `${about.like.length} chosen ones` : "chosen one"}` : "Pictures like yours";
-  latestResult = { ...result, words: about.words };
-  showResult(false);
+  showResult({ ...result, words: about.words, among, filtered }, false);
 }
 
-/** Matches by the file's rule: results with at least the relevance `cut`, and none if `found`, or else the first result, is below `gate`. */
+/** Shows why there is no result. */
+function refuse(message) {
+  showQueryPicture({});
+  $("examples").hidden = true;
+  showNeighbors([]);
+  showStatus(message);
+  if (asked.where) call("matching", asked.where).catch((error) => filters.refuse(error.message));
+}
+
+/**
+ * Matches by the file's rule: results with at least the relevance `cut`, and none if `found`, or else the nearest result, is below `gate`.
+ * What has all words of the query matches, too.
+ */
 function matches({ neighbors, found }) {
   const curve = opened.manifest.relevance?.search_text ?? {};
   const { cut = 0, gate = 0 } = found === undefined ? curve : curve.found;
-  return (found ?? neighbors[0]?.relevance) < gate ? [] : neighbors.filter(({ relevance }) => !(relevance < cut));
+  const best = found ?? Math.max(...neighbors.map(({ relevance }) => relevance ?? 1));
+  return neighbors.filter(({ relevance, allWords }) => allWords || (!(best < gate) && !(relevance < cut)));
 }
 
-/** Shows the latest result: only matches, or weaker matches too. */
-function showResult(weaker) {
-  const { neighbors, milliseconds, words } = latestResult;
-  const shown = weaker || words === undefined ? neighbors : matches(latestResult);
+/** Shows a result: only matches, or weaker matches too. */
+function showResult(result, weaker) {
+  const { neighbors, milliseconds, words, among, filtered } = result;
+  const shown = weaker || words === undefined ? neighbors : matches(result);
   const hidden = neighbors.length - shown.length;
-  const all = counted(opened.manifest.items, noun());
-  if (!neighbors.length) showStatus("Nothing was found. Try other words.", milliseconds);
+  const all = filtered ? `${counted(among, noun())} that meet${among === 1 ? "s" : ""} the filters` : counted(among, noun());
+  if (!neighbors.length) showStatus(filtered && !among ? "No picture meets the filters. Remove one." : "Nothing was found. Try other words.", milliseconds);
   else if (!shown.length) showStatus(`No match among ${all}`, milliseconds);
   else if (hidden) showStatus(`${counted(shown.length, "match", "matches")} among ${all}`, milliseconds);
   else showStatus(`${shown.length} nearest of ${all}`, milliseconds);
   showNeighbors(shown);
   $("nothing").hidden = shown.length > 0 || !hidden;
   $("nothing-text").textContent = `Nothing seems to match “${words}”. The probability that the nearest result matches is ${percent(neighbors[0]?.relevance ?? 0)}.`;
-  $("weaker").hidden = !hidden;
-  $("show-weaker").textContent = `Show ${counted(hidden, "weaker match", "weaker matches")}`;
+  offerMore(hidden && `Show ${counted(hidden, "weaker match", "weaker matches")}`, () => showResult(result, true));
+}
+
+/** Shows a button for what is not shown yet, or none. */
+function offerMore(text, show) {
+  $("weaker").hidden = !text;
+  $("show-weaker").textContent = text || "";
+  more = show;
 }
 
 /** Never rounds a probability to 0 %. */
 const percent = (share) => (share < 0.005 ? "under 1 %" : `${Math.round(100 * share)} %`);
 
-async function showGallery() {
+/** Shows items without a query: some of all, or those that meet the filters. */
+async function showGallery({ where }) {
   const number = ++latest;
   pending = null;
   const { items } = opened.manifest;
   const count = Math.min(GALLERY, items);
-  const chosen = Array.from({ length: count }, (_, i) => Math.floor((i * items) / count));
-  const metadata = await call("items", chosen);
+  let [all, chosen] = [items, Array.from({ length: count }, (_, i) => Math.floor((i * items) / count))];
+  let metadata;
+  try {
+    if (where) [all, chosen] = await call("matching", where).then((found) => [found.length, Array.from(found)]);
+    metadata = await call("items", chosen.slice(0, MATCHING));
+  } catch (error) {
+    if (number === latest) refuse(error.message);
+    return;
+  }
   if (number !== latest) return;
   showQueryPicture({});
-  $("examples").hidden = $("examples").childElementCount === 0;
-  $("heading").textContent = "Some of the pictures";
-  showNeighbors(chosen.map((item, i) => ({ item, metadata: metadata[i] })));
-  const hint = opened.knowsItems ? " Choose one to find similar ones; with Shift, add another." : "";
-  showStatus(count < items ? `${counted(items, noun())}, here are some.${hint}` : `${counted(items, noun())}.${hint}`);
+  $("examples").hidden = Boolean(where) || $("examples").childElementCount === 0;
+  $("heading").textContent = where ? "Pictures that meet the filters" : "Some of the pictures";
+  showItems(chosen, metadata, number);
+  const hint = opened.knowsItems ? " Choose one to find similar ones; tick several for more like all of them." : "";
+  if (where) showStatus(all ? `${all.toLocaleString("en")} of ${counted(items, noun())}.` : "No picture meets the filters. Remove one.");
+  else showStatus(count < items ? `${counted(items, noun())}, here are some.${hint}` : `${counted(items, noun())}.${hint}`);
 }
 
-function setAddress(hash, push = false) {
-  const address = `${location.pathname}${location.search}${hash && `#${hash}`}`;
-  if (push) history.pushState(null, "", address);
-  else history.replaceState(null, "", address);
+/** Shows the first of some items, as many as there are metadata, and offers the others. */
+function showItems(items, metadata, number) {
+  showNeighbors(metadata.map((text, i) => ({ item: items[i], metadata: text })));
+  const hidden = items.length - metadata.length;
+  offerMore(hidden && `Show ${counted(Math.min(hidden, MATCHING), `more ${noun()}`)}`, async () => {
+    const further = await call("items", items.slice(metadata.length, metadata.length + MATCHING));
+    if (number === latest) showItems(items, [...metadata, ...further], number);
+  });
 }
 
 // ---- showing -----------------------------------------------------------------------------------------------------------------------
@@ -265,6 +327,7 @@ function showNeighbors(neighbors) {
     card.querySelector(".distance").title = relevance === undefined ? "" : `distance ${far}`;
     return card;
   });
+  shown.forEach((card) => selection.mark(card));
   const focused = document.activeElement.closest?.("#results li");
   $("results").replaceChildren(...shown);
   // A moved element loses the focus, so keyboard users would lose their position.
@@ -282,6 +345,10 @@ function makeCard(item, metadata) {
   const button = card.querySelector("button");
   button.title = metadata.slice(0, 300);
   button.disabled = !opened.knowsItems;
+  const tick = card.querySelector(".tick");
+  tick.hidden = !opened.knowsItems;
+  tick.setAttribute("aria-label", `Choose ${label(metadata).slice(0, 80)} for more like several`);
+  tick.title = "Choose for more like several";
   button.querySelector(".unseen").hidden = !opened.knowsItems;
   const image = card.querySelector("img");
   const address = thumbnail(metadata);
@@ -402,26 +469,26 @@ async function keepWith(serviceWorker) {
 let typed;
 $("query").addEventListener("input", () => {
   clearTimeout(typed);
-  typed = setTimeout(() => {
-    const words = $("query").value.trim();
-    setAddress(words && String(new URLSearchParams({ q: words })));
-    searchByWords();
-  }, DEBOUNCE);
+  typed = setTimeout(askForWords, DEBOUNCE);
 });
 
 $("search").addEventListener("submit", (event) => {
   event.preventDefault();
   clearTimeout(typed);
   if (!opened || !$("query").value.trim()) return;
-  setAddress(String(new URLSearchParams({ q: $("query").value.trim() })));
-  searchByWords();
+  askForWords();
   if (matchMedia("(pointer: coarse)").matches) $("query").blur(); // closes the keyboard of a phone
 });
 
+function askForWords() {
+  picture = null;
+  askFor({ words: $("query").value.trim(), like: [] });
+}
+
 function clearQuery() {
-  setAddress("", true);
+  picture = null;
   $("query").value = "";
-  showGallery();
+  askFor({ words: "", like: [] }, true);
   if (!$("query").disabled) $("query").focus();
 }
 
@@ -431,13 +498,16 @@ $("home").addEventListener("click", (event) => {
   if (!opened || event.ctrlKey || event.metaKey || event.shiftKey) return;
   event.preventDefault();
   scrollTo({ top: 0 });
+  asked = NOTHING;
+  $("lexical").checked = asked.lexical;
   clearQuery();
 });
+$("lexical").addEventListener("change", () => askFor({ lexical: $("lexical").checked }, true));
 $("retry").addEventListener("click", open);
-$("show-weaker").addEventListener("click", () => {
+$("show-weaker").addEventListener("click", async () => {
   const before = $("results").childElementCount;
-  showResult(true);
-  // The focused button is gone; the first of the new pictures gets the focus.
+  await more();
+  // The focused button may be gone; the first of the new pictures gets the focus.
   $("results").children[before]?.querySelector("button").focus({ preventScroll: true });
 });
 addEventListener("popstate", () => opened && searchByAddress());
@@ -445,11 +515,17 @@ addEventListener("popstate", () => opened && searchByAddress());
 $("results").addEventListener("click", (event) => {
   const card = event.target.closest("li");
   if (!card || !opened.knowsItems) return;
-  const chosen = event.shiftKey ? new URLSearchParams(location.hash.slice(1)).get("like")?.split(",") ?? [] : [];
-  setAddress(`like=${[...new Set([...chosen, card.dataset.item])].join(",")}`, true);
-  scrollTo({ top: 0 });
-  searchByAddress();
+  const item = Number(card.dataset.item);
+  if (event.target.closest(".tick")) selection.toggle(item);
+  else findLike(event.shiftKey ? [...new Set([...asked.like, item])] : [item]);
 });
+
+function findLike(items) {
+  picture = null;
+  $("query").value = "";
+  scrollTo({ top: 0 });
+  askFor({ words: "", like: items }, true);
+}
 
 for (const [button, input] of [["choose", "file"], ["take", "camera"]]) {
   $(button).addEventListener("click", () => $(input).click());
@@ -486,7 +562,7 @@ addEventListener("drop", (event) => {
 
 addEventListener("keydown", (event) => {
   const inQuery = document.activeElement === $("query");
-  if (event.key === "/" && !inQuery && !event.ctrlKey && !event.metaKey && !event.altKey) {
+  if (event.key === "/" && !document.activeElement.matches("input:not([type=checkbox])") && !event.ctrlKey && !event.metaKey && !event.altKey) {
     event.preventDefault();
     $("query").focus();
     $("query").select();
@@ -510,6 +586,9 @@ function moveInGrid(event) {
   if (next < 0 && event.key === "ArrowUp" && !$("query").disabled) $("query").focus();
   else all[next]?.querySelector("button").focus();
 }
+
+const filters = new Filters(call, askFor);
+const selection = new Selection(findLike);
 
 // For the tests, and for debugging in the browser's console.
 globalThis.pocketSearcher = { call, opened: () => opened };

@@ -77,6 +77,17 @@ export class Facts {
     return chosenOf(condition(this));
   }
 
+  /**
+   * What the columns are, without reading them.
+   * @returns {{name: string, type: string, distinct?: number}[]} `distinct` is how many different texts or tags there are.
+   */
+  get described() {
+    return [...this.types].map(([name, type]) => {
+      const texts = this.#described.get(name).offsets?.length - 1;
+      return { name, type, ...(texts >= 0 && { distinct: texts }) };
+    });
+  }
+
   /** The columns that are counted if none are named: texts, tags, and the years of times. */
   get usual() {
     return [...this.types].filter(([, type]) => type !== "number").map(([name, type]) => (type === "time" ? `year(${name})` : name));

@@ -11,7 +11,7 @@ const BLOCK = 1 << 16; // items
 const [SATURATION, LENGTH_WEIGHT] = [1.2, 0.75]; // k1 and b of BM25
 const FEW = 1000; // items that are scored: those with the rarest words of the query, before they exceed this number
 const WORD_WEIGHT = 1;
-const { fround } = Math; // Python computes scores in float32
+const { fround } = Math; // Python computes lengths in float32
 
 /** The words of the items, scored by BM25. */
 export class LexicalIndex {
@@ -49,9 +49,9 @@ export class LexicalIndex {
     known.sort((a, b) => a.length - b.length);
     const found = new Map(candidates(known, allowed).map((item) => [item, { item, score: 0, words: 0 }]));
     for (const postings of known) {
-      const rarity = fround(Math.log(1 + (count - postings.length + 0.5) / (postings.length + 0.5)));
+      const rarity = Math.log(1 + (count - postings.length + 0.5) / (postings.length + 0.5));
       const counted = (entry) => {
-        entry.score = fround(entry.score + rarity);
+        entry.score += rarity;
         entry.words += 1;
       };
       if (postings.length < found.size) for (const item of postings) found.has(item) && counted(found.get(item));
@@ -76,10 +76,9 @@ export class LexicalIndex {
 
 function weightsOf(lengths) {
   const sum = lengths.reduce((total, length) => total + length, 0);
-  const average = Math.max(fround(sum / lengths.length), 1);
+  const relative = fround(LENGTH_WEIGHT / Math.max(sum / lengths.length, 1));
   return Float32Array.from(lengths, (length) => {
-    const relative = fround(fround(fround(LENGTH_WEIGHT) * length) / fround(average));
-    const saturated = fround(1 + fround(fround(SATURATION) * fround(fround(1 - LENGTH_WEIGHT) + relative)));
+    const saturated = fround(1 + fround(fround(SATURATION) * fround(1 - LENGTH_WEIGHT + fround(relative * length))));
     return fround(fround(SATURATION + 1) / saturated);
   });
 }

@@ -52,7 +52,7 @@ export class Searcher {
   #rows;
   #facts;
   #lexical;
-  #filter = {}; // the latest, and the items that meet it
+  #filter = {}; // the latest as JSON, and the items that meet it
 
   /** The content of `searcher.json`. */
   manifest;
@@ -127,7 +127,7 @@ export class Searcher {
    * @param {string} query
    * @param {object} [options] Those of all searches, below, and:
    * @param {string} [options.lexical] `auto` also finds items by the words in their texts, `only` by those alone; `off` by default.
-   * @param {string} [options.where] A filter on the facts of the items, such as `year >= 2024 and 'beach' in tags`.
+   * @param {string | string[]} [options.where] A filter on the facts of the items, such as `year >= 2024 and 'beach' in tags`, or several.
    * @param {number[]} [options.allowed] The items that may be found; with `where`, both apply.
    * @param {number} [options.k] The most results; by default those of the file.
    */
@@ -237,22 +237,24 @@ export class Searcher {
   }
 
   /**
-   * The columns of facts: by name, `number`, `time`, `text` or `tags`; none if the file has no facts.
-   * @returns {Promise<Map<string, string>>}
+   * The columns of facts; none if the file has no facts.
+   * @returns {Promise<{name: string, type: string, distinct?: number}[]>} `type` is `number`, `time`, `text` or `tags`; `distinct` is how
+   *   many different texts or tags there are.
    */
   async columns() {
-    return (await this.#openFacts()).types;
+    return (await this.#openFacts()).described;
   }
 
   /**
    * The items that meet a filter, ascending.
-   * @param {string} where
+   * @param {string | string[]} where One filter, or several that all apply.
    * @returns {Promise<Int32Array>}
    */
   async matching(where) {
-    if (where !== this.#filter.where) {
+    const key = JSON.stringify(where);
+    if (key !== this.#filter.key) {
       const [facts, { parseWhere }] = await Promise.all([this.#openFacts(), import("./where_parser.js")]);
-      this.#filter = { where, items: facts.matching(parseWhere(where)) };
+      this.#filter = { key, items: facts.matching(parseWhere(where)) };
     }
     return this.#filter.items;
   }

@@ -24,14 +24,14 @@ const mask = (items, holds) => {
   return found;
 };
 
-const combined = (join) => (conditions) => (facts) =>
-  conditions.map((condition) => condition(facts)).reduce((found, other) => found.map((value, i) => join(value, other[i])));
+const combined = (join, start) => (conditions) => (facts) =>
+  conditions.map((condition) => condition(facts)).reduce((found, other) => found.map((value, i) => join(value, other[i])), mask(facts.items, () => start));
 
 /** All of several conditions hold. */
-export const all = combined((a, b) => a & b);
+export const all = combined((a, b) => a & b, true);
 
 /** At least one of several conditions holds. */
-export const any = combined((a, b) => a | b);
+export const any = combined((a, b) => a | b, false);
 
 /** A condition does not hold. */
 export const not = (condition) => (facts) => condition(facts).map((value) => 1 - value);

@@ -20,11 +20,15 @@ const SWAPPED = { "==": "==", "!=": "!=", "<": ">", "<=": ">=", ">": "<", ">=": 
 const RESERVED = ["and", "or", "not", "in"];
 
 /**
- * The condition that a filter states; an error shows the place.
- * @param {string} where
+ * The condition that a filter states, or that several state together; an error shows the place.
+ * @param {string | string[]} where
  * @returns {(facts: object) => Uint8Array} For `Facts.matching`.
  */
 export function parseWhere(where) {
+  return Array.isArray(where) ? all(where.map(parseOne)) : parseOne(where);
+}
+
+function parseOne(where) {
   if (typeof where !== "string") throw new SearcherError(`where has to be a text, found ${typeof where}.`);
   if (where.length > LONGEST) throw new SearcherError(`where has ${where.length} characters, expected at most ${LONGEST}.`);
   return new Parser(where).filter();

@@ -51,6 +51,10 @@ const calls = {
   matching: (where) => searcher.matching(where),
   columns: () => searcher.columns(),
   facets: (options) => searcher.facets(options),
+  async columnsOfFew(columns, most) {
+    const counts = await searcher.facets({ columns });
+    return columns.filter((column) => counts.get(column).length <= most);
+  },
   damagedParts: () => searcher.damagedParts(),
 };
 
