@@ -50,6 +50,28 @@ class DamagedFileTest {
         assertTrue(message(Fixtures.newer).endsWith("is newer than this app (format version 2, known are up to 1); update the app."))
 
     @Test
+    fun `damaged facts and words are told when they are asked for, and only then`() {
+        val content = Fixtures.asked.readBytes().toString(Charsets.ISO_8859_1)
+        for ((from, to, damaged) in listOf(
+            Triple("{\"items\": 96, \"columns", "{\"items\": 97, \"columns", "the facts are damaged"),
+            Triple("\"columns\"", "\"colunms\"", "the facts are damaged"),
+            Triple("96, \"type\": \"<u1\"}, \"blocks\"", "95, \"type\": \"<u1\"}, \"blocks\"", "the index of words is damaged"),
+            Triple("\"postings\"", "\"postinks\"", "the index of words is damaged"),
+        )) {
+            assertTrue(from, from in content)
+            val file = temporary.newFile().apply { writeBytes(content.replace(from, to).toByteArray(Charsets.ISO_8859_1)) }
+            Fixtures.open(file).use { searcher ->
+                assertEquals(10, searcher.search("a red ball", maxResults = 10).neighbors.size)
+                val message = assertThrows(SearcherException::class.java) {
+                    searcher.search("a red ball", where = "stars == 3", lexical = Lexical.AUTO)
+                    searcher.search("a red ball", lexical = Lexical.AUTO)
+                }.message.orEmpty()
+                assertTrue(message, damaged in message && message.endsWith("copy the file again, or build it again.") && '\n' !in message)
+            }
+        }
+    }
+
+    @Test
     fun `a flipped bit of the model is found by the check`() {
         val file = changed { file ->
             file.seek(file.length() / 4)

@@ -1,5 +1,6 @@
 package pocketsearcher
 
+import java.nio.Buffer
 import java.nio.ByteBuffer
 import kotlin.math.abs
 
@@ -75,16 +76,39 @@ internal class StoredRows private constructor(constants: Map<String, Constant>, 
     fun scorer(query: FloatArray): (Int) -> Float = when (kind) {
         Kind.PRODUCT -> products(query)
         Kind.FLOAT32 -> { row -> sum { rows.content.getFloat(4 * (row * width + it)) * query[it] } }
-        else -> bases?.let { withBases(query, it.content) } ?: { row -> sum { code(row, it) * query[it] } * scale(row) }
+        else -> {
+            val codes = Codes(query)
+            bases?.let { withBases(query, it.content, codes) } ?: { row -> codes.dot(row) * scale(row) }
+        }
     }
 
-    private fun withBases(query: FloatArray, bases: ByteBuffer): (Int) -> Float {
-        val (codes, step) = if (kind == Kind.INT4) rounded(query) else query to 1f
+    /** The products of the codes of rows with a query. A row is read at once, because each access to a buffer is checked. */
+    private inner class Codes(private val query: FloatArray) {
+        private val content = rows.content.duplicate()
+        private val bytes = ByteArray(width)
+
+        fun dot(row: Int): Float {
+            val cursor: Buffer = content // Android 7 lacks a ByteBuffer.position() of its own
+            cursor.position(row * width)
+            content.get(bytes)
+            var sum = 0f
+            if (kind == Kind.INT8) {
+                for (i in query.indices) sum += bytes[i] * query[i]
+            } else {
+                for (i in bytes.indices) sum += ((bytes[i].toInt() and 15) - MIDDLE) * query[i]
+                for (i in width until query.size) sum += ((bytes[i - width].toInt() shr 4 and 15) - MIDDLE) * query[i]
+            }
+            return sum
+        }
+    }
+
+    private fun withBases(query: FloatArray, bases: ByteBuffer, codes: Codes): (Int) -> Float {
+        val (values, step) = if (kind == Kind.INT4) rounded(query) else query to 1f
         val ofBlocks = FloatArray(size / block) { Float.NaN }
         return { row ->
             val at = row / block
-            if (ofBlocks[at].isNaN()) ofBlocks[at] = sum { bases[at * dimension + it] * codes[it] } * step * baseScale(at)
-            sum { code(row, it) * query[it] } * scale(row) + ofBlocks[at]
+            if (ofBlocks[at].isNaN()) ofBlocks[at] = sum { bases[at * dimension + it] * values[it] } * step * baseScale(at)
+            codes.dot(row) * scale(row) + ofBlocks[at]
         }
     }
 
