@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import numpy as np
 import pytest
 from conftest import TEXTS
 
@@ -13,6 +14,9 @@ from maker.data.query_file import read_query_file
 from maker.errors import DataError
 from maker.evaluation.given_queries import evaluate_queries
 from maker.pipeline import index_embeddings
+from maker.report.facts import FactsRow, example_filter, facts_rows
+from task.format import facts
+from task.search.facts import SearchedFacts
 from task.text import Query, TextSearcher
 
 NAMES = [f"images/{i}.png" for i in range(300)]
@@ -105,6 +109,8 @@ def test_figures_are_those_of_the_searchers_results(file, tmp_path, capsys):
     assert [groups["all"][name] for name in ("R@1", "R@5", "R@10")] == [25, 75, 75]
     assert groups["all"]["MRR@10"] == pytest.approx((1 + 1 / 3 + 1 / 2 + 0) / 4, abs=1e-3)
     assert groups["with a filter"]["R@5"] == 50
+    # Each has one relevant item that its filter leaves, but the third, which has two: its first two results count.
+    assert groups["all"]["P@5"] == pytest.approx(100 * (1 + 0 + 1 / 2 + 0) / 4)
     assert main(["evaluate", str(file), "--queries", str(path)]) == 0
     printed = capsys.readouterr().out
     assert "4 queries, 300 items, 1 queries left out" in printed
@@ -136,3 +142,46 @@ def test_what_does_not_fit_the_searcher_is_refused(file, searcher_file, tmp_path
     ):
         assert main(["evaluate", str(file), *options]) == 2
         assert problem in capsys.readouterr().err
+
+
+def test_the_report_shows_facts_and_the_figures_of_queries(file, searcher_file, tmp_path):
+    path, output = tmp_path / "q.csv", tmp_path / "r.html"
+    path.write_text("query,relevant,where\na boat,images/3.png,stars == 3\na boat,images/2.png,\n", encoding="utf-8")
+    assert main(["report", str(file), "--queries", str(path), "-o", str(output)]) == 0
+    page = output.read_text(encoding="utf-8")
+    assert "<code>stars &gt;= 0</code>" in page
+    for row in (
+        '<th scope="row">stars</th><td>number</td><td class="n">100 %</td><td>0 to 5</td>',
+        '<th scope="row">note</th><td>text</td><td class="n">0.3 %</td><td>lighthouse (1)</td>',
+        '<th scope="row">name</th><td>text</td><td class="n">100 %</td><td>300 different</td>',
+        '<th scope="row">folder</th><td>text</td><td class="n">100 %</td><td>images (300)</td>',
+        '<th scope="row">with a filter</th><td class="n">1</td>',
+    ):
+        assert row in page
+    assert main(["report", str(searcher_file), "-o", str(output), "--overwrite"]) == 0
+    assert "Facts and filters" not in output.read_text(encoding="utf-8")
+
+
+def test_facts_of_the_report_are_in_words():
+    columns = {
+        "taken": facts.numbers([0, 86_400 * 400, None], time=True),
+        "my tags": facts.tags([["a"], ["a", "b"], []]),
+        "none": facts.numbers([None, None, None]),
+        "letters": facts.texts(["x"] * 3),
+    }
+    listed, data = facts.encode(columns, 3)
+    stored = facts.Facts(listed, data, (0, len(data)))
+
+    class Part:
+        items, types = 3, stored.types
+
+        def read(self, name):
+            return stored.column(name)
+
+    rows = {row.name: (row.type, row.known, row.values) for row in facts_rows(SearchedFacts.of([Part()]), np.arange(3))}
+    assert rows["taken"] == ("time", "67 %", "1970-01-01 to 1971-02-05")
+    assert rows["my tags"] == ("tags", "67 %", "a (2), b (1)")
+    assert rows["none"] == ("number", "0 %", "")
+    assert rows["letters"] == ("text", "100 %", "x (3)")
+    assert example_filter([FactsRow("my tags", "tags", "", "a")]) == "missing(`my tags`)"
+    assert example_filter([FactsRow("taken", "time", "", "1970-01-01 to 1971-02-05")]) == "year(taken) == 1970"

@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from maker.data.query_file import read_query_file
 from maker.sample import plan as planning
 from maker.sample.backgrounds import PAINTERS
 from maker.sample.catalogue import BACKDROPS, COLOURS, KINDS
@@ -82,8 +83,8 @@ def test_counts_and_split(folder: Path) -> None:
     assert {row["lang"] for row in rows(folder)} == {"en"}
 
 
-def test_folder_holds_images_and_captions_only(folder: Path) -> None:
-    assert {path.name for path in folder.iterdir()} == {"images", "captions.tsv"}
+def test_folder_holds_images_captions_and_queries_only(folder: Path) -> None:
+    assert {path.name for path in folder.iterdir()} == {"images", "captions.tsv", "queries.tsv"}
     drawn = {f"images/{path.name}" for path in (folder / "images").iterdir()}
     assert drawn == {row["image"] for row in rows(folder)}
 
@@ -195,6 +196,13 @@ def test_queries_are_answered_by_what_is_drawn(plan: list[Scene]) -> None:
         assert list(queries[text].scenes) == [name for name, scene in by_name.items() if shows(scene)]
     assert all(len(query.scenes) >= 5 for query in queries.values())
     assert "fish and car" not in queries  # never drawn together
+
+
+def test_the_corpus_comes_with_queries_that_evaluate_reads(folder: Path) -> None:
+    asked = read_query_file(folder / "queries.tsv")
+    expected = typed_queries(plan_corpus(TRAIN, HELD_OUT, SEED))
+    assert expected
+    assert [(query.text, tuple(query.relevant)) for query in asked] == [(query.text, query.scenes) for query in expected]
 
 
 def test_nothing_that_is_called_absent_is_in_a_caption(plan: list[Scene]) -> None:

@@ -9,7 +9,7 @@ import pytest
 
 from maker.cli import main
 from maker.embedding.project import project, write_head
-from maker.encoders.layers import Dense, Gelu, LayerNorm, Standardise, Sum, in_int8
+from maker.encoders.layers import Dense, Gelu, LayerNorm, Scale, SideBySide, Standardise, Sum, Unit, in_int8
 from maker.encoders.low_rank import low_rank
 from maker.evaluation.file_parts import DIALS, file_parts
 from maker.graph.source import Source
@@ -58,24 +58,37 @@ def test_a_head_in_8_bits_embeds_as_one_in_32(tmp_path, rng):
     assert sizes[1] < 0.3 * sizes[0]
 
 
-def test_a_head_of_lower_rank_embeds_the_images_it_was_fitted_to_alike(tmp_path, rng):
-    """The features lie in 12 of 96 dimensions, so that 16 directions are enough for a hidden branch of 64."""
+@pytest.mark.parametrize("second", [False, True])
+def test_a_head_of_lower_rank_embeds_the_images_it_was_fitted_to_alike(tmp_path, rng, second):
+    """The features lie in 12 of 96 dimensions, so that 16 directions are enough for all branches."""
     features = (rng.standard_normal((300, 12)) @ rng.standard_normal((12, 96))).astype(np.float32)
-    norm = LayerNorm(np.ones(96, np.float32), np.zeros(96, np.float32))
+    plain = LayerNorm(np.ones(96, np.float32), np.zeros(96, np.float32))
+    norm = LayerNorm(*(rng.uniform(0.5, 1.5, (2, 96)).astype(np.float32)))
 
     def dense(inputs, outputs):
         values = rng.standard_normal((inputs, outputs)).astype(np.float32) / np.sqrt(inputs)
         return Dense(values, rng.standard_normal(outputs).astype(np.float32))
 
     scaling = Standardise.of(features)
-    head = [scaling, norm, Sum([[dense(96, 8)], [dense(96, 64), Gelu(), dense(64, 8)]])]
+    trained = [norm, Sum([[dense(96, 8)], [dense(96, 64), Gelu(), dense(64, 8)]])]
+    head = [scaling, *trained]
+    if second:
+        solved = [plain, dense(96, 8), Unit(), Scale(0.5)]
+        head = [scaling, SideBySide([[*trained, Unit()], solved]), dense(16, 8), Unit()]
     made, sizes = [], []
     for name, layers in (("whole.tflite", head), ("narrow.tflite", low_rank(head, features, 16))):
         write_head(tmp_path / name, layers, 96)
         made.append(project(features[:40], tmp_path / name))
         sizes.append((tmp_path / name).stat().st_size)
     assert np.einsum("nd,nd->n", *made).min() > 0.999
-    assert sizes[1] < 0.7 * sizes[0]
+    assert sizes[1] < 0.6 * sizes[0]
+
+
+def test_a_rank_that_saves_nothing_leaves_a_head_as_it_is(rng):
+    dense = Dense(rng.standard_normal((96, 8)).astype(np.float32))
+    head = [LayerNorm(np.ones(96, np.float32), np.zeros(96, np.float32)), Sum([[dense]])]
+    assert low_rank(head, rng.standard_normal((50, 96)), 64) == head
+    assert low_rank([dense, Unit()], rng.standard_normal((50, 96)), 2) == [dense, Unit()]
 
 
 def test_the_summary_of_a_file_says_what_makes_its_large_parts_smaller(photos, encoder, own, tmp_path, capsys):

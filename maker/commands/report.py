@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from maker.commands.evaluate import SPLIT
+from maker.commands.evaluate import QUERIES, SPLIT
 
 HELP = "write a report about the content and the quality of a searcher, as one HTML file"
 
@@ -18,6 +18,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--captions", type=Path, metavar="FILE", help="captions to search with, for examples, failures and slices")
     parser.add_argument("--split", default="held-out", metavar="NAME", help=SPLIT + " (default %(default)s)")
     parser.add_argument("--language", metavar="NAME", help="only captions of this language")
+    parser.add_argument("--queries", type=Path, metavar="FILE", help=QUERIES)
     parser.add_argument("--overwrite", action="store_true", help="replace an existing output")
 
 
@@ -27,5 +28,5 @@ def run(given: argparse.Namespace) -> None:
 
     output = given.output or given.searcher.with_suffix(".report.html")
     captions = captions_of(given.searcher, given.captions, given.split, given.language) if given.captions else None
-    write_report(given.searcher, output, images=given.images, captions=captions, overwrite=given.overwrite)
+    write_report(given.searcher, output, images=given.images, captions=captions, asked=given.queries, overwrite=given.overwrite)
     print(f"{output}: {output.stat().st_size / 1e6:.1f} MB")

@@ -21,7 +21,7 @@ from maker.graph.subgraph import Subgraph
 PRIME = 1000003
 PAIR_FACTOR = 0x5BD1E995 - (1 << 32) if 0x5BD1E995 >> 31 else 0x5BD1E995
 EDGE = 7  # what a separator counts as in a trigram; no folded letter is 6
-WAYS = 8  # entries of a bucket
+WAYS = 24  # entries of a bucket: with fewer, the fullest bucket leaves most of the others empty
 GRAM = 3
 
 
@@ -173,9 +173,9 @@ class HashTable:
         if len(np.unique(hashes)) != len(hashes):
             raise EncoderError("two vocabulary entries share a hash: drop one of them")
         self.first_gram_row = len(hashes) + 1
-        buckets = max(1, len(hashes) // (WAYS // 2)) | 1
+        buckets = max(1, len(hashes) // WAYS) | 1
         while np.bincount(hashes % buckets, minlength=buckets).max(initial=0) > WAYS:
-            buckets = (buckets * 5 // 4) | 1
+            buckets = (buckets * 17 // 16 + 1) | 1
         self.buckets = buckets
         self.hashes = np.zeros((buckets, WAYS), np.int32)
         self.rows = np.zeros((buckets, WAYS), np.int32)

@@ -11,8 +11,9 @@ import numpy as np
 
 from maker.data.query_file import AskedQuery, read_query_file
 from maker.errors import DataError
+from maker.evaluation.typed_figures import CUTOFFS as PRECISIONS
 from maker.progress import progress
-from maker.training.metrics import CUTOFFS, retrieval
+from maker.training.metrics import CUTOFFS, mean_interval, retrieval
 from task.core import BaseOptions
 from task.errors import TaskError
 from task.processor import SearchOptions
@@ -20,6 +21,8 @@ from task.search.query import Query
 from task.search.where_parser import parsed
 from task.text import TextSearcher, TextSearcherOptions
 
+BEST = ("R@1", "R@5", "R@10", "MRR@10")  # of the best relevant item
+COLUMNS = (*BEST, *(f"P@{k}" for k in PRECISIONS))
 LABEL, CELL = 36, 25
 
 
@@ -34,8 +37,9 @@ def evaluate_queries(searcher: Path, queries: Path, lexical: str = "off") -> dic
     Returns:
         `items`; `left_out`, queries none of whose relevant items is in the searcher; `absent`, relevant items that are not; `filtered_out`,
         relevant items that their query's own filter leaves out, and so cannot be found. Under `groups`: figures of `all` queries, and if
-        there are any and others, of those `with a filter`, `with an exclusion` and `with neither`: `queries`, and
-        `maker.training.metrics.retrieval` for the best relevant item, without what chance reaches.
+        there are any and others, of those `with a filter`, `with an exclusion` and `with neither`: `queries`, and `COLUMNS` with their
+        intervals: those of `maker.training.metrics.retrieval` for the best relevant item, and `P@5` and `P@10`, the share of the first
+        results that is relevant, in percent; a query that fewer items answer counts by as many results.
 
     Raises:
         DataError: The file cannot be used, a filter does not fit the facts of the items, or no query has a relevant item in the searcher.
@@ -51,6 +55,7 @@ def evaluate_queries(searcher: Path, queries: Path, lexical: str = "off") -> dic
             ids.setdefault(content, []).append(number)
         used: list[AskedQuery] = []
         ranks: list[int] = []
+        shares: list[list[float]] = []
         absent = filtered_out = 0
         for query in progress(asked, "search", quiet=len(asked) < 1000):
             names = [os.fsencode(name) for name in query.relevant]
@@ -60,13 +65,15 @@ def evaluate_queries(searcher: Path, queries: Path, lexical: str = "off") -> dic
                 continue
             found, left = _asked(opened, queries, query, relevant, lexical)
             filtered_out += len(relevant) - len(left)
+            right = [item in relevant for item in found]
+            shares.append([100 * sum(right[:few]) / few for few in (min(cutoff, max(len(left), 1)) for cutoff in PRECISIONS)])
             ranks.append(next((rank for rank, item in enumerate(found) if item in relevant), limit))
             used.append(query)
         items = opened.items
     if not used:
         raise DataError(f"{queries}: none of {len(asked)} queries has a relevant item in {searcher}; the first is {asked[0].relevant[0]!r}")
     figures = {"items": items, "left_out": len(asked) - len(used), "absent": absent, "filtered_out": filtered_out, "lexical": lexical}
-    return {**figures, "groups": _groups(used, np.array(ranks), limit, items)}
+    return {**figures, "groups": _groups(used, np.array(ranks), np.array(shares), limit, items)}
 
 
 def _asked(searcher: TextSearcher, path: Path, query: AskedQuery, relevant: set[int], lexical: str) -> tuple[list[int], set[int]]:
@@ -80,7 +87,7 @@ def _asked(searcher: TextSearcher, path: Path, query: AskedQuery, relevant: set[
     return [neighbor.id for neighbor in result.nearest_neighbors], left
 
 
-def _groups(queries: Sequence[AskedQuery], ranks: np.ndarray, limit: int, items: int) -> dict[str, dict[str, object]]:
+def _groups(queries: Sequence[AskedQuery], ranks: np.ndarray, shares: np.ndarray, limit: int, items: int) -> dict[str, dict[str, object]]:
     filtered, excluding = (np.array(values, np.bool_) for values in ([bool(q.where) for q in queries], [q.excludes for q in queries]))
     parts = {
         "all": np.ones(len(queries), np.bool_),
@@ -92,8 +99,11 @@ def _groups(queries: Sequence[AskedQuery], ranks: np.ndarray, limit: int, items:
     for name, part in parts.items():
         if part.any() and (name == "all" or not part.all()):
             figures = retrieval(ranks[part], np.flatnonzero(part), limit, items=items)
-            known = {key: value for key, value in figures.items() if not key.endswith("_chance")}
+            known = {f"{column}{suffix}": figures[f"{column}{suffix}"] for column in BEST for suffix in ("", "_interval")}
             groups[name] = {"queries": int(part.sum()), **known}
+            for cutoff, values in zip(PRECISIONS, shares.T, strict=True):
+                interval = mean_interval(values[part], np.flatnonzero(part), largest=100)
+                groups[name] |= {f"P@{cutoff}": round(float(values[part].mean()), 2), f"P@{cutoff}_interval": interval}
     return groups
 
 
@@ -104,10 +114,9 @@ def query_lines(figures: Mapping[str, Any]) -> list[str]:
     lines = [f"{count} queries, {figures['items']} items{left_out}; 95 % intervals in brackets"]
     if figures["absent"]:
         lines.append(f"{figures['absent']} relevant items are not in the file")
-    columns = [name for name in figures["groups"]["all"] if name != "queries" and not name.endswith("_interval")]
-    lines.append(f"{'':{LABEL}}" + "".join(f"{name.replace('_', ' '):>{CELL}}" for name in columns))
+    lines.append(f"{'':{LABEL}}" + "".join(f"{name:>{CELL}}" for name in COLUMNS))
     for name, values in figures["groups"].items():
-        cells = (f"{values[column]} ({'..'.join(map(str, values[f'{column}_interval']))})" for column in columns)
+        cells = (f"{values[column]} ({'..'.join(map(str, values[f'{column}_interval']))})" for column in COLUMNS)
         label = f"{name} ({values['queries']})"
         lines.append(f"{label:{LABEL}}" + "".join(f"{cell:>{CELL}}" for cell in cells))
     if figures["filtered_out"]:

@@ -74,7 +74,7 @@ class TowerOptions:
             pretrained text model, whose tokenizer is in `text_model`. None to learn from the captions alone.
         teacher_texts: A text file with further sentences for the teacher, one in each line; None for the built-in queries.
         model: A published dual encoder whose towers are taken as they are, as `maker.checkpoints.write_encoder` takes it.
-        head_rank: Rank of the first matrix in the hidden branch of a head over frozen features; 0 for the full rank.
+        head_rank: Directions through which a head over frozen features looks at them; 0 for the full rank.
         adapt: Whether captions train a matrix behind each ready tower, starting from the towers as they are.
         prune_vocabulary: Whether `model` keeps only the pieces of its tokenizer that captions or queries use.
         vocabulary_of: A text file whose pieces are kept, too.

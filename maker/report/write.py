@@ -13,6 +13,8 @@ from maker.data.captions import VALIDATION, read_captions, select_language
 from maker.data.items import name_of
 from maker.encoders.prefix import prefixes_in_words
 from maker.errors import BuildError, DataError
+from maker.evaluation.given_queries import COLUMNS as ASKED_COLUMNS
+from maker.evaluation.given_queries import evaluate_queries
 from maker.evaluation.inspection import inspect, is_task_library
 from maker.evaluation.item_splits import HELD_OUT, ChosenCaptions, ItemSplits, choose_captions
 from maker.evaluation.retrieval import stored_rows
@@ -21,6 +23,7 @@ from maker.progress import say
 from maker.report import charts
 from maker.report.card import COLUMNS, RELEVANCE_COLUMNS, TYPED_COLUMNS, relevance_cells, retrieval_rows, typed_cells
 from maker.report.corpus_map import CorpusMap, map_corpus
+from maker.report.facts import example_filter, facts_rows
 from maker.report.inline_images import InlineImages
 from maker.report.page import FOLDER, index_in_words, percent, template
 from maker.report.query_summary import Example, QuerySummary, summarise_queries
@@ -60,7 +63,13 @@ def captions_of(searcher: Path, path: Path, split: str | None, language: str | N
 
 
 def write_report(
-    searcher: Path, output: Path, *, images: Path | None = None, captions: ChosenCaptions | None = None, overwrite: bool = False
+    searcher: Path,
+    output: Path,
+    *,
+    images: Path | None = None,
+    captions: ChosenCaptions | None = None,
+    asked: Path | None = None,
+    overwrite: bool = False,
 ) -> None:
     """Writes the report of a graph searcher.
 
@@ -69,11 +78,12 @@ def write_report(
         output: The HTML file.
         images: The folder that the items' paths are relative to; without it the report has no pictures.
         captions: Captions, best held-out ones; without them the report has no failures and slices.
+        asked: A file of queries with written answers (`maker.data.query_file`).
         overwrite: Replace an existing output.
 
     Raises:
         BuildError: The output exists.
-        DataError: The folder of images does not exist.
+        DataError: The folder of images does not exist, or the file of queries cannot be used.
         SearcherError: The searcher cannot be opened.
     """
     prepare_output(output, overwrite)
@@ -90,11 +100,16 @@ def write_report(
         by_text = bool({"search_text", "search_tokens"} & set(engine.signatures))
         queries = summarise_queries(searcher, engine, rows, captions.captions if captions else [], texts) if by_text else None
         atlas = map_corpus(rows) if rows is not None else None
+        facts = facts_rows(engine.facts, engine.present())
         pictures = InlineImages(images)
         page = template("report.html").render(
             **_contents(searcher, engine.manifest),
             **_charts(engine.manifest, queries),
             queries=queries,
+            facts=facts,
+            filter=example_filter(facts),
+            asked=evaluate_queries(searcher, asked) if asked else None,
+            asked_columns=ASKED_COLUMNS,
             origin=captions.origin if captions else "",
             trained_on=captions.trained_on if captions else 0,
             atlas=atlas,

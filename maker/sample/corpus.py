@@ -13,6 +13,7 @@ from maker.sample.objects import OBJECTS
 from maker.sample.pen import Pen
 from maker.sample.plan import Scene, plan_corpus
 from maker.sample.sentences import write_captions
+from maker.sample.truth import typed_queries
 
 Progress = Callable[[Iterable[Scene]], Iterable[Scene]]
 
@@ -20,6 +21,7 @@ OVERSAMPLING = 3
 GROUPS = {1: ((0.0, 0.0, 1.0),), 2: ((-0.6, 0.3, 0.58), (0.6, -0.3, 0.58))}
 GROUPS[3] = ((-0.66, 0.44, 0.52), (0.0, -0.48, 0.52), (0.66, 0.44, 0.52))
 HEADER = "image\tsplit\tlang\tcaption\n"
+QUERIES = "queries.tsv"
 
 
 def draw_scene(scene: Scene, size: int) -> Image.Image:
@@ -49,6 +51,8 @@ def draw_corpus(
 ) -> Path:
     """Draws a corpus of captioned scenes: `images/*.png` and `captions.tsv`, with three captions per scene.
 
+    `queries.tsv` has queries as people type them, and the scenes that answer each by what is drawn (`maker evaluate --queries`).
+
     The same arguments always give the same captions and the same pixels. `captions.tsv` is written last, so a folder
     that has it is complete.
 
@@ -76,7 +80,13 @@ def draw_corpus(
         # Level 1 is three times as fast as the default, and files are only a little larger.
         draw_scene(scene, size).save(folder / scene.name, compress_level=1)
         lines += [f"{scene.name}\t{scene.split}\ten\t{caption}\n" for caption in write_captions(scene, seed)]
-    unfinished = captions.with_suffix(".part")
-    unfinished.write_text("".join(lines), encoding="utf-8", newline="\n")
-    os.replace(unfinished, captions)
+    queries = [f"{query.text}\t{'|'.join(query.scenes)}\n" for query in typed_queries(plan)]
+    _write(folder / QUERIES, ["query\trelevant\n", *queries])
+    _write(captions, lines)
     return captions
+
+
+def _write(path: Path, lines: list[str]) -> None:
+    unfinished = path.with_suffix(".part")
+    unfinished.write_text("".join(lines), encoding="utf-8", newline="\n")
+    os.replace(unfinished, path)

@@ -149,7 +149,9 @@ class SearchedFacts:
         except TypeError:  # a value of another type, which the condition refuses
             found = None
         if found is None:
-            found = np.flatnonzero(np.concatenate([condition.mask(_View(part, self.types)) for part in self.parts]))
+            masks = [condition.mask(_View(part, self.types)) for part in self.parts]
+            masks = [mask for mask in masks if len(mask)]
+            found = np.flatnonzero(masks[0] if len(masks) == 1 else np.concatenate([*masks, np.empty(0, np.bool_)]))
             found.flags.writeable = False
             self._keep(condition, found)
         return found

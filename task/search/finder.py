@@ -39,6 +39,7 @@ class Finder:
         self._file, self._manifest, self._search_graph = file, manifest, search_graph
         self.overlay = Overlay(manifest.items, manifest.dimension, manifest.distance)
         self._scorer: ExactScorer | None = None
+        self._last: tuple[np.ndarray, int, Found] | None = None
         self._lock = threading.Lock()
 
     def find(self, vector: np.ndarray, request: SearchRequest) -> Found:
@@ -57,10 +58,9 @@ class Finder:
         if allowed is None and max_results > self._manifest.k:  # more than a signature returns
             allowed = np.concatenate([self.overlay.base(), self.overlay.content("").ids])
         if allowed is not None:
-            split = int(np.searchsorted(allowed, self._manifest.items))
-            base_items = allowed if split == len(allowed) else allowed[:split]  # itself, which the scorer knows again
-            base = self.scorer.nearest(vector, self.overlay.without_removed(base_items), max_results)
-            return _merged(base, self.overlay.nearest(vector, max_results, allowed[split:]), max_results)
+            base_items, added_items = self._parted(allowed)
+            base = self.scorer.nearest(vector, base_items, max_results)
+            return _merged(base, self.overlay.nearest(vector, max_results, added_items), max_results)
         ids, distances = self._search_graph(vector)
         real = ids >= 0
         ids, distances = ids[real].astype(np.int64), distances[real]
@@ -76,6 +76,21 @@ class Finder:
         if not complete and not shown.all():
             found = _merged(self.scorer.nearest(vector, self.overlay.base(), count), added, count)
         return found
+
+    def _parted(self, allowed: np.ndarray) -> Found:
+        """The allowed items of the base that were not removed, and those that were added.
+
+        For a read-only array, the answer stays the same array until something changes, so that the scorer knows it again.
+        """
+        version, last = self.overlay.version, self._last
+        if last is not None and last[0] is allowed and last[1] == version:
+            return last[2]
+        split = np.searchsorted(allowed, self._manifest.items)
+        base_items = self.overlay.without_removed(allowed[:split])
+        if not allowed.flags.writeable:
+            base_items.flags.writeable = False
+            self._last = allowed, version, (base_items, allowed[split:])
+        return base_items, allowed[split:]
 
     def remove(self, item: int) -> None:
         """Hides an item. It raises the errors of `Overlay.remove` and `scorer`."""

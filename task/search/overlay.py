@@ -142,7 +142,7 @@ class Overlay:
         return np.ones(len(ids), np.bool_) if self._hidden is None else ~self._hidden[ids]
 
     def without_removed(self, ids: np.ndarray) -> np.ndarray:
-        """Those of the items of the base, `ids`, that were not removed; `ids` itself if none were."""
+        """Those of the items of the base, `ids`, that were not removed."""
         return ids if self._hidden is None else ids[~self._hidden[ids]]
 
     def base(self) -> np.ndarray:
