@@ -409,3 +409,25 @@ def test_more_leaves_than_items_are_refused():
 def test_options_out_of_range_are_refused(make):
     with pytest.raises(BuildError):
         make()
+
+
+@pytest.mark.parametrize("leaves", [100, 1100])
+def test_leaves_that_start_from_the_tree_of_scann_are_equal_and_near(leaves):
+    pytest.importorskip("scann")
+    rng = np.random.default_rng(5)
+    centres = 4 * rng.standard_normal((60, 8))
+    embeddings = (centres[rng.integers(0, 60, 6000)] + rng.standard_normal((6000, 8))).astype(np.float32)
+    options = ScaNNOptions("squared_l2", tree=Tree(leaves, 10), score_ah=ScoreAH(1))
+    index = build_index(embeddings, options, partitioner="scann")
+    assert not np.array_equal(index.order, build_index(embeddings, options).order)
+    assert sorted(index.order.tolist()) == list(range(6000))
+    means = np.stack([embeddings[index.order[i * index.block : (i + 1) * index.block]].mean(0) for i in range(index.blocks)])
+    np.testing.assert_allclose(index.leaves.vectors, means, atol=1e-4)
+    within = ((embeddings - means[index.leaf_of]) ** 2).sum(1).mean()
+    assert within < 0.12 * embeddings.var(0).sum()
+
+
+def test_an_unknown_partitioner_is_refused():
+    options = ScaNNOptions("dot_product", tree=Tree(4, 1), score_ah=ScoreAH(1))
+    with pytest.raises(BuildError, match="partitioner must be one of own, scann, found 'faiss'"):
+        build_index(np.eye(40, dtype=np.float32), options, partitioner="faiss")

@@ -7,7 +7,7 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from maker.index.options import DEFAULT_K, DISTANCES, EXACT_BELOW
+from maker.index.options import DEFAULT_K, DISTANCES, EXACT_BELOW, PARTITIONERS
 
 if TYPE_CHECKING:
     from maker.pipeline import BuildReport, IndexSettings
@@ -40,6 +40,12 @@ def add_index_options(parser: argparse.ArgumentParser) -> None:
         "--max-size", type=_bytes, metavar="SIZE", help="maximum file size, such as 20M; uses 4-bit rows if 8-bit rows do not fit"
     )
     group.add_argument("--leaves", type=int, metavar="N", help=LEAVES_HELP)
+    group.add_argument(
+        "--partitioner",
+        choices=PARTITIONERS,
+        default=PARTITIONERS[0],
+        help="what the leaves start from: the project's k-means, or ScaNN's tree (default %(default)s)",
+    )
     group.add_argument("--k", type=int, metavar="N", help=f"maximum number of results of a query (default {DEFAULT_K})")
     group.add_argument("--bits", type=int, choices=(8, 4), default=8, help="bits per dimension of the rows (default %(default)s)")
     group.add_argument(
@@ -65,6 +71,7 @@ def index_settings(given: argparse.Namespace, distance: str = DISTANCES[0]) -> I
         dimension=given.index_dimension,
         k=DEFAULT_K if given.k is None else given.k,
         seed=given.seed or 0,
+        partitioner=given.partitioner,
     )
 
 

@@ -13,7 +13,9 @@ scattered over leaves that no query for them scans.
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import TypeAlias
 
 import numpy as np
 
@@ -35,6 +37,9 @@ SWAP_ROUNDS, SWAPS, SMALLEST_GAIN = 3, 200, 1e-6
 MOST_SCORES = 1 << 25  # of rows in leaves that are held at a time while rows are swapped
 
 
+Trainer: TypeAlias = Callable[[np.ndarray, int], np.ndarray]  # from a sample `(s, d)` and a number of centroids to these
+
+
 @dataclass(frozen=True)
 class Partition:
     """Leaves of equal size; only the last one may have fewer rows.
@@ -52,26 +57,28 @@ class Partition:
     leaves_per_group: np.ndarray
 
 
-def partition(embeddings: np.ndarray | TransformedEmbeddings, leaves: int, seed: int) -> Partition:
+def partition(embeddings: np.ndarray | TransformedEmbeddings, leaves: int, seed: int, train: Trainer | None = None) -> Partition:
     """Partitions embeddings by squared L2 distance.
 
     Args:
         embeddings: `(n, d)` float32; may be memory-mapped or transformed.
         leaves: Approximate number of leaves.
         seed: Seeds the samples and the initial centroids.
+        train: Trains the first centroids of groups, or of leaves if there are no groups; None for the k-means of this module.
     """
     items = len(embeddings)
     leaves, rows_per_leaf = leaf_shape(items, leaves)
     rng = np.random.default_rng(seed)
     groups = [np.arange(items, dtype=np.int32)]
     if leaves >= TWO_LEVELS_FROM:
-        groups = _groups(embeddings, leaves, rows_per_leaf, rng)
+        groups = _groups(embeddings, leaves, rows_per_leaf, rng, train or _kmeans_with(rng))
     order, centroids = [], []
     for group in progress(groups, "partition", quiet=items < 50 * BLOCK):
         sizes = np.full(-(-len(group) // rows_per_leaf), rows_per_leaf)
         sizes[-1] -= sizes.sum() - len(group)
         rows = np.asarray(embeddings[group], np.float32)
-        priced = _priced_centroids(rows, np.arange(len(group)), sizes, rng)
+        first = train if train and len(groups) == 1 else _kmeans_with(rng)
+        priced = _priced_centroids(rows, np.arange(len(group)), sizes, rng, first)
         leaf_of = _fill(_choices(rows, np.arange(len(group)), priced), rows, priced, sizes)
         leaf_of, means = _swapped(rows, leaf_of, sizes)
         order.append(group[np.argsort(leaf_of, kind="stable")])
@@ -99,11 +106,17 @@ def group_shape(leaves: int) -> tuple[int, int]:
     return math.ceil(leaves / size), size if size == LEAVES_PER_GROUP else math.ceil(LARGE_GROUP_SLACK * size)
 
 
-def _groups(embeddings: np.ndarray | TransformedEmbeddings, leaves: int, rows_per_leaf: int, rng: np.random.Generator) -> list[np.ndarray]:
+def _groups(
+    embeddings: np.ndarray | TransformedEmbeddings,
+    leaves: int,
+    rows_per_leaf: int,
+    rng: np.random.Generator,
+    train: Trainer,
+) -> list[np.ndarray]:
     """The items of each group; every group but the last fills whole leaves."""
     items = np.arange(len(embeddings), dtype=np.int32)
     count, capacity = group_shape(leaves)
-    priced = _priced_centroids(embeddings, items, np.full(count, capacity * rows_per_leaf), rng)
+    priced = _priced_centroids(embeddings, items, np.full(count, capacity * rows_per_leaf), rng, train)
     choices = _choices(embeddings, items, priced)
     demand = np.bincount(choices.centroids[:, 0], minlength=count) / rows_per_leaf
     sizes = _whole_leaves(demand, capacity, leaves) * rows_per_leaf
@@ -143,13 +156,17 @@ class _Choices:
 
 
 def _priced_centroids(
-    embeddings: np.ndarray | TransformedEmbeddings, items: np.ndarray, capacity: np.ndarray, rng: np.random.Generator
+    embeddings: np.ndarray | TransformedEmbeddings,
+    items: np.ndarray,
+    capacity: np.ndarray,
+    rng: np.random.Generator,
+    train: Trainer,
 ) -> _PricedCentroids:
     """Learns centroids and prices from a sample of the items; `capacity` is `(c,)`, in rows of all items."""
     size = min(len(items), SAMPLE_PER_CENTROID * len(capacity), LARGEST_SAMPLE)
     chosen = np.sort(rng.choice(len(items), size, replace=False)) if size < len(items) else slice(None)
     sample = np.asarray(embeddings[items[chosen]], np.float32)
-    centroids = _kmeans(sample, len(capacity), rng)
+    centroids = train(sample, len(capacity))
     sample_capacity = capacity * (len(sample) / len(items))
     for _ in range(PRICING_ROUNDS):
         near = _near(sample, centroids)
@@ -168,6 +185,10 @@ def _scores(rows: np.ndarray, centroids: np.ndarray) -> np.ndarray:
 def _nearest(rows: np.ndarray, centroids: np.ndarray) -> np.ndarray:
     """`(rows,)` int64: the nearest centroid of each row."""
     return np.concatenate([_scores(rows[start : start + BLOCK], centroids).argmax(1) for start in range(0, len(rows), BLOCK)])
+
+
+def _kmeans_with(rng: np.random.Generator) -> Trainer:
+    return lambda sample, count: _kmeans(sample, count, rng)
 
 
 def _kmeans(sample: np.ndarray, count: int, rng: np.random.Generator) -> np.ndarray:

@@ -10,9 +10,10 @@ import numpy as np
 
 from maker.errors import BuildError, DataError
 from maker.index import product_quantisation
-from maker.index.balanced import partition
+from maker.index.balanced import Trainer, partition
+from maker.index.kmeans import scann_tree
 from maker.index.metric import TransformedEmbeddings, learn_transform
-from maker.index.options import EXACT_BELOW, ScaNNOptions, ScoreAH, Tree
+from maker.index.options import EXACT_BELOW, PARTITIONERS, ScaNNOptions, ScoreAH, Tree
 from maker.index.routing import Router, centroid_router, learn_router
 from task.format.manifest import NORM_TOLERANCE
 
@@ -172,7 +173,14 @@ def default_options(items: int, distance: str = "dot_product") -> ScaNNOptions:
     return ScaNNOptions(distance, tree=tree, score_ah=ScoreAH(1))
 
 
-def build_index(embeddings: np.ndarray, options: ScaNNOptions, seed: int = 0, bits: int = 8, queries: np.ndarray | None = None) -> Index:
+def build_index(
+    embeddings: np.ndarray,
+    options: ScaNNOptions,
+    seed: int = 0,
+    bits: int = 8,
+    queries: np.ndarray | None = None,
+    partitioner: str = PARTITIONERS[0],
+) -> Index:
     """Partitions embeddings; rows are quantised when the file is written.
 
     Args:
@@ -182,11 +190,15 @@ def build_index(embeddings: np.ndarray, options: ScaNNOptions, seed: int = 0, bi
         bits: 8 or 4 per dimension; 4 needs `ScoreAH(1)`.
         queries: `(q, d)` float32, representative of future queries and not used to measure the index. Their distribution decides how leaves
             are partitioned for dot products.
+        partitioner: `own`, or `scann`: ScaNN's tree is the start of the partitioning, and its leaves are then made equal.
 
     Raises:
         DataError: The embeddings have a wrong shape or dtype, or a value that is not finite or beyond 1e12.
-        BuildError: There are fewer embeddings than leaves, `bits` is neither 8 nor 4, or 4 without `ScoreAH(1)`.
+        BuildError: There are fewer embeddings than leaves, `bits` is neither 8 nor 4, or 4 without `ScoreAH(1)`. The
+            partitioner is unknown, or ScaNN is not installed or failed.
     """
+    if partitioner not in PARTITIONERS:
+        raise BuildError(f"partitioner must be one of {', '.join(PARTITIONERS)}, found {partitioner!r}")
     check_index_inputs(embeddings, options)
     scorer, codebooks = _rows(embeddings, options, bits, seed)
     index = Index(
@@ -200,7 +212,8 @@ def build_index(embeddings: np.ndarray, options: ScaNNOptions, seed: int = 0, bi
     )
     if options.tree is None:
         return index.with_share(1.0)
-    index = _partitioned(index, options.tree.num_leaves, queries, seed)
+    train = scann_tree if partitioner == "scann" else None
+    index = _partitioned(index, options.tree.num_leaves, queries, seed, train)
     return index.with_share(options.tree.num_leaves_to_search / options.tree.num_leaves)
 
 
@@ -216,16 +229,16 @@ def _rows(embeddings: np.ndarray, options: ScaNNOptions, bits: int, seed: int) -
     return f"int{bits}", None
 
 
-def _partitioned(index: Index, leaves: int, queries: np.ndarray | None, seed: int) -> Index:
+def _partitioned(index: Index, leaves: int, queries: np.ndarray | None, seed: int, train: Trainer | None) -> Index:
     """The same index with about that many leaves, and groups of leaves if there are many."""
     embeddings, transform = index.embeddings, None
     if queries is not None and index.distance == "dot_product":
         transform = learn_transform(embeddings, queries, seed)
     if transform is None:
-        parts = partition(embeddings, leaves, seed)
+        parts = partition(embeddings, leaves, seed, train)
         centroids = parts.centroids
     else:
-        parts = partition(TransformedEmbeddings(embeddings, transform), leaves, seed)
+        parts = partition(TransformedEmbeddings(embeddings, transform), leaves, seed, train)
         centroids = np.linalg.solve(transform.T.astype(np.float64), parts.centroids.T).T.astype(np.float32)
     index = replace(index, order=parts.order, block=parts.rows_per_leaf, leaves=centroid_router(centroids, index.distance))
     sizes = parts.leaves_per_group

@@ -50,6 +50,17 @@ def train_centroids(embeddings: np.ndarray, tree: Tree, seed: int, trainer: str 
     return _own_centroids(sample, tree, rng), "own"
 
 
+def scann_tree(sample: np.ndarray, count: int) -> np.ndarray:
+    """The centroids of ScaNN's tree, `(count, d)` float32, trained on all of a sample `(s, d)` float32.
+
+    Raises:
+        BuildError: ScaNN is not installed, or it failed.
+    """
+    if importlib.util.find_spec("scann") is None:
+        raise BuildError('partitioner "scann": ScaNN is not installed; pip install scann (Linux only), or leave the partitioner at "own"')
+    return _scann_centroids(np.ascontiguousarray(sample, np.float32), Tree(count, 1))
+
+
 def assign_leaves(embeddings: np.ndarray, centroids: np.ndarray) -> np.ndarray:
     """Finds the nearest leaf of each embedding by squared L2 distance.
 

@@ -9,6 +9,7 @@ from maker.errors import BuildError
 
 DISTANCES = ("dot_product", "squared_l2")
 DEFAULT_K = 50  # results of a query
+PARTITIONERS = ("own", "scann")
 EXACT_BELOW = 20_000  # fewer items are not partitioned: ScaNN recommends brute force below 20k (its docs/algorithms.md)
 
 

@@ -16,7 +16,7 @@ from maker.evaluation.index_quality import exact_neighbours
 from maker.export.search_constants import index_bytes
 from maker.export.search_graph import rescored
 from maker.index.build import Index, build_index, default_options, with_routing
-from maker.index.options import DEFAULT_K, ScaNNOptions, Tree
+from maker.index.options import DEFAULT_K, PARTITIONERS, ScaNNOptions, Tree
 from maker.index.rows import RowCoder, row_coder
 from maker.index.tune import rows_recall, tune
 from maker.pipeline.index_curve import measure_curve
@@ -48,6 +48,7 @@ class IndexSettings:
         dimension: Index only this many leading dimensions, normalised again if the embeddings have norm 1; None for all.
         k: Maximum number of neighbours that a query returns.
         seed: Seed of the partitioning.
+        partitioner: `own` or `scann`, as in `build_index`.
     """
 
     distance: str = "dot_product"
@@ -60,6 +61,7 @@ class IndexSettings:
     dimension: int | None = None
     k: int = DEFAULT_K
     seed: int = 0
+    partitioner: str = PARTITIONERS[0]
 
     def __post_init__(self) -> None:
         """Checks the ranges.
@@ -85,6 +87,8 @@ class IndexSettings:
             raise BuildError(f"k must be at least 1, found {self.k}")
         if self.seed < 0:
             raise BuildError(f"seed must be at least 0, found {self.seed}")
+        if self.partitioner not in PARTITIONERS:
+            raise BuildError(f"partitioner must be one of {', '.join(PARTITIONERS)}, found {self.partitioner!r}")
 
 
 @dataclass(frozen=True)
@@ -171,7 +175,8 @@ def choose_index(
         options = ScaNNOptions(settings.distance, tree=tree, score_ah=options.score_ah)
     measuring = queries.tuning
     # Leaves must not be formed by the measuring queries: that would overestimate the recall.
-    index = replace(build_index(embeddings, options, settings.seed, settings.bits, queries.routing), rescorer=settings.rescore)
+    index = build_index(embeddings, options, settings.seed, settings.bits, queries.routing, settings.partitioner)
+    index = replace(index, rescorer=settings.rescore)
     index = _fitting(index, settings, rest, lengths)
     truth = exact_neighbours(embeddings, measuring, settings.distance)
     coder = row_coder(index)

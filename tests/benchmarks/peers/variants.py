@@ -82,6 +82,7 @@ def _ours(data: DataSet, quick: bool) -> list[Variant]:
         ("", "int8", {}),
         ("-fine", "int8, rescored by float32", {"rescore": "float32"}),
         ("-4", "4 bits", {"bits": 4}),
+        ("-scann", "int8, leaves from ScaNN's tree", {"partitioner": "scann"}),
         ("-4-fine", "4 bits, rescored by int8", {"bits": 4, "rescore": "int8"}),
     )
     for suffix, label, settings in kinds:
