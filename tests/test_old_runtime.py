@@ -1,4 +1,4 @@
-"""The same file on tflite-runtime 2.14, which stands for old devices, in a virtual environment of its own."""
+"""The same file on other runtimes: tflite-runtime 2.14, which stands for old devices, and the newer interface of LiteRT."""
 
 from __future__ import annotations
 
@@ -9,10 +9,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from ai_edge_litert.compiled_model import CompiledModel
 
 from maker.export.searcher_file import SearcherContent, write_searcher
 from maker.index.build import build_index
 from maker.index.options import ScaNNOptions, ScoreAH, Tree
+from task.core import BaseOptions
+from task.search import GraphEmbedder
 from tests.checkpoints import files
 from tests.portable.files import checkpoint_searcher
 from tests.portable.run import compared, golden_queries, within_tolerance
@@ -74,3 +77,16 @@ def test_golden_queries_have_the_same_answers_on_tflite_runtime_2_14(file, old_p
     assert all(equal)
     assert len(equal) == len(golden) >= 3
     assert worst < 1e-5
+
+
+def test_compiled_models_embed_sentences_as_interpreters_do(of_checkpoint):
+    # They refuse an output that is allocated only when it is computed, as that of an IF can be.
+    model = CompiledModel.from_file(str(of_checkpoint))
+    signature = model.get_signature_index("embed_text")
+    queries, embeddings = model.create_input_buffers(signature), model.create_output_buffers(signature)
+    embedder = GraphEmbedder(BaseOptions(str(of_checkpoint), num_threads=1))
+    for text in ("a red ball", "", "a " * 60):
+        queries[0].write(np.frombuffer(text.encode().ljust(embedder.manifest.query["text"]["max_bytes"], b"\0"), np.uint8))
+        model.run_by_index(signature, queries, embeddings)
+        np.testing.assert_allclose(embeddings[0].read(embedder.dimension, np.float32), embedder.embed_text(text), atol=1e-2)
+    embedder.close()

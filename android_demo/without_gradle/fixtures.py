@@ -10,6 +10,7 @@ four_bits.tflite  random vectors in 4-bit rows, for queries by vector only
 tokenized/        searchers whose pretrained text towers have their tokenizers in the graph, one of each type
 codes.tflite      random vectors as product codes, for queries by vector only, with squared distance
 asked/            the searcher and the queries of `tests/asked`
+checkpoint.tflite the encoders of a drawn checkpoint, about as large as TinyCLIP, with int8 weights
 assets/           the assets of the app in the tests
 pictures/         queries, as PNG and as big-endian int32 ARGB
 expected.json     results
@@ -43,6 +44,7 @@ from task.vision.resize import prepare, resize
 sys.path.append(str(Path(__file__).parents[2]))
 from tests.asked.cases import write as write_asked  # noqa: E402 - a script is not run from the root
 from tests.found_file import JUDGED, judged, with_found  # noqa: E402
+from tests.portable.files import write_of_checkpoint  # noqa: E402
 from tests.tokenizer_files import answers_alike, tokenizing_searchers  # noqa: E402
 from tests.written_searcher import write_sample  # noqa: E402
 
@@ -85,6 +87,7 @@ def make(folder: Path) -> None:
     make_four_bits(folder / "four_bits.tflite")
     make_codes(folder / "codes.tflite")
     write_asked(folder / "asked")
+    checkpoint = write_of_checkpoint(folder)
     tokenized = tokenizing_searchers(folder / "tokenized")
     make_assets(sample, scenes, folder / "assets")
     pictures = make_pictures(next(scenes.rglob("*.png")), folder / "pictures")
@@ -99,6 +102,7 @@ def make(folder: Path) -> None:
             for text in TEXTS
             if ask_text(sample, text)  # a text without a word finds nothing, gate or not
         ],
+        "checkpoint": [{"query": text, "embedding": embedded(checkpoint, text)} for text in TEXTS],
         "among": {name: among(folder / f"{name}.tflite") for name in ("sample", "leaves", "four_bits", "codes")},
         "judged_among": [judged(folder / "found.tflite", text, ANSWERS, AMONG) for text in JUDGED],
         "judged": [judged(folder / "found.tflite", text, ANSWERS) for text in JUDGED],
@@ -253,6 +257,14 @@ def ask_text(path: Path, text: str | Query, least: str | None = None) -> list[tu
     options = TextSearcherOptions(BaseOptions(str(path), num_threads=1), search_options=search_options)
     with TextSearcher.create_from_options(options) as searcher:
         return [(n.metadata.decode(), n.distance) for n in searcher.search(text).nearest_neighbors]
+
+
+def embedded(path: Path, text: str) -> list[float]:
+    """The embedding of a sentence in Python."""
+    engine = GraphEngine(BaseOptions(str(path), num_threads=1))
+    vector: list[float] = engine.embed_text(text).tolist()
+    engine.close()
+    return vector
 
 
 def among(path: Path) -> list[dict[str, Any]]:

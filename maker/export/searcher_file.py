@@ -184,7 +184,8 @@ def search_model(content: SearcherContent, normalized: bool) -> Model:
             part = _Embedding(tower, unit, word_rows(tower.source, tower.signature) if isinstance(tower, Tower) else None)
             embedding, *rows = g.call(part.name, list(queries.values()), part, key=kind)
             if verb == "embed":
-                model.signature(g, queries, {"embedding": embedding})
+                # What a call returns may be allocated only when it has run; LiteRT's CompiledModel takes no such tensor for an output.
+                model.signature(g, queries, {"embedding": g.copy(embedding)})
             else:
                 distances, ids = search(g, embedding, constants, content.k)
                 if kind == "text":

@@ -395,7 +395,7 @@ test("pictures: chosen, dropped and pasted find what Python finds", async () => 
     const type = name.endsWith(".png") ? "image/png" : "image/jpeg";
     const content = readFileSync(file).toString("base64");
     const found = await page.evaluate(
-      ([data, kind]) => pocketSearcher.call("searchPicture", new Blob([Uint8Array.from(atob(data), (c) => c.charCodeAt(0))], { type: kind })),
+      ([data, kind]) => pocketSearcher.call("searchTogether", { words: "", like: [], picture: new Blob([Uint8Array.from(atob(data), (c) => c.charCodeAt(0))], { type: kind }) }),
       [content, type],
     );
     // Decoders and roundings differ by a level here and there, so distances may by a little more than the runtimes'.
@@ -547,7 +547,7 @@ test("a minus leaves out, several pictures add up: as in Python", async () => {
 test("the keyboard does everything", async () => {
   const { page, errors, close } = await visit(sites.sample.address);
   await page.keyboard.type("a house");
-  await answered(page);
+  await page.waitForFunction(() => document.getElementById("heading").textContent === "Pictures for “a house”");
   await page.keyboard.press("ArrowDown");
   const at = () => page.evaluate(() => [...document.querySelectorAll("#results li")].indexOf(document.activeElement.closest("li")));
   assert.equal(await at(), 0);

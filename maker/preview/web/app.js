@@ -156,15 +156,16 @@ async function search() {
   const { words, like } = asked;
   const options = filters.where ? { where: filters.where } : {};
   selection.set(like);
-  if (picture) await submit("searchPicture", [picture, options], { picture: pictureAddress, name: picture.name });
-  else if (like.length) await submit("searchItems", [like, options], { like });
-  else if (words.trim() && can("search_text")) await submit("searchWords", [words.trim(), { ...options, ...lexicalOf(words) }], { words: words.trim() });
+  const spoken = can("search_text") ? words.trim() : "";
+  const about = { words: spoken, like, picture: picture && pictureAddress, name: picture?.name };
+  if (picture || like.length) await submit("searchTogether", [{ words: spoken, like, picture }, options], about);
+  else if (spoken) await submit("searchWords", [spoken, { ...options, ...lexicalOf(spoken) }], about);
   else await showGallery(options);
 }
 
 /** Words are looked up for sentences without a minus. */
 function lexicalOf(words) {
-  return hasWords() && asked.lexical && !parseQuery(words.trim()).excluded.length ? { lexical: "auto" } : {};
+  return hasWords() && asked.lexical && !parseQuery(words).excluded.length ? { lexical: "auto" } : {};
 }
 
 function searchByPicture(blob) {
@@ -198,23 +199,33 @@ async function run({ name, values, about, filtered, number }) {
   let result;
   let among;
   try {
+    if (about.like.length) about.metadata = (await call("items", about.like.slice(0, 1)))[0];
     result = await call(name, ...values);
     among = filtered ? (await call("matching", filtered)).length : opened.manifest.items;
-    if (about.like !== undefined) about.metadata = (await call("items", about.like.slice(0, 1)))[0];
   } catch (error) {
-    if (number === latest) refuse(error.message);
+    if (number === latest) refuse(error.message, about);
     return;
   }
   if (number !== latest) return;
   showQueryPicture(about);
   $("examples").hidden = true;
-  $("heading").textContent = about.words ? `Pictures for “${about.words}”` : about.like !== undefined ? `Pictures like the ${about.like.length > 1 ? `${about.like.length} chosen ones` : "chosen one"}` : "Pictures like yours";
+  $("heading").textContent = headingOf(about);
   showResult({ ...result, words: about.words, among, filtered }, false);
 }
 
-/** Shows why there is no result. */
-function refuse(message) {
-  showQueryPicture({});
+function headingOf({ words, like, picture: given }) {
+  if (!like.length && !given) return `Pictures for “${words}”`;
+  const chosen = like.length > 1 ? `the ${like.length} chosen ones` : "the chosen one";
+  return `Pictures like ${[given && "yours", like.length && chosen, words && `“${words}”`].filter(Boolean).join(" and ")}`;
+}
+
+/** Shows why there is no result. Pictures that cannot be searched alone are forgotten. */
+function refuse(message, about = {}) {
+  if (!about.words) {
+    picture = null;
+    asked = { ...asked, like: [] };
+  }
+  showQueryPicture(about.words ? about : {});
   $("examples").hidden = true;
   showNeighbors([]);
   showStatus(message);
@@ -235,7 +246,7 @@ function matches({ neighbors, found }) {
 /** Shows a result: only matches, or weaker matches too. */
 function showResult(result, weaker) {
   const { neighbors, milliseconds, words, among, filtered } = result;
-  const shown = weaker || words === undefined ? neighbors : matches(result);
+  const shown = weaker || !words ? neighbors : matches(result);
   const hidden = neighbors.length - shown.length;
   const all = filtered ? `${counted(among, noun())} that meet${among === 1 ? "s" : ""} the filters` : counted(among, noun());
   if (!neighbors.length) showStatus(filtered && !among ? "No picture meets the filters. Remove one." : "Nothing was found. Try other words.", milliseconds);
@@ -300,16 +311,19 @@ function showStatus(text, milliseconds) {
   $("latency").textContent = milliseconds === undefined ? "" : `in ${milliseconds < 10 ? milliseconds.toFixed(1) : Math.round(milliseconds)} ms`;
 }
 
-/** Shows the picture of an image query in the search box. */
-function showQueryPicture({ like, metadata, picture, name }) {
-  const [address, text] = like !== undefined ? [thumbnail(metadata), `${label(metadata).slice(0, 80)}${like.length > 1 ? ` and ${like.length - 1} more` : ""}`] : [picture, name || "your picture"];
-  const any = like !== undefined || picture !== undefined;
+/** Shows the pictures of a query in the search box. */
+function showQueryPicture({ like = [], metadata, picture: given, name }) {
+  const any = Boolean(given) || metadata !== undefined;
+  const others = like.length - (given ? 0 : 1);
+  const address = given || (any && thumbnail(metadata));
+  const text = given ? name || "your picture" : any && label(metadata).slice(0, 80);
   $("query-picture").hidden = !any;
   $("query-picture-image").hidden = !address;
   if (address) $("query-picture-image").src = address;
   else $("query-picture-image").removeAttribute("src");
-  $("query-picture-name").textContent = any ? text : "";
+  $("query-picture-name").textContent = any ? `${text}${others > 0 ? ` and ${others} more` : ""}` : "";
   $("search").classList.toggle("with-picture", any);
+  if (can("search_text")) $("query").placeholder = any ? "Add words" : "What is in the picture?";
 }
 
 /** Shows items, and hides the notes of an earlier result. */
@@ -481,8 +495,19 @@ $("search").addEventListener("submit", (event) => {
 });
 
 function askForWords() {
+  askFor({ words: $("query").value.trim() });
+}
+
+function clearWords() {
+  $("query").value = "";
+  askFor({ words: "" }, true);
+  $("query").focus();
+}
+
+function clearPictures() {
   picture = null;
-  askFor({ words: $("query").value.trim(), like: [] });
+  askFor({ like: [] }, true);
+  if (!$("query").disabled) $("query").focus();
 }
 
 function clearQuery() {
@@ -492,8 +517,8 @@ function clearQuery() {
   if (!$("query").disabled) $("query").focus();
 }
 
-$("query-picture-clear").addEventListener("click", clearQuery);
-$("clear").addEventListener("click", clearQuery);
+$("query-picture-clear").addEventListener("click", clearPictures);
+$("clear").addEventListener("click", clearWords);
 $("home").addEventListener("click", (event) => {
   if (!opened || event.ctrlKey || event.metaKey || event.shiftKey) return;
   event.preventDefault();
@@ -517,7 +542,8 @@ $("results").addEventListener("click", (event) => {
   if (!card || !opened.knowsItems) return;
   const item = Number(card.dataset.item);
   if (event.target.closest(".tick")) selection.toggle(item);
-  else findLike(event.shiftKey ? [...new Set([...asked.like, item])] : [item]);
+  else if (event.shiftKey && asked.like.length) askFor({ like: [...new Set([...asked.like, item])] }, true);
+  else findLike([item]);
 });
 
 function findLike(items) {

@@ -214,15 +214,7 @@ export class Searcher {
     if (!excluded.length) return this.searchText(query, options);
     if ((options.lexical ?? "off") !== "off") throw new SearcherError("lexical takes one sentence, without a minus; leave it off.");
     if (!wanted) throw new SearcherError("Say what to find, not only what to leave out.");
-    const parts = [];
-    for (const text of [wanted, ...excluded]) {
-      const vector = await this.embedText(text);
-      if (!isSomething(vector)) throw new SearcherError(`“${text}” has no word. Leave it out.`);
-      parts.push(vector);
-    }
-    const vector = compose(parts.slice(0, 1), parts.slice(1));
-    if (!vector) throw new SearcherError("Nothing is left of the query: it leaves out what it asks for.");
-    return this.searchEmbedding(vector, options);
+    return this.searchParts({ wanted: [wanted], excluded }, options);
   }
 
   /**
@@ -231,9 +223,42 @@ export class Searcher {
    * @param {object} [options] `where`, `allowed` and `k` of `searchText`.
    */
   async searchItems(items, options = {}) {
-    const vector = compose(items.map((item) => this.embeddingOf(item)), []);
-    if (!vector) throw new SearcherError("Nothing is left of the query: its pictures cancel each other.");
-    return this.searchEmbedding(vector, options);
+    return this.searchParts({ wanted: items }, options);
+  }
+
+  /**
+   * Finds the items nearest to several parts together. A part is a sentence, the number of an item, pixels (a `Uint8Array` as for
+   * `searchImage`) or an embedding (a `Float32Array`); embeddings count as pictures.
+   * @param {object} query
+   * @param {(string | number | Uint8Array | Float32Array)[]} query.wanted At least one.
+   * @param {number[]} [query.weights] Those of the wanted parts, above 0; 1 each by default.
+   * @param {(string | number | Uint8Array | Float32Array)[]} [query.excluded] Parts that the results should not show.
+   * @param {object} [options] `where`, `allowed` and `k` of `searchText`.
+   */
+  async searchParts({ wanted, weights, excluded = [] }, options = {}) {
+    const start = performance.now();
+    if (!wanted.length) throw new SearcherError("Say what to find, not only what to leave out.");
+    if (weights && !(weights.length === wanted.length && weights.every((weight) => weight > 0 && weight < Infinity))) {
+      throw new SearcherError(`${wanted.length} parts need as many weights above 0; found ${weights.join(", ")}.`);
+    }
+    const parts = [];
+    for (const part of [...wanted, ...excluded]) parts.push(await this.#embedded(part));
+    const weighted = parts.slice(0, wanted.length).map((part, i) => ({ ...part, weight: weights?.[i] }));
+    const vector = compose(weighted, parts.slice(wanted.length), this.manifest.means);
+    if (!vector) throw new SearcherError("Nothing is left of the query: its parts cancel each other. Leave one of them out.");
+    return { ...(await this.searchEmbedding(vector, options)), milliseconds: performance.now() - start };
+  }
+
+  /** The embedding of a part of a query, and whether it counts as a sentence or as a picture. */
+  async #embedded(part) {
+    const kind = typeof part === "string" ? "text" : "image";
+    let vector = part;
+    if (kind === "text") vector = await this.embedText(part);
+    else if (typeof part === "number") vector = this.embeddingOf(part);
+    else if (part instanceof Uint8Array) vector = (await this.#run("embed_image", part)).embedding;
+    if (vector.length !== this.manifest.dimension) throw new SearcherError(`A part of the query has ${vector.length} dimensions, the index ${this.manifest.dimension}.`);
+    if (!isSomething(vector)) throw new SearcherError(kind === "text" ? `“${part}” has no word. Leave it out.` : "A part of the query is a zero vector. Leave it out.");
+    return { vector, kind };
   }
 
   /**

@@ -2,6 +2,8 @@ package pocketsearcher
 
 import org.json.JSONArray
 import org.json.JSONObject
+import org.junit.Assert.assertEquals
+import org.junit.Assert.assertTrue
 import org.junit.Assume.assumeTrue
 import java.io.File
 import java.nio.ByteBuffer
@@ -19,6 +21,7 @@ internal object Fixtures {
 
     fun tokenized(name: String) = folder.resolve("tokenized").resolve(name).resolve("searcher.tflite")
     val newer get() = folder.resolve("newer.tflite")
+    val checkpoint get() = folder.resolve("checkpoint.tflite")
     val asked get() = folder.resolve("asked").resolve("asked.tflite")
     val askedCases by lazy { JSONObject(folder.resolve("asked").resolve("asked.json").readText()) }
     val expected by lazy { JSONObject(folder.resolve("expected.json").readText()) }
@@ -40,6 +43,20 @@ internal fun JSONArray.neighbors() = List(length()) { getJSONArray(it).run { get
 internal fun JSONArray.ints() = List(length(), ::getInt)
 
 internal fun JSONArray.doubles() = List(length(), ::getDouble)
+
+/** Compares the encoders of the checkpoint with Python: kernels round activations to 8 bits each in their own way. */
+internal fun sameAsPython(searcher: Searcher) {
+    val golden = searcher.manifest.golden
+    assertEquals(setOf("search_text", "search_image", "search_embedding"), golden.map { it.signature }.toSet())
+    assertTrue(golden.filter { it.signature != "search_embedding" }.all { it.tolerance!! in 0f..1e-2f })
+    assertEquals(emptyList<String>(), searcher.check(pictures = true))
+    for (case in Fixtures.expected.getJSONArray("checkpoint").orEmpty()) {
+        val expected = case.getJSONArray("embedding").doubles()
+        val found = searcher.embed(case.getString("query"))
+        val cosine = expected.zip(found.asList()) { a, b -> a * b }.sum()
+        assertTrue("${case.getString("query")}: $cosine", cosine > 0.999)
+    }
+}
 
 /** A picture of big-endian int32 ARGB. */
 internal class ArgbPixels(content: ByteArray, override val width: Int, override val height: Int) : Pixels {

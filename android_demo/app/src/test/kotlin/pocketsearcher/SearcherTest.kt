@@ -61,6 +61,9 @@ class SearcherTest {
     }
 
     @Test
+    fun `int8 encoders of a checkpoint answer golden queries within their tolerance`() = ask(Fixtures.checkpoint, ::sameAsPython)
+
+    @Test
     fun `pictures of any size find what Python finds`() = ask(Fixtures.sample) { searcher ->
         val expected = Fixtures.expected.getJSONObject("pictures")
         for (name in expected.keys()) {

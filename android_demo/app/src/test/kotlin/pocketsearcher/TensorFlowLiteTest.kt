@@ -67,6 +67,10 @@ class TensorFlowLiteTest {
     }
 
     @Test
+    fun `int8 encoders of a checkpoint answer golden queries within their tolerance`() =
+        Searcher.open(Fixtures.checkpoint).use(::sameAsPython)
+
+    @Test
     fun `pictures of any size find what Python finds`() = Searcher.open(Fixtures.sample).use { searcher ->
         for (case in Fixtures.expected.getJSONArray("resized").orEmpty()) {
             val name = case.getString("picture")

@@ -58,11 +58,21 @@ class Searcher private constructor(private val file: SearcherFile, openModel: (B
      * Finds the items nearest to what a person typed: a minus directly before a word, or before words in double quotes, leaves out what
      * shows them, as in `a dog -ball -"red car"`.
      *
-     * @throws IllegalArgumentException The file does not take text, an excluded part has no word, the text says only what to leave out, or
-     *   a filter cannot be used.
+     * @param lexical As in [search], for a text that leaves nothing out.
+     * @throws IllegalArgumentException The file does not take text, an excluded part has no word, the text says only what to leave out, the
+     *   file has no index of words, or a filter cannot be used.
      */
-    fun searchWords(text: String, maxResults: Int = manifest.k, where: String? = null, allowed: IntArray? = null): Answer =
-        search(Query.parse(text), maxResults, where, allowed)
+    fun searchWords(
+        text: String,
+        maxResults: Int = manifest.k,
+        where: String? = null,
+        allowed: IntArray? = null,
+        lexical: Lexical = Lexical.OFF,
+    ): Answer {
+        val query = Query.parse(text)
+        if (query.excluded.isEmpty()) return search(text, maxResults, where, allowed, lexical)
+        return search(query, maxResults, where, allowed)
+    }
 
     /**
      * Finds the items nearest to a query of several parts.

@@ -15,13 +15,13 @@ import android.widget.GridView
 import android.widget.ImageButton
 import android.widget.ProgressBar
 import android.widget.TextView
-import java.io.FileNotFoundException
 
-/** The only screen: a search box, a button for pictures, a line with the latency, and the grid. */
+/** The only screen: a search box, a button for pictures, a row of chips, a line with the latency, and the grid. */
 class MainActivity : Activity() {
     private lateinit var kept: Kept
     private lateinit var adapter: PhotoGrid
-    private var restoring = false
+    private lateinit var chips: Chips
+    private var restoring = false // the text changes, but nothing new is asked
 
     private val query by lazy { findViewById<EditText>(R.id.query) }
     private val pick by lazy { findViewById<ImageButton>(R.id.pick) }
@@ -41,11 +41,12 @@ class MainActivity : Activity() {
         kept = lastNonConfigurationInstance as Kept?
             ?: Kept(SearchModel((application as DemoApplication)::openSearch), Thumbnails(assets))
         adapter = PhotoGrid(kept.thumbnails)
+        chips = Chips(findViewById(R.id.chips)) { change -> kept.model.ask(change(kept.model.question)) }
         grid.adapter = adapter
         grid.setOnItemClickListener { _, _, position, _ -> askLike(adapter.getItem(position)) }
         pick.setOnClickListener { pickAPicture() }
         status.setOnClickListener { showReport() }
-        query.addTextChangedListener(Typed { if (!restoring) kept.model.ask(Query.Text(it)) })
+        query.addTextChangedListener(Typed { if (!restoring) kept.model.ask(kept.model.question.copy(text = it)) })
         kept.model.listener = ::show
     }
 
@@ -71,6 +72,7 @@ class MainActivity : Activity() {
     private fun show(screen: Screen) {
         opening.visible = screen is Screen.Opening
         pick.visible = kept.model.takesPictures
+        chips.show(kept.model.filters, kept.model.question)
         adapter.photos = emptyList()
         status.text = ""
         action.visible = false
@@ -92,7 +94,7 @@ class MainActivity : Activity() {
         val (photos, weaker) = screen.found
         showPhotos(photos, screen)
         if (photos.isNotEmpty()) return
-        say(getString(R.string.nothing, name(screen.query)))
+        say(getString(R.string.nothing, screen.question.name))
         if (weaker.isNotEmpty()) offer(R.string.show_nearest) { showPhotos(weaker, screen) }
     }
 
@@ -102,7 +104,7 @@ class MainActivity : Activity() {
         adapter.photos = photos
         grid.smoothScrollToPosition(0)
         val found = resources.getQuantityString(R.plurals.found, photos.size, photos.size)
-        status.text = getString(R.string.status, name(screen.query), found, screen.milliseconds)
+        status.text = getString(R.string.status, screen.question.name, found, screen.milliseconds)
     }
 
     private fun showClosed(screen: Screen.Closed) {
@@ -121,19 +123,16 @@ class MainActivity : Activity() {
         action.visible = true
     }
 
-    private fun name(query: Query) = when (query) {
-        is Query.Text -> query.text
-        is Query.Picture -> query.name
+    private fun askLike(photo: Photo) {
+        photo.item?.let { askLike(Like.Item(getString(R.string.more_like, photo.path), it)) }
     }
 
-    private fun askLike(photo: Photo) {
-        if (!kept.model.takesPictures) return
-        val thumbnails = kept.thumbnails
-        kept.model.ask(
-            Query.Picture(getString(R.string.more_like, photo.path)) {
-                thumbnails.decode(photo.path) ?: throw FileNotFoundException("${photo.path}: has no thumbnail in this app.")
-            },
-        )
+    /** Asks for what is like it; words that are typed from now on are added. */
+    private fun askLike(like: Like) {
+        restoring = true
+        query.text.clear()
+        restoring = false
+        kept.model.ask(kept.model.question.copy(text = "", like = like))
     }
 
     @Suppress("DEPRECATION") // AndroidX's result contracts are built on it
@@ -149,7 +148,7 @@ class MainActivity : Activity() {
         val picked: Uri = data?.data ?: return
         if (request != PICK || result != RESULT_OK) return
         val resolver = applicationContext.contentResolver
-        kept.model.ask(Query.Picture(getString(R.string.your_picture)) { resolver.decodePicture(picked) })
+        askLike(Like.Picture(getString(R.string.your_picture)) { resolver.decodePicture(picked) })
     }
 
     private fun showReport() {

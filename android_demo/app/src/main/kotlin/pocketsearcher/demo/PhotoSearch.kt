@@ -1,6 +1,5 @@
 package pocketsearcher.demo
 
-import android.graphics.Bitmap
 import java.io.Closeable
 
 /** The search behind the screen: a searcher graph, or the Task Library. All calls may take long. */
@@ -8,12 +7,13 @@ interface PhotoSearch : Closeable {
     /** The number of photos; null if it is not known. */
     val items: Int?
 
-    /** Whether [search] takes pictures. */
+    /** Whether a question can have a picture. */
     val takesPictures: Boolean
 
-    fun search(text: String): Found
+    /** The filters to offer, column by column. */
+    val filters: List<Filter>
 
-    fun search(picture: Bitmap): Found
+    fun search(question: Question): Found
 
     /** Checks and measures the file on this device; returns a readable text. */
     fun report(): String
@@ -27,5 +27,5 @@ interface PhotoSearch : Closeable {
  */
 data class Found(val photos: List<Photo>, val weaker: List<Photo> = emptyList())
 
-/** A photo in a result, with its path in the builder. */
-data class Photo(val path: String, val distance: Float, val relevance: Double? = null)
+/** A photo in a result, with its path in the builder, and its number if others like it can be asked for. */
+data class Photo(val path: String, val distance: Float, val relevance: Double? = null, val item: Int? = null)

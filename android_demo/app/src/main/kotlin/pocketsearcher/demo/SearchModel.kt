@@ -1,6 +1,5 @@
 package pocketsearcher.demo
 
-import android.graphics.Bitmap
 import android.os.Handler
 import android.os.Looper
 import java.io.FileNotFoundException
@@ -15,7 +14,7 @@ sealed interface Screen {
     data class Idle(val items: Int?) : Screen
 
     /** The result of a query; it may be empty. */
-    data class Answered(val query: Query, val found: Found, val milliseconds: Double, val items: Int?) : Screen
+    data class Answered(val question: Question, val found: Found, val milliseconds: Double, val items: Int?) : Screen
 
     /** The searcher could not be opened; [missing] if the app has none. Opening it again may work. */
     data class Closed(val message: String, val missing: Boolean) : Screen
@@ -24,18 +23,10 @@ sealed interface Screen {
     data class Failed(val message: String) : Screen
 }
 
-/** A query. */
-sealed interface Query {
-    data class Text(val text: String) : Query
-
-    /** A picture; it is decoded just before the search. */
-    class Picture(val name: String, val decode: () -> Bitmap) : Query
-}
-
 /**
  * Searches on its own thread and keeps the state of the screen, which survives a rotation.
  *
- * Only the newest query counts: older ones are skipped if they still wait, and their results are dropped. Use it on the main thread.
+ * Only the newest question counts: older ones are skipped if they still wait, and their results are dropped. Use it on the main thread.
  */
 class SearchModel(private val open: () -> PhotoSearch) {
     private val main = Handler(Looper.getMainLooper())
@@ -51,8 +42,16 @@ class SearchModel(private val open: () -> PhotoSearch) {
             value?.invoke(screen)
         }
 
-    /** Whether queries can be pictures; false until the searcher is open. */
+    /** Whether questions can have pictures; false until the searcher is open. */
     var takesPictures = false
+        private set
+
+    /** The filters to offer; none until the searcher is open. */
+    var filters: List<Filter> = emptyList()
+        private set
+
+    /** The newest question; one that is asked before the searcher is open is answered then. */
+    var question = Question()
         private set
 
     var screen: Screen = Screen.Opening
@@ -62,7 +61,6 @@ class SearchModel(private val open: () -> PhotoSearch) {
         }
 
     private var items: Int? = null
-    private var pending: Query? = null // the newest query, to run when the searcher is open
 
     init {
         openSearcher()
@@ -75,12 +73,13 @@ class SearchModel(private val open: () -> PhotoSearch) {
             try {
                 val opened = search ?: open()
                 search = opened
-                val (count, pictures) = opened.items to opened.takesPictures
+                val (count, pictures, offered) = Triple(opened.items, opened.takesPictures, opened.filters)
                 main.post {
                     items = count
                     takesPictures = pictures
+                    filters = offered
                     screen = Screen.Idle(count)
-                    pending?.let(::ask)
+                    if (!question.isEmpty) ask(question)
                 }
             } catch (error: Exception) {
                 main.post { screen = Screen.Closed(describe(error), missing = error is FileNotFoundException) }
@@ -88,19 +87,19 @@ class SearchModel(private val open: () -> PhotoSearch) {
         }
     }
 
-    /** Runs a query; the result becomes the new [screen]. An empty text is no query. */
-    fun ask(query: Query) {
+    /** Asks; the result becomes the new [screen]. */
+    fun ask(asked: Question) {
         val number = ++newest
-        pending = query
+        question = asked
         val current = screen
         if (current is Screen.Opening || current is Screen.Closed) return
-        if (query is Query.Text && query.text.isBlank()) {
+        if (asked.isEmpty) {
             screen = Screen.Idle(items)
             return
         }
         worker.execute {
             if (number != newest) return@execute
-            val next = answer(query)
+            val next = answer(asked)
             main.post { if (number == newest) screen = next }
         }
     }
@@ -123,13 +122,13 @@ class SearchModel(private val open: () -> PhotoSearch) {
         worker.shutdown()
     }
 
-    private fun answer(query: Query): Screen =
+    private fun answer(asked: Question): Screen =
         try {
             val search = checkNotNull(search)
-            val picture = (query as? Query.Picture)?.decode?.invoke()
+            (asked.like as? Like.Picture)?.bitmap // decoding is not part of the time
             val start = System.nanoTime()
-            val found = if (query is Query.Text) search.search(query.text) else search.search(checkNotNull(picture))
-            Screen.Answered(query, found, (System.nanoTime() - start) / 1e6, items)
+            val found = search.search(asked)
+            Screen.Answered(asked, found, (System.nanoTime() - start) / 1e6, items)
         } catch (error: Exception) {
             Screen.Failed(describe(error))
         }

@@ -1,7 +1,6 @@
 package pocketsearcher.demo
 
 import android.content.Context
-import android.graphics.Bitmap
 import org.tensorflow.lite.task.processor.NearestNeighbor
 import org.tensorflow.lite.task.processor.SearcherOptions
 import org.tensorflow.lite.task.text.searcher.TextSearcher
@@ -26,10 +25,9 @@ class TaskLibrarySearch(context: Context) : PhotoSearch {
 
     override val items: Int? = null
     override val takesPictures = false
+    override val filters = emptyList<Filter>()
 
-    override fun search(text: String) = Found(searcher.search(text).map(::photo))
-
-    override fun search(picture: Bitmap) = throw UnsupportedOperationException("TextSearcher takes no pictures.")
+    override fun search(question: Question) = Found(searcher.search(question.text).map(::photo))
 
     override fun report() = "The Task Library does not say what it runs."
 

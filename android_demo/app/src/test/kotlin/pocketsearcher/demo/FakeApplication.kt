@@ -1,6 +1,5 @@
 package pocketsearcher.demo
 
-import android.graphics.Bitmap
 import java.util.concurrent.CopyOnWriteArrayList
 
 /** The app with a search that the test controls. */
@@ -12,6 +11,8 @@ class FakeApplication : DemoApplication() {
 
     override fun openSearch(): PhotoSearch = refusal?.let { throw it } ?: search
 }
+
+private val YEAR = Filter("year(taken)", "2024", 700, "year(taken) == 2024")
 
 class FakeSearch : PhotoSearch {
     /** The queries, in order. */
@@ -25,13 +26,18 @@ class FakeSearch : PhotoSearch {
 
     override val items = 7000
     override val takesPictures = true
+    override val filters = listOf(Filter("tags", "sea", 12, "'sea' in tags"), Filter("tags", "snow", 3, "'snow' in tags"), YEAR)
 
-    override fun search(text: String): Found {
+    override fun search(question: Question): Found {
+        val like = when (val like = question.like) {
+            is Like.Picture -> "${like.bitmap.width} x ${like.bitmap.height}"
+            is Like.Item -> "item ${like.item}"
+            null -> null
+        }
+        val text = listOfNotNull(like, question.text.ifEmpty { null }, question.where).joinToString(" | ")
         asked += text
         return answer(text)
     }
-
-    override fun search(picture: Bitmap) = search("${picture.width} x ${picture.height}")
 
     override fun report() = "all is well"
 

@@ -3,10 +3,12 @@ package pocketsearcher.demo
 import android.content.Intent
 import android.net.Uri
 import android.view.View
+import android.view.ViewGroup
 import android.widget.Button
 import android.widget.EditText
 import android.widget.GridView
 import android.widget.TextView
+import android.widget.ToggleButton
 import org.junit.After
 import org.junit.Assert.assertEquals
 import org.junit.Assert.assertFalse
@@ -115,12 +117,42 @@ class MainActivityTest {
     @Test
     fun `a photo is asked for more like it`() {
         start()
-        app.search.answer = { Found(listOf(Photo(firstThumbnail().removeSuffix(".webp"), 0f))) }
+        app.search.answer = { Found(listOf(Photo("a.png", 0f, item = 7))) }
         type("boat")
         waitFor("photos") { grid.count == 1 }
         grid.performItemClick(grid, 0, 0)
-        waitFor("the picture's answer") { text(R.id.status).startsWith("Like images/") }
-        assertEquals(2, app.search.asked.size)
+        waitFor("the photo's answer") { text(R.id.status).startsWith("Like a.png · ") }
+        assertEquals("", text(R.id.query))
+        assertEquals("Like a.png ✕", text(R.id.like))
+        type("at night")
+        waitFor("words, too") { text(R.id.status).startsWith("Like a.png + at night · ") }
+        activity.screenshot("more_like")
+        activity.findViewById<View>(R.id.like).performClick()
+        waitFor("words alone") { text(R.id.status).startsWith("at night · ") }
+        assertFalse(shown(R.id.like))
+        assertEquals(listOf("boat", "item 7", "item 7 | at night", "at night"), app.search.asked)
+    }
+
+    @Test
+    fun `chips filter, those of one column as alternatives, and stay when the screen is turned`() {
+        start()
+        assertEquals(listOf("sea (12)", "snow (3)", "2024 (700)"), chips.map { it.text.toString() })
+        chips[0].performClick()
+        assertEquals(emptyList<String>(), app.search.asked)
+        type("boat")
+        waitFor("the first filter") { app.search.asked.contains("boat | ('sea' in tags)") }
+        chips[1].performClick()
+        chips[2].performClick()
+        val all = "boat | ('sea' in tags or 'snow' in tags) and (year(taken) == 2024)"
+        waitFor("all filters") { app.search.asked.contains(all) && shown(R.id.grid) }
+        activity.screenshot("filters")
+        RuntimeEnvironment.setQualifiers("+land")
+        controller.configurationChange()
+        waitFor("photos") { grid.count == 1 }
+        assertTrue(chips.all { it.isChecked })
+        assertEquals(all, app.search.asked.last())
+        chips.forEach { it.performClick() }
+        waitFor("no filter") { app.search.asked.last() == "boat" }
     }
 
     @Test
@@ -139,6 +171,9 @@ class MainActivityTest {
     }
 
     private val grid get() = activity.findViewById<GridView>(R.id.grid)
+
+    private val chips
+        get() = activity.findViewById<ViewGroup>(R.id.chips).run { List(childCount - 1) { getChildAt(it + 1) as ToggleButton } }
 
     private fun start() {
         controller = Robolectric.buildActivity(MainActivity::class.java).setup()

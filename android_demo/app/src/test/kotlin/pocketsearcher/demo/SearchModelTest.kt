@@ -24,10 +24,10 @@ class SearchModelTest {
             if (text == "a") release.await()
             Found(listOf(Photo(text, 0f)))
         }
-        model.ask(Query.Text("a"))
+        model.ask(Question("a"))
         waitFor("the first question") { search.asked == listOf("a") }
-        model.ask(Query.Text("a r"))
-        model.ask(Query.Text("a red"))
+        model.ask(Question("a r"))
+        model.ask(Question("a red"))
         release.countDown()
         waitFor("an answer") { model.screen is Screen.Answered }
         assertEquals(listOf("a", "a red"), search.asked)
@@ -38,7 +38,7 @@ class SearchModelTest {
     fun `questions are answered off the main thread`() {
         val model = open()
         search.answer = { Found(listOf(Photo("${Looper.myLooper() == Looper.getMainLooper()}", 0f))) }
-        model.ask(Query.Text("a"))
+        model.ask(Question("a"))
         waitFor("an answer") { model.screen is Screen.Answered }
         assertEquals("false", (model.screen as Screen.Answered).found.photos.single().path)
     }
@@ -46,7 +46,7 @@ class SearchModelTest {
     @Test
     fun `a question that is asked while the searcher opens is answered`() {
         val model = SearchModel { search }
-        model.ask(Query.Text("early"))
+        model.ask(Question("early"))
         waitFor("an answer") { model.screen is Screen.Answered }
         assertEquals(listOf("early"), search.asked)
     }
@@ -59,9 +59,9 @@ class SearchModelTest {
             release.await()
             Found(emptyList())
         }
-        model.ask(Query.Text("a"))
+        model.ask(Question("a"))
         waitFor("the question") { search.asked.isNotEmpty() }
-        model.ask(Query.Text("  "))
+        model.ask(Question("  "))
         release.countDown()
         model.report { } // waits in the queue after it
         waitFor("the worker") { model.screen is Screen.Idle }
@@ -71,13 +71,13 @@ class SearchModelTest {
     @Test
     fun `a picture is decoded when its turn comes, and an error is said`() {
         val model = open()
-        model.ask(Query.Picture("mine") { Bitmap.createBitmap(3, 2, Bitmap.Config.ARGB_8888) })
+        model.ask(Question(like = Like.Picture("mine") { Bitmap.createBitmap(3, 2, Bitmap.Config.ARGB_8888) }))
         waitFor("an answer") { model.screen is Screen.Answered }
         assertEquals(listOf("3 x 2"), search.asked)
-        model.ask(Query.Picture("broken") { throw IOException("broken.jpg: cannot be decoded") })
+        model.ask(Question(like = Like.Picture("broken") { throw IOException("broken.jpg: cannot be decoded") }))
         waitFor("the error") { model.screen is Screen.Failed }
         assertEquals(Screen.Failed("broken.jpg: cannot be decoded"), model.screen)
-        model.ask(Query.Text("again"))
+        model.ask(Question("again"))
         waitFor("the next answer") { model.screen is Screen.Answered }
     }
 
