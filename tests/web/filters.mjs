@@ -65,6 +65,31 @@ export function filterTests({ test, visit, serve, items, answered, ask, violatio
     return Object.entries(answers).map(([name, { length }]) => `${length} ${name}`).join(", ");
   });
 
+  test("chosen items have Python's distances, however their rows are stored", async () => {
+    const host = await serve("host");
+    const page = await newPage();
+    await page.goto(host.address);
+    const { allowed, kinds } = JSON.parse(readFileSync(join(work, "host", "kinds", "kinds.json")));
+    const answers = await page.evaluate(async ({ allowed, kinds }) => {
+      const { loadRuntime, Searcher } = await import("/pages/searcher.js");
+      await loadRuntime(new URL("/pages/vendor/litert/", location.href));
+      const answer = async ({ name, rows, query }) => {
+        const searcher = await Searcher.open(await (await fetch(`/kinds/${name}.tflite`)).arrayBuffer(), rows);
+        const { neighbors } = await searcher.searchEmbedding(Float32Array.from(query), { allowed, k: 10 });
+        return { found: neighbors.map((n) => [n.metadata, n.distance]), item: Array.from(searcher.embeddingOf(7)) };
+      };
+      return Promise.all(kinds.map(answer));
+    }, { allowed, kinds });
+    kinds.forEach(({ name, found, item }, i) => {
+      assert.deepEqual(answers[i].found.map(([metadata]) => metadata), found.map(([metadata]) => metadata), name);
+      found.forEach(([, distance], n) => assert.ok(Math.abs(answers[i].found[n][1] - distance) < 1e-4 * Math.max(1, Math.abs(distance)), `${name}, place ${n + 1}: ${answers[i].found[n][1]}, not ${distance}`));
+      item.forEach((value, n) => assert.ok(Math.abs(answers[i].item[n] - value) < 1e-6, `${name}, dimension ${n}`));
+    });
+    await page.close();
+    await host.stop();
+    return `${kinds.length} kinds`;
+  });
+
   test("values are chosen by click and keyboard, counted, and removed", async () => {
     const { page, errors, close } = await visit(sites.album.address);
     await open(page);
