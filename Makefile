@@ -127,7 +127,7 @@ bench-threads: $(VENV)/installed  ## Measure queries of an on-device ScaNN index
 bench-tokenizers: $(VENV)/installed  ## Compare the tokenizers in the graph with their libraries: all captions of Flickr8k, 20,000 adversarial strings, times
 	$(BIN)/python -m tests.benchmarks.tokenizers
 
-test-checkpoints: $(VENV)/installed  ## Compare encoders of the published shapes with PyTorch (installs it in build/checkpoints: 5 GB), and their pictures
+test-checkpoints: $(VENV)/installed  ## Compare encoders of the published shapes with PyTorch (installs it in build/checkpoints: 8 GB), and their pictures
 	$(BIN)/python -m tests.checkpoints.run test
 
 bench-checkpoints: $(VENV)/installed  ## Measure encoders of the published shapes: size with float32 and int8 weights, memory, time of a picture and of sentences
