@@ -69,7 +69,8 @@ def locate(spec: str, cache: Path | None = None) -> Located:
         folder, commit = hub.download(spec.removeprefix(HUB), cache)
         return Located(f"{spec.partition('@')[0]}@{commit}", folder, commit)
     if not Path(spec).is_dir():
-        raise EncoderError(f"model {spec!r}: no such folder; expected {FORMS}")
+        hint = f". On the hub, it is {HUB}{spec}" if re.fullmatch(r"[\w.-]+/[\w.-]+", spec) else ""
+        raise EncoderError(f"model {spec!r}: no such folder; expected {FORMS}{hint}")
     return Located(spec, Path(spec))
 
 
