@@ -76,6 +76,11 @@ def test_scanning_projected_rows_finds_what_whole_rows_find(tmp_path, leaves):
             np.testing.assert_allclose([n.distance for n in chosen], [n.distance for n in found], rtol=1e-5)
 
 
+def test_too_few_scanned_dimensions_are_named_as_such(tmp_path, capsys):
+    choose_index(ITEMS, IndexSettings(leaves=100, scan_dimension=2, k=10), Queries(ASKED, "test"), {}, tmp_path / "s.tflite")
+    assert "a larger --scan-dimension, for faster queries" in capsys.readouterr().err
+
+
 def test_queries_that_tune_an_index_do_not_measure_it(tmp_path):
     queries = Queries(ASKED, "test")
     assert len(queries.tuning) == len(queries.held_out) == 100

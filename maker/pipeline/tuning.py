@@ -201,9 +201,10 @@ def choose_index(
         return _by_time(index, settings.max_ms, measuring, truth, settings.k, rows, output)
     # A neighbour is found if its leaf is scanned and quantisation keeps it among the first ten.
     if max_recall < settings.recall:
+        better = "--bits 8 instead of 4" if index.projection is None else "a larger --scan-dimension"
         say(
             f"warning: {index.scorer} rows reach a recall of {max_recall:.3f} at most, less than {settings.recall}: a query scans all "
-            "items; pass a lower --recall, or --bits 8 instead of 4, for faster queries"
+            f"items; pass a lower --recall, or {better}, for faster queries"
         )
         index = index.with_share(1.0)
     else:

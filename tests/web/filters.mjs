@@ -270,6 +270,18 @@ export function filterTests({ test, visit, serve, items, answered, ask, violatio
     }
   });
 
+  test("damaged facts are told, and the rest works", async () => {
+    const content = readFileSync(join(work, "album.tflite"));
+    content.write("x", content.indexOf('{"items": 280, "columns"'));
+    const route = { url: "**/searcher.tflite", answer: (r) => r.fulfill({ contentType: "application/octet-stream", body: content }) };
+    const { page, close } = await visit(sites.album.address, { route });
+    await page.waitForFunction(() => /^facts\.json cannot be read/.test(document.getElementById("warning").textContent), null, { timeout: 30_000 });
+    await page.fill("#query", "a tree");
+    await answered(page);
+    assert.equal((await items(page)).length, 50);
+    await close();
+  });
+
   test("words join a picture, and each can be taken away", async () => {
     const { page, errors, close } = await visit(`${sites.album.address}#q=a+tree&like=3`);
     await page.waitForFunction(() => document.getElementById("heading").textContent === "Pictures like the chosen one and “a tree”");

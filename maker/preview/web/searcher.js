@@ -132,9 +132,10 @@ export class Searcher {
    * @param {number} [options.k] The most results; by default those of the file.
    */
   async searchText(query, options = {}) {
-    const start = performance.now();
     const { lexical = "off" } = options;
     if (!LEXICAL.includes(lexical)) throw new SearcherError(`lexical has to be ${LEXICAL.join(", ")}; found “${lexical}”.`);
+    await this.#prepare(options);
+    const start = performance.now();
     const request = await this.#request(options);
     if (lexical !== "off") return this.#searchLexical(query, request, lexical, start);
     const bytes = this.#bytesOfText("search_text", query);
@@ -174,6 +175,7 @@ export class Searcher {
    * @param {object} [options] `where`, `allowed` and `k` of `searchText`.
    */
   async searchImage(pixels, options = {}) {
+    await this.#prepare(options);
     const start = performance.now();
     const request = await this.#request(options);
     if (this.#inGraph(request)) return this.#search("search_image", pixels, request, start);
@@ -196,6 +198,7 @@ export class Searcher {
    * @param {object} [options] `where`, `allowed` and `k` of `searchText`.
    */
   async searchEmbedding(vector, options = {}) {
+    await this.#prepare(options);
     const start = performance.now();
     if (vector.length !== this.manifest.dimension) {
       throw new SearcherError(`The query has ${vector.length} dimensions, the index ${this.manifest.dimension}.`);
@@ -236,6 +239,7 @@ export class Searcher {
    * @param {object} [options] `where`, `allowed` and `k` of `searchText`.
    */
   async searchParts({ wanted, weights, excluded = [] }, options = {}) {
+    await this.#prepare(options);
     const start = performance.now();
     if (!wanted.length) throw new SearcherError("Say what to find, not only what to leave out.");
     if (weights && !(weights.length === wanted.length && weights.every((weight) => weight > 0 && weight < Infinity))) {
@@ -365,6 +369,12 @@ export class Searcher {
     const summary = [lookedAt[0], lookedAt.reduce((a, b) => a + b) / lookedAt.length, lookedAt.at(-1)];
     const [found, usual] = [shows, right].map((weights, i) => weights.reduce((sum, weight, j) => sum + weight * summary[j], evidence[i]));
     return { found: sigmoid(found), relevance: distances.map((distance) => sigmoid(usual - slope * distance)) };
+  }
+
+  /** Loads what filters and words need, once; it does not count to the time of a query. */
+  async #prepare({ where, lexical = "off" }) {
+    if (where !== undefined) await Promise.all([this.#openFacts(), import("./where_parser.js")]);
+    if (lexical !== "off") await this.#openLexical();
   }
 
   async #openFacts() {
