@@ -10,7 +10,7 @@ FLICKR := $(POCKET_SEARCHER_DATA)/flickr8k
 MOBILENET_FILE := $(POCKET_SEARCHER_DATA)/weights/mobilenet_v2_1.0_224_quant.tflite
 MOBILENET := tflite:$(MOBILENET_FILE)\#MobilenetV2/Logits/AvgPool
 
-.PHONY: help demo test test-all test-faults coverage old-runtime check fix bench bench-demo bench-million bench-flickr bench-retrieval bench-languages bench-queries bench-scale bench-ten-million bench-history bench-cold bench-updates bench-threads bench-tokenizers test-checkpoints bench-checkpoints test-web android test-portable conformance notebook docs wheel test-install install-matrix clean
+.PHONY: help demo test test-all test-faults coverage old-runtime check fix bench bench-demo bench-million bench-flickr bench-retrieval bench-languages bench-queries bench-scale bench-ten-million bench-history bench-operators bench-cold bench-updates bench-threads bench-tokenizers test-checkpoints bench-checkpoints test-web android test-portable conformance notebook docs wheel test-install install-matrix clean
 
 help:  ## Show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -118,6 +118,9 @@ VERSION = $(shell sed -n 's/^version = "\(.*\)"/\1/p' pyproject.toml)
 bench-history: $(VENV)/installed  ## Write the figures of the benchmarks to docs/benchmarks/<version>.json
 	$(BIN)/python -m tests.benchmarks.history $(VERSION)
 
+bench-operators: $(VENV)/installed  ## Measure each operator of a search at 123,287 x 128
+	$(BIN)/python -m tests.benchmarks.operators
+
 bench-cold: $(VENV)/installed  ## Open a searcher of 1,000,000 x 128 in new processes: time to the first result, memory
 	$(BIN)/python -m tests.benchmarks.cold_start
 
@@ -127,7 +130,7 @@ bench-threads: $(VENV)/installed  ## Measure queries of an on-device ScaNN index
 bench-tokenizers: $(VENV)/installed  ## Compare the tokenizers in the graph with their libraries: all captions of Flickr8k, 20,000 adversarial strings, times
 	$(BIN)/python -m tests.benchmarks.tokenizers
 
-test-checkpoints: $(VENV)/installed  ## Compare encoders of the published shapes with PyTorch (installs it in build/checkpoints: 5 GB), and their pictures
+test-checkpoints: $(VENV)/installed  ## Compare encoders of the published shapes with PyTorch (installs it in build/checkpoints: 8 GB), and their pictures
 	$(BIN)/python -m tests.checkpoints.run test
 
 bench-checkpoints: $(VENV)/installed  ## Measure encoders of the published shapes: size with float32 and int8 weights, memory, time of a picture and of sentences

@@ -322,14 +322,14 @@ class Searcher(EngineOwner[Engine]):
         return SearchResult(others[: request.max_results])
 
     def facets(
-        self, columns: Iterable[str] | None = None, *, where: Where | None = None, allowed: Allowed | None = None
+        self, columns: Iterable[str] | None = None, *, where: Where | None = None, allowed: Allowed | SearchResult | None = None
     ) -> dict[str, Counts]:
         """Counts the values of facts.
 
         Args:
             columns: Columns, and parts of times such as `year(taken)`. None takes all columns of texts and tags, and the years of times.
             where: Count only items that meet this filter, as in `search`.
-            allowed: Count only these items: ids, or a boolean mask. For what a query finds, pass the ids of its neighbours.
+            allowed: Count only these items: what a query found (`SearchResult`), ids, or a boolean mask.
 
         Returns:
             By column, how many items have each value, the most frequent first. An item counts once for each of its tags; items of which
@@ -344,7 +344,8 @@ class Searcher(EngineOwner[Engine]):
             names = [f"year({name})" if kind == "time" else name for name, kind in facts.types.items() if kind != "number"]
         else:
             names = [columns] if isinstance(columns, str) else list(columns)
-        ids, chosen = engine.present(), self._chosen(allowed, where)
+        given = [neighbor.id for neighbor in allowed.nearest_neighbors] if isinstance(allowed, SearchResult) else allowed
+        ids, chosen = engine.present(), self._chosen(given, where)
         if chosen is not None:
             ids = np.intersect1d(ids, chosen, assume_unique=True)
         return {name: facts.counts(name, ids) for name in names}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -30,6 +31,14 @@ from tests.checkpoints import files
 
 pytest.importorskip("safetensors")
 pytest.importorskip("tokenizers")
+# What releases before 4.30 wrote into the configuration of any model; None is written out, too.
+OLD_KEYS: dict[str, Any] = {
+    **{"add_cross_attention": False, "is_decoder": False, "is_encoder_decoder": False, "pruned_heads": {}, "tie_encoder_decoder": False},
+    **{"attention_dropout": 0.0, "dropout": 0.0, "chunk_size_feed_forward": 0, "initializer_factor": 1.0, "initializer_range": 0.02},
+    **{"bos_token_id": None, "eos_token_id": None, "pad_token_id": None, "sep_token_id": None, "id2label": {"0": "LABEL_0"}},
+    **{"do_sample": False, "max_length": 20, "top_k": 50, "typical_p": 1.0, "bad_words_ids": None, "torchscript": False, "prefix": None},
+    **{"problem_type": None, "tokenizer_class": None, "output_past": True, "transformers_version": "4.16.0", "tf_legacy_loss": False},
+}
 REFERENCES = Path(__file__).parent / "checkpoints/references"
 
 
@@ -120,6 +129,16 @@ def test_an_unknown_key_is_refused_by_its_name(checkpoints, tmp_path):
     with pytest.raises(EncoderError, match=r"text_config: unknown key 'no_causal_mask' \(True\)"):
         write_encoder(str(folder), tmp_path / "e.tflite")
     assert not (tmp_path / "e.tflite").exists()
+
+
+@pytest.mark.parametrize("name", ["clip", "siglip", "siglip2", "chinese_clip"])
+def test_keys_that_old_releases_of_transformers_wrote_into_each_tower_are_read(checkpoints, tmp_path, name):
+    folder = copy(checkpoints[name], tmp_path / "c")
+    config = json.loads((folder / "config.json").read_text())
+    parts = {part: {**OLD_KEYS, **config.get(part, {})} for part in ("text_config", "vision_config")}
+    old_names = {} if name.startswith("siglip") else {"text_config_dict": None, "vision_config_dict": None}
+    change(folder, **OLD_KEYS, **parts, **old_names)
+    assert write_encoder(str(folder), tmp_path / "e.tflite").family in ("clip", "siglip", "chinese_clip")
 
 
 def test_a_known_key_with_an_unknown_value_is_refused(checkpoints, tmp_path):

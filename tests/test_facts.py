@@ -295,6 +295,7 @@ def test_facets_count_the_items_that_are_left(file):
         assert sum(searcher.facets("year", where=WHERE)["year"].values()) == len(expected) - 1
         near = found(searcher.search(TEXTS[0]))
         assert sum(searcher.facets("stars", allowed=near)["stars"].values()) == sum(i % 10 != 0 for i in near)
+        assert searcher.facets(allowed=searcher.search(TEXTS[0])) == searcher.facets(allowed=near)
         with pytest.raises(InvalidArgumentError, match=r"'taken' has times; count year\(taken\)"):
             searcher.facets("taken")
 

@@ -10,7 +10,8 @@ from maker.export.search_constants import index_bytes
 from maker.export.searcher_file import SearcherContent, write_searcher
 from maker.index.build import build_index
 from maker.index.options import ScaNNOptions, ScoreAH, Tree
-from maker.index.rows import row_coder
+from maker.index.rows import fine_coder, row_coder
+from maker.index.tune import rows_recall
 from maker.pipeline.index_curve import measure_curve
 from maker.pipeline.tuning import IndexSettings, Queries, choose_index
 from task.format import archive
@@ -49,6 +50,35 @@ def test_more_time_buys_more_leaves(tmp_path):
     assert chosen[0].index.budget == 1
     assert chosen[1].index.budget == 100  # a quarter at most
     assert chosen[1].index.budget in [p["leaves_scanned"] for p in chosen[1].curve]
+
+
+@pytest.mark.parametrize("leaves", [0, 100])
+def test_scanning_projected_rows_finds_what_whole_rows_find(tmp_path, leaves):
+    rng = np.random.default_rng(4)
+    few = rng.standard_normal((6, 48)).astype(np.float32)  # dot products vary in 6 of 48 directions
+    items = (rng.standard_normal((4000, 6)) @ few + 0.02 * rng.standard_normal((4000, 48))).astype(np.float32)
+    queries = Queries((rng.standard_normal((400, 6)) @ few).astype(np.float32), "test")
+    settings = IndexSettings(leaves=leaves, scan_dimension=8, k=10)
+    index = choose_index(items, settings, queries, {}, tmp_path / "s.tflite").index
+    scanned, fine = row_coder(index), fine_coder(index)
+    assert (scanned.width, fine.width, index.describe()["scanned_dimensions"]) == (8, 48, 8)
+    assert rows_recall(scanned, queries.held_out, exact_neighbours(items, queries.held_out, "dot_product"), 100) > 0.97
+    path = tmp_path / "s.tflite"
+    write_searcher(SearcherContent(index=index.with_share(1), metadata=[b"%d" % i for i in range(4000)], k=10), path)
+    known, size = index_bytes(scanned), path.stat().st_size
+    assert known < size < known + 60_000
+    with TextSearcher.create_from_file(str(path)) as opened:
+        for query in queries.held_out[:20]:
+            found = opened.search_embedding(query).nearest_neighbors
+            right = np.argsort(-(items @ query))[: len(found)]
+            assert len({neighbor.id for neighbor in found} & set(right.tolist())) >= 4
+            chosen = opened.search_embedding(query, allowed=[neighbor.id for neighbor in found]).nearest_neighbors
+            np.testing.assert_allclose([n.distance for n in chosen], [n.distance for n in found], rtol=1e-5)
+
+
+def test_too_few_scanned_dimensions_are_named_as_such(tmp_path, capsys):
+    choose_index(ITEMS, IndexSettings(leaves=100, scan_dimension=2, k=10), Queries(ASKED, "test"), {}, tmp_path / "s.tflite")
+    assert "a larger --scan-dimension, for faster queries" in capsys.readouterr().err
 
 
 def test_queries_that_tune_an_index_do_not_measure_it(tmp_path):
@@ -131,7 +161,9 @@ def test_the_command_tunes_by_given_queries_and_keeps_curve_and_picture(tmp_path
     assert "queries: found 5 dimensions, expected 16" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("wrong", [{"max_ms": 0.0}, {"max_size": 0}, {"bits": 3}, {"recall": 1.1}, {"leaves": -1}, {"k": 0}, {"seed": -1}])
+@pytest.mark.parametrize(
+    "wrong", [{"max_ms": 0.0}, {"max_size": 0}, {"scan_dimension": 0}, {"bits": 3}, {"recall": 1.1}, {"leaves": -1}, {"k": 0}, {"seed": -1}]
+)
 def test_settings_out_of_range_are_refused(wrong):
     with pytest.raises(BuildError, match=next(iter(wrong))):
         IndexSettings(**wrong)

@@ -429,7 +429,16 @@ def test_damaged_overlays_raise_this_projects_errors_only(searcher_file, tmp_pat
     assert refused > 100
 
 
-@pytest.mark.parametrize("next_id", [-1, 0, BUILT - 1, 1 << 40, "x", "9" * 5000, None, 1e400])
+def test_ids_end_before_those_without_an_item_fill_the_memory(searcher_file, embeddings, monkeypatch):
+    monkeypatch.setattr("task.search.overlay.MOST_ADDED", 2)
+    with TextSearcher.create_from_file(str(searcher_file)) as opened:
+        for _ in range(2):
+            opened.remove(opened.add(embeddings[0], "again"))
+        with pytest.raises(InvalidArgumentError, match="there are no ids left; fold the overlay in with `maker index --update`"):
+            opened.add(embeddings[0], "one too many")
+
+
+@pytest.mark.parametrize("next_id", [-1, 0, BUILT - 1, BUILT + (1 << 22) + 1, 1 << 40, "x", "9" * 5000, None, 1e400])
 def test_an_overlays_next_id_is_checked(searcher_file, tmp_path, next_id):
     with open_text(searcher_file) as one:
         one.remove(3)

@@ -40,7 +40,7 @@ def text_tower(
     layers, pieces = config.number("num_hidden_layers", 12), config.number("vocab_size", 30522)
     places, types = config.number("max_position_embeddings", 512), config.number("type_vocab_size", 2)
     config.require("position_embedding_type", "absolute")
-    config.ignore("model_type", "eos_token_id", *POOLER)
+    config.ignore("model_type", *POOLER)
     config.refuse_unread()
     embeddings = f"{prefix}embeddings"
     positions = read.tensors.shaped(f"{embeddings}.position_embeddings.weight", places, width)

@@ -51,7 +51,7 @@ def text_tower(config: Section, read: Reader, causal: bool = True) -> TextTransf
     layers = text.number("num_hidden_layers", 12), width, text.number("intermediate_size", 2048), text.number("num_attention_heads", 8)
     places, pieces = text.number("max_position_embeddings", 77), text.number("vocab_size", 49408)
     dimension = config.number("projection_dim", 512)
-    text.ignore("projection_dim", "model_type", "eos_token_id")
+    text.ignore("projection_dim", "model_type")
     text.refuse_unread()
     return TextTransformer(
         table=read.table("text_model.embeddings.token_embedding.weight", pieces, width),

@@ -18,7 +18,8 @@ NAMES = """
     return_dict output_attentions output_hidden_states use_cache gradient_checkpointing chunk_size_feed_forward attn_implementation
     _attn_implementation initializer_factor initializer_range attention_dropout dropout attention_probs_dropout_prob hidden_dropout_prob
     classifier_dropout drop_path_rate logit_scale_init_value finetuning_task id2label label2id num_labels problem_type task_specific_params
-    tokenizer_class prefix tie_word_embeddings bos_token_id pad_token_id sep_token_id decoder_start_token_id forced_bos_token_id
+    tokenizer_class prefix tie_word_embeddings bos_token_id eos_token_id pad_token_id sep_token_id output_past
+    decoder_start_token_id forced_bos_token_id
     forced_eos_token_id max_length min_length do_sample early_stopping num_beams num_beam_groups diversity_penalty temperature top_k top_p
     typical_p repetition_penalty length_penalty no_repeat_ngram_size encoder_no_repeat_ngram_size bad_words_ids num_return_sequences
     output_scores return_dict_in_generate remove_invalid_values exponential_decay_length_penalty suppress_tokens begin_suppress_tokens

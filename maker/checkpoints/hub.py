@@ -50,7 +50,10 @@ def download(name: str, cache: Path | None) -> tuple[Path, str]:
         names = {sibling.rfilename for sibling in about.siblings or []}
         weights = next((file for file in WEIGHTS if file in names), None)
         if weights is None:
-            raise EncoderError(f"hf:{name}: has none of {', '.join(WEIGHTS)}; only .safetensors are read")
+            raise EncoderError(
+                f"hf:{name}: has none of {', '.join(WEIGHTS)}; only .safetensors are read. A pull request of the repository may have them: "
+                f"look for one on the hub, and pass hf:{repository}@refs/pr/NUMBER"
+            )
         # By the name of the branch, whose commit the library then keeps for runs without a network.
         folder = huggingface_hub.snapshot_download(**given, revision=revision or None, allow_patterns=_patterns(weights))
     except EncoderError:

@@ -53,7 +53,7 @@ def text_tower(config: Section, read: Reader) -> TextTransformer:
     layers, heads = text.number("num_hidden_layers", 12), text.number("num_attention_heads", 12)
     places, pieces = text.number("max_position_embeddings", 64), text.number("vocab_size", 32000)
     dimension = text.number("projection_size", width)
-    text.ignore("model_type", "eos_token_id")
+    text.ignore("model_type")
     text.refuse_unread()
     return TextTransformer(
         table=read.table("text_model.embeddings.token_embedding.weight", pieces, width),

@@ -42,41 +42,53 @@ def is_checkpoint(spec: str) -> bool:
     return spec.startswith((HUB, OPEN_CLIP)) or any(Path(spec, name).is_file() for name in (hugging_face.CONFIG, open_clip.CONFIG))
 
 
-def pinned(spec: str, cache: Path | None = None) -> str:
-    """The spec, with the commit in the place of a branch of a hub; the files are downloaded. Other specs stay as they are.
+@dataclass(frozen=True)
+class Located:
+    """A checkpoint whose files are on this machine.
+
+    Attributes:
+        spec: As it was given; that of a hub has the commit in the place of the branch.
+        folder: The folder with its files; None for `open_clip:`, which names a file.
+        revision: The commit on the hub; empty for local files.
+    """
+
+    spec: str
+    folder: Path | None
+    revision: str = ""
+
+
+def locate(spec: str, cache: Path | None = None) -> Located:
+    """Finds a checkpoint, and downloads what is missing of one on a hub.
 
     Raises:
-        EncoderError: It cannot be downloaded.
+        EncoderError: It cannot be found or downloaded.
     """
-    if not spec.startswith(HUB):
-        return spec
-    _, commit = hub.download(spec.removeprefix(HUB), cache)
-    return f"{spec.partition('@')[0]}@{commit}"
+    if spec.startswith(OPEN_CLIP):
+        return Located(spec, None)
+    if spec.startswith(HUB):
+        folder, commit = hub.download(spec.removeprefix(HUB), cache)
+        return Located(f"{spec.partition('@')[0]}@{commit}", folder, commit)
+    if not Path(spec).is_dir():
+        hint = f". On the hub, it is {HUB}{spec}" if re.fullmatch(r"[\w.-]+/[\w.-]+", spec) else ""
+        raise EncoderError(f"model {spec!r}: no such folder; expected {FORMS}{hint}")
+    return Located(spec, Path(spec))
 
 
-def open_checkpoint(spec: str, weights: Weights, cache: Path | None) -> tuple[Towers, Source]:
+def open_checkpoint(located: Located, weights: Weights) -> tuple[Towers, Source]:
     """The towers of a checkpoint, and where it comes from.
 
     Raises:
-        EncoderError: It cannot be found, downloaded or read.
+        EncoderError: It cannot be read.
     """
-    if spec.startswith(OPEN_CLIP):
+    folder, spec = located.folder, located.spec
+    if folder is None:
         name, _, file = spec.removeprefix(OPEN_CLIP).partition("=")
         path = Path(file)
         if not file or not path.is_file():
             raise EncoderError(f"model {spec!r}: {'no such file' if file else 'no file named'}; expected {OPEN_CLIP}NAME=FILE.safetensors")
         source = Source(f"{OPEN_CLIP}{Path(name).name}={path.name}", "", _license(path.parent))
         return open_clip.read_open_clip_file(name, path, weights), source
-    revision = ""
-    folder = Path(spec)
-    if spec.startswith(HUB):
-        folder, revision = hub.download(spec.removeprefix(HUB), cache)
-        name = spec.partition("@")[0]
-    elif folder.is_dir():
-        name = folder.resolve().name
-    else:
-        raise EncoderError(f"model {spec!r}: no such folder; expected {FORMS}")
-    source = Source(name, revision, _license(folder))
+    source = Source(spec.partition("@")[0] if located.revision else folder.resolve().name, located.revision, _license(folder))
     own = any((folder / file).is_file() for file in (tensors.WEIGHTS, tensors.INDEX))
     if (folder / open_clip.CONFIG).is_file() and not own:
         return open_clip.read_open_clip_folder(folder, weights), source

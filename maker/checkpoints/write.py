@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from maker.checkpoints.pruning import pruned
-from maker.checkpoints.source import open_checkpoint
+from maker.checkpoints.source import Located, locate, open_checkpoint
 from maker.checkpoints.text import TokensTower, sentences_tower
 from maker.encoders.weights import Weights
 from maker.export import encoder_file
@@ -45,7 +45,7 @@ class CheckpointInfo:
 
 
 def write_encoder(
-    spec: str,
+    spec: str | Located,
     output: Path,
     *,
     weights: Weights = "int8",
@@ -57,7 +57,7 @@ def write_encoder(
 
     Args:
         spec: A folder with `config.json`, `model.safetensors` and a tokenizer, or one with `open_clip_config.json`;
-            `hf:ORG/NAME[@REVISION]`; or `open_clip:NAME=FILE.safetensors`, with the tokenizer beside the file.
+            `hf:ORG/NAME[@REVISION]`; or `open_clip:NAME=FILE.safetensors`, with the tokenizer beside the file. Or what `locate` found.
         output: The `.tflite` to write.
         weights: How matrices are stored: `int8` with a scale a row, `float16` or `float32`.
         cache: Where downloads are kept; the library's own place if None.
@@ -67,7 +67,7 @@ def write_encoder(
     Raises:
         EncoderError: The checkpoint is incomplete, damaged, or of a kind that this release does not know.
     """
-    towers, source = open_checkpoint(spec, weights, cache)
+    towers, source = open_checkpoint(spec if isinstance(spec, Located) else locate(spec, cache), weights)
     if source.restricted:
         terms = f"are for research or other non-commercial use only ({source.license})"
         say(f"WARNING: the weights of {source.name} {terms}, and so is what is made of them")

@@ -73,7 +73,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--views", type=int, metavar="N", help="views of each photo: the whole, then N - 1 crops (default: 5 if frozen, else 1)"
     )
     parser.add_argument(
-        "--head-rank", type=int, default=0, metavar="N", help="a smaller head over frozen features, such as 112 (default: the full rank)"
+        "--head-rank", type=int, default=0, metavar="N", help="a smaller head over frozen features, such as 128 (default: the full rank)"
     )
     parser.add_argument("--text-encoder", default="words", metavar="SPEC", help=TEXT_SPECS + "; default %(default)s")
     parser.add_argument(

@@ -52,6 +52,12 @@ def add_index_options(parser: argparse.ArgumentParser) -> None:
         "--rescore", choices=("int8", "float32"), help="also store rows of this type, and score the best hundred again by them"
     )
     group.add_argument(
+        "--scan-dimension",
+        type=int,
+        metavar="N",
+        help="scan rows projected to N dimensions, and score the best hundred again by whole rows; for 384 dimensions and more",
+    )
+    group.add_argument(
         "--index-dimension", type=int, metavar="N", help="index only the first N dimensions; see --matryoshka (default: all)"
     )
 
@@ -68,6 +74,7 @@ def index_settings(given: argparse.Namespace, distance: str = DISTANCES[0]) -> I
         max_size=given.max_size,
         bits=given.bits,
         rescore=given.rescore,
+        scan_dimension=given.scan_dimension,
         dimension=given.index_dimension,
         k=DEFAULT_K if given.k is None else given.k,
         seed=given.seed or 0,

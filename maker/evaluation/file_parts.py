@@ -21,7 +21,7 @@ OF_ITEMS = {"index", "centroids", ROWS, FINE_ROWS, item_table.OFFSETS, item_tabl
 # In `maker build`.
 DIALS = {
     "image tower": "--queries text leaves it out; or a smaller --image-encoder",
-    "image head": "--queries text leaves it out; --head-rank 112; --weights int8",
+    "image head": "--queries text leaves it out; --head-rank 128; --weights int8",
     "text tower": "a smaller --text-encoder; --weights int8; --prune-vocabulary",
     "text head": "--weights int8",
     "word table": "a higher --min-count; a lower --dimension",

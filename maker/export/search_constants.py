@@ -111,7 +111,7 @@ def _table(coder: RowCoder, shape: tuple[int, ...]) -> RowTable:
     scales: np.ndarray | None = None if coder.scale_type is None else np.zeros(shape, coder.scale_type)
     norms = np.zeros(shape, np.float32) if index.distance == "squared_l2" else None
     first = 0
-    for block in index.row_blocks() if scales is not None or norms is not None else ():
+    for block in coder.row_blocks() if scales is not None or norms is not None else ():
         quantised = coder.encode(block, first)
         if scales is not None and quantised.scales is not None:
             scales.reshape(-1)[first : first + len(block)] = quantised.scales
@@ -140,6 +140,8 @@ def index_bytes(coder: RowCoder) -> int:
         parts += [coder.centroids.codes, coder.centroids.scales]
     if index.codebooks is not None:
         parts.append(index.codebooks.entries)
+    if index.projection is not None:
+        parts.append(index.projection.queries)
     return index.blocks * index.block * row + sum(part.nbytes for part in parts if part is not None)
 
 
@@ -180,7 +182,7 @@ def _leaves(index: Index) -> Leaves | None:
 def _codes(coder: RowCoder) -> Iterator[np.ndarray]:
     """The codes of all rows, block by block, padding last."""
     first = 0
-    for block in coder.index.row_blocks():
+    for block in coder.row_blocks():
         yield coder.encode(block, first).codes
         first += len(block)
     yield np.zeros((coder.index.padding, coder.width), coder.dtype)

@@ -38,7 +38,9 @@ def search(g: Subgraph, query: int, constants: SearchConstants, k: int, budget: 
     blocks = _select_blocks(g, query, constants, index)
     scanned = g.shape(blocks)[0] * index.block
     rows = _ScannedRows(g, constants.scanned, blocks)
-    similarity = _similarity(g, query, rows.all())
+    projection = index.projection
+    scanning = query if projection is None else g.fully_connected(query, np.ascontiguousarray(projection.queries.T))
+    similarity = _similarity(g, scanning, rows.all())
 
     # Only padding follows the last item: with that many additional candidates, k real ones are left once padding is sorted last.
     least_rescored = rescored(index)

@@ -71,7 +71,7 @@ def partition(embeddings: np.ndarray | TransformedEmbeddings, leaves: int, seed:
     rng = np.random.default_rng(seed)
     groups = [np.arange(items, dtype=np.int32)]
     if leaves >= TWO_LEVELS_FROM:
-        groups = _groups(embeddings, leaves, rows_per_leaf, rng, train or _kmeans_with(rng))
+        groups = _groups(embeddings, leaves, rows_per_leaf, rng, train)
     order, centroids = [], []
     for group in progress(groups, "partition", quiet=items < 50 * BLOCK):
         sizes = np.full(-(-len(group) // rows_per_leaf), rows_per_leaf)
@@ -99,11 +99,12 @@ def leaf_shape(items: int, leaves: int) -> tuple[int, int]:
 def group_shape(leaves: int) -> tuple[int, int]:
     """Number of groups and capacity of a group in leaves.
 
-    Small groups are always full: clusters are larger than such groups, and full groups keep the table of leaves small. Large groups get
-    spare capacity. Without it, a cluster that does not fit would be scattered over distant groups, which no query for it searches.
+    Groups have spare capacity. Without it, a cluster that does not fit would be scattered over distant groups, which no query for it
+    searches. Small groups may have one leaf more than the mean, so that the table of leaves, which is padded to the largest group, stays
+    small.
     """
     size = max(LEAVES_PER_GROUP, min(MOST_LEAVES_PER_GROUP, math.ceil(leaves / MANY_GROUPS)))
-    return math.ceil(leaves / size), size if size == LEAVES_PER_GROUP else math.ceil(LARGE_GROUP_SLACK * size)
+    return math.ceil(leaves / size), size + 1 if size == LEAVES_PER_GROUP else math.ceil(LARGE_GROUP_SLACK * size)
 
 
 def _groups(
@@ -111,12 +112,12 @@ def _groups(
     leaves: int,
     rows_per_leaf: int,
     rng: np.random.Generator,
-    train: Trainer,
+    train: Trainer | None = None,
 ) -> list[np.ndarray]:
     """The items of each group; every group but the last fills whole leaves."""
     items = np.arange(len(embeddings), dtype=np.int32)
     count, capacity = group_shape(leaves)
-    priced = _priced_centroids(embeddings, items, np.full(count, capacity * rows_per_leaf), rng, train)
+    priced = _priced_centroids(embeddings, items, np.full(count, capacity * rows_per_leaf), rng, train or _kmeans_with(rng))
     choices = _choices(embeddings, items, priced)
     demand = np.bincount(choices.centroids[:, 0], minlength=count) / rows_per_leaf
     sizes = _whole_leaves(demand, capacity, leaves) * rows_per_leaf

@@ -14,6 +14,7 @@ from maker.index.balanced import Trainer, partition
 from maker.index.kmeans import scann_tree
 from maker.index.metric import TransformedEmbeddings, learn_transform
 from maker.index.options import EXACT_BELOW, PARTITIONERS, ScaNNOptions, ScoreAH, Tree
+from maker.index.projection import Projection
 from maker.index.routing import Router, centroid_router, learn_router
 from task.format.manifest import NORM_TOLERANCE
 
@@ -41,6 +42,7 @@ class Index:
         scorer: Type of the scanned rows: `int8`, `int4`, `product` or `float32`.
         codebooks: For `product`.
         rescorer: Type of the finer rows that rescore the best scanned ones: `int8` or `float32`; None for none.
+        projection: Projects the scanned rows to fewer dimensions; None if they are whole. An index with it has a rescorer.
     """
 
     distance: str
@@ -55,6 +57,7 @@ class Index:
     scorer: str
     codebooks: product_quantisation.Codebooks | None = None
     rescorer: str | None = None
+    projection: Projection | None = None
 
     @property
     def blocks(self) -> int:
@@ -106,6 +109,7 @@ class Index:
             "routing_queries": 0 if self.leaves is None else self.leaves.training_queries,
             "rows": self.scorer,
             "rescored_by": self.rescorer,
+            "scanned_dimensions": None if self.projection is None else self.projection.items.shape[1],
             "dimensions_per_block": None if self.codebooks is None else int(self.codebooks.entries.shape[2]),
             "block": self.block,
             "blocks_scanned": self.budget,

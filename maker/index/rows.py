@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -59,17 +59,28 @@ class RowCoder:
     centroids: QuantisedCentroids | None = None
 
     @property
+    def dimension(self) -> int:
+        """Dimension of the rows, after the projection of the index if it has one."""
+        projection = self.index.projection
+        return int(self.index.embeddings.shape[1] if projection is None else projection.items.shape[1])
+
+    @property
     def width(self) -> int:
         """Number of codes per row; two 4-bit codes count as one."""
-        dimension = self.index.embeddings.shape[1]
         if self.index.codebooks is not None:
             return len(self.index.codebooks.entries)
-        return (dimension + 1) // 2 if self.index.scorer == "int4" else dimension
+        return (self.dimension + 1) // 2 if self.index.scorer == "int4" else self.dimension
 
     @property
     def dtype(self) -> type:
         """The dtype of the codes."""
         return {"int8": np.int8, "float32": np.float32}.get(self.index.scorer, np.uint8)
+
+    def row_blocks(self) -> Iterator[np.ndarray]:
+        """The rows to encode in their order, 8,192 at a time, float32."""
+        projection = self.index.projection
+        for block in self.index.row_blocks():
+            yield block if projection is None else block @ projection.items
 
     def encode(self, rows: np.ndarray, first: int) -> QuantisedRows:
         """Quantises rows.
@@ -98,7 +109,7 @@ class RowCoder:
         scales = self._real(quantised.scales)[:, None]
         if self.index.scorer == "int8":
             return (quantised.codes * scales + self._centroids_of(first, len(scales))).astype(np.float32)
-        codes = np.concatenate([quantised.codes & 15, quantised.codes >> 4], axis=1)[:, : self.index.embeddings.shape[1]]
+        codes = np.concatenate([quantised.codes & 15, quantised.codes >> 4], axis=1)[:, : self.dimension]
         return ((codes - np.float32(MIDDLE)) * scales + self._centroids_of(first, len(codes))).astype(np.float32)
 
     def _encode_int4(self, rows: np.ndarray, residuals: np.ndarray) -> QuantisedRows:
@@ -139,7 +150,7 @@ class RowCoder:
     def _centroids_of(self, first: int, count: int) -> np.ndarray:
         """The centroid of each row's leaf, `(count, d)`; zeros `(1, d)` without leaves."""
         if self.centroids is None:
-            return np.zeros((1, self.index.embeddings.shape[1]), np.float32)
+            return np.zeros((1, self.dimension), np.float32)
         leaves = np.arange(first, first + count) // self.index.block
         return self.centroids.codes[leaves] * self.centroids.scales[leaves]
 
@@ -166,7 +177,7 @@ def row_coder(index: Index) -> RowCoder:
     centroids = None if index.leaves is None else _centroids(index)
     plain = RowCoder(index, 1.0, np.float32, centroids)
     least, most, first = np.inf, 0.0, 0
-    for block in index.row_blocks():
+    for block in plain.row_blocks():
         residuals = block - plain._centroids_of(first, len(block))
         if index.scorer == "int8":
             scales = int8_rows(residuals)[1]
@@ -184,7 +195,9 @@ def fine_coder(index: Index) -> RowCoder | None:
     """The coder of the finer rows that rescore the best ones; None if the index has none."""
     if index.rescorer is None:
         return None
-    return row_coder(replace(index, scorer=index.rescorer, rescorer=None, codebooks=None, leaves=None))  # of whole rows, not residuals
+    return row_coder(
+        replace(index, scorer=index.rescorer, rescorer=None, codebooks=None, leaves=None, projection=None)
+    )  # of whole rows, not residuals
 
 
 def _centroids(index: Index) -> QuantisedCentroids:
@@ -196,5 +209,5 @@ def _centroids(index: Index) -> QuantisedCentroids:
         starts = np.arange(0, len(members), index.block)
         np.add.reduceat(np.asarray(index.embeddings[members], np.float32), starts, axis=0, out=part)
         part /= np.minimum(index.block, len(members) - starts)[:, None]
-    codes, scales = int8_rows(means)
+    codes, scales = int8_rows(means if index.projection is None else means @ index.projection.items)
     return QuantisedCentroids(codes, scales[:, None])

@@ -145,7 +145,9 @@ def _best_rows(coder: RowCoder, queries: np.ndarray, count: int) -> np.ndarray:
     best = np.full((len(queries), count), -np.inf, np.float32)
     rows = np.zeros(best.shape, np.int64)
     first = 0
-    for block in coder.index.row_blocks():
+    projection = coder.index.projection
+    queries = queries if projection is None else queries @ projection.queries
+    for block in coder.row_blocks():
         scores = _scores(coder.index.distance, queries, coder.decode(coder.encode(block, first), first))
         best = np.concatenate([best, scores], axis=1)
         rows = np.concatenate([rows, np.broadcast_to(np.arange(first, first + len(block)), scores.shape)], axis=1)

@@ -82,15 +82,16 @@ def _to_keep(towers: TowerOptions, texts: Iterable[str]) -> list[str] | None:
 def _converted(spec: str, weights: Weights, work: Workspace, kept: list[str] | None = None) -> Path:
     """The encoder file of a checkpoint; that of an earlier run of the same checkpoint is taken again."""
     from maker.checkpoints import write_encoder as write_checkpoint
-    from maker.checkpoints.source import pinned
+    from maker.checkpoints.source import locate
 
-    spec = pinned(spec)
+    located = locate(spec)
+    spec = located.spec
     files = sorted(path for path in Path(spec).rglob("*") if path.is_file()) if Path(spec).is_dir() else []
     key = digest(CHECKPOINT_VERSION, spec, weights, kept, [[path.name, file_state(path)] for path in files])
     file = work.file(f"model-{key}.tflite")
     if not file.exists():
         say(f"writing the towers of {spec} as operators, {weights} weights")
-        write_checkpoint(spec, file, weights=weights, keep_pieces_of=kept)
+        write_checkpoint(located, file, weights=weights, keep_pieces_of=kept)
     return file
 
 

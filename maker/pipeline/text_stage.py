@@ -88,11 +88,11 @@ def open_text_tower(
 def _of_checkpoint(spec: str, work: Workspace) -> TextBackbone:
     """The text tower of a published encoder. Its embeddings, of norm 1, are the features."""
     from maker.checkpoints import write_encoder as write_checkpoint
-    from maker.checkpoints.source import pinned
+    from maker.checkpoints.source import locate
 
-    plain = pinned(spec.removeprefix(BESIDE_WORDS).removeprefix("checkpoint:"))
-    file = work.file(f"text-checkpoint-{digest(plain, on_disk(plain))}.tflite")
+    located = locate(spec.removeprefix(BESIDE_WORDS).removeprefix("checkpoint:"))
+    file = work.file(f"text-checkpoint-{digest(located.spec, on_disk(located.spec))}.tflite")
     if not file.exists():
-        write_checkpoint(plain, file, text_only=True)
+        write_checkpoint(located, file, text_only=True)
     (tower,) = open_embedder(file).values()
     return tower

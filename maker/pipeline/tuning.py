@@ -17,6 +17,7 @@ from maker.export.search_constants import index_bytes
 from maker.export.search_graph import rescored
 from maker.index.build import Index, build_index, default_options, with_routing
 from maker.index.options import DEFAULT_K, PARTITIONERS, ScaNNOptions, Tree
+from maker.index.projection import learn_projection
 from maker.index.rows import RowCoder, row_coder
 from maker.index.tune import rows_recall, tune
 from maker.pipeline.index_curve import measure_curve
@@ -45,6 +46,8 @@ class IndexSettings:
         bits: Bits per dimension, 8 or 4.
         rescore: `float32`, or `int8` for 4-bit rows: rows of this type are stored too, and the best hundred results are scored again by
             them. None for no rescoring.
+        scan_dimension: Scan rows that are projected to this many dimensions, and score the best hundred again by whole rows; None to scan
+            whole rows. For dot products only.
         dimension: Index only this many leading dimensions, normalised again if the embeddings have norm 1; None for all.
         k: Maximum number of neighbours that a query returns.
         seed: Seed of the partitioning.
@@ -58,6 +61,7 @@ class IndexSettings:
     max_size: int | None = None
     bits: int = 8
     rescore: str | None = None
+    scan_dimension: int | None = None
     dimension: int | None = None
     k: int = DEFAULT_K
     seed: int = 0
@@ -79,7 +83,9 @@ class IndexSettings:
             raise BuildError(f"leaves must be at least 0, found {self.leaves}")
         if self.bits not in (4, 8):
             raise BuildError(f"bits must be 8 or 4, found {self.bits}")
-        if self.rescore not in (None, "float32") and (self.rescore, self.bits) != ("int8", 4):
+        if self.scan_dimension is not None and (self.scan_dimension < 1 or self.distance != "dot_product"):
+            raise BuildError(f"scan_dimension must be at least 1, for dot products, found {self.scan_dimension} for {self.distance}")
+        if self.scan_dimension is None and self.rescore not in (None, "float32") and (self.rescore, self.bits) != ("int8", 4):
             raise BuildError(f"rescore must be float32, or int8 for 4-bit rows, found {self.rescore} for {self.bits}-bit rows")
         if self.dimension is not None and self.dimension < 1:
             raise BuildError(f"dimension must be at least 1, found {self.dimension}")
@@ -177,6 +183,10 @@ def choose_index(
     # Leaves must not be formed by the measuring queries: that would overestimate the recall.
     index = build_index(embeddings, options, settings.seed, settings.bits, queries.routing, settings.partitioner)
     index = replace(index, rescorer=settings.rescore)
+    if settings.scan_dimension is not None and settings.scan_dimension < embeddings.shape[1]:
+        asked = queries.routing if len(queries.routing) else measuring
+        projection = learn_projection(embeddings, asked, settings.scan_dimension, settings.seed)
+        index = replace(index, projection=projection, rescorer=settings.rescore or "int8")
     index = _fitting(index, settings, rest, lengths)
     truth = exact_neighbours(embeddings, measuring, settings.distance)
     coder = row_coder(index)
@@ -191,9 +201,10 @@ def choose_index(
         return _by_time(index, settings.max_ms, measuring, truth, settings.k, rows, output)
     # A neighbour is found if its leaf is scanned and quantisation keeps it among the first ten.
     if max_recall < settings.recall:
+        better = "--bits 8 instead of 4" if index.projection is None else "a larger --scan-dimension"
         say(
             f"warning: {index.scorer} rows reach a recall of {max_recall:.3f} at most, less than {settings.recall}: a query scans all "
-            "items; pass a lower --recall, or --bits 8 instead of 4, for faster queries"
+            f"items; pass a lower --recall, or {better}, for faster queries"
         )
         index = index.with_share(1.0)
     else:
@@ -254,11 +265,12 @@ def _types_of_rows(coder: RowCoder, queries: np.ndarray, truth: np.ndarray, max_
         name = scorer
         if scorer == index.scorer:
             other, recall = coder, max_recall
+            name += f" of {coder.dimension} dimensions" if index.projection is not None else ""
             name += f" rescored by {index.rescorer}" if index.rescorer else ""
         elif index.codebooks is not None or len(index.embeddings) > MAX_COMPARED:
             continue
         else:
-            other = row_coder(replace(index, scorer=scorer, rescorer=None))
+            other = row_coder(replace(index, scorer=scorer, rescorer=None, projection=None))
             recall = rows_recall(other, queries, truth)
         bytes_per_item = round(index_bytes(other) / len(index.embeddings), 2)
         types.append({"rows": name, "bytes_per_item": bytes_per_item, "recall": round(recall, 4)})

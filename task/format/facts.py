@@ -193,6 +193,22 @@ def column_of(kind: str, values: Sequence[Any]) -> Column:
     return numbers(values, kind == "time")
 
 
+def placed(column: Column, places: np.ndarray, items: int) -> Column:
+    """A column of `items` items: those at `places`, ascending, have the values of another column; of the others nothing is known."""
+    if isinstance(column, Numbers):
+        values, known = np.zeros(items, column.values.dtype), np.zeros(items, np.bool_)
+        values[places] = column.values
+        known[places] = True if column.known is None else column.known
+        return Numbers(values, None if known.all() else known, column.time)
+    if isinstance(column, Texts):
+        codes = np.full(items, len(column.words), np.int64)
+        codes[places] = column.codes
+        return Texts(column.words, codes)
+    counts = np.zeros(items, np.int64)
+    counts[places] = np.diff(column.starts.astype(np.int64))
+    return Tags(column.words, np.concatenate([[0], np.cumsum(counts)]), column.codes)
+
+
 def absent(kind: str, items: int) -> Column:
     """A column in which nothing is known of any item."""
     empty, zeros = column_of(kind, []), np.zeros(items, np.int64)
@@ -301,7 +317,7 @@ class Facts:
             self._columns = {str(column["name"]): column for column in described["columns"]}
             found = {name: str(column["type"]) for name, column in self._columns.items()}
             self.types = {name: kind for name, kind in found.items() if kind in TYPES}  # a newer release may have others
-        except (ValueError, TypeError, KeyError, RecursionError, AttributeError) as error:
+        except (ValueError, TypeError, KeyError, RecursionError, AttributeError, OverflowError) as error:
             raise FactsError(f"{LIST} is damaged ({type(error).__name__}: {error})") from error
 
     def column(self, name: str) -> Column:
@@ -334,9 +350,10 @@ class Facts:
 
     def _array(self, name: str, described: dict[str, Any], part: str, length: int | None = None) -> np.ndarray:
         try:
-            return view(self._content, (self._start, self._size), described.get(part), f"{part} of {name!r}", length)
+            found = view(self._content, (self._start, self._size), described.get(part), f"{part} of {name!r}", length)
         except ArraysError as error:
             raise FactsError(f"{LIST}: {error}") from error
+        return np.require(found, requirements="A")  # a file does not align them; aligned ones compare in half the time
 
 
 def _check_starts(name: str, starts: np.ndarray, end: int) -> None:

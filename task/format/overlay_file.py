@@ -26,6 +26,7 @@ VERSION = 1
 # What zipfile raises where bytes were changed: a seek to nowhere, a password asked for, a name that is no text …
 DAMAGED_ZIP = (zipfile.BadZipFile, NotImplementedError, EOFError, OSError, struct.error, ValueError, RuntimeError, zlib.error)
 MOST_IDS = 1 << 31  # ids are int32
+MOST_ADDED = 1 << 22  # ids after those of the base: facts and words have a place for each
 
 
 class OverlayError(Exception):
@@ -152,8 +153,8 @@ def _decode(parts: dict[str, bytes]) -> OverlayContent:
     if described["format_version"] > VERSION:
         raise NewerOverlayError(f"format version {described['format_version']} is newer than {VERSION}, the newest that this release reads")
     items, next_id, added = int(described["base"]["items"]), int(described["next_id"]), int(described["added"])
-    if not (0 <= items <= next_id <= MOST_IDS and added >= 0):
-        raise ValueError(f"next_id is {next_id}, expected a number from {items}, the base's items, to {MOST_IDS}")
+    if not (0 <= items <= next_id <= min(MOST_IDS, items + MOST_ADDED) and added >= 0):
+        raise ValueError(f"next_id is {next_id}, expected a number from {items}, the base's items, to {min(MOST_IDS, items + MOST_ADDED)}")
     rows = np.frombuffer(parts[ROWS], "<f4").reshape(added, operator.index(described["dimension"]))
     ids, removed = (np.frombuffer(parts[name], "<i4") for name in (IDS, REMOVED))
     offsets, data = parts[item_table.OFFSETS], parts[item_table.BYTES]

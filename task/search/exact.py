@@ -13,6 +13,7 @@ from .nearest import nearest
 from .products import products
 
 BLOCK = 4096  # rows converted to float32 at a time, so that they stay in the cache
+WIDER = 1.5  # rows are read as one stretch if it has at most so many times as many
 DENSE = 8  # if at least one in eight items is allowed, rows are found by a mask over all items, else item by item
 MAX_CODE = np.float32(127)
 MOST_COPIED = 16 << 20  # bytes of rows that are copied together; they are kept for the next query with the same filter
@@ -101,15 +102,15 @@ class ExactScorer:
         distances = np.empty(count, np.float32)
         query_norm = np.float32(query @ query)
         rows = self._rows if chosen.rows is None else chosen.rows
-        dots_of = self._scorer(query, rows, min(BLOCK, count))
+        dots_of = self._scorer(query, rows, min(int(WIDER * BLOCK), len(rows.rows)))
         for start in range(0, count, BLOCK):
             end = min(start + BLOCK, count)
-            where = slice(start, end) if chosen.rows is not None else _place(chosen.numbers[start:end])
+            where, picked = (slice(start, end), None) if chosen.rows is not None else _place(chosen.numbers[start:end])
             dots = dots_of(where)
             if self._l2:
                 stored = rows.decode(where)
                 dots = np.minimum(2 * dots - np.einsum("nd,nd->n", stored, stored) - query_norm, 0)
-            np.negative(dots, out=distances[start:end])
+            np.negative(dots if picked is None else dots[picked], out=distances[start:end])
         return distances
 
     @staticmethod
@@ -142,10 +143,16 @@ class ExactScorer:
         return of_rows
 
 
-def _place(numbers: np.ndarray) -> np.ndarray | slice:
-    """Ascending row numbers; neighbours as a slice, for which no copy is needed."""
+def _place(numbers: np.ndarray) -> tuple[np.ndarray | slice, np.ndarray | None]:
+    """Where to read ascending row numbers, and which of the rows there they are; None for all.
+
+    Where few rows between them are left out, reading these too takes less time than picking the others.
+    """
     first, last = int(numbers[0]), int(numbers[-1])
-    return slice(first, last + 1) if last - first == len(numbers) - 1 else numbers
+    span = last - first + 1
+    if span > WIDER * len(numbers):
+        return numbers, None
+    return slice(first, last + 1), None if span == len(numbers) else numbers - first
 
 
 def _table(query: np.ndarray, entries: np.ndarray) -> np.ndarray:

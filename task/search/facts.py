@@ -104,7 +104,9 @@ class AddedFacts:
         """A column of `types`."""
         column = self._columns.get(name)
         if column is None:
-            column = facts_file.column_of(self.types[name], [self._facts.get(item, {}).get(name) for item in self._ids])
+            known = sorted((item, values[name]) for item, values in list(self._facts.items()) if name in values and item in self._ids)
+            values = facts_file.column_of(self.types[name], [value for _, value in known])
+            column = facts_file.placed(values, np.array([item for item, _ in known], np.int64) - self._ids.start, self.items)
             self._columns[name] = column
         return column
 

@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 
 ISO = re.compile(
     r"(\d{4})(?:-(\d\d)(?:-(\d\d)(?:[T ](\d\d):(\d\d)(?::(\d\d)(?:[.,]\d+)?)?(Z|[+-]\d\d:?\d\d)?)?)?)?",
+    re.ASCII,
 )
 EPOCH = datetime(1970, 1, 1)
 DAY = 24 * 60 * 60  # seconds
@@ -48,12 +49,12 @@ def _parsed(text: str) -> tuple[int, int]:
     match = _matched(text)
     year, month, day, hour, minute, second = (int(part) if part else None for part in match.groups()[:6])
     try:
-        start = (datetime(year or 0, month or 1, day or 1, hour or 0, minute or 0, second or 0) - EPOCH) // timedelta(seconds=1)
+        date = datetime(year or 0, 1 if month is None else month, 1 if day is None else day, hour or 0, minute or 0, second or 0)
     except ValueError as error:
         raise MomentError(f"{text[:40]!r} is no date: {error}") from error
-    start -= _offset(match.group(7))
+    start = (date - EPOCH) // timedelta(seconds=1) - _offset(match.group(7))
     if day is None:
-        days = 365 + isleap(year or 0) if month is None else monthrange(year or 0, month)[1]
+        days = 365 + isleap(date.year) if month is None else monthrange(date.year, date.month)[1]
         return start, start + DAY * days
     return start, start + (DAY if hour is None else 60 if second is None else 1)
 

@@ -11,7 +11,7 @@ import numpy as np
 from ..errors import InvalidArgumentError
 from ..format.facts import Column, values_of
 from ..format.lexical import LexicalIndex
-from ..format.overlay_file import OverlayContent
+from ..format.overlay_file import MOST_ADDED, MOST_IDS, OverlayContent
 from .facts import AddedFacts, CheckedFacts
 from .lexical import LexicalPart
 from .nearest import nearest
@@ -81,7 +81,7 @@ class Overlay:
     def add(self, vector: np.ndarray, metadata: bytes, facts: CheckedFacts, terms: np.ndarray | None = None) -> int:
         """Adds an item, `(d,)` float32, and returns its id; `terms` are the numbers of its words, where words are indexed."""
         with self._lock:
-            if self._next_id > np.iinfo(np.int32).max:
+            if self._next_id >= min(MOST_IDS, self.base_items + MOST_ADDED):
                 raise InvalidArgumentError("there are no ids left; fold the overlay in with `maker index --update`.")
             self._append(vector[None], np.array([self._next_id], np.int64), [metadata])
             self._facts[self._next_id] = facts.values
@@ -234,8 +234,9 @@ class Overlay:
 
     def _words(self, ids: np.ndarray) -> LexicalIndex:
         """The words of some added items; no word is left out."""
-        known = [self._terms.get(item, NO_WORDS) for item in ids.tolist()]
-        items = np.repeat(np.arange(len(ids)), [len(terms) for terms in known])
+        held = np.intersect1d(ids, np.array(list(self._terms), np.int64), assume_unique=True)
+        known = [self._terms[item] for item in held.tolist()]
+        items = np.repeat(np.searchsorted(ids, held), [len(terms) for terms in known])
         return LexicalIndex.of(np.concatenate([NO_WORDS, *known]), items, len(ids), leave_out=False)
 
     def _load_words(self, content: OverlayContent) -> None:

@@ -16,7 +16,8 @@ takes the next character as it is. A date is `2024-05-31`, `2024-05` or `2024-05
 from __future__ import annotations
 
 import re
-from functools import lru_cache, reduce
+from collections.abc import Sequence
+from functools import lru_cache
 from typing import NoReturn
 
 from ..errors import ArgumentTypeError, InvalidArgumentError
@@ -25,8 +26,8 @@ from .where import KILOMETRES, OPERATORS, UNITS, Both, Compare, Condition, Eithe
 LONGEST, DEEPEST = 100_000, 100  # characters; nested brackets and `not`s
 TOKEN = re.compile(
     r"""\s*(?:
-    (?P<date>\d{4}-\d\d(?:-\d\d(?:T\d\d:\d\d(?::\d\d)?(?:Z|[+-]\d\d:\d\d)?)?)?(?![\w-]))
-    |(?P<number>-?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?)
+    (?P<date>[0-9]{4}-[0-9]{2}(?:-[0-9]{2}(?:T[0-9]{2}:[0-9]{2}(?::[0-9]{2})?(?:Z|[+-][0-9]{2}:[0-9]{2})?)?)?(?![\w-]))
+    |(?P<number>-?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?)
     |(?P<text>'(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*")
     |`(?P<quoted>[^`]+)`
     |(?P<name>[^\W\d]\w*)
@@ -58,6 +59,14 @@ def _condition(where: str) -> Condition:
     return _Parser(where).filter()
 
 
+def _joined(join: type[Both] | type[Either], conditions: Sequence[Condition]) -> Condition:
+    """Conditions as one, nested as little as can be: a list of thousands of values stays within the depth of Python's stack."""
+    if len(conditions) == 1:
+        return conditions[0]
+    middle = (len(conditions) + 1) // 2
+    return join(_joined(join, conditions[:middle]), _joined(join, conditions[middle:]))
+
+
 class _Name(str):
     """The name of a column."""
 
@@ -87,13 +96,13 @@ class _Parser:
         conditions = [self._all()]
         while self._taken("or"):
             conditions.append(self._all())
-        return reduce(Either, conditions)
+        return _joined(Either, conditions)
 
     def _all(self) -> Condition:
         conditions = [self._one()]
         while self._taken("and"):
             conditions.append(self._one())
-        return reduce(Both, conditions)
+        return _joined(Both, conditions)
 
     def _one(self) -> Condition:
         self._depth += 1
@@ -148,7 +157,7 @@ class _Parser:
             left = right
         if not conditions:
             self._fail(f"expected a comparison ({' '.join(OPERATORS)} in)")
-        return reduce(Both, conditions)
+        return _joined(Both, conditions)
 
     def _compared(self, left: Value, sign: str, right: Value) -> Condition:
         if isinstance(left, _Name) == isinstance(right, _Name):
@@ -166,7 +175,7 @@ class _Parser:
                     self._fail("expected a value; a text stands in quotes", back=1)
                 choices.append(Compare(str(left), "!=" if negated else "==", value))
             self._need(")")
-            return reduce(Both if negated else Either, choices)
+            return _joined(Both if negated else Either, choices)
         column = self._column()
         if not isinstance(left, str):
             self._fail("expected a text in quotes before 'in'", back=2)

@@ -78,6 +78,7 @@ WHERE: list[tuple[str, Callable[[Item], bool]]] = [
     ("missing(album)", lambda i: i["album"] is None),
     ("album in ('Norway', 'Spain')", lambda i: i["album"] in ("Norway", "Spain")),
     ("album not in ('Norway', 'Spain')", lambda i: i["album"] not in (None, "Norway", "Spain")),
+    (f"stars in ({', '.join(map(str, range(2, 1200)))})", lambda i: _number(i, "stars", lambda v: v >= 2 and v == int(v))),
     ("album > 'Zoo'", lambda i: i["album"] is not None and i["album"] > "Zoo"),
     ("album >= '\ufb01'", lambda i: i["album"] is not None and i["album"] >= "\ufb01"),
     ("album < '\U0001f600'", lambda i: i["album"] is not None and i["album"] < "\U0001f600"),
@@ -134,7 +135,7 @@ REFUSED = [
     "album >= 3", "taken > 2020", "taken > 2023", "taken > '2020-13'", "taken == 2023-02-29", "taken > 'soon'", "tags == 'x'",
     "'x' in stars", "'x' in taken", "year(stars) == 3", "year == '2024'", "week(taken) == 3", "missing()", "my column == 'yes'",
     "2020 <= taken", "stars == 2024-01", "`stars == 3", "stars == 1e", "__import__('os').system('true') == 1", "stars == 3 and",
-    "album like 'N%'",
+    "album like 'N%'", "taken > '2024-00'", "taken == 2024-05-00", "taken > '\u0662\u0660\u0662\u0664'", "stars == \u0663",
 ]  # fmt: skip
 FACETS: list[tuple[list[str] | None, str | None]] = [
     (None, None),

@@ -69,6 +69,8 @@ def main(verb: str, names: list[str]) -> None:
         if name in ("clip-b32", "siglip-b16", "chinese-clip-b16", "open-clip-b32", "mobileclip2-s0"):
             problems += odd_pictures.compared(folder, encoders["int8"], python)
         failed += [f"{name}: {problem}" for problem in problems]
+        if os.environ.get("CI"):  # whose disks are too small for all of them
+            shutil.rmtree(folder)
     if failed:
         raise SystemExit("\n".join(failed))
 

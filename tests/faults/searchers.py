@@ -23,6 +23,7 @@ from tests.faults.mutation import mutated
 
 BASE, LEGACY, OVERLAY = "searcher.tflite", "legacy.tflite", "searcher.overlay"
 QUERY = "a red kite"
+WHERE = "stars >= 2 and note != 'x' and year(taken) > 2012 and 'sea' in tags"
 VALUES = [None, True, -1, 0, 1, 2**31, 2**63, 1e308, float("nan"), float("inf"), "", "x", "\ud800", [], [[]], {}, {"": {}}, "9" * 5000]
 
 
@@ -34,7 +35,7 @@ def answered(path: Path, overlay: Path | None = None) -> str:
             vector = np.linspace(-1, 1, opened.engine.dimension, dtype=np.float32)
             opened.get_user_info()
             _ask(opened, vector)
-            for change in (lambda: opened.add(vector, b"new"), lambda: opened.remove(3)):
+            for change in (lambda: opened.add(vector, b"new", captions="a kite"), lambda: opened.remove(3)):
                 with contextlib.suppress(TaskError):
                     change()
             _ask(opened, vector)
@@ -52,14 +53,20 @@ def _ask(opened: TextSearcher, vector: np.ndarray) -> None:
     _check(opened.search_embedding(vector), opened.items)
     with contextlib.suppress(TaskError):  # a Task Library file takes no filters
         _check(opened.search_embedding(vector, allowed=range(0, min(opened.items, 50), 2)), opened.items)
+    with contextlib.suppress(TaskError):
+        _check(opened.search_embedding(vector, where=WHERE), opened.items)
+        assert all(count > 0 for counts in opened.facets(where=WHERE).values() for count in counts.values())
+    for mode in ("only", "auto"):
+        with contextlib.suppress(TaskError):
+            _check(opened.search(QUERY, lexical=mode), opened.items, ascending=False)
 
 
-def _check(result: SearchResult, items: int) -> None:
+def _check(result: SearchResult, items: int, ascending: bool = True) -> None:
     ids = [neighbor.id for neighbor in result.nearest_neighbors]
     distances = [neighbor.distance for neighbor in result.nearest_neighbors]
     assert len(set(ids)) == len(ids), f"an item twice: {ids}"
     assert np.isfinite(distances).all(), distances
-    assert distances == sorted(distances)
+    assert distances == sorted(distances) or not ascending
     assert all(item >= 0 for item in ids)
 
 

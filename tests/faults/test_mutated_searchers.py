@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 import sys
 
 import numpy as np
@@ -10,6 +9,7 @@ import pytest
 from conftest import DIMENSION
 from task_library_files import hashed_index, lookup_text_model
 
+from maker.pipeline import index_embeddings
 from task.text import TextSearcher
 from tests.faults import cases
 from tests.faults.searchers import BASE, LEGACY, OVERLAY
@@ -18,12 +18,16 @@ pytestmark = [pytest.mark.slow, pytest.mark.faults]
 
 
 @pytest.fixture
-def originals(tmp_path, searcher_file, embeddings):
-    """A folder with a searcher, an overlay of it, and a Task Library file with an index in it."""
-    shutil.copyfile(searcher_file, tmp_path / BASE)
+def originals(tmp_path, encoder, embeddings):
+    """A folder with a searcher with facts and words, an overlay of it, and a Task Library file with an index in it."""
+    rows = "".join(f"{n},{n % 6},kite {n},20{10 + n % 9}-05-01,t{n % 3}|sea\n" for n in range(len(embeddings)))
+    (tmp_path / "facts.csv").write_text(f"item,stars,note,taken,tags:tags\n{rows}", encoding="utf-8")
+    metadata = [b"%d" % n for n in range(len(embeddings))]
+    index_embeddings(embeddings, metadata, tmp_path / BASE, embedder=encoder, facts=tmp_path / "facts.csv", lexical=True)
     with TextSearcher.create_from_file(str(tmp_path / BASE)) as opened:
         for number in range(5):
-            opened.add(np.roll(embeddings[number], 1), f"added {number}")
+            known = {"stars": number, "note": "a kite", "tags": ["sea"], "taken": "2024"}
+            opened.add(np.roll(embeddings[number], 1), f"added {number}", known, captions=["a red kite"])
         opened.remove(7)
         opened.remove(opened.items - 1)
         opened.save_overlay(str(tmp_path / OVERLAY))

@@ -29,6 +29,9 @@ export function filterTests({ test, visit, serve, items, answered, ask, violatio
       const searcher = await Searcher.open(content, rows);
       const given = (where) => (where === undefined ? {} : { where });
       const all = (cases, answer) => Promise.all(cases.map(answer));
+      const { height, width } = searcher.preparation;
+      const pixels = ([a, b, c]) => Uint8Array.from({ length: height * width * 3 }, (_, i) => (a * (Math.floor(i / 3) % width) + b * Math.floor(i / 3 / width) + c * (i % 3)) % 256);
+      const partOf = (part) => (typeof part === "string" ? part : "item" in part ? part.item : pixels(part.image));
       const refused = (asking) => asking.then(() => false, (error) => error.constructor.name === "SearcherError" && !error.message.includes("\n"));
       return {
         where: await all(asked.where, async ({ where }) => [...(await searcher.matching(where))]),
@@ -36,6 +39,10 @@ export function filterTests({ test, visit, serve, items, answered, ask, violatio
         facets: await all(asked.facets, async ({ columns, where }) => Object.fromEntries(await searcher.facets({ ...given(where), ...(columns && { columns }) }))),
         words: asked.words.map(({ text }) => ({ words: wordsOf(text), terms: wordsOf(text).map(termOf) })),
         lexical: await all(asked.lexical, async ({ query, mode, where }) => (await searcher.searchText(query, { lexical: mode, k: 10, ...given(where) })).neighbors.map((n) => n.item)),
+        composed: await all(asked.composed, async ({ wanted, excluded, where, k = 10 }) => {
+          const query = { wanted: wanted.map(([part]) => partOf(part)), weights: wanted.map(([, weight]) => weight), excluded: excluded.map(partOf) };
+          return searcher.searchParts(query, { k, ...given(where) }).then(({ neighbors }) => neighbors.map((n) => [n.item, n.distance]), () => null);
+        }),
         typed: asked.typed.map(({ text }) => parseQuery(text)),
       };
     }, asked);
@@ -44,6 +51,11 @@ export function filterTests({ test, visit, serve, items, answered, ask, violatio
     assert.deepEqual(answers.facets, asked.facets.map(({ counts }) => counts));
     assert.deepEqual(answers.words, asked.words.map(({ words, terms }) => ({ words, terms })));
     asked.lexical.forEach(({ query, mode, where, ids }, i) => assert.deepEqual(answers.lexical[i], ids, `${query} ${mode} ${where ?? ""}`));
+    asked.composed.forEach(({ ids, distances, ...query }, i) => {
+      const what = JSON.stringify(query);
+      assert.deepEqual(answers.composed[i]?.map(([item]) => item) ?? null, ids, what);
+      answers.composed[i]?.forEach(([, distance], n) => assert.ok(Math.abs(distance - distances[n]) < 1e-4, `${what}, place ${n + 1}: ${distance}, not ${distances[n]}`));
+    });
     asked.typed.forEach(({ text, wanted, excluded }, i) => {
       if (wanted === null) assert.equal(answers.typed[i].wanted, "", text);
       else assert.deepEqual(answers.typed[i], { wanted, excluded }, text);
@@ -51,6 +63,31 @@ export function filterTests({ test, visit, serve, items, answered, ask, violatio
     await page.close();
     await host.stop();
     return Object.entries(answers).map(([name, { length }]) => `${length} ${name}`).join(", ");
+  });
+
+  test("chosen items have Python's distances, however their rows are stored", async () => {
+    const host = await serve("host");
+    const page = await newPage();
+    await page.goto(host.address);
+    const { allowed, kinds } = JSON.parse(readFileSync(join(work, "host", "kinds", "kinds.json")));
+    const answers = await page.evaluate(async ({ allowed, kinds }) => {
+      const { loadRuntime, Searcher } = await import("/pages/searcher.js");
+      await loadRuntime(new URL("/pages/vendor/litert/", location.href));
+      const answer = async ({ name, rows, query }) => {
+        const searcher = await Searcher.open(await (await fetch(`/kinds/${name}.tflite`)).arrayBuffer(), rows);
+        const { neighbors } = await searcher.searchEmbedding(Float32Array.from(query), { allowed, k: 10 });
+        return { found: neighbors.map((n) => [n.metadata, n.distance]), item: Array.from(searcher.embeddingOf(7)) };
+      };
+      return Promise.all(kinds.map(answer));
+    }, { allowed, kinds });
+    kinds.forEach(({ name, found, item }, i) => {
+      assert.deepEqual(answers[i].found.map(([metadata]) => metadata), found.map(([metadata]) => metadata), name);
+      found.forEach(([, distance], n) => assert.ok(Math.abs(answers[i].found[n][1] - distance) < 1e-4 * Math.max(1, Math.abs(distance)), `${name}, place ${n + 1}: ${answers[i].found[n][1]}, not ${distance}`));
+      item.forEach((value, n) => assert.ok(Math.abs(answers[i].item[n] - value) < 1e-6, `${name}, dimension ${n}`));
+    });
+    await page.close();
+    await host.stop();
+    return `${kinds.length} kinds`;
   });
 
   test("values are chosen by click and keyboard, counted, and removed", async () => {
@@ -231,6 +268,47 @@ export function filterTests({ test, visit, serve, items, answered, ask, violatio
       assert.deepEqual(errors, []);
       await close();
     }
+  });
+
+  test("damaged facts are told, and the rest works", async () => {
+    const content = readFileSync(join(work, "album.tflite"));
+    content.write("x", content.indexOf('{"items": 280, "columns"'));
+    const route = { url: "**/searcher.tflite", answer: (r) => r.fulfill({ contentType: "application/octet-stream", body: content }) };
+    const { page, close } = await visit(sites.album.address, { route });
+    await page.waitForFunction(() => /^facts\.json cannot be read/.test(document.getElementById("warning").textContent), null, { timeout: 30_000 });
+    await page.fill("#query", "a tree");
+    await answered(page);
+    assert.equal((await items(page)).length, 50);
+    await close();
+  });
+
+  test("words join a picture, and each can be taken away", async () => {
+    const { page, errors, close } = await visit(`${sites.album.address}#q=a+tree&like=3`);
+    await page.waitForFunction(() => document.getElementById("heading").textContent === "Pictures like the chosen one and “a tree”");
+    const together = async (words, like) => (await ask(page, "searchTogether", { words, like }, {})).neighbors.map((n) => n.item);
+    const shown = (all) => page.waitForFunction((text) => [...document.querySelectorAll("#results li")].map((li) => li.dataset.item).join() === text, all.join());
+    await shown(await together("a tree", [3]));
+    await page.fill("#query", "a tree -cat");
+    await shown(await together("a tree -cat", [3]));
+    await hash(page, "#q=a tree -cat&like=3");
+    await shoot(page, "desktop-picture-and-words");
+    await page.click("#clear");
+    await hash(page, "#like=3");
+    await shown(await together("", [3]));
+    assert.equal(await page.evaluate(() => document.activeElement.id), "query");
+    await page.keyboard.type("in the snow");
+    await hash(page, "#q=in the snow&like=3");
+    await page.click("#query-picture-clear");
+    await hash(page, "#q=in the snow");
+    await page.waitForFunction(() => document.getElementById("heading").textContent === "Pictures for “in the snow”");
+    // A picture of one's own, with what it should not show.
+    await page.setInputFiles("#file", join(work, "query-small.png"));
+    await page.waitForFunction(() => document.getElementById("heading").textContent === "Pictures like yours");
+    await page.fill("#query", "-tree");
+    await page.waitForFunction(() => document.getElementById("heading").textContent === "Pictures like yours and “-tree”");
+    assert.equal(await page.textContent("#query-picture-name"), "query-small.png");
+    assert.deepEqual(errors, []);
+    await close();
   });
 
   test("no accessibility violations (axe) with filters, light and dark, desktop and phone", async () => {

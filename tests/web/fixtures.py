@@ -44,6 +44,15 @@ SCENES, HELD_OUT, ITEMS = 240, 40, 100_000
 ANSWERS = 10
 ENCODER, CAPTIONS = "encoder.tflite", "captions.tsv"
 CUT = 0.25
+KINDS: dict[str, tuple[searcher.ScaNNOptions, int]] = {  # kinds of rows, and their bits
+    "int8": (searcher.ScaNNOptions("dot_product", score_ah=searcher.ScoreAH(1)), 8),
+    "tree": (searcher.ScaNNOptions("dot_product", tree=searcher.Tree(20, 20), score_ah=searcher.ScoreAH(1)), 8),
+    "tree-l2": (searcher.ScaNNOptions("squared_l2", tree=searcher.Tree(20, 20), score_ah=searcher.ScoreAH(1)), 8),
+    "bits": (searcher.ScaNNOptions("squared_l2", score_ah=searcher.ScoreAH(1)), 4),
+    "tree-bits": (searcher.ScaNNOptions("dot_product", tree=searcher.Tree(20, 20), score_ah=searcher.ScoreAH(1)), 4),
+    "float32": (searcher.ScaNNOptions("squared_l2", score_brute_force=searcher.ScoreBruteForce()), 8),
+    "codes": (searcher.ScaNNOptions("dot_product", score_ah=searcher.ScoreAH(3)), 8),
+}
 
 
 def make(folder: Path) -> None:
@@ -229,6 +238,36 @@ def make_host(folder: Path) -> None:
         write_asked(host)
         rows = locate_rows((host / "asked.tflite").read_bytes())
         (host / "rows.json").write_text(json.dumps(rows and rows.describe()))
+    if not (host / "kinds").exists():
+        make_kinds(host / "kinds")
+
+
+def make_kinds(folder: Path) -> None:
+    """Searchers of every kind of rows, and what Python finds among chosen items of theirs."""
+    folder.mkdir()
+    rng = np.random.default_rng(7)
+    vectors = rng.standard_normal((600, 31), np.float32) * rng.uniform(0.5, 2, (600, 1)).astype(np.float32)
+    allowed = np.flatnonzero(rng.random(600) < 0.4)
+    kinds = []
+    for name, (options, bits) in KINDS.items():
+        path = folder / f"{name}.tflite"
+        index = build_index(vectors, options, bits=bits)
+        write_searcher(SearcherContent(index=index, metadata=[b"%d" % i for i in range(600)]), path)
+        engine = GraphEngine(BaseOptions(str(path), num_threads=1))
+        query = vectors[5] + np.float32(0.1)
+        found = engine.search_embedding(query, SearchRequest(max_results=ANSWERS, allowed=allowed))
+        rows = locate_rows(path.read_bytes())
+        kinds.append(
+            {
+                "name": name,
+                "rows": rows and rows.describe(),
+                "query": query.tolist(),
+                "found": neighbors(found),
+                "item": engine.embedding(7).tolist(),
+            }
+        )
+        engine.close()
+    (folder / "kinds.json").write_text(json.dumps({"allowed": allowed.tolist(), "kinds": kinds}))
 
 
 def make_queries(folder: Path, scene: Path) -> list[Path]:

@@ -1,22 +1,22 @@
 // The page: queries and results.
 
+import { fact, showAbout } from "./about.js";
 import { NOTHING, readAddress, writeAddress } from "./address.js";
+import { call, startWorker } from "./calls.js";
+import { label, makeCard, thumbnail } from "./cards.js";
 import { parseQuery } from "./compose.js";
 import { Filters } from "./filters.js";
+import { keepOffline } from "./offline.js";
 import { Selection } from "./selection.js";
+import { counted, minus, noun, percent } from "./wording.js";
 
 const DEBOUNCE = 60; // milliseconds from a keystroke to the query
 const GALLERY = 24; // items shown without a query
 const EXAMPLES = 4;
 const MATCHING = 60; // items shown at a time if there are filters, but no query
 const EAGER = 12; // thumbnails loaded at once; the others when they come into view
-const NAME_KEYS = ["title", "name", "caption"]; // of an item whose metadata are a JSON object
-const IMAGE_KEYS = ["image", "path", "file"]; // the same keys as in maker's `image_of`
 
 const $ = (id) => document.getElementById(id);
-const noun = () => (opened.site.thumbnails.count ? "picture" : "item");
-const counted = (n, one, many = `${one}s`) => `${n.toLocaleString("en")} ${n === 1 ? one : many}`;
-const minus = (text) => text.replace("-", "\u2212");
 
 let opened; // facts about the searcher, from the worker
 let asked = NOTHING; // what the address asks for
@@ -28,41 +28,6 @@ let more = () => {}; // shows what the latest query found beyond what is shown
 let pictureAddress = null; // of the picture in an image query
 const cards = new Map(); // list entry by item; reused, so that a picture in successive results does not flicker
 
-// ---- the worker --------------------------------------------------------------------------------------------------------------------
-
-let worker;
-const replies = new Map();
-
-function startWorker() {
-  worker?.terminate();
-  worker = globalThis.firstWorker ?? new Worker("worker.js");
-  globalThis.firstWorker = null;
-  worker.onmessage = ({ data }) => {
-    if (data.progress !== undefined) {
-      $("loading").value = data.progress;
-      return;
-    }
-    const { resolve, reject } = replies.get(data.id);
-    replies.delete(data.id);
-    if (data.error === undefined) resolve(data.result);
-    else reject(new Error(data.error));
-  };
-  worker.onerror = (event) => {
-    event.preventDefault();
-    const error = new Error(event.message || "The searcher stopped.");
-    for (const { reject } of replies.values()) reject(error);
-    replies.clear();
-  };
-}
-
-function call(name, ...values) {
-  return new Promise((resolve, reject) => {
-    const id = crypto.getRandomValues(new Uint32Array(2)).join("-");
-    replies.set(id, { resolve, reject });
-    worker.postMessage({ id, call: name, values });
-  });
-}
-
 // ---- opening -----------------------------------------------------------------------------------------------------------------------
 
 async function open() {
@@ -70,7 +35,7 @@ async function open() {
   $("loading").hidden = false;
   $("loading").removeAttribute("value");
   showStatus("Opening the searcher…");
-  startWorker();
+  startWorker((share) => ($("loading").value = share));
   try {
     opened = await call("open");
   } catch (error) {
@@ -88,7 +53,7 @@ async function open() {
   $("choose").hidden = !can("search_image");
   $("take").hidden = !can("search_image") || !matchMedia("(pointer: coarse)").matches;
   showExamples(manifest.golden ?? []);
-  showFacts();
+  showAbout(opened);
   $("about").hidden = false;
   $("results").classList.toggle("texts", opened.site.thumbnails.count === 0);
   $("filters-toggle").hidden = !hasFilters();
@@ -98,7 +63,7 @@ async function open() {
   // The first query is slow, because the browser compiles the wasm; this one warms it up.
   if (location.hash === "" && can("search_text")) call("searchText", "a picture");
   if (can("search_text") && matchMedia("(pointer: fine)").matches && location.hash === "") $("query").focus({ preventScroll: true });
-  keepOffline();
+  keepOffline(opened);
   await checkDamage();
   if (hasFilters()) await filters.load(opened.manifest.items).catch((error) => warn(error.message));
 }
@@ -156,15 +121,16 @@ async function search() {
   const { words, like } = asked;
   const options = filters.where ? { where: filters.where } : {};
   selection.set(like);
-  if (picture) await submit("searchPicture", [picture, options], { picture: pictureAddress, name: picture.name });
-  else if (like.length) await submit("searchItems", [like, options], { like });
-  else if (words.trim() && can("search_text")) await submit("searchWords", [words.trim(), { ...options, ...lexicalOf(words) }], { words: words.trim() });
+  const spoken = can("search_text") ? words.trim() : "";
+  const about = { words: spoken, like, picture: picture && pictureAddress, name: picture?.name };
+  if (picture || like.length) await submit("searchTogether", [{ words: spoken, like, picture }, options], about);
+  else if (spoken) await submit("searchWords", [spoken, { ...options, ...lexicalOf(spoken) }], about);
   else await showGallery(options);
 }
 
 /** Words are looked up for sentences without a minus. */
 function lexicalOf(words) {
-  return hasWords() && asked.lexical && !parseQuery(words.trim()).excluded.length ? { lexical: "auto" } : {};
+  return hasWords() && asked.lexical && !parseQuery(words).excluded.length ? { lexical: "auto" } : {};
 }
 
 function searchByPicture(blob) {
@@ -198,23 +164,33 @@ async function run({ name, values, about, filtered, number }) {
   let result;
   let among;
   try {
+    if (about.like.length) about.metadata = (await call("items", about.like.slice(0, 1)))[0];
     result = await call(name, ...values);
     among = filtered ? (await call("matching", filtered)).length : opened.manifest.items;
-    if (about.like !== undefined) about.metadata = (await call("items", about.like.slice(0, 1)))[0];
   } catch (error) {
-    if (number === latest) refuse(error.message);
+    if (number === latest) refuse(error.message, about);
     return;
   }
   if (number !== latest) return;
   showQueryPicture(about);
   $("examples").hidden = true;
-  $("heading").textContent = about.words ? `Pictures for “${about.words}”` : about.like !== undefined ? `Pictures like the ${about.like.length > 1 ? `${about.like.length} chosen ones` : "chosen one"}` : "Pictures like yours";
+  $("heading").textContent = headingOf(about);
   showResult({ ...result, words: about.words, among, filtered }, false);
 }
 
-/** Shows why there is no result. */
-function refuse(message) {
-  showQueryPicture({});
+function headingOf({ words, like, picture: given }) {
+  if (!like.length && !given) return `Pictures for “${words}”`;
+  const chosen = like.length > 1 ? `the ${like.length} chosen ones` : "the chosen one";
+  return `Pictures like ${[given && "yours", like.length && chosen, words && `“${words}”`].filter(Boolean).join(" and ")}`;
+}
+
+/** Shows why there is no result. Pictures that cannot be searched alone are forgotten. */
+function refuse(message, about = {}) {
+  if (!about.words) {
+    picture = null;
+    asked = { ...asked, like: [] };
+  }
+  showQueryPicture(about.words ? about : {});
   $("examples").hidden = true;
   showNeighbors([]);
   showStatus(message);
@@ -235,9 +211,9 @@ function matches({ neighbors, found }) {
 /** Shows a result: only matches, or weaker matches too. */
 function showResult(result, weaker) {
   const { neighbors, milliseconds, words, among, filtered } = result;
-  const shown = weaker || words === undefined ? neighbors : matches(result);
+  const shown = weaker || !words ? neighbors : matches(result);
   const hidden = neighbors.length - shown.length;
-  const all = filtered ? `${counted(among, noun())} that meet${among === 1 ? "s" : ""} the filters` : counted(among, noun());
+  const all = filtered ? `${counted(among, noun(opened))} that meet${among === 1 ? "s" : ""} the filters` : counted(among, noun(opened));
   if (!neighbors.length) showStatus(filtered && !among ? "No picture meets the filters. Remove one." : "Nothing was found. Try other words.", milliseconds);
   else if (!shown.length) showStatus(`No match among ${all}`, milliseconds);
   else if (hidden) showStatus(`${counted(shown.length, "match", "matches")} among ${all}`, milliseconds);
@@ -254,9 +230,6 @@ function offerMore(text, show) {
   $("show-weaker").textContent = text || "";
   more = show;
 }
-
-/** Never rounds a probability to 0 %. */
-const percent = (share) => (share < 0.005 ? "under 1 %" : `${Math.round(100 * share)} %`);
 
 /** Shows items without a query: some of all, or those that meet the filters. */
 async function showGallery({ where }) {
@@ -279,15 +252,15 @@ async function showGallery({ where }) {
   $("heading").textContent = where ? "Pictures that meet the filters" : "Some of the pictures";
   showItems(chosen, metadata, number);
   const hint = opened.knowsItems ? " Choose one to find similar ones; tick several for more like all of them." : "";
-  if (where) showStatus(all ? `${all.toLocaleString("en")} of ${counted(items, noun())}.` : "No picture meets the filters. Remove one.");
-  else showStatus(count < items ? `${counted(items, noun())}, here are some.${hint}` : `${counted(items, noun())}.${hint}`);
+  if (where) showStatus(all ? `${all.toLocaleString("en")} of ${counted(items, noun(opened))}.` : "No picture meets the filters. Remove one.");
+  else showStatus(count < items ? `${counted(items, noun(opened))}, here are some.${hint}` : `${counted(items, noun(opened))}.${hint}`);
 }
 
 /** Shows the first of some items, as many as there are metadata, and offers the others. */
 function showItems(items, metadata, number) {
   showNeighbors(metadata.map((text, i) => ({ item: items[i], metadata: text })));
   const hidden = items.length - metadata.length;
-  offerMore(hidden && `Show ${counted(Math.min(hidden, MATCHING), `more ${noun()}`)}`, async () => {
+  offerMore(hidden && `Show ${counted(Math.min(hidden, MATCHING), `more ${noun(opened)}`)}`, async () => {
     const further = await call("items", items.slice(metadata.length, metadata.length + MATCHING));
     if (number === latest) showItems(items, [...metadata, ...further], number);
   });
@@ -300,23 +273,26 @@ function showStatus(text, milliseconds) {
   $("latency").textContent = milliseconds === undefined ? "" : `in ${milliseconds < 10 ? milliseconds.toFixed(1) : Math.round(milliseconds)} ms`;
 }
 
-/** Shows the picture of an image query in the search box. */
-function showQueryPicture({ like, metadata, picture, name }) {
-  const [address, text] = like !== undefined ? [thumbnail(metadata), `${label(metadata).slice(0, 80)}${like.length > 1 ? ` and ${like.length - 1} more` : ""}`] : [picture, name || "your picture"];
-  const any = like !== undefined || picture !== undefined;
+/** Shows the pictures of a query in the search box. */
+function showQueryPicture({ like = [], metadata, picture: given, name }) {
+  const any = Boolean(given) || metadata !== undefined;
+  const others = like.length - (given ? 0 : 1);
+  const address = given || (any && thumbnail(metadata, opened.site));
+  const text = given ? name || "your picture" : any && label(metadata).slice(0, 80);
   $("query-picture").hidden = !any;
   $("query-picture-image").hidden = !address;
   if (address) $("query-picture-image").src = address;
   else $("query-picture-image").removeAttribute("src");
-  $("query-picture-name").textContent = any ? text : "";
+  $("query-picture-name").textContent = any ? `${text}${others > 0 ? ` and ${others} more` : ""}` : "";
   $("search").classList.toggle("with-picture", any);
+  if (can("search_text")) $("query").placeholder = any ? "Add words" : "What is in the picture?";
 }
 
 /** Shows items, and hides the notes of an earlier result. */
 function showNeighbors(neighbors) {
   $("nothing").hidden = $("weaker").hidden = true;
   const shown = neighbors.map(({ item, distance, relevance, metadata }, i) => {
-    const card = cards.get(item) ?? makeCard(item, metadata);
+    const card = cards.get(item) ?? makeCard(item, metadata, opened);
     cards.set(item, card);
     const image = card.querySelector("img");
     if (image && i < EAGER) image.loading = "eager";
@@ -338,62 +314,6 @@ function showNeighbors(neighbors) {
   }
 }
 
-function makeCard(item, metadata) {
-  const card = $("card").content.firstElementChild.cloneNode(true);
-  card.dataset.item = item;
-  card.querySelector(".name").textContent = label(metadata).slice(0, 80);
-  const button = card.querySelector("button");
-  button.title = metadata.slice(0, 300);
-  button.disabled = !opened.knowsItems;
-  const tick = card.querySelector(".tick");
-  tick.hidden = !opened.knowsItems;
-  tick.setAttribute("aria-label", `Choose ${label(metadata).slice(0, 80)} for more like several`);
-  tick.title = "Choose for more like several";
-  button.querySelector(".unseen").hidden = !opened.knowsItems;
-  const image = card.querySelector("img");
-  const address = thumbnail(metadata);
-  const without = () => {
-    image.remove();
-    card.querySelector(".text").textContent = label(metadata).slice(0, 200);
-    card.classList.add("without");
-  };
-  if (address) {
-    image.addEventListener("error", without, { once: true });
-    image.src = address;
-  } else without();
-  return card;
-}
-
-/** The path of an item's image, by the same rules as maker's `image_of`. */
-function imageOf(metadata) {
-  const values = objectOf(metadata);
-  const text = values ? textIn(values, IMAGE_KEYS) : metadata;
-  return /[^/]\.\w{2,5}$/.test(text) && !/[\0\n\\\uFFFD]/.test(text) ? text : null;
-}
-
-/** The name of an item: its title, the name of its image, or its metadata. */
-function label(metadata) {
-  const values = objectOf(metadata);
-  return (values && textIn(values, NAME_KEYS)) || imageOf(metadata)?.split("/").at(-1) || metadata;
-}
-
-function objectOf(metadata) {
-  if (!metadata.trimStart().startsWith("{")) return null;
-  try {
-    return JSON.parse(metadata);
-  } catch {
-    return null;
-  }
-}
-
-const textIn = (values, keys) => keys.map((key) => values[key]).find((value) => typeof value === "string") ?? "";
-
-function thumbnail(metadata) {
-  const image = imageOf(metadata);
-  const { folder, suffix, count } = opened.site.thumbnails;
-  return image && count ? `${folder}/${image.split("/").map(encodeURIComponent).join("/")}${suffix}` : null;
-}
-
 function showExamples(golden) {
   const texts = [...new Set(golden.filter((g) => g.signature === "search_text").map((g) => g.query.replace(/\s+([.,!?])/g, "$1").replace(/\.$/, "")))];
   const links = texts.sort((a, b) => a.length - b.length).slice(0, EXAMPLES).map((text) => {
@@ -403,65 +323,6 @@ function showExamples(golden) {
     return link;
   });
   $("examples").replaceChildren(...links);
-}
-
-function showFacts() {
-  const { site, manifest, signatures } = opened;
-  const { report = {}, index = {}, encoders = {} } = manifest;
-  fact(`${noun()}s`, manifest.items.toLocaleString("en"));
-  fact("file", `${(site.searcher.bytes / 1e6).toFixed(1)} MB, ${manifest.dimension} dimensions, ${manifest.distance.replace("_", " ")}`);
-  fact("queries", signatures.filter((s) => s.startsWith("search_")).map((s) => s.slice(7)).join(", "));
-  if (encoders.text?.spec) fact("text encoder", `${encoders.text.spec}${encoders.text.vocabulary ? `, ${counted(encoders.text.vocabulary, "word")}` : ""}`);
-  if (encoders.image?.spec) fact("image encoder", encoders.image.spec);
-  if (index.kind) fact("index", `${index.kind}, rows ${index.rows}, ${Math.round(100 * index.share_scanned)} % scanned`);
-  if (report.index?.["index_recall@10"] !== undefined) fact("index recall@10", String(report.index["index_recall@10"]));
-  if (report.retrieval?.["R@10"] !== undefined) fact("retrieval R@10", `${report.retrieval["R@10"]} % among ${counted(report.retrieval.images ?? 0, "picture")}`);
-  const at = manifest.relevance?.search_text?.measured?.at_cut;
-  const first = at?.gate === undefined ? "" : ` if ${manifest.relevance.search_text.found ? "found is" : "the first has"} ${percent(at.gate)}`;
-  if (at) fact("minimum relevance", `${percent(at.cut)}${first}; keeps ${percent(at.recall_kept)} of relevant results`);
-  if (manifest.user_info) fact("note", manifest.user_info.slice(0, 200));
-  fact("runs on", "LiteRT.js, WebAssembly, one thread");
-}
-
-function fact(name, value) {
-  const id = `fact-${name.replace(/\W/g, "-")}`;
-  let cell = $(id);
-  if (!cell) {
-    const row = document.createElement("div");
-    row.append(document.createElement("dt"), (cell = document.createElement("dd")));
-    row.firstChild.textContent = name;
-    cell.id = id;
-    $("facts").append(row);
-  }
-  cell.textContent = value;
-}
-
-// ---- offline use -------------------------------------------------------------------------------------------------------------------
-
-async function keepOffline() {
-  if (!("serviceWorker" in navigator)) return; // plain http from another machine
-  // A replaced site has a new service worker, which has not kept anything of this page yet.
-  navigator.serviceWorker.addEventListener("controllerchange", () => keepWith(navigator.serviceWorker.controller));
-  try {
-    await navigator.serviceWorker.register("service-worker.js");
-    await keepWith((await navigator.serviceWorker.ready).active);
-  } catch (error) {
-    console.warn(`This page is not available offline: ${error.message}`);
-  }
-}
-
-/** Makes a service worker keep what this page loaded, and tells the user. */
-async function keepWith(serviceWorker) {
-  const loaded = [...opened.loaded, ...performance.getEntriesByType("resource").map((entry) => entry.name)];
-  const channel = new MessageChannel();
-  const done = new Promise((resolve) => (channel.port1.onmessage = ({ data }) => resolve(data)));
-  serviceWorker?.postMessage({ keep: [...new Set(loaded)] }, [channel.port2]);
-  const { error, missing = [] } = await done;
-  // Without a thumbnail the page still works, for instance where it was opened without a connection.
-  const needed = missing.filter((url) => !url.includes(`/${opened.site.thumbnails.folder}/`));
-  if (error || needed.length) throw new Error(error ?? `${needed[0]} cannot be fetched`);
-  $("offline").textContent = "Everything runs in this page: queries and pictures never leave this device. The page is saved here and works offline.";
-  document.documentElement.dataset.offline = "ready";
 }
 
 // ---- user input --------------------------------------------------------------------------------------------------------------------
@@ -481,8 +342,19 @@ $("search").addEventListener("submit", (event) => {
 });
 
 function askForWords() {
+  askFor({ words: $("query").value.trim() });
+}
+
+function clearWords() {
+  $("query").value = "";
+  askFor({ words: "" }, true);
+  $("query").focus();
+}
+
+function clearPictures() {
   picture = null;
-  askFor({ words: $("query").value.trim(), like: [] });
+  askFor({ like: [] }, true);
+  if (!$("query").disabled) $("query").focus();
 }
 
 function clearQuery() {
@@ -492,8 +364,8 @@ function clearQuery() {
   if (!$("query").disabled) $("query").focus();
 }
 
-$("query-picture-clear").addEventListener("click", clearQuery);
-$("clear").addEventListener("click", clearQuery);
+$("query-picture-clear").addEventListener("click", clearPictures);
+$("clear").addEventListener("click", clearWords);
 $("home").addEventListener("click", (event) => {
   if (!opened || event.ctrlKey || event.metaKey || event.shiftKey) return;
   event.preventDefault();
@@ -517,7 +389,8 @@ $("results").addEventListener("click", (event) => {
   if (!card || !opened.knowsItems) return;
   const item = Number(card.dataset.item);
   if (event.target.closest(".tick")) selection.toggle(item);
-  else findLike(event.shiftKey ? [...new Set([...asked.like, item])] : [item]);
+  else if (event.shiftKey && asked.like.length) askFor({ like: [...new Set([...asked.like, item])] }, true);
+  else findLike([item]);
 });
 
 function findLike(items) {

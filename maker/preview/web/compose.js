@@ -20,16 +20,25 @@ export function parseQuery(text) {
 }
 
 /**
- * The mean of the wanted vectors without what the excluded ones point at, as long as the wanted ones are on average.
- * @param {Float32Array[]} wanted At least one.
- * @param {Float32Array[]} excluded
+ * The mean of the wanted parts without what the excluded ones point at, as long as the wanted ones are on average. Where sentences meet
+ * pictures, the mean of its kind is removed from each part first.
+ * @param {{vector: Float32Array, kind: string, weight?: number}[]} wanted At least one; `kind` is `text` or `image`.
+ * @param {{vector: Float32Array, kind: string}[]} excluded
+ * @param {{text?: number[], image?: number[]}} [means] Those of the manifest.
  * @returns {Float32Array | null} null if nothing is left.
  */
-export function compose(wanted, excluded) {
-  let vector = mean(wanted);
-  const length = wanted.reduce((sum, part) => sum + norm(part), 0) / wanted.length;
+export function compose(wanted, excluded, means = {}) {
+  const parts = [...wanted, ...excluded];
+  const mixed = new Set(parts.map(({ kind }) => kind)).size === 2 && means.text && means.image;
+  const vectors = parts.map(({ vector, kind }) => (mixed ? withoutMean(vector, means[kind]) : Array.from(vector)));
+  const norms = parts.map(({ vector }) => norm(vector));
+  const total = wanted.reduce((sum, { weight = 1 }) => sum + weight, 0);
+  const weights = wanted.map(({ weight = 1 }) => weight / total);
+  const average = (values) => weights.reduce((sum, weight, k) => sum + weight * values(k), 0);
+  const length = average((k) => norms[k]);
+  let vector = vectors[0].map((_, i) => average((k) => vectors[k][i]));
   if (excluded.length) {
-    const directions = excluded.map((part) => Array.from(part, (value) => value / norm(part)));
+    const directions = vectors.slice(wanted.length).map((part, k) => part.map((value) => value / norms[wanted.length + k]));
     const inverse = inverseGram(directions);
     const along = multiply(inverse, directions.map((direction) => dot(direction, vector)));
     const push = multiply(inverse, directions.map(() => PUSH));
@@ -42,9 +51,15 @@ export function compose(wanted, excluded) {
   return left > LEFT * length ? Float32Array.from(vector, (value) => (value * length) / left) : null;
 }
 
+/** A vector without a mean, as long as it was. */
+function withoutMean(vector, mean) {
+  const rest = Array.from(vector, (value, i) => value - mean[i]);
+  const scale = norm(vector) / (norm(rest) || 1);
+  return rest.map((value) => value * scale);
+}
+
 const dot = (a, b) => a.reduce((sum, value, i) => sum + value * b[i], 0);
 const norm = (a) => Math.sqrt(dot(a, a));
-const mean = (parts) => Array.from(parts[0], (_, i) => parts.reduce((sum, part) => sum + part[i], 0) / parts.length);
 const multiply = (matrix, vector) => matrix.map((row) => dot(row, vector));
 
 /** The pseudo-inverse of the products of directions; those that differ too little count as one (eigenvalues by Jacobi's method). */

@@ -132,9 +132,10 @@ export class Searcher {
    * @param {number} [options.k] The most results; by default those of the file.
    */
   async searchText(query, options = {}) {
-    const start = performance.now();
     const { lexical = "off" } = options;
     if (!LEXICAL.includes(lexical)) throw new SearcherError(`lexical has to be ${LEXICAL.join(", ")}; found “${lexical}”.`);
+    await this.#prepare(options);
+    const start = performance.now();
     const request = await this.#request(options);
     if (lexical !== "off") return this.#searchLexical(query, request, lexical, start);
     const bytes = this.#bytesOfText("search_text", query);
@@ -174,6 +175,7 @@ export class Searcher {
    * @param {object} [options] `where`, `allowed` and `k` of `searchText`.
    */
   async searchImage(pixels, options = {}) {
+    await this.#prepare(options);
     const start = performance.now();
     const request = await this.#request(options);
     if (this.#inGraph(request)) return this.#search("search_image", pixels, request, start);
@@ -196,6 +198,7 @@ export class Searcher {
    * @param {object} [options] `where`, `allowed` and `k` of `searchText`.
    */
   async searchEmbedding(vector, options = {}) {
+    await this.#prepare(options);
     const start = performance.now();
     if (vector.length !== this.manifest.dimension) {
       throw new SearcherError(`The query has ${vector.length} dimensions, the index ${this.manifest.dimension}.`);
@@ -214,15 +217,7 @@ export class Searcher {
     if (!excluded.length) return this.searchText(query, options);
     if ((options.lexical ?? "off") !== "off") throw new SearcherError("lexical takes one sentence, without a minus; leave it off.");
     if (!wanted) throw new SearcherError("Say what to find, not only what to leave out.");
-    const parts = [];
-    for (const text of [wanted, ...excluded]) {
-      const vector = await this.embedText(text);
-      if (!isSomething(vector)) throw new SearcherError(`“${text}” has no word. Leave it out.`);
-      parts.push(vector);
-    }
-    const vector = compose(parts.slice(0, 1), parts.slice(1));
-    if (!vector) throw new SearcherError("Nothing is left of the query: it leaves out what it asks for.");
-    return this.searchEmbedding(vector, options);
+    return this.searchParts({ wanted: [wanted], excluded }, options);
   }
 
   /**
@@ -231,9 +226,43 @@ export class Searcher {
    * @param {object} [options] `where`, `allowed` and `k` of `searchText`.
    */
   async searchItems(items, options = {}) {
-    const vector = compose(items.map((item) => this.embeddingOf(item)), []);
-    if (!vector) throw new SearcherError("Nothing is left of the query: its pictures cancel each other.");
-    return this.searchEmbedding(vector, options);
+    return this.searchParts({ wanted: items }, options);
+  }
+
+  /**
+   * Finds the items nearest to several parts together. A part is a sentence, the number of an item, pixels (a `Uint8Array` as for
+   * `searchImage`) or an embedding (a `Float32Array`); embeddings count as pictures.
+   * @param {object} query
+   * @param {(string | number | Uint8Array | Float32Array)[]} query.wanted At least one.
+   * @param {number[]} [query.weights] Those of the wanted parts, above 0; 1 each by default.
+   * @param {(string | number | Uint8Array | Float32Array)[]} [query.excluded] Parts that the results should not show.
+   * @param {object} [options] `where`, `allowed` and `k` of `searchText`.
+   */
+  async searchParts({ wanted, weights, excluded = [] }, options = {}) {
+    await this.#prepare(options);
+    const start = performance.now();
+    if (!wanted.length) throw new SearcherError("Say what to find, not only what to leave out.");
+    if (weights && !(weights.length === wanted.length && weights.every((weight) => weight > 0 && weight < Infinity))) {
+      throw new SearcherError(`${wanted.length} parts need as many weights above 0; found ${weights.join(", ")}.`);
+    }
+    const parts = [];
+    for (const part of [...wanted, ...excluded]) parts.push(await this.#embedded(part));
+    const weighted = parts.slice(0, wanted.length).map((part, i) => ({ ...part, weight: weights?.[i] }));
+    const vector = compose(weighted, parts.slice(wanted.length), this.manifest.means);
+    if (!vector) throw new SearcherError("Nothing is left of the query: its parts cancel each other. Leave one of them out.");
+    return { ...(await this.searchEmbedding(vector, options)), milliseconds: performance.now() - start };
+  }
+
+  /** The embedding of a part of a query, and whether it counts as a sentence or as a picture. */
+  async #embedded(part) {
+    const kind = typeof part === "string" ? "text" : "image";
+    let vector = part;
+    if (kind === "text") vector = await this.embedText(part);
+    else if (typeof part === "number") vector = this.embeddingOf(part);
+    else if (part instanceof Uint8Array) vector = (await this.#run("embed_image", part)).embedding;
+    if (vector.length !== this.manifest.dimension) throw new SearcherError(`A part of the query has ${vector.length} dimensions, the index ${this.manifest.dimension}.`);
+    if (!isSomething(vector)) throw new SearcherError(kind === "text" ? `“${part}” has no word. Leave it out.` : "A part of the query is a zero vector. Leave it out.");
+    return { vector, kind };
   }
 
   /**
@@ -340,6 +369,12 @@ export class Searcher {
     const summary = [lookedAt[0], lookedAt.reduce((a, b) => a + b) / lookedAt.length, lookedAt.at(-1)];
     const [found, usual] = [shows, right].map((weights, i) => weights.reduce((sum, weight, j) => sum + weight * summary[j], evidence[i]));
     return { found: sigmoid(found), relevance: distances.map((distance) => sigmoid(usual - slope * distance)) };
+  }
+
+  /** Loads what filters and words need, once; it does not count to the time of a query. */
+  async #prepare({ where, lexical = "off" }) {
+    if (where !== undefined) await Promise.all([this.#openFacts(), import("./where_parser.js")]);
+    if (lexical !== "off") await this.#openLexical();
   }
 
   async #openFacts() {

@@ -36,13 +36,18 @@ async function open(sitePromise, filePromise, modulePromise) {
 const calls = {
   open: () => opening,
   searchWords: (query, options) => searcher.searchWords(query, options),
+  /** Finds what a picture, items and words ask for together. */
+  async searchTogether({ words, like, picture: blob }, options) {
+    const { parseQuery } = await import("./compose.js");
+    const { wanted, excluded } = parseQuery(words);
+    const pictures = blob ? [await calls.pixels(blob)] : [];
+    if (pictures.length && !words && !like.length) return searcher.searchImage(pictures[0], options);
+    return searcher.searchParts({ wanted: [...pictures, ...like, ...(wanted ? [wanted] : [])], excluded }, options);
+  },
   searchItems: (items, options) => searcher.searchItems(items, options),
   searchText: (query, options) => searcher.searchText(query, options),
   searchEmbedding: (vector, options) => searcher.searchEmbedding(Float32Array.from(vector), options),
   searchPixels: (pixels, options) => searcher.searchImage(pixels, options),
-  async searchPicture(blob, options) {
-    return searcher.searchImage(await calls.pixels(blob), options);
-  },
   async pixels(blob) {
     picture ??= await import("./picture.js");
     return picture.pixelsOf(blob, searcher.preparation);

@@ -1,0 +1,67 @@
+// The cards of items: name and thumbnail.
+
+const NAME_KEYS = ["title", "name", "caption"]; // of an item whose metadata are a JSON object
+const IMAGE_KEYS = ["image", "path", "file"]; // the same keys as in maker's `image_of`
+
+/**
+ * Makes the card of an item.
+ * @param {number} item
+ * @param {string} metadata
+ * @param {{knowsItems: boolean, site: object}} opened What the worker knows.
+ */
+export function makeCard(item, metadata, opened) {
+  const card = document.getElementById("card").content.firstElementChild.cloneNode(true);
+  card.dataset.item = item;
+  card.querySelector(".name").textContent = label(metadata).slice(0, 80);
+  const button = card.querySelector("button");
+  button.title = metadata.slice(0, 300);
+  button.disabled = !opened.knowsItems;
+  const tick = card.querySelector(".tick");
+  tick.hidden = !opened.knowsItems;
+  tick.setAttribute("aria-label", `Choose ${label(metadata).slice(0, 80)} for more like several`);
+  tick.title = "Choose for more like several";
+  button.querySelector(".unseen").hidden = !opened.knowsItems;
+  const image = card.querySelector("img");
+  const address = thumbnail(metadata, opened.site);
+  const without = () => {
+    image.remove();
+    card.querySelector(".text").textContent = label(metadata).slice(0, 200);
+    card.classList.add("without");
+  };
+  if (address) {
+    image.addEventListener("error", without, { once: true });
+    image.src = address;
+  } else without();
+  return card;
+}
+
+/** The path of an item's image, by the same rules as maker's `image_of`. */
+function imageOf(metadata) {
+  const values = objectOf(metadata);
+  const text = values ? textIn(values, IMAGE_KEYS) : metadata;
+  return /[^/]\.\w{2,5}$/.test(text) && !/[\0\n\\\uFFFD]/.test(text) ? text : null;
+}
+
+/** The name of an item: its title, the name of its image, or its metadata. */
+export function label(metadata) {
+  const values = objectOf(metadata);
+  return (values && textIn(values, NAME_KEYS)) || imageOf(metadata)?.split("/").at(-1) || metadata;
+}
+
+function objectOf(metadata) {
+  if (!metadata.trimStart().startsWith("{")) return null;
+  try {
+    return JSON.parse(metadata);
+  } catch {
+    return null;
+  }
+}
+
+const textIn = (values, keys) => keys.map((key) => values[key]).find((value) => typeof value === "string") ?? "";
+
+/** The address of an item's thumbnail; null if there is none. */
+export function thumbnail(metadata, site) {
+  const image = imageOf(metadata);
+  const { folder, suffix, count } = site.thumbnails;
+  return image && count ? `${folder}/${image.split("/").map(encodeURIComponent).join("/")}${suffix}` : null;
+}
