@@ -431,3 +431,15 @@ def test_an_unknown_partitioner_is_refused():
     options = ScaNNOptions("dot_product", tree=Tree(4, 1), score_ah=ScoreAH(1))
     with pytest.raises(BuildError, match="partitioner must be one of own, scann, found 'faiss'"):
         build_index(np.eye(40, dtype=np.float32), options, partitioner="faiss")
+
+
+def test_the_rows_of_a_distant_cluster_share_a_leaf():
+    # In many dimensions the neighbours of a row's nearest centroid are not the row's own: a full leaf must not send it anywhere.
+    clusters, size = 600, 16
+    rng = np.random.default_rng(0)
+    of = np.repeat(np.arange(clusters), size)
+    rows = rng.standard_normal((clusters, 64))[of] + 0.5 * rng.standard_normal((len(of), 64))
+    rows = (rows / np.linalg.norm(rows, axis=1, keepdims=True)).astype(np.float32)
+    leaf = np.empty(len(rows), np.int64)
+    leaf[partition(rows, clusters, 0).order] = np.arange(len(rows)) // size
+    assert np.mean([len(np.unique(leaf[of == cluster])) for cluster in range(clusters)]) < 1.08

@@ -245,19 +245,16 @@ class _Near:
 
 
 def _near(rows: np.ndarray, centroids: np.ndarray) -> _Near:
-    """The centroids near each row: its nearest one and the nearest centroids of that; all of them, if they are few."""
+    """The nearest centroids of each row; all of them, if they are few."""
     count = min(len(centroids), NEAREST_CENTROIDS)
     if count == len(centroids):
         return _Near(np.broadcast_to(np.arange(count, dtype=np.int32), (len(rows), count)), _scores(rows, centroids))
-    between = _scores(centroids, centroids)
-    np.fill_diagonal(between, np.inf)
-    around = np.argpartition(-between, count - 1, axis=1)[:, :count].astype(np.int32)
-    nearest = _nearest(rows, centroids)
-    near = _Near(around[nearest], np.empty((len(rows), count), np.float32))
-    order = np.argsort(nearest, kind="stable")
-    for members in np.split(order, np.cumsum(np.bincount(nearest, minlength=len(centroids)))[:-1]):
-        if len(members):
-            near.scores[members] = _scores(rows[members], centroids[around[nearest[members[0]]]])
+    near = _Near(np.empty((len(rows), count), np.int32), np.empty((len(rows), count), np.float32))
+    for start in range(0, len(rows), BLOCK):
+        part = slice(start, start + BLOCK)
+        scores = _scores(rows[part], centroids)
+        near.centroids[part] = np.argpartition(scores, len(centroids) - count, axis=1)[:, -count:]
+        near.scores[part] = np.take_along_axis(scores, near.centroids[part], axis=1)
     return near
 
 
