@@ -107,6 +107,15 @@ def _groups(queries: Sequence[AskedQuery], ranks: np.ndarray, shares: np.ndarray
     return groups
 
 
+def query_rows(figures: Mapping[str, Any]) -> list[tuple[str, list[str]]]:
+    """Each group of the figures of `evaluate_queries`: its name, its number of queries, and `COLUMNS` with their intervals."""
+    rows = []
+    for name, values in figures["groups"].items():
+        cells = (f"{values[column]} ({'..'.join(map(str, values[f'{column}_interval']))})" for column in COLUMNS)
+        rows.append((name, [str(values["queries"]), *cells]))
+    return rows
+
+
 def query_lines(figures: Mapping[str, Any]) -> list[str]:
     """The figures of `evaluate_queries` as lines."""
     count = figures["groups"]["all"]["queries"]
@@ -115,9 +124,8 @@ def query_lines(figures: Mapping[str, Any]) -> list[str]:
     if figures["absent"]:
         lines.append(f"{figures['absent']} relevant items are not in the file")
     lines.append(f"{'':{LABEL}}" + "".join(f"{name:>{CELL}}" for name in COLUMNS))
-    for name, values in figures["groups"].items():
-        cells = (f"{values[column]} ({'..'.join(map(str, values[f'{column}_interval']))})" for column in COLUMNS)
-        label = f"{name} ({values['queries']})"
+    for name, (number, *cells) in query_rows(figures):
+        label = f"{name} ({number})"
         lines.append(f"{label:{LABEL}}" + "".join(f"{cell:>{CELL}}" for cell in cells))
     if figures["filtered_out"]:
         lines.append(f"Warning: {figures['filtered_out']} relevant items do not meet the filter of their own query, and cannot be found.")

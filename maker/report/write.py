@@ -14,7 +14,7 @@ from maker.data.items import name_of
 from maker.encoders.prefix import prefixes_in_words
 from maker.errors import BuildError, DataError
 from maker.evaluation.given_queries import COLUMNS as ASKED_COLUMNS
-from maker.evaluation.given_queries import evaluate_queries
+from maker.evaluation.given_queries import evaluate_queries, query_rows
 from maker.evaluation.inspection import inspect, is_task_library
 from maker.evaluation.item_splits import HELD_OUT, ChosenCaptions, ItemSplits, choose_captions
 from maker.evaluation.retrieval import stored_rows
@@ -102,14 +102,16 @@ def write_report(
         atlas = map_corpus(rows) if rows is not None else None
         facts = facts_rows(engine.facts, engine.present())
         pictures = InlineImages(images)
+        measured = evaluate_queries(searcher, asked) if asked else None
         page = template("report.html").render(
             **_contents(searcher, engine.manifest),
             **_charts(engine.manifest, queries),
             queries=queries,
             facts=facts,
             filter=example_filter(facts),
-            asked=evaluate_queries(searcher, asked) if asked else None,
-            asked_columns=ASKED_COLUMNS,
+            asked=measured,
+            asked_columns=["number", *ASKED_COLUMNS],
+            asked_rows=query_rows(measured) if measured else [],
             origin=captions.origin if captions else "",
             trained_on=captions.trained_on if captions else 0,
             atlas=atlas,
@@ -151,7 +153,7 @@ def _contents(searcher: Path, manifest: Manifest) -> dict[str, Any]:
         "columns": [name.replace("_", " ") for name in COLUMNS],
         "retrieval_rows": list(retrieval_rows(retrieval)) if retrieval else [],
         "typed": list(typed_cells(manifest.report.get("typed_queries", {}))),
-        "typed_columns": TYPED_COLUMNS,
+        "typed_columns": ["number", *TYPED_COLUMNS],
         "relevance_columns": RELEVANCE_COLUMNS,
         "by_length": list(relevance_cells(curve)) if curve else [],
         "golden_state": golden_state,
