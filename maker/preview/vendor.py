@@ -42,8 +42,8 @@ def missing_files() -> list[str]:
 
 
 def packed_path(name: str) -> Path:
-    """The path of a site file in this installation; wasm is compressed, from 19 to 6 MB."""
-    return FOLDER / (f"{name}.gz" if name.endswith(".wasm") else name)
+    """The path of a site file in this installation; wasm and its loaders are compressed, from 20 to 6 MB."""
+    return FOLDER / (f"{name}.gz" if name.startswith("litert_wasm") else name)
 
 
 def copy(name: str, target: Path) -> None:
@@ -79,7 +79,8 @@ def install() -> Path:
 
 
 def _copy(packages: Path) -> None:
-    FOLDER.mkdir(parents=True, exist_ok=True)
+    shutil.rmtree(FOLDER, ignore_errors=True)  # what another release fetched
+    FOLDER.mkdir(parents=True)
     for source, name in FILES.items():
         content = (packages / source).read_bytes()
         packed_path(name).write_bytes(gzip.compress(content, mtime=0) if packed_path(name).suffix == ".gz" else content)
