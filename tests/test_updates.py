@@ -402,17 +402,18 @@ def test_folding_is_refused_where_nothing_can_come_of_it(searcher_file, tmp_path
     assert not (tmp_path / "new.tflite").exists()
 
 
-@pytest.mark.parametrize(("bits", "rescore"), [(4, "int8"), (8, "float32")])
-def test_a_fold_keeps_the_finer_rows(tmp_path, bits, rescore):
+@pytest.mark.parametrize(("bits", "rescore", "scanned"), [(4, "int8", None), (8, "float32", None), (8, "int8", 8), (4, "float32", 8)])
+def test_a_fold_keeps_the_finer_rows_and_the_scanned_dimensions(tmp_path, bits, rescore, scanned):
     base, overlay, new = tmp_path / "base.tflite", tmp_path / "overlay", tmp_path / "new.tflite"
-    index_embeddings(unit(3, 300), [b"%d" % i for i in range(300)], base, settings=IndexSettings(bits=bits, rescore=rescore))
+    settings = IndexSettings(bits=bits, rescore=rescore, scan_dimension=scanned)
+    index_embeddings(unit(3, 300), [b"%d" % i for i in range(300)], base, settings=settings)
     with open_text(base) as opened:
         opened.add(unit(4)[0], "added")
         opened.save_overlay(overlay)
     update_index(base, overlay, new)
     for path in (base, new):
         described = inspect(path)["manifest"]["index"]
-        assert (described["rows"], described["rescored_by"]) == (f"int{bits}", rescore)
+        assert (described["rows"], described["rescored_by"], described["scanned_dimensions"]) == (f"int{bits}", rescore, scanned)
 
 
 def test_a_removed_id_is_not_found_again_after_a_reload(searcher_file, tmp_path):
