@@ -64,7 +64,7 @@ def run(given: argparse.Namespace) -> None:
             for part in given.excluded:
                 composed -= part
             results.append((query, searcher.search(composed, where=given.where, lexical=given.lexical)))
-    nothing = "  nothing found: the query holds no word" if given.min_relevance is None else "  nothing relevant"
+    nothing = _nothing(given)
     for query, result in results:
         neighbors = [
             {"metadata": n.metadata.decode("utf-8", "backslashreplace"), "distance": n.distance, "relevance": n.relevance}
@@ -88,3 +88,14 @@ def _neighbor_line(neighbor: dict[str, Any]) -> str:
 
 def _relevance(text: str) -> float | str:
     return text if text == "auto" else float(text)
+
+
+def _nothing(given: argparse.Namespace) -> str:
+    """The line for a query without results."""
+    if given.min_relevance is not None:
+        return "  nothing relevant"
+    reasons = [] if given.by_image else ["the query holds no word"]
+    if given.lexical == "only":
+        reasons = ["no item has a word of the query (words that more than a quarter of the items have do not count)"]
+    reasons += ["no item meets the filter"] if given.where else []
+    return f"  nothing found: {', or '.join(reasons) or 'there are no items'}"
