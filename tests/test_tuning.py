@@ -116,6 +116,8 @@ def test_a_size_is_met_with_fewer_bits_or_refused(capsys, tmp_path):
         BuildError, match="the smallest file of these items, with 4-bit rows, has 0.04 MB, more than the maximum of 0.02 MB"
     ):
         choose_index(ITEMS, IndexSettings(max_size=20_000), queries, {"graph": 1000}, tmp_path / "s.tflite")
+    with pytest.raises(BuildError, match="use no --rescore and no --scan-dimension, fewer dimensions, shorter metadata or fewer items"):
+        choose_index(ITEMS, IndexSettings(max_size=50_000, scan_dimension=8), queries, {"graph": 1000}, tmp_path / "s.tflite")
 
 
 @pytest.mark.parametrize("bits", [8, 4])

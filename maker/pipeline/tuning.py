@@ -255,9 +255,10 @@ def _fitting(index: Index, settings: IndexSettings, rest: Mapping[str, int], len
     if size > settings.max_size:
         parts = largest_parts({ROWS: size - others, **rest})
         trained = f"--index-dimension {' or '.join(map(str, lengths))}, for which the towers were trained"
+        single = "no --rescore and no --scan-dimension, " if index.rescorer else ""
         raise BuildError(
             f"the smallest file of these items, with 4-bit rows, has {size / 1e6:.2f} MB, more than the maximum of "
-            f"{settings.max_size / 1e6:.2f} MB; use {trained if lengths else 'fewer dimensions'}, shorter metadata or fewer items. "
+            f"{settings.max_size / 1e6:.2f} MB; use {single}{trained if lengths else 'fewer dimensions'}, shorter metadata or fewer items. "
             f"The largest parts: {parts}"
         )
     return index
