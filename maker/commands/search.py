@@ -16,7 +16,9 @@ HELP = "search with sentences or images"
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Adds the verb's arguments."""
     parser.add_argument("searcher", type=Path)
-    parser.add_argument("query", nargs="+", help="sentences; with --by-image, image files")
+    parser.add_argument(
+        "query", nargs="+", help="sentences, in which a minus before a word leaves out what shows it; with --by-image, image files"
+    )
     parser.add_argument("--and", action="append", default=[], metavar="WORDS", dest="more", help="add a sentence to each query; repeatable")
     parser.add_argument("--and-image", action="append", default=[], metavar="FILE", help="add an image file to each query; repeatable")
     parser.add_argument(
@@ -58,7 +60,7 @@ def run(given: argparse.Namespace) -> None:
     with TextSearcher.create_from_options(TextSearcherOptions(base, search_options=options)) as searcher:
         results = []
         for query in given.query:
-            composed = Query(TensorImage.create_from_file(query) if given.by_image else query)
+            composed = Query(TensorImage.create_from_file(query)) if given.by_image else Query.parse(query)
             for part in [*given.more, *map(TensorImage.create_from_file, given.and_image)]:
                 composed += part
             for part in given.excluded:
