@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import unicodedata
 from datetime import date, datetime
 from pathlib import Path
 
@@ -13,7 +14,7 @@ from PIL import Image
 
 from maker.cli import main
 from maker.data.facts_file import item_facts, read_facts
-from maker.data.photo_facts import photo_facts, read_exif
+from maker.data.photo_facts import path_facts, photo_facts, read_exif
 from maker.errors import DataError
 from maker.pipeline import index_embeddings
 from task.errors import DamagedFileError, InvalidArgumentError
@@ -76,6 +77,16 @@ def test_rows_that_name_no_item_are_counted(tmp_path):
 def test_a_row_names_an_item_by_the_image_in_its_metadata(tmp_path):
     columns, _ = item_facts(read_facts(as_csv(tmp_path / "f.csv")), [b'{"image": "images/1.png"}'])
     assert facts_file.values_of(columns["stars"]) == [3]
+
+
+def test_a_row_names_an_item_in_any_unicode_normal_form(tmp_path):
+    for stored, typed in (("NFD", "NFC"), ("NFC", "NFD")):
+        item, named = (unicodedata.normalize(form, "Straße/Größe ä.jpg") for form in (stored, typed))
+        (tmp_path / "f.csv").write_text(f"item,stars\n{named},3\n", encoding="utf-8")
+        columns, summary = item_facts(read_facts(tmp_path / "f.csv"), [item.encode()])
+        assert facts_file.values_of(columns["stars"]) == [3]
+        assert "no row" not in summary
+        assert facts_file.values_of(path_facts([item])["name"]) == ["Gr\u00f6\u00dfe \u00e4.jpg"]
 
 
 MANY = ",".join(f"c{i}" for i in range(10_000))

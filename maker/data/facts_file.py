@@ -13,6 +13,7 @@ from datetime import date
 from pathlib import Path
 from typing import Any
 
+from maker.data.image_names import ImageNames
 from maker.data.items import image_of
 from maker.data.rows import Row, read_rows
 from maker.errors import DataError
@@ -89,7 +90,7 @@ def item_facts(table: FactsTable, metadata: Sequence[bytes]) -> tuple[dict[str, 
 
     Args:
         table: The facts.
-        metadata: The metadata of the items. A row names an item by them, or by the image path in them.
+        metadata: The metadata of the items. A row names an item by them, or by the image path in them, in any Unicode normal form.
 
     Returns:
         The columns, and a line for the summary: how many items have no row, and how many rows name no item.
@@ -97,7 +98,8 @@ def item_facts(table: FactsTable, metadata: Sequence[bytes]) -> tuple[dict[str, 
     Raises:
         DataError: No row names an item.
     """
-    names = [next((name for name in _names(entry) if name in table.rows), None) for entry in metadata]
+    rows = ImageNames(table.rows)
+    names = [next((name for name in map(rows.find, _names(entry)) if name is not None), None) for entry in metadata]
     used = {name for name in names if name is not None}
     if not used:
         shown = metadata[0][:80].decode("utf-8", "replace") if len(metadata) else ""
