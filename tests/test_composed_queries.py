@@ -223,5 +223,7 @@ def test_the_command_line_adds_and_excludes(file, tmp_path, capsys):
     with TextSearcher.create_from_file(str(file)) as opened:
         expected = opened.search(Query(TEXTS[0]) + TEXTS[1] + picture() - TEXTS[2] - TEXTS[3])
     assert [n["metadata"] for n in printed["neighbors"]] == [n.metadata.decode() for n in expected.nearest_neighbors]
+    assert main(["search", str(file), f"{TEXTS[0]} -red"]) == 0
+    assert "a minus in a sentence excludes nothing here; use --not WORDS" in capsys.readouterr().err
     assert main(["search", str(file), TEXTS[0], "--not", TEXTS[0]]) == 1
     assert capsys.readouterr().err.startswith("maker: error: nothing is left of the query")

@@ -313,6 +313,8 @@ def test_the_command_line_builds_and_looks_up(encoder, photos, tmp_path, capsys)
     output = tmp_path / "s.tflite"
     options = ["--images", str(photos), "--encoder", str(encoder), "--output", str(output), "--no-report", "--lexical"]
     assert main(["build", *options]) == 0
+    assert main(["search", str(output), "nowhere", "--lexical", "only"]) == 0
+    assert "nothing found: no item has an indexed word of the query" in capsys.readouterr().out
     assert main(["search", str(output), "17.png", "--lexical", "auto", "-k", "1"]) == 0
     assert "17.png" in capsys.readouterr().out.splitlines()[-1]
 

@@ -6,9 +6,12 @@ import argparse
 import json
 import sys
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from maker.errors import UsageError
+
+if TYPE_CHECKING:
+    from task.text import TextSearcher
 
 HELP = "search with sentences or images"
 
@@ -48,6 +51,7 @@ def run(given: argparse.Namespace) -> None:
     """Searches, prints the results and draws the contact sheet."""
     from task.core import BaseOptions
     from task.processor import SearchOptions
+    from task.search.query import EXCLUDED
     from task.text import Query, TextSearcher, TextSearcherOptions
     from task.vision import TensorImage
 
@@ -55,6 +59,8 @@ def run(given: argparse.Namespace) -> None:
         problem = "none given" if given.images is None else f"no such folder: {given.images}"
         raise UsageError(f"--contact-sheet needs --images DIR, the folder that the paths of the items are relative to; {problem}")
     base, options = BaseOptions(str(given.searcher)), SearchOptions(max_results=given.k, min_relevance=given.min_relevance)
+    if not given.by_image and any(map(EXCLUDED.search, given.query)):
+        sys.stderr.write("a minus in a sentence excludes nothing here; use --not WORDS\n")
     with TextSearcher.create_from_options(TextSearcherOptions(base, search_options=options)) as searcher:
         results = []
         for query in given.query:
@@ -64,7 +70,7 @@ def run(given: argparse.Namespace) -> None:
             for part in given.excluded:
                 composed -= part
             results.append((query, searcher.search(composed, where=given.where, lexical=given.lexical)))
-    nothing = "  nothing found: the query holds no word" if given.min_relevance is None else "  nothing relevant"
+        nothing = _why_nothing(searcher, given)
     for query, result in results:
         neighbors = [
             {"metadata": n.metadata.decode("utf-8", "backslashreplace"), "distance": n.distance, "relevance": n.relevance}
@@ -73,12 +79,25 @@ def run(given: argparse.Namespace) -> None:
         if given.json:
             print(json.dumps({"query": query, "neighbors": neighbors}, ensure_ascii=False))
         else:
-            print("\n".join([query, *map(_neighbor_line, neighbors)] if neighbors else [query, nothing]))
+            print("\n".join([query, *map(_neighbor_line, neighbors)] if neighbors else [query, f"  {nothing}"]))
     if given.contact_sheet:
         from maker.evaluation.contact_sheet import write_contact_sheet
 
         write_contact_sheet(given.contact_sheet, given.images, results)
         sys.stderr.write(f"wrote {given.contact_sheet}\n")
+
+
+def _why_nothing(searcher: TextSearcher, given: argparse.Namespace) -> str:
+    """What an empty result means."""
+    from task.search.where_parser import parsed
+
+    if given.where is not None and not len(searcher.engine.facts.matching(parsed(given.where))):
+        return "nothing found: no item meets the filter"
+    if given.min_relevance is not None:
+        return "nothing relevant"
+    if given.lexical == "only":
+        return "nothing found: no item has an indexed word of the query; words in more than a quarter of the items are not indexed"
+    return "nothing found: the query holds no word"
 
 
 def _neighbor_line(neighbor: dict[str, Any]) -> str:
