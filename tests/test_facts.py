@@ -106,6 +106,8 @@ MANY = ",".join(f"c{i}" for i in range(10_000))
         ("item,a,a:text\nx,1,2\n", "two columns are named 'a'"),
         ("item,stars\na,1\nb,x\n", "column 'stars' has a number (line 2: '1') and a text (line 3: 'x'); name it stars:text"),
         ("item,taken\na,2024-05-01\nb,NaN\n", "column 'taken' has a time (line 2: '2024-05-01') and a number (line 3: 'NaN')"),
+        ("item,taken\na,2024-05-01\nb,2024-02-30\n", "(line 3: '2024-02-30'); '2024-02-30' is no date: "),
+        ("item,taken\na,2024-05-01\nb,31.05.2024\n", "(line 3: '31.05.2024'); '31.05.2024' is no date such as 2024, "),
         ("item,taken:time\na,2024-05-01\nb,NaN\n", "line 3: 'taken' is 'NaN', expected a date or time ("),
         ("item,taken:time\na,2024-02-30\n", "line 2: 'taken' is '2024-02-30', expected a date or time ("),
         ("item,taken\na,2024-05-01T10:00\nb,2024-05-01T10:00Z\n", "'taken' has times with a zone (line 3) and without (line 2)"),
@@ -392,6 +394,10 @@ def test_maker_build_stores_what_photos_say_and_the_command_line_filters(encoder
     assert names == {"trip 1/7.jpg", "trip 1/9.jpg"}
     assert main(["search", str(output), TEXTS[0], "--where", "stars > 11"]) == 0
     assert "nothing found: no item meets the filter" in capsys.readouterr().out
+    assert main(["inspect", str(output)]) == 0
+    printed = capsys.readouterr().out
+    assert "facts\n  folder            text\n  name              text\n  stars             number\n  taken             time\n" in printed
+    assert "scanned_dimensions      None" in printed
     assert main(["build", *options, "--overwrite", "--no-exif"]) == 0
     assert main(["search", str(output), TEXTS[0], "--where", "year >= 2017"]) == 1
     assert "there is no column 'year'; known: folder (text), name (text)" in capsys.readouterr().err

@@ -138,11 +138,23 @@ def _typed(path: Path, name: str, rows: Sequence[Row]) -> tuple[str, str]:
             firsts.setdefault(_kind(value), row)
     if len(firsts) > 1:
         (one, row), (other, second) = list(firsts.items())[:2]
+        advice = f"name it {name[:60]}:text or another of {', '.join(TYPES)}"
+        if {one, other} == {"time", "text"}:
+            advice = f"{_no_date(firsts['text'].values[name])}; correct it, or {advice}"
         raise DataError(
             f"{path}: column {name[:60]!r} has a {one} ({row.place}: {str(row.values[name])[:40]!r}) and a {other} "
-            f"({second.place}: {str(second.values[name])[:40]!r}); name it {name[:60]}:text or another of {', '.join(TYPES)}"
+            f"({second.place}: {str(second.values[name])[:40]!r}); {advice}"
         )
     return name, next(iter(firsts), "text")
+
+
+def _no_date(text: str) -> str:
+    """Why a text is no date."""
+    try:
+        seconds(text)
+    except MomentError as error:
+        return str(error)
+    return ""
 
 
 def _kind(value: Any) -> str:
