@@ -140,7 +140,7 @@ bench-updates: $(VENV)/installed  ## Measure filters and updates at 123,287 x 12
 	$(BIN)/python -m tests.benchmarks.updates
 
 LITERT := maker/preview/web/vendor/litert/index.js
-$(LITERT): maker/preview/package-lock.json | $(VENV)/installed
+$(LITERT): maker/preview/vendor.py maker/preview/package-lock.json | $(VENV)/installed
 	$(BIN)/python -m maker.preview.vendor
 
 CHROMIUM ?= $(firstword $(foreach b,chromium chromium-browser google-chrome,$(shell command -v $(b) 2>/dev/null)))

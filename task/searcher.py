@@ -160,7 +160,10 @@ class Searcher(EngineOwner[Engine]):
 
     def _find(self, names: Sequence[Name]) -> list[int]:
         """The id of each name, in their order."""
-        wanted = [os.fsencode(name) for name in names]
+        try:
+            wanted = [os.fsencode(name) for name in names]
+        except UnicodeEncodeError as error:
+            raise InvalidArgumentError(f"there is no item {error.object!r}: a name has no half surrogate pairs.") from error
         ids: dict[bytes, list[int]] = {}
         for number, content in self.engine.find(wanted).items():
             ids.setdefault(content, []).append(number)

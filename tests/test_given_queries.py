@@ -77,6 +77,13 @@ def test_a_file_of_queries_that_cannot_be_used_is_refused_in_one_line(tmp_path, 
     assert "\n" not in str(error.value)
 
 
+def test_a_name_that_no_item_can_have_is_refused(tmp_path):
+    path = tmp_path / "q.jsonl"
+    path.write_text(json.dumps({"query": "a", "relevant": ["\ud800"]}), encoding="utf-8")
+    with pytest.raises(DataError, match=r"q.jsonl: line 1: 'relevant' has '\\ud800', whose half surrogate pair no item can have"):
+        read_query_file(path)
+
+
 def test_figures_are_those_of_the_searchers_results(file, tmp_path, capsys):
     with TextSearcher.create_from_file(str(file)) as searcher:
         plain = names_of(searcher.search(TEXTS[0]))

@@ -313,10 +313,18 @@ def test_the_command_line_builds_and_looks_up(encoder, photos, tmp_path, capsys)
     output = tmp_path / "s.tflite"
     options = ["--images", str(photos), "--encoder", str(encoder), "--output", str(output), "--no-report", "--lexical"]
     assert main(["build", *options]) == 0
-    assert main(["search", str(output), "nowhere", "--lexical", "only"]) == 0
-    assert "nothing found: no item has an indexed word of the query" in capsys.readouterr().out
     assert main(["search", str(output), "17.png", "--lexical", "auto", "-k", "1"]) == 0
     assert "17.png" in capsys.readouterr().out.splitlines()[-1]
+    few = "no item has a word of the query (words that more than a quarter of the items have do not count)"
+    for options, reason in (
+        (["!"], "the query holds no word"),
+        (["red", "--where", "name == 'x'"], "the query holds no word, or no item meets the filter"),
+        (["walrus", "--lexical", "only"], few),
+        (["walrus", "--lexical", "only", "--where", "name == 'x'"], f"{few}, or no item meets the filter"),
+        ([str(photos / "1.png"), "--by-image", "--where", "name == 'x'"], "no item meets the filter"),
+    ):
+        assert main(["search", str(output), *options]) == 0
+        assert capsys.readouterr().out.splitlines()[1:] == [f"  nothing found: {reason}"]
 
 
 def test_damaged_indexes_are_refused(file, tmp_path):

@@ -41,7 +41,7 @@ def test_names_stand_for_ids(opened):
     added = opened.add(TEXTS[0], "my new picture.jpg")
     assert opened.find("my new picture.jpg") == added
     opened.remove("my new picture.jpg")
-    for name in ("my new picture.jpg", first.metadata, "images/17.pn"):
+    for name in ("my new picture.jpg", first.metadata, "images/17.pn", "\ud800"):
         with pytest.raises(InvalidArgumentError, match="there is no item"):
             opened.find(name)
 

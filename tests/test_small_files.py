@@ -84,6 +84,13 @@ def test_a_head_of_lower_rank_embeds_the_images_it_was_fitted_to_alike(tmp_path,
     assert sizes[1] < 0.6 * sizes[0]
 
 
+def test_a_rank_of_one_keeps_one_direction_everywhere(rng):
+    first, second = (Dense(rng.standard_normal(shape).astype(np.float32)) for shape in ((32, 64), (64, 16)))
+    head = [LayerNorm(np.ones(32, np.float32), np.zeros(32, np.float32)), Sum([[first, Gelu(), second]])]
+    (branch,) = low_rank(head, rng.standard_normal((50, 32)), 1)[-1].branches
+    assert [layer.weights.shape for layer in branch if isinstance(layer, Dense)] == [(1, 64), (64, 1), (1, 16)]
+
+
 def test_a_rank_that_saves_nothing_leaves_a_head_as_it_is(rng):
     dense = Dense(rng.standard_normal((96, 8)).astype(np.float32))
     head = [LayerNorm(np.ones(96, np.float32), np.zeros(96, np.float32)), Sum([[dense]])]

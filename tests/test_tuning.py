@@ -81,14 +81,25 @@ def test_too_few_scanned_dimensions_are_named_as_such(tmp_path, capsys):
     assert "a larger --scan-dimension, for faster queries" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize(("bits", "rescorer"), [(8, None), (4, "int8")])
+def test_more_scanned_dimensions_than_there_are_have_no_effect(tmp_path, capsys, bits, rescorer):
+    settings = IndexSettings(scan_dimension=16, bits=bits, rescore="int8")
+    index = choose_index(ITEMS, settings, Queries(ASKED, "test"), {}, tmp_path / "s.tflite").index
+    assert (index.projection, index.rescorer) == (None, rescorer)  # int8 rows beside int8 rows would be stored in vain
+    assert "the rows have 16 dimensions: whole rows are scanned; --scan-dimension 16 has no effect" in capsys.readouterr().err
+
+
 def test_queries_that_tune_an_index_do_not_measure_it(tmp_path):
     queries = Queries(ASKED, "test")
     assert len(queries.tuning) == len(queries.held_out) == 100
     assert not {row.tobytes() for row in queries.tuning} & {row.tobytes() for row in queries.held_out}
     few = Queries(ASKED[:19], "test")
     assert len(few.tuning) == len(few.held_out) == 19
-    chosen = choose_index(ITEMS, IndexSettings(leaves=100, recall=0.9, k=10), queries, {}, tmp_path / "s.tflite")
+    settings = IndexSettings(leaves=100, recall=0.9, k=10)
+    chosen = choose_index(ITEMS, settings, queries, {}, tmp_path / "s.tflite")
     assert chosen.against(0.9)["met"]
+    assert chosen.against(0.9)["tuned_recall"] >= 0.9
+    assert choose_index(ITEMS, settings, few, {}, tmp_path / "s.tflite").against(0.9) == {"target": 0.9, "met": True}
     assert not chosen.against(0.899)["met"]
     assert choose_index(ITEMS, IndexSettings(), queries, {}, tmp_path / "s.tflite").against(0.9) == {}  # scans everything
 
@@ -105,6 +116,8 @@ def test_a_size_is_met_with_fewer_bits_or_refused(capsys, tmp_path):
         BuildError, match="the smallest file of these items, with 4-bit rows, has 0.04 MB, more than the maximum of 0.02 MB"
     ):
         choose_index(ITEMS, IndexSettings(max_size=20_000), queries, {"graph": 1000}, tmp_path / "s.tflite")
+    with pytest.raises(BuildError, match="use no --rescore and no --scan-dimension, fewer dimensions, shorter metadata or fewer items"):
+        choose_index(ITEMS, IndexSettings(max_size=50_000, scan_dimension=8), queries, {"graph": 1000}, tmp_path / "s.tflite")
 
 
 @pytest.mark.parametrize("bits", [8, 4])
@@ -156,6 +169,12 @@ def test_the_command_tunes_by_given_queries_and_keeps_curve_and_picture(tmp_path
     assert {entry["rows"] for entry in held["report"]["index_rows"]} == {"int4", "int8", "float32"}
     with TextSearcher.create_from_file(str(output)) as opened:
         assert opened.search_embedding(ITEMS[7]).nearest_neighbors[0].metadata == b"7"
+    np.save(tmp_path / "q.npy", ASKED[:19])
+    assert main([*command, "--overwrite", "--queries", str(tmp_path / "q.npy"), "--recall", "0.9"]) == 0
+    assert "measured with 19 queries that also tuned it, as they are few" in capsys.readouterr().out
+    assert "tuned_recall" not in manifest(output)["report"]["index"]
+    assert main(["report", str(output), "-o", str(tmp_path / "r.html")]) == 0
+    assert "the same queries tuned it (target 0.9: " in (tmp_path / "r.html").read_text(encoding="utf-8")
     np.save(tmp_path / "q.npy", ASKED[:, :5])
     assert main([*command, "--overwrite", "--queries", str(tmp_path / "q.npy")]) == 1
     assert "queries: found 5 dimensions, expected 16" in capsys.readouterr().err

@@ -23,10 +23,13 @@ from maker.report.card import CardFields, card_fields, model_card, read_card
 from task.core import BaseOptions
 from task.errors import DamagedFileError, InvalidArgumentError, MissingFileError, NewerFormatError, TaskError
 from task.format import overlay_file
+from task.format.lexical import LexicalIndex
 from task.format.stored_rows import StoredRows, locate_rows
 from task.processor import SearchOptions
 from task.search import SearchRequest
+from task.search.facts import checked
 from task.search.graph import GraphEngine
+from task.search.overlay import Overlay
 from task.text import TextSearcher, TextSearcherOptions
 from task.vision import ImageSearcher, TensorImage
 
@@ -264,6 +267,38 @@ def test_a_changed_overlay_is_damaged(searcher_file, tmp_path):
             open_text(searcher_file, overlay=changed)
 
 
+def test_a_column_that_two_threads_add_at_once_has_the_type_of_the_first(searcher_file):
+    with open_text(searcher_file) as opened:
+        one, other = checked({"place": 3}, {}), checked({"place": "home"}, {})  # before either is added
+        overlay = opened.engine._finder.overlay
+        overlay.add(unit(1)[0], b"one", one)
+        with pytest.raises(InvalidArgumentError, match="facts: 'place' is a text, but the column has type number"):
+            overlay.add(unit(2)[0], b"other", other)
+        assert opened.items == BUILT + 1
+        assert [n.id for n in opened.search_embedding(unit(1)[0], where="place == 3").nearest_neighbors] == [BUILT]
+
+
+def test_an_overlay_of_no_items_may_list_their_words():
+    overlay = Overlay(3, DIMENSION, "dot_product")
+    empty = LexicalIndex.of(np.empty(0, np.uint32), np.empty(0, np.int64), 0)
+    none = np.empty(0, np.int32)
+    rows = np.empty((0, DIMENSION), np.float32)
+    content = overlay_file.OverlayContent(base="", items=3, next_id=5, rows=rows, ids=none, metadata=[], removed=none, lexical=empty)
+    overlay.load(content, indexed=True)
+    assert overlay.next_id == 5
+
+
+def test_items_are_listed_without_reading_facts_and_words(searcher_file, monkeypatch):
+    with open_text(searcher_file, results=310) as opened:
+        new = opened.add(unit(1)[0], "new")
+        opened.add(unit(2)[0], "gone")
+        opened.remove("gone")
+        monkeypatch.setattr(opened.engine._finder.overlay, "content", None)
+        assert opened.engine.present().tolist() == [*range(BUILT), new]
+        assert opened.find("new") == new
+        assert len(opened.search_embedding(unit(1)[0]).nearest_neighbors) == BUILT + 1
+
+
 def test_threads_add_remove_and_search_at_once(searcher_file):
     errors: list[BaseException] = []
     ids: list[int] = []
@@ -367,17 +402,18 @@ def test_folding_is_refused_where_nothing_can_come_of_it(searcher_file, tmp_path
     assert not (tmp_path / "new.tflite").exists()
 
 
-@pytest.mark.parametrize(("bits", "rescore"), [(4, "int8"), (8, "float32")])
-def test_a_fold_keeps_the_finer_rows(tmp_path, bits, rescore):
+@pytest.mark.parametrize(("bits", "rescore", "scanned"), [(4, "int8", None), (8, "float32", None), (8, "int8", 8), (4, "float32", 8)])
+def test_a_fold_keeps_the_finer_rows_and_the_scanned_dimensions(tmp_path, bits, rescore, scanned):
     base, overlay, new = tmp_path / "base.tflite", tmp_path / "overlay", tmp_path / "new.tflite"
-    index_embeddings(unit(3, 300), [b"%d" % i for i in range(300)], base, settings=IndexSettings(bits=bits, rescore=rescore))
+    settings = IndexSettings(bits=bits, rescore=rescore, scan_dimension=scanned)
+    index_embeddings(unit(3, 300), [b"%d" % i for i in range(300)], base, settings=settings)
     with open_text(base) as opened:
         opened.add(unit(4)[0], "added")
         opened.save_overlay(overlay)
     update_index(base, overlay, new)
     for path in (base, new):
         described = inspect(path)["manifest"]["index"]
-        assert (described["rows"], described["rescored_by"]) == (f"int{bits}", rescore)
+        assert (described["rows"], described["rescored_by"], described["scanned_dimensions"]) == (f"int{bits}", rescore, scanned)
 
 
 def test_a_removed_id_is_not_found_again_after_a_reload(searcher_file, tmp_path):

@@ -402,3 +402,34 @@ def test_damaged_facts_are_refused():
 
 def test_a_condition_is_needed_for_its_operators():
     assert isinstance(Compare("a", "==", 1) & Compare("b", "==", 2), Condition)
+
+
+def test_chains_of_thousands_of_conditions_are_answered():
+    facts = stored(drawn_items(random.Random(2)))
+    stars = [Compare("stars", "==", number) for number in range(5000)]
+    either, both = stars[0], ~stars[1]
+    for number in range(1, 5000):
+        either |= stars[number]
+        both = ~stars[number] & both
+    assert facts.matching(parsed(either)).tolist() == facts.matching(parsed("stars >= 0")).tolist()
+    assert facts.matching(parsed(~(either & both))).tolist() == facts.matching(parsed("not stars == 0")).tolist()
+    assert facts.matching(parsed(~(both & either))).tolist() == facts.matching(parsed("not stars == 0")).tolist()
+    deep = stars[0]
+    for number in range(1, 5000):
+        deep = ~(deep & stars[number])
+    with pytest.raises(InvalidArgumentError, match="nested deeper than 200"):
+        parsed(deep)
+    with pytest.raises(InvalidArgumentError, match=r"expected '\)', found '\(year\("):
+        parsed("year(" * 3000)
+
+
+def test_odd_values_of_conditions_are_answered():
+    facts = stored(drawn_items(random.Random(2)))
+    known = facts.matching(parsed("not missing(stars)")).tolist()
+    assert facts.matching(Compare("stars", "<", 10**400)).tolist() == known
+    assert facts.matching(Compare("stars", ">", -(10**400))).tolist() == known
+    place = [1.0, 2.0]
+    near = Near("lat", "lon", place, 4000.0)  # type: ignore[arg-type]
+    assert facts.matching(near).tolist() == facts.matching(Near("lat", "lon", (1.0, 2.0), 4000.0)).tolist() != []
+    place[0] = 80.0
+    assert facts.matching(near).tolist() == facts.matching(Near("lat", "lon", (80.0, 2.0), 4000.0)).tolist()

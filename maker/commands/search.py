@@ -6,12 +6,9 @@ import argparse
 import json
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from maker.errors import UsageError
-
-if TYPE_CHECKING:
-    from task.text import TextSearcher
 
 HELP = "search with sentences or images"
 
@@ -70,7 +67,7 @@ def run(given: argparse.Namespace) -> None:
             for part in given.excluded:
                 composed -= part
             results.append((query, searcher.search(composed, where=given.where, lexical=given.lexical)))
-        nothing = _why_nothing(searcher, given)
+    nothing = _nothing(given)
     for query, result in results:
         neighbors = [
             {"metadata": n.metadata.decode("utf-8", "backslashreplace"), "distance": n.distance, "relevance": n.relevance}
@@ -79,25 +76,12 @@ def run(given: argparse.Namespace) -> None:
         if given.json:
             print(json.dumps({"query": query, "neighbors": neighbors}, ensure_ascii=False))
         else:
-            print("\n".join([query, *map(_neighbor_line, neighbors)] if neighbors else [query, f"  {nothing}"]))
+            print("\n".join([query, *map(_neighbor_line, neighbors)] if neighbors else [query, nothing]))
     if given.contact_sheet:
         from maker.evaluation.contact_sheet import write_contact_sheet
 
         write_contact_sheet(given.contact_sheet, given.images, results)
         sys.stderr.write(f"wrote {given.contact_sheet}\n")
-
-
-def _why_nothing(searcher: TextSearcher, given: argparse.Namespace) -> str:
-    """What an empty result means."""
-    from task.search.where_parser import parsed
-
-    if given.where is not None and not len(searcher.engine.facts.matching(parsed(given.where))):
-        return "nothing found: no item meets the filter"
-    if given.min_relevance is not None:
-        return "nothing relevant"
-    if given.lexical == "only":
-        return "nothing found: no item has an indexed word of the query; words in more than a quarter of the items are not indexed"
-    return "nothing found: the query holds no word"
 
 
 def _neighbor_line(neighbor: dict[str, Any]) -> str:
@@ -107,3 +91,14 @@ def _neighbor_line(neighbor: dict[str, Any]) -> str:
 
 def _relevance(text: str) -> float | str:
     return text if text == "auto" else float(text)
+
+
+def _nothing(given: argparse.Namespace) -> str:
+    """The line for a query without results."""
+    if given.min_relevance is not None:
+        return "  nothing relevant"
+    reasons = [] if given.by_image else ["the query holds no word"]
+    if given.lexical == "only":
+        reasons = ["no item has a word of the query (words that more than a quarter of the items have do not count)"]
+    reasons += ["no item meets the filter"] if given.where else []
+    return f"  nothing found: {', or '.join(reasons) or 'there are no items'}"

@@ -7,6 +7,7 @@ relevant     the items that answer the query, by their metadata: separated by `|
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -68,6 +69,10 @@ def _query(path: Path, row: Row) -> AskedQuery:
     names = [name.strip() for name in relevant.split(SEPARATOR)] if isinstance(relevant, str) else relevant
     if not isinstance(names, list) or not all(isinstance(name, str) for name in names) or not any(names):
         raise DataError(f"{path}: {row.place}: {RELEVANT!r} is {str(relevant)[:60]!r}, expected the metadata of at least one item")
+    try:
+        _ = [os.fsencode(name) for name in names]
+    except UnicodeEncodeError as error:
+        raise DataError(f"{path}: {row.place}: {RELEVANT!r} has {error.object!r}, whose half surrogate pair no item can have") from error
     try:
         Query.parse(text)
         if where:

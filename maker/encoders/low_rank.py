@@ -53,7 +53,7 @@ def low_rank(head: Sequence[Layer], features: np.ndarray, rank: int) -> list[Lay
         for reader in side.readers:
             part = slice(start, start := start + reader.first.weights.shape[1])
             bias = (_bias(reader.first) + left[part] / effects[part]).astype(np.float32)
-            branches.append(reader.behind(Dense(np.ascontiguousarray(axes[part].T / effects[part]), bias), x, rank // 2))
+            branches.append(reader.behind(Dense(np.ascontiguousarray(axes[part].T / effects[part]), bias), x, max(rank // 2, 1)))
         made.append([Sum(branches), *side.after])
     return [*scaling, plain, projection, *([SideBySide(made), *rest[1:]] if beside else made[0])]
 

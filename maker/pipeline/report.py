@@ -123,7 +123,9 @@ def file_lines(manifest: Manifest, output: Path) -> list[str]:
 
 def target_in_words(quality: Mapping[str, Any]) -> str:
     """Whether an index found what it was tuned for, by `report.index` of its manifest."""
-    asked = f"measured with {quality['queries']} queries that took no part in tuning; those that did find {quality['tuned_recall']:.3f}"
+    asked = f"measured with {quality['queries']} queries that also tuned it, as they are few"
+    if "tuned_recall" in quality:
+        asked = f"measured with {quality['queries']} queries that took no part in tuning; those that did find {quality['tuned_recall']:.3f}"
     if quality["met"]:
         return f"{asked}; the target of {quality['target']} is met"
     return f"{asked}; warning: the target of {quality['target']} is not met: ask for a little more with --recall"

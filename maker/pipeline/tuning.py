@@ -116,12 +116,17 @@ class Queries:
     @property
     def tuning(self) -> np.ndarray:
         """The queries by which an index is tuned, `(t, d)`; all of them, if they are few."""
-        return self.embeddings if len(self.embeddings) < LEAST_SPLIT else self.embeddings[::2]
+        return self.embeddings[::2] if self.are_split else self.embeddings
 
     @property
     def held_out(self) -> np.ndarray:
         """The queries that take no part in tuning, `(h, d)`; all of them, if they are few."""
-        return self.embeddings if len(self.embeddings) < LEAST_SPLIT else self.embeddings[1::2]
+        return self.embeddings[1::2] if self.are_split else self.embeddings
+
+    @property
+    def are_split(self) -> bool:
+        """Whether some queries tune an index, and others measure it."""
+        return len(self.embeddings) >= LEAST_SPLIT
 
 
 @dataclass(frozen=True)
@@ -133,19 +138,27 @@ class Chosen:
         curve: Points of `measure_curve`; empty for an index without leaves.
         rows: One entry per type of rows: `rows`, `bytes_per_item`, and `recall` when all rows are scanned.
         target: The recall that the index was tuned for; None if it was not tuned for one.
+        held_out: Whether other queries measure the index than those that tuned it.
     """
 
     index: Index
     curve: list[dict[str, Any]]
     rows: list[dict[str, Any]]
     target: float | None = None
+    held_out: bool = True
 
     def against(self, recall: float) -> dict[str, Any]:
-        """What the report says of the target, beside the recall of the queries that took no part in tuning; empty without a target."""
+        """What the report says of the target, beside the recall of the queries that measure the index; empty without a target.
+
+        The recall of the queries that tuned it is left out where they measure it, too.
+        """
         if self.target is None:
             return {}
+        reached = {"target": self.target, "met": recall >= self.target}
+        if not self.held_out:
+            return reached
         (tuned,) = [point["recall"] for point in self.curve if point["leaves_scanned"] == self.index.budget]
-        return {"target": self.target, "met": recall >= self.target, "tuned_recall": tuned}
+        return {**reached, "tuned_recall": tuned}
 
 
 def routing_queries(embeddings: np.ndarray) -> int:
@@ -182,11 +195,7 @@ def choose_index(
     measuring = queries.tuning
     # Leaves must not be formed by the measuring queries: that would overestimate the recall.
     index = build_index(embeddings, options, settings.seed, settings.bits, queries.routing, settings.partitioner)
-    index = replace(index, rescorer=settings.rescore)
-    if settings.scan_dimension is not None and settings.scan_dimension < embeddings.shape[1]:
-        asked = queries.routing if len(queries.routing) else measuring
-        projection = learn_projection(embeddings, asked, settings.scan_dimension, settings.seed)
-        index = replace(index, projection=projection, rescorer=settings.rescore or "int8")
+    index = _rescored(index, settings, queries.routing if len(queries.routing) else measuring)
     index = _fitting(index, settings, rest, lengths)
     truth = exact_neighbours(embeddings, measuring, settings.distance)
     coder = row_coder(index)
@@ -211,7 +220,20 @@ def choose_index(
         index = tune(index, measuring, truth, settings.recall / max_recall)
     index = index.with_capacity_for(settings.k)
     budgets = {min(index.blocks, max(1, round(index.budget * multiple))) for multiple in CURVE_BUDGETS}
-    return Chosen(index, measure_curve(index, sorted(budgets), measuring, truth, settings.k, output), rows, settings.recall)
+    curve = measure_curve(index, sorted(budgets), measuring, truth, settings.k, output)
+    return Chosen(index, curve, rows, settings.recall, queries.are_split)
+
+
+def _rescored(index: Index, settings: IndexSettings, queries: np.ndarray) -> Index:
+    """The index with finer rows, and with a projection that the queries train, if the settings ask for them."""
+    dimension = index.embeddings.shape[1]
+    if settings.scan_dimension is None:
+        return replace(index, rescorer=settings.rescore)
+    if settings.scan_dimension < dimension:
+        projection = learn_projection(index.embeddings, queries, settings.scan_dimension, settings.seed)
+        return replace(index, projection=projection, rescorer=settings.rescore or "int8")
+    say(f"warning: the rows have {dimension} dimensions: whole rows are scanned; --scan-dimension {settings.scan_dimension} has no effect")
+    return index if settings.rescore == index.scorer else replace(index, rescorer=settings.rescore)
 
 
 def _routing_targets(embeddings: np.ndarray, queries: np.ndarray, settings: IndexSettings) -> np.ndarray:
@@ -233,9 +255,10 @@ def _fitting(index: Index, settings: IndexSettings, rest: Mapping[str, int], len
     if size > settings.max_size:
         parts = largest_parts({ROWS: size - others, **rest})
         trained = f"--index-dimension {' or '.join(map(str, lengths))}, for which the towers were trained"
+        single = "no --rescore and no --scan-dimension, " if index.rescorer else ""
         raise BuildError(
             f"the smallest file of these items, with 4-bit rows, has {size / 1e6:.2f} MB, more than the maximum of "
-            f"{settings.max_size / 1e6:.2f} MB; use {trained if lengths else 'fewer dimensions'}, shorter metadata or fewer items. "
+            f"{settings.max_size / 1e6:.2f} MB; use {single}{trained if lengths else 'fewer dimensions'}, shorter metadata or fewer items. "
             f"The largest parts: {parts}"
         )
     return index

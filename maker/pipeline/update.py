@@ -140,8 +140,15 @@ def _settings(settings: IndexSettings, base: Path, described: Manifest, k: int |
     if settings.dimension not in (None, described.dimension):
         raise BuildError(f"--index-dimension {settings.dimension}: {base} has {described.dimension} dimensions, which --update keeps")
     bits = 4 if kind == "int4" else settings.bits
-    settings = replace(settings, dimension=None, distance=described.distance, k=described.k if k is None else k, bits=bits)
-    return replace(settings, rescore=settings.rescore or described.index.get("rescored_by"))
+    return replace(
+        settings,
+        dimension=None,
+        distance=described.distance,
+        k=described.k if k is None else k,
+        bits=bits,
+        rescore=settings.rescore or described.index.get("rescored_by"),
+        scan_dimension=settings.scan_dimension or described.index.get("scanned_dimensions"),
+    )
 
 
 def _card(base: Path) -> str:

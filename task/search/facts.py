@@ -146,16 +146,21 @@ class SearchedFacts:
             InvalidArgumentError: There is no such column, or it has another type.
         """
         try:
-            with self._lock:
-                found = self._found.get(condition)
-        except TypeError:  # a value of another type, which the condition refuses
-            found = None
+            hash(condition)
+        except TypeError:  # a list, for a place that is near, or a value that the condition refuses
+            return self._matching(condition)
+        with self._lock:
+            found = self._found.get(condition)
         if found is None:
-            masks = [condition.mask(_View(part, self.types)) for part in self.parts]
-            masks = [mask for mask in masks if len(mask)]
-            found = np.flatnonzero(masks[0] if len(masks) == 1 else np.concatenate([*masks, np.empty(0, np.bool_)]))
-            found.flags.writeable = False
+            found = self._matching(condition)
             self._keep(condition, found)
+        return found
+
+    def _matching(self, condition: Condition) -> np.ndarray:
+        masks = [condition.mask(_View(part, self.types)) for part in self.parts]
+        masks = [mask for mask in masks if len(mask)]
+        found = np.flatnonzero(masks[0] if len(masks) == 1 else np.concatenate([*masks, np.empty(0, np.bool_)]))
+        found.flags.writeable = False
         return found
 
     def _keep(self, condition: Condition, found: np.ndarray) -> None:

@@ -56,7 +56,7 @@ class Finder:
         self._file.check_unchanged()
         max_results, allowed = request.max_results, request.allowed
         if allowed is None and max_results > self._manifest.k:  # more than a signature returns
-            allowed = np.concatenate([self.overlay.base(), self.overlay.content("").ids])
+            allowed = self.overlay.present()
         if allowed is not None:
             base_items, added_items = self._parted(allowed)
             base = self.scorer.nearest(vector, base_items, max_results)

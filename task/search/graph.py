@@ -184,15 +184,12 @@ class GraphEngine(GraphEmbedder):
             built = self._items.find(wanted)
         except item_table.ItemTableError as error:
             raise DamagedFileError(f"{self._file.name}: {error}") from error
-        added = self._finder.overlay.content("")
-        chosen = frozenset(wanted)
-        found = built | {int(item): content for item, content in zip(added.ids, added.metadata, strict=True) if content in chosen}
+        found = built | self._finder.overlay.find(wanted)
         return {number: content for number, content in found.items() if self.has(number)}
 
     def present(self) -> np.ndarray:
         """The ids of all items that were not removed, ascending, int64."""
-        overlay = self._finder.overlay
-        return np.concatenate([overlay.base(), overlay.content("").ids])
+        return self._finder.overlay.present()
 
     @property
     def facts(self) -> SearchedFacts:

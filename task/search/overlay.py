@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -83,6 +83,9 @@ class Overlay:
         with self._lock:
             if self._next_id >= min(MOST_IDS, self.base_items + MOST_ADDED):
                 raise InvalidArgumentError("there are no ids left; fold the overlay in with `maker index --update`.")
+            for name, kind in facts.types.items():
+                if self._added_facts.types.get(name, kind) != kind:  # another thread added the column meanwhile
+                    raise InvalidArgumentError(f"facts: {name!r} is a {kind}, but the column has type {self._added_facts.types[name]}.")
             self._append(vector[None], np.array([self._next_id], np.int64), [metadata])
             self._facts[self._next_id] = facts.values
             if terms is not None:
@@ -148,6 +151,18 @@ class Overlay:
     def base(self) -> np.ndarray:
         """All items of the base that were not removed, ascending."""
         return np.arange(self.base_items) if self._hidden is None else np.flatnonzero(~self._hidden)
+
+    def present(self) -> np.ndarray:
+        """All items of the base and added ones that were not removed, ascending, int64."""
+        with self._lock:
+            return np.concatenate([self.base(), self._added.ids[self._added.alive]])
+
+    def find(self, wanted: Collection[bytes]) -> dict[int, bytes]:
+        """The added items that were not removed whose metadata is one of `wanted`, by id, ascending."""
+        chosen = frozenset(wanted)
+        with self._lock:
+            places = [place for place in np.flatnonzero(self._added.alive).tolist() if self._metadata[place] in chosen]
+            return {int(self._added.ids[place]): self._metadata[place] for place in places}
 
     def nearest(self, query: np.ndarray, count: int, ids: np.ndarray | None = None, limit: float = np.inf) -> tuple[np.ndarray, np.ndarray]:
         """The nearest among the added items.
@@ -246,8 +261,9 @@ class Overlay:
             return
         words, places = content.lexical.pairs()
         order = np.argsort(places, kind="stable")
-        starts = np.searchsorted(places[order], np.arange(1, len(content.ids)))
-        self._terms.update(zip(content.ids.tolist(), np.split(words[order], starts), strict=True))
+        bounds = np.searchsorted(places[order], np.arange(len(content.ids) + 1)).tolist()
+        for item, start, end in zip(content.ids.tolist(), bounds[:-1], bounds[1:], strict=True):
+            self._terms[item] = words[order[start:end]]
 
     def _append(self, rows: np.ndarray, ids: np.ndarray, metadata: list[bytes]) -> None:
         start, end = len(self._added), len(self._added) + len(ids)

@@ -134,9 +134,13 @@ class Compare(Condition):
     def _numbers(self, column: Numbers) -> np.ndarray:
         if isinstance(self.value, bool) or not isinstance(self.value, (int, float, np.number)):
             raise _wrong(self.column, "numbers", self.value, "a number")
-        if column.values.dtype.kind == "f" or not math.isfinite(self.value):
-            return OPERATORS[self.operator](_floats(column), float(self.value))
-        return self._whole(column.values, float(self.value))
+        try:
+            value = float(self.value)
+        except OverflowError:  # of an int of hundreds of digits
+            value = math.inf if self.value > 0 else -math.inf
+        if column.values.dtype.kind == "f" or not math.isfinite(value):
+            return OPERATORS[self.operator](_floats(column), value)
+        return self._whole(column.values, value)
 
     def _whole(self, values: np.ndarray, value: float) -> np.ndarray:
         """The comparison in whole numbers, which takes a fraction of the time of that in float64."""

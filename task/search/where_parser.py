@@ -16,11 +16,11 @@ takes the next character as it is. A date is `2024-05-31`, `2024-05` or `2024-05
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
 from functools import lru_cache
 from typing import NoReturn
 
 from ..errors import ArgumentTypeError, InvalidArgumentError
+from .balance import balanced, joined
 from .where import KILOMETRES, OPERATORS, UNITS, Both, Compare, Condition, Either, Has, Missing, Near, Not, Value
 
 LONGEST, DEEPEST = 100_000, 100  # characters; nested brackets and `not`s
@@ -40,13 +40,13 @@ WORDS = ("and", "or", "not", "in")
 
 
 def parsed(where: str | Condition) -> Condition:
-    """The condition that a filter states; a condition is returned as it is.
+    """The condition that a filter states; a condition is returned as it is, unless it is a long chain of others.
 
     Raises:
-        InvalidArgumentError: The text is not a filter; the message shows the place.
+        InvalidArgumentError: The text is not a filter; the message shows the place. Or a condition is nested too deep.
     """
     if isinstance(where, Condition):
-        return where
+        return balanced(where)
     if not isinstance(where, str):
         raise ArgumentTypeError(f"where has to be a str or a condition, found {type(where).__name__}.")
     if len(where) > LONGEST:
@@ -57,14 +57,6 @@ def parsed(where: str | Condition) -> Condition:
 @lru_cache(maxsize=64)
 def _condition(where: str) -> Condition:
     return _Parser(where).filter()
-
-
-def _joined(join: type[Both] | type[Either], conditions: Sequence[Condition]) -> Condition:
-    """Conditions as one, nested as little as can be: a list of thousands of values stays within the depth of Python's stack."""
-    if len(conditions) == 1:
-        return conditions[0]
-    middle = (len(conditions) + 1) // 2
-    return join(_joined(join, conditions[:middle]), _joined(join, conditions[middle:]))
 
 
 class _Name(str):
@@ -96,13 +88,13 @@ class _Parser:
         conditions = [self._all()]
         while self._taken("or"):
             conditions.append(self._all())
-        return _joined(Either, conditions)
+        return joined(Either, conditions)
 
     def _all(self) -> Condition:
         conditions = [self._one()]
         while self._taken("and"):
             conditions.append(self._one())
-        return _joined(Both, conditions)
+        return joined(Both, conditions)
 
     def _one(self) -> Condition:
         self._depth += 1
@@ -157,7 +149,7 @@ class _Parser:
             left = right
         if not conditions:
             self._fail(f"expected a comparison ({' '.join(OPERATORS)} in)")
-        return _joined(Both, conditions)
+        return joined(Both, conditions)
 
     def _compared(self, left: Value, sign: str, right: Value) -> Condition:
         if isinstance(left, _Name) == isinstance(right, _Name):
@@ -175,7 +167,7 @@ class _Parser:
                     self._fail("expected a value; a text stands in quotes", back=1)
                 choices.append(Compare(str(left), "!=" if negated else "==", value))
             self._need(")")
-            return _joined(Both if negated else Either, choices)
+            return joined(Both if negated else Either, choices)
         column = self._column()
         if not isinstance(left, str):
             self._fail("expected a text in quotes before 'in'", back=2)
@@ -192,12 +184,12 @@ class _Parser:
         self._at += 1
         return re.sub(r"\\(.)", r"\1", content[1:-1], flags=re.DOTALL) if kind == "text" else content
 
-    def _column(self) -> str:
+    def _column(self, of_time: bool = False) -> str:
         kind, content, _ = self._peek()
-        if kind == "name":
+        if kind == "name" and not of_time:
             for unit in UNITS:
                 if self._called(unit):
-                    name = f"{unit}({self._column()})"
+                    name = f"{unit}({self._column(of_time=True)})"
                     self._need(")")
                     return name
         if kind not in ("name", "quoted") or (kind == "name" and content in WORDS):

@@ -561,7 +561,7 @@ test("the keyboard does everything", async () => {
   assert.equal(await page.evaluate(() => document.activeElement.id), "query");
   await page.keyboard.press("ArrowDown");
   await page.keyboard.press("Enter");
-  await page.waitForFunction(() => location.hash.startsWith("#like="));
+  await page.waitForFunction(() => location.hash.startsWith("#like=") && !document.getElementById("query-picture").hidden);
   await page.keyboard.press("Escape");
   await page.waitForFunction(() => location.hash === "");
   await page.click("#about summary");
