@@ -4,6 +4,7 @@ import json
 import shutil
 import subprocess
 import sys
+from argparse import ArgumentParser
 from importlib import import_module, metadata
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from PIL import Image
 
 from maker import commands
 from maker.cli import VERBS, main
+from maker.commands.searcher_options import add_index_options
 from maker.encoders import spellings
 from maker.encoders.embedder import embedder_manifest
 from maker.evaluation.relevance import JudgedResults, measure
@@ -275,6 +277,17 @@ def test_sentences_are_embedded_into_tables(built, tmp_path, capsys):
     parquet = pytest.importorskip("pyarrow.parquet")
     assert np.array_equal(np.array(parquet.read_table(tmp_path / "e.parquet")["embedding"].to_pylist(), np.float32), values)
     assert main(["embed", str(output), str(tmp_path / "t.txt"), "--kind", "text", "--output", str(tmp_path / "e.doc")]) == 1
+
+
+def test_a_size_is_bytes_or_a_number_with_a_unit(capsys):
+    parser = ArgumentParser()
+    add_index_options(parser)
+    sizes = [parser.parse_args(["--max-size", text]).max_size for text in ("10K", "20k", "2.5M", "1G", "300")]
+    assert sizes == [10_000, 20_000, 2_500_000, 1_000_000_000, 300]
+    for wrong in ("20MB", "large", ""):
+        with pytest.raises(SystemExit):
+            parser.parse_args(["--max-size", wrong])
+        assert f"found {wrong!r}, expected bytes, or a number with k, M or G such as 20M" in capsys.readouterr().err
 
 
 def test_usage_errors_exit_with_two(capsys):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import unicodedata
 from datetime import date, datetime
 from pathlib import Path
 
@@ -13,7 +14,7 @@ from PIL import Image
 
 from maker.cli import main
 from maker.data.facts_file import item_facts, read_facts
-from maker.data.photo_facts import photo_facts, read_exif
+from maker.data.photo_facts import path_facts, photo_facts, read_exif
 from maker.errors import DataError
 from maker.pipeline import index_embeddings
 from task.errors import DamagedFileError, InvalidArgumentError
@@ -78,6 +79,16 @@ def test_a_row_names_an_item_by_the_image_in_its_metadata(tmp_path):
     assert facts_file.values_of(columns["stars"]) == [3]
 
 
+def test_a_row_names_an_item_in_any_unicode_normal_form(tmp_path):
+    for stored, typed in (("NFD", "NFC"), ("NFC", "NFD")):
+        item, named = (unicodedata.normalize(form, "Straße/Größe ä.jpg") for form in (stored, typed))
+        (tmp_path / "f.csv").write_text(f"item,stars\n{named},3\n", encoding="utf-8")
+        columns, summary = item_facts(read_facts(tmp_path / "f.csv"), [item.encode()])
+        assert facts_file.values_of(columns["stars"]) == [3]
+        assert "no row" not in summary
+        assert facts_file.values_of(path_facts([item])["name"]) == ["Gr\u00f6\u00dfe \u00e4.jpg"]
+
+
 MANY = ",".join(f"c{i}" for i in range(10_000))
 
 
@@ -95,6 +106,8 @@ MANY = ",".join(f"c{i}" for i in range(10_000))
         ("item,a,a:text\nx,1,2\n", "two columns are named 'a'"),
         ("item,stars\na,1\nb,x\n", "column 'stars' has a number (line 2: '1') and a text (line 3: 'x'); name it stars:text"),
         ("item,taken\na,2024-05-01\nb,NaN\n", "column 'taken' has a time (line 2: '2024-05-01') and a number (line 3: 'NaN')"),
+        ("item,taken\na,2024-05-01\nb,2024-02-30\n", "(line 3: '2024-02-30'); '2024-02-30' is no date: "),
+        ("item,taken\na,2024-05-01\nb,31.05.2024\n", "(line 3: '31.05.2024'); '31.05.2024' is no date such as 2024, "),
         ("item,taken:time\na,2024-05-01\nb,NaN\n", "line 3: 'taken' is 'NaN', expected a date or time ("),
         ("item,taken:time\na,2024-02-30\n", "line 2: 'taken' is '2024-02-30', expected a date or time ("),
         ("item,taken\na,2024-05-01T10:00\nb,2024-05-01T10:00Z\n", "'taken' has times with a zone (line 3) and without (line 2)"),
@@ -379,6 +392,10 @@ def test_maker_build_stores_what_photos_say_and_the_command_line_filters(encoder
     assert main(["search", str(output), TEXTS[0], "--where", "folder == 'trip 1' and year >= 2017 and stars < 11", "--json"]) == 0
     names = {neighbor["metadata"] for neighbor in json.loads(capsys.readouterr().out)["neighbors"]}
     assert names == {"trip 1/7.jpg", "trip 1/9.jpg"}
+    assert main(["inspect", str(output)]) == 0
+    printed = capsys.readouterr().out
+    assert "facts\n  folder            text\n  name              text\n  stars             number\n  taken             time\n" in printed
+    assert "scanned_dimensions      None" in printed
     assert main(["build", *options, "--overwrite", "--no-exif"]) == 0
     assert main(["search", str(output), TEXTS[0], "--where", "year >= 2017"]) == 1
     assert "there is no column 'year'; known: folder (text), name (text)" in capsys.readouterr().err

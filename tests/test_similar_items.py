@@ -98,7 +98,7 @@ def test_the_command_prints_the_groups_and_draws_them(album, tmp_path, capsys):
     printed = capsys.readouterr()
     groups = [json.loads(line) for line in printed.out.splitlines()]
     assert [[item["metadata"] for item in group["items"]] for group in groups] == [["3.png", "20.png", "21.png"], ["5.png", "22.png"]]
-    assert "2 groups; 3 of 23 items are like another" in printed.err
+    assert "2 groups; 3 of 23 items repeat an earlier one" in printed.err
     with Image.open(sheet) as drawn:
         assert drawn.width > 500
 

@@ -232,7 +232,10 @@ def test_what_is_not_a_filter_is_refused_with_its_place(text, message):
         ("colour == 'red'", "there is no column 'colour'; known: album (text), lat (number)"),
         ("stars == 'x'", "'stars' has numbers, but is compared with 'x'; expected a number"),
         ("album >= 3", "'album' has texts, but is compared with 3.0; expected a text in quotes"),
-        ("taken > 2020", "'taken' has times, but is compared with 2020.0; expected a date such as 2024-05-31, or year(…)"),
+        (
+            "taken > 2020",
+            "'taken' has times, but is compared with 2020.0; expected a date such as 2024-05-31, a year in quotes, or year(…)",
+        ),
         ("taken > '2020-13'", "'taken' has times: '2020-13' is no date"),
         ("taken > 'soon'", "'taken' has times: 'soon' is no date such as 2024"),
         ("tags == 'x'", "'tags' has tags, which do not compare; ask 'a tag' in tags"),

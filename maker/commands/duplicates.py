@@ -50,7 +50,7 @@ def run(given: argparse.Namespace) -> None:
         drawn.append((f"group {number}", SearchResult(neighbors[:MOST_DRAWN])))
     surplus = sum(len(group.items) - 1 for group in found.groups)
     note = f"; {found.unseen} pictures have no hash: they cannot be read, or are flat" if found.unseen else ""
-    sys.stderr.write(f"{len(found.groups)} groups; {surplus} of {len(found.metadata)} items are like another{note}\n")
+    sys.stderr.write(f"{len(found.groups)} groups; {surplus} of {len(found.metadata)} items repeat an earlier one{note}\n")
     if given.contact_sheet and drawn:
         write_contact_sheet(given.contact_sheet, given.images, drawn[:MOST_ROWS])
         left_out = f", the first {MOST_ROWS} groups" if len(drawn) > MOST_ROWS else ""

@@ -6,7 +6,7 @@ import argparse
 import json
 from pathlib import Path
 
-HELP = "show the signatures, the size of each part and the manifest of a searcher"
+HELP = "show the signatures, the size of each part, the facts and the manifest of a searcher"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

@@ -89,5 +89,8 @@ def print_report(report: BuildReport, as_json: bool) -> None:
 
 def _bytes(text: str) -> int:
     """Bytes of a size such as `20M`."""
-    factor = {"k": 1e3, "M": 1e6, "G": 1e9}.get(text[-1:], 1)
-    return int(float(text if factor == 1 else text[:-1]) * factor)
+    factor = {"K": 1e3, "M": 1e6, "G": 1e9}.get(text[-1:].upper(), 1)
+    try:
+        return int(float(text if factor == 1 else text[:-1]) * factor)
+    except (ValueError, OverflowError) as error:
+        raise argparse.ArgumentTypeError(f"found {text!r}, expected bytes, or a number with k, M or G such as 20M") from error

@@ -13,6 +13,7 @@ from datetime import date
 from pathlib import Path
 from typing import Any
 
+from maker.data.image_names import ImageNames
 from maker.data.items import image_of
 from maker.data.rows import Row, read_rows
 from maker.errors import DataError
@@ -89,7 +90,7 @@ def item_facts(table: FactsTable, metadata: Sequence[bytes]) -> tuple[dict[str, 
 
     Args:
         table: The facts.
-        metadata: The metadata of the items. A row names an item by them, or by the image path in them.
+        metadata: The metadata of the items. A row names an item by them, or by the image path in them, in any Unicode normal form.
 
     Returns:
         The columns, and a line for the summary: how many items have no row, and how many rows name no item.
@@ -97,7 +98,8 @@ def item_facts(table: FactsTable, metadata: Sequence[bytes]) -> tuple[dict[str, 
     Raises:
         DataError: No row names an item.
     """
-    names = [next((name for name in _names(entry) if name in table.rows), None) for entry in metadata]
+    rows = ImageNames(table.rows)
+    names = [next((name for name in map(rows.find, _names(entry)) if name is not None), None) for entry in metadata]
     used = {name for name in names if name is not None}
     if not used:
         shown = metadata[0][:80].decode("utf-8", "replace") if len(metadata) else ""
@@ -136,11 +138,23 @@ def _typed(path: Path, name: str, rows: Sequence[Row]) -> tuple[str, str]:
             firsts.setdefault(_kind(value), row)
     if len(firsts) > 1:
         (one, row), (other, second) = list(firsts.items())[:2]
+        advice = f"name it {name[:60]}:text or another of {', '.join(TYPES)}"
+        if {one, other} == {"time", "text"}:
+            advice = f"{_no_date(firsts['text'].values[name])}; correct it, or {advice}"
         raise DataError(
             f"{path}: column {name[:60]!r} has a {one} ({row.place}: {str(row.values[name])[:40]!r}) and a {other} "
-            f"({second.place}: {str(second.values[name])[:40]!r}); name it {name[:60]}:text or another of {', '.join(TYPES)}"
+            f"({second.place}: {str(second.values[name])[:40]!r}); {advice}"
         )
     return name, next(iter(firsts), "text")
+
+
+def _no_date(text: str) -> str:
+    """Why a text is no date."""
+    try:
+        seconds(text)
+    except MomentError as error:
+        return str(error)
+    return ""
 
 
 def _kind(value: Any) -> str:

@@ -1,4 +1,4 @@
-"""Finds the image file of a caption, even if its name is in another Unicode normal form on disk."""
+"""Finds images and items that files of users name, even if the name is in another Unicode normal form on disk."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ class ImageNames:
     def __init__(self, known: Iterable[str]) -> None:
         """Takes the names of all files."""
         self._known = set(known)
-        self._normal = {_normal(name): name for name in sorted(self._known)}
+        self._normal = {normal(name): name for name in sorted(self._known)}
 
     def of(self, caption: Caption) -> str | None:
         """The image file of a caption; None if it does not exist."""
@@ -25,8 +25,9 @@ class ImageNames:
 
     def find(self, name: str) -> str | None:
         """The file with a name; None if it does not exist."""
-        return name if name in self._known else self._normal.get(_normal(name))
+        return name if name in self._known else self._normal.get(normal(name))
 
 
-def _normal(name: str) -> str:
+def normal(name: str) -> str:
+    """A name as people type it: an umlaut is one code point (NFC)."""
     return unicodedata.normalize("NFC", name)

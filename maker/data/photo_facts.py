@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
 from typing import Any
 
+from maker.data.image_names import normal
 from task.format import facts
 from task.format.facts import Column
 from task.search.moments import MomentError, seconds
@@ -42,8 +43,8 @@ def photo_facts(folder: Path, images: Sequence[str], exif: bool) -> dict[str, Co
 
 
 def path_facts(images: Sequence[str]) -> dict[str, Column]:
-    """The columns `name` and `folder` of photos, from their paths."""
-    paths = [PurePosixPath(image) for image in images]
+    """The columns `name` and `folder` of photos, from their paths; in the normal form that people type in filters."""
+    paths = [PurePosixPath(normal(image)) for image in images]
     parents = ["" if path.parent == PurePosixPath(".") else str(path.parent) for path in paths]
     return {"name": facts.texts([path.name for path in paths]), "folder": facts.texts(parents)}
 

@@ -23,9 +23,9 @@ def inspect(path: Path) -> dict[str, Any]:
     """The contents of a file.
 
     Returns:
-        `file`, `bytes`, `sizes` in bytes by part, `signatures` with their tensors, and `manifest`; vectors of golden queries are replaced
-        by their length. Of a Task Library file: `file`, `bytes`, `sizes`, `inputs` and `outputs`, `items`, `dimension`, `distance` and
-        `user_info`.
+        `file`, `bytes`, `sizes` in bytes by part, `signatures` with their tensors, `facts` (the type of each column) and `manifest`;
+        vectors of golden queries are replaced by their length. Of a Task Library file: `file`, `bytes`, `sizes`, `inputs` and `outputs`,
+        `items`, `dimension`, `distance` and `user_info`.
 
     Raises:
         SearcherError: The file cannot be opened.
@@ -33,7 +33,7 @@ def inspect(path: Path) -> dict[str, Any]:
     if is_task_library(path):
         return _inspect_task_library(path)
     engine = GraphEngine(BaseOptions(str(path)))
-    content = asdict(engine.manifest)
+    content, facts = asdict(engine.manifest), dict(sorted(engine.facts.types.items()))
     engine.close()
     source = Source(path)
     signatures = {
@@ -49,6 +49,7 @@ def inspect(path: Path) -> dict[str, Any]:
         "bytes": path.stat().st_size,
         "sizes": file_parts(path, source),
         "signatures": signatures,
+        "facts": facts,
         "manifest": content,
     }
 
@@ -107,10 +108,13 @@ def describe(contents: dict[str, Any]) -> str:
     lines = [f"{contents['file']}: {content['items']} items of {content['dimension']} dimensions, {content['distance']}", "", "signatures"]
     for key, signature in contents["signatures"].items():
         lines.append(f"  {key:18}{', '.join(signature['inputs'])} -> {', '.join(signature['outputs'])}")
-    lines += [*_size_lines(contents), "", "manifest"]
+    lines += _size_lines(contents)
+    if contents["facts"]:
+        lines += ["", "facts", *(f"  {name:18}{kind}" for name, kind in contents["facts"].items())]
+    lines += ["", "manifest"]
     for name in ("index", "query", "encoders", "report"):
         lines.append(f"  {name}")
-        lines += [f"    {key:16}{value}" for key, value in content[name].items()]
+        lines += [f"    {key:23} {value}" for key, value in content[name].items()]
     prefixes = prefixes_in_words(content["training"])
     if prefixes:
         lines.append(f"  dimensions: {prefixes}")

@@ -106,8 +106,8 @@ def relevant_only(result: SearchResult, least: float | str | None, curve: Releva
         return result
     if curve is None:
         raise InvalidArgumentError(
-            "SearchOptions.min_relevance is set, but the file has no relevance curve for this kind of query, or the shards have different "
-            "ones; leave it None, or build the file with maker build and held-out captions of what it finds."
+            "min_relevance is set, but the file has no relevance curve for this kind of query: only single sentences have one, "
+            "and no shards with different ones; leave it out, or build the file with maker build and held-out captions of what it finds."
         )
     neighbors, found = result.nearest_neighbors, result.found
     if least != AUTO:

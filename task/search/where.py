@@ -155,7 +155,7 @@ class Compare(Condition):
 
     def _times(self, column: Numbers) -> np.ndarray:
         if not isinstance(self.value, str):
-            raise _wrong(self.column, "times", self.value, "a date such as 2024-05-31, or year(…)")
+            raise _wrong(self.column, "times", self.value, "a date such as 2024-05-31, a year in quotes, or year(…)")
         try:
             start, end = span(self.value)
         except MomentError as error:

@@ -258,6 +258,7 @@ export function filterTests({ test, visit, serve, items, answered, ask, violatio
       await page.waitForFunction(() => document.getElementById("heading").textContent === "Pictures like the 2 chosen ones");
       const like = await items(page);
       assert.deepEqual(like, (await ask(page, "searchItems", [first, third])).neighbors.map((n) => n.item));
+      assert.deepEqual(await ask(page, "searchItems", first).then(({ neighbors }) => neighbors), (await ask(page, "searchItems", [first])).neighbors);
       assert.equal(await page.isVisible("#selection"), false); // nothing but the query is ticked
       assert.deepEqual(await page.$$eval("#results .tick[aria-pressed=true]", (all) => all.map((e) => Number(e.closest("li").dataset.item)).sort()), [first, third].filter((item) => like.includes(item)).sort());
       await page.goBack();

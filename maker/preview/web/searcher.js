@@ -222,11 +222,11 @@ export class Searcher {
 
   /**
    * Finds the items nearest to several items together, with their rows in the index as the query.
-   * @param {number[]} items At least one.
+   * @param {number | number[]} items One, or several.
    * @param {object} [options] `where`, `allowed` and `k` of `searchText`.
    */
   async searchItems(items, options = {}) {
-    return this.searchParts({ wanted: items }, options);
+    return this.searchParts({ wanted: [items].flat() }, options);
   }
 
   /**
@@ -310,7 +310,7 @@ export class Searcher {
   }
 
   get #storedRows() {
-    if (!this.#rows) throw new SearcherError("This page does not know where the rows are in the file. Write the page again with a newer maker preview.");
+    if (!this.#rows) throw new SearcherError("It is not known where the rows are in the file. Write the page again with a newer maker preview; a page of your own passes the rows of site.json to Searcher.open.");
     return this.#rows;
   }
 

@@ -56,7 +56,7 @@ function numbersCompare(name, { values }, operator, value) {
 }
 
 function timesCompare(name, { values }, operator, value) {
-  if (typeof value !== "string") throw wrong(name, "times", value, "a date such as 2024-05-31, or year(…)");
+  if (typeof value !== "string") throw wrong(name, "times", value, "a date such as 2024-05-31, a year in quotes, or year(…)");
   const named = span(value);
   if (!named) throw new SearcherError(`“${name}” has times: “${value.slice(0, 40)}” is no date such as 2024, 2024-05, 2024-05-31 or 2024-05-31T14:30:00.`);
   const [start, end] = named;

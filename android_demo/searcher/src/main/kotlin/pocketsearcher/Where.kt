@@ -80,7 +80,7 @@ internal class Compare(private val name: String, private val comparison: Compari
     }
 
     private fun times(column: Numbers): BitSet {
-        val text = value as? String ?: wrong("times", "a date such as 2024-05-31, or year(…)")
+        val text = value as? String ?: wrong("times", "a date such as 2024-05-31, a year in quotes, or year(…)")
         val span = try {
             spanOf(text)
         } catch (error: IllegalArgumentException) {
