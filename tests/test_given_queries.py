@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import unicodedata
 from pathlib import Path
 
 import numpy as np
@@ -50,6 +51,16 @@ def test_queries_are_the_same_from_every_kind_of_file(tmp_path):
         ("a boat -sea", "stars > 3", ["d.png", "c.png"]),
         ("a cat", "", ["a.png"]),
     ]
+
+
+def test_a_relevant_item_is_named_in_any_unicode_normal_form(tmp_path, encoder, embeddings):
+    items = [unicodedata.normalize(form, f"ä {form}.png") for form in ("NFC", "NFD")]
+    index_embeddings(embeddings[:2], [item.encode() for item in items], tmp_path / "s.tflite", embedder=encoder)
+    for form in ("NFC", "NFD"):
+        rows = "".join(f"{TEXTS[0]},{unicodedata.normalize(form, item)}\n" for item in items)
+        (tmp_path / "q.csv").write_text(f"query,relevant\n{rows}", encoding="utf-8")
+        figures = evaluate_queries(tmp_path / "s.tflite", tmp_path / "q.csv")
+        assert (figures["left_out"], figures["absent"], figures["groups"]["all"]["queries"]) == (0, 0, 2)
 
 
 @pytest.mark.parametrize(

@@ -28,6 +28,11 @@ class ImageNames:
         return name if name in self._known else self._normal.get(normal(name))
 
 
+def spellings(name: str) -> tuple[str, ...]:
+    """A name as it is written, then in both Unicode normal forms."""
+    return name, normal(name), unicodedata.normalize("NFD", name)
+
+
 def normal(name: str) -> str:
     """A name as people type it: an umlaut is one code point (NFC)."""
     return unicodedata.normalize("NFC", name)

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from maker.data.image_names import spellings
 from maker.data.query_file import AskedQuery, read_query_file
 from maker.errors import DataError
 from maker.evaluation.typed_figures import CUTOFFS as PRECISIONS
@@ -49,7 +50,7 @@ def evaluate_queries(searcher: Path, queries: Path, lexical: str = "off") -> dic
     limit = max(CUTOFFS)
     options = TextSearcherOptions(BaseOptions(str(searcher), num_threads=1), search_options=SearchOptions(max_results=limit))
     with TextSearcher.create_from_options(options) as opened:
-        wanted = {os.fsencode(name) for query in asked for name in query.relevant}
+        wanted = {os.fsencode(spelling) for query in asked for name in query.relevant for spelling in spellings(name)}
         ids: dict[bytes, list[int]] = {}
         for number, content in opened.engine.find(wanted).items():
             ids.setdefault(content, []).append(number)
@@ -58,9 +59,9 @@ def evaluate_queries(searcher: Path, queries: Path, lexical: str = "off") -> dic
         shares: list[list[float]] = []
         absent = filtered_out = 0
         for query in progress(asked, "search", quiet=len(asked) < 1000):
-            names = [os.fsencode(name) for name in query.relevant]
-            relevant = {item for name in names for item in ids.get(name, [])}
-            absent += sum(name not in ids for name in names)
+            answers = [_ids(ids, name) for name in query.relevant]
+            relevant = {item for found in answers for item in found}
+            absent += answers.count([])
             if not relevant:
                 continue
             found, left = _asked(opened, queries, query, relevant, lexical)
@@ -74,6 +75,11 @@ def evaluate_queries(searcher: Path, queries: Path, lexical: str = "off") -> dic
         raise DataError(f"{queries}: none of {len(asked)} queries has a relevant item in {searcher}; the first is {asked[0].relevant[0]!r}")
     figures = {"items": items, "left_out": len(asked) - len(used), "absent": absent, "filtered_out": filtered_out, "lexical": lexical}
     return {**figures, "groups": _groups(used, np.array(ranks), np.array(shares), limit, items)}
+
+
+def _ids(ids: Mapping[bytes, list[int]], name: str) -> list[int]:
+    """The ids of the items with a name, as it is written or else in another Unicode normal form."""
+    return next((ids[key] for key in map(os.fsencode, spellings(name)) if key in ids), [])
 
 
 def _asked(searcher: TextSearcher, path: Path, query: AskedQuery, relevant: set[int], lexical: str) -> tuple[list[int], set[int]]:
