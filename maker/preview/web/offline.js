@@ -6,13 +6,14 @@
  */
 export async function keepOffline(opened) {
   if (!("serviceWorker" in navigator)) return; // plain http from another machine
+  const warn = (error) => console.warn(`This page is not available offline: ${error.message}`);
   // A replaced site has a new service worker, which has not kept anything of this page yet.
-  navigator.serviceWorker.addEventListener("controllerchange", () => keepWith(navigator.serviceWorker.controller, opened));
+  navigator.serviceWorker.addEventListener("controllerchange", () => keepWith(navigator.serviceWorker.controller, opened).catch(warn));
   try {
     await navigator.serviceWorker.register("service-worker.js");
     await keepWith((await navigator.serviceWorker.ready).active, opened);
   } catch (error) {
-    console.warn(`This page is not available offline: ${error.message}`);
+    warn(error);
   }
 }
 
@@ -25,7 +26,7 @@ async function keepWith(serviceWorker, opened) {
   const { error, missing = [] } = await done;
   // Without a thumbnail the page still works, for instance where it was opened without a connection.
   const needed = missing.filter((url) => !url.includes(`/${opened.site.thumbnails.folder}/`));
-  if (error || needed.length) throw new Error(error ?? `${needed[0]} cannot be fetched`);
+  if (error || needed.length) throw new Error(error ?? `${needed[0]} cannot be kept`);
   document.getElementById("offline").textContent = "Everything runs in this page: queries and pictures never leave this device. The page is saved here and works offline.";
   document.documentElement.dataset.offline = "ready";
 }

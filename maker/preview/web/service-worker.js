@@ -47,9 +47,13 @@ self.addEventListener("message", (event) => {
     await Promise.all(
       keep.filter((url) => url.startsWith(registration.scope)).map(async (url) => {
         if (await caches.match(url, { ignoreSearch: true })) return;
-        const response = await fetch(url, { cache: "no-cache" }).catch(() => null);
-        if (response?.ok) await shown.put(url, response);
-        else missing.push(url);
+        try {
+          const response = await fetch(url, { cache: "no-cache" });
+          if (!response.ok) throw new Error(response.status);
+          await shown.put(url, response); // fails if the connection ends within the file
+        } catch {
+          missing.push(url);
+        }
       }),
     );
     event.ports[0]?.postMessage({ missing });
