@@ -94,6 +94,7 @@ def test_no_worker_outlives_its_parent(encoder, many_photos, tmp_path, sent):
 
 def test_a_killed_worker_is_one_line_that_names_the_picture(encoder, many_photos, tmp_path):
     process, workers = busy(encoder, many_photos, tmp_path / "e.npy")
+    wait_for(lambda: len(list(tmp_path.rglob("*.current"))) >= len(workers))  # each is at a picture, not between two blocks
     os.kill(workers[0], signal.SIGKILL)
     _, said = process.communicate(timeout=60)
     assert process.returncode == 1
