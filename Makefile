@@ -98,7 +98,7 @@ bench-flickr: $(FLICKR)/captions.tsv $(MOBILENET_FILE) $(VENV)/installed  ## Bui
 	done
 	$(BIN)/maker evaluate build/flickr/searcher.tflite --images $(FLICKR) --captions $(FLICKR)/captions.tsv --split val --language en
 
-bench-retrieval: $(FLICKR)/captions.tsv $(MOBILENET_FILE) $(VENV)/installed  ## Measure what is found on Flickr8k: frozen encoders, short queries, each with three seeds; 45 minutes
+bench-retrieval: $(FLICKR)/captions.tsv $(MOBILENET_FILE) $(VENV)/installed  ## Measure what is found on Flickr8k: frozen encoders, short queries, each with three seeds; more than an hour
 	$(BIN)/python -m tests.benchmarks.retrieval.run
 
 bench-languages: $(FLICKR)/captions.tsv $(MOBILENET_FILE) $(VENV)/installed  ## Measure retrieval on Flickr8k by language and recipe, with fewer dimensions, and with misspelt queries; hours
