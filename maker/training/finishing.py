@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -55,43 +55,44 @@ def finish(text: AnyTextSide, image: FrozenFeatures, head: Head, prepared: Prepa
         prepared: The captions, as the text tower reads them.
         options: Hyperparameters.
     """
-    sentences = _sentence_side(text)
+    sentences = text.sentence if isinstance(text, JointText) else text if isinstance(text, FrozenText) else None
     finished = Finished(
         prepared.exported(text), head.layers(), lambda numbers: embed(image, numbers), text.embed, sentences.embed if sentences else None
     )
     if options.second_weight and isinstance(finished.text, WordsTower):
         finished = _with_second_words(finished, finished.text, image, head, prepared.train, options.second_weight)
     elif options.second_weight:
-        finished = _with_second_sentences(finished, text, image, head, prepared, options.second_weight)
+        finished = _with_second_sentences(finished, image, head, prepared, options.second_weight)
     return _with_hub_bias(finished, prepared.train, options) if options.hub_bias else finished
-
-
-def _sentence_side(text: AnyTextSide) -> FrozenText | None:
-    return text.sentence if isinstance(text, JointText) else text if isinstance(text, FrozenText) else None
 
 
 def _with_second_words(
     finished: Finished, words: WordsTower, image: FrozenFeatures, head: Head, train: EncodedSplit, share: float
 ) -> Finished:
     used, described = np.unique(train.images, return_inverse=True)
-    captions, dimension = train.captions.rows(), words.table.shape[1]
-
-    def normalised(numbers: np.ndarray) -> np.ndarray:
-        return layer_normalise(head.scaled(image.features(numbers)))
-
-    second = closed_form(normalised(used), captions.rows, described, 1 + len(words.hashes), len(words.table), dimension)
+    captions, dimension, seen = train.captions.rows(), words.table.shape[1], _seen(image, head)
+    second = closed_form(seen(used), captions.rows, described, 1 + len(words.hashes), len(words.table), dimension)
     if second is None or second.table is None:
         say("no second encoder: the captions have too few frequent words for it")
         return finished
-    weights, bias = second.weights, second.bias
-    images = finished.embed_images(used), unit(normalised(used) @ weights + bias)
+    images = finished.embed_images(used), _embedded(seen(used), second)
     joined = join((words.table, second.table), captions.rows, captions.weights, images, share, dimension)
     return Finished(
         replace(words, table=joined.table),
         _image_head(head, second, joined.factor, joined.projection),
-        lambda numbers: joined.images(finished.embed_images(numbers), unit(normalised(numbers) @ weights + bias)),
+        lambda numbers: joined.images(finished.embed_images(numbers), _embedded(seen(numbers), second)),
         lambda rows: unit(sums(joined.table, rows.rows, rows.weights)),
     )
+
+
+def _seen(image: FrozenFeatures, head: Head) -> Callable[[np.ndarray], np.ndarray]:
+    """The features of images by number, as the second encoder takes them."""
+    return lambda numbers: layer_normalise(head.scaled(image.features(numbers)))
+
+
+def _embedded(features: np.ndarray, second: Start) -> np.ndarray:
+    """Unit-norm embeddings of layer-normalised features by a head of the second encoder."""
+    return unit(features @ second.weights + second.bias)
 
 
 def _image_head(head: Head, second: Start, factor: float, projection: np.ndarray) -> Sequence[Layer]:
@@ -106,88 +107,71 @@ def _solved(second: Start, factor: float) -> list[Layer]:
     return [plain, Dense(second.weights, second.bias), Unit(), Scale(factor)]
 
 
-def _with_second_sentences(
-    finished: Finished, text: AnyTextSide, image: FrozenFeatures, head: Head, prepared: Prepared, share: float
-) -> Finished:
+def _with_second_sentences(finished: Finished, image: FrozenFeatures, head: Head, prepared: Prepared, share: float) -> Finished:
     """Joins the second encoder to a pretrained text tower and its head, and to the words beside it, if there are any.
 
     The sum of trained words and sentences, of about the norm `length`, stands for its normalised value, so that both can be projected one
     by one.
     """
-    side, texts, captions = _sentence_side(text), prepared.texts, prepared.train.captions.rows()
-    assert side is not None
+    tower, embed_trained, texts, captions = finished.text, finished.embed_sentences, prepared.texts, prepared.train.captions.rows()
+    assert not isinstance(tower, WordsTower)
+    assert embed_trained is not None
     assert texts is not None
     used, described = np.unique(prepared.train.images, return_inverse=True)
+    seen = _seen(image, head)
 
     def read(rows: Rows) -> np.ndarray:
         return layer_normalise(np.asarray(texts.values[rows.rows[:, 0]], np.float32))
 
-    def seen(numbers: np.ndarray) -> np.ndarray:
-        return layer_normalise(head.scaled(image.features(numbers)))
-
-    trained = _trained_sum(finished, captions)
-    length, dimension = float(np.linalg.norm(trained, axis=1).mean()), trained.shape[1]
-    seconds = closed_form_of_sentences(seen(used), read(captions), described, dimension)
+    of_sentences = embed_trained(captions)
+    of_words = tower.factor * _embed_words(tower, captions) if isinstance(tower, JointTower) else np.zeros_like(of_sentences)
+    length, dimension = float(np.linalg.norm(of_words + of_sentences, axis=1).mean()), of_sentences.shape[1]
+    told = read(captions)
+    seconds = closed_form_of_sentences(seen(used), told, described, dimension)
     if seconds is None:
         say(f"no second encoder: a tower has fewer features than the {dimension} dimensions")
         return finished
-    (of_images, of_texts), factor = seconds, float(np.sqrt(share))
+    (image_start, text_start), factor = seconds, float(np.sqrt(share))
 
     def images(numbers: np.ndarray) -> np.ndarray:
-        second = unit(seen(numbers) @ of_images.weights + of_images.bias)
-        return np.concatenate([finished.embed_images(numbers), factor * second], axis=1)
+        return np.concatenate([finished.embed_images(numbers), factor * _embedded(seen(numbers), image_start)], axis=1)
 
-    def sentences(rows: Rows, projection: np.ndarray) -> np.ndarray:
-        second = unit(read(rows) @ of_texts.weights + of_texts.bias)
-        return np.concatenate([side.embed(rows), length * factor * second], axis=1) @ projection
-
-    both = np.concatenate([trained / length, factor * unit(read(captions) @ of_texts.weights + of_texts.bias)], axis=1)
+    second = factor * _embedded(told, text_start)
+    both = np.concatenate([(of_words + of_sentences) / length, second], axis=1)
     text_projection, image_projection = reduced(both, images(used), dimension)
-    layers: list[Layer] = [
-        SideBySide([[*side.head.layers(), Unit()], _solved(of_texts, length * factor)]),
-        Dense(text_projection),
-    ]
-    exported: AnyExported
-    if isinstance(finished.text, JointTower):
-        words = replace(finished.text.words, table=finished.text.words.table @ text_projection[:dimension])
-        of_words = unit(sums(finished.text.words.table, captions.rows[:, 1:], captions.weights[:, 1:])) @ text_projection[:dimension]
-        lengths = [float(np.linalg.norm(part, axis=1).mean()) for part in (of_words, sentences(captions, text_projection))]
-        factor_of_words = finished.text.factor * lengths[0] / lengths[1]
-        exported = JointTower(words, replace(finished.text.sentence, head=layers), factor_of_words)
-    else:
-        assert isinstance(finished.text, TextEncoder)
-        exported = replace(finished.text, head=layers)
 
     def embed_sentences(rows: Rows) -> np.ndarray:
-        return unit(sentences(rows, text_projection))
+        return unit(np.concatenate([embed_trained(rows), length * factor * _embedded(read(rows), text_start)], axis=1) @ text_projection)
 
+    def joined(sentence: TextEncoder) -> TextEncoder:
+        trained: list[Layer] = [*sentence.head, Unit()]
+        return replace(sentence, head=[SideBySide([trained, _solved(text_start, length * factor)]), Dense(text_projection)])
+
+    exported: TextEncoder | JointTower
+    if isinstance(tower, JointTower):
+        words = replace(tower.words, table=tower.words.table @ text_projection[:dimension])
+        sums_of_both = of_words @ text_projection[:dimension], np.concatenate([of_sentences, length * second], axis=1) @ text_projection
+        lengths = [float(np.linalg.norm(part, axis=1).mean()) for part in sums_of_both]
+        exported = JointTower(words, joined(tower.sentence), lengths[0] / lengths[1])
+    else:
+        exported = joined(tower)
     return Finished(
         exported,
-        _image_head(head, of_images, factor, image_projection),
+        _image_head(head, image_start, factor, image_projection),
         lambda numbers: unit(images(numbers) @ image_projection),
         _joint_texts(exported, embed_sentences) if isinstance(exported, JointTower) else embed_sentences,
         embed_sentences,
     )
 
 
-def _trained_sum(finished: Finished, captions: Rows) -> np.ndarray:
-    """The embeddings of captions before they are normalised, `(n, d)` float32."""
-    assert finished.embed_sentences is not None
-    of_sentences = finished.embed_sentences(captions)
-    if not isinstance(finished.text, JointTower):
-        return of_sentences
-    of_words = unit(sums(finished.text.words.table, captions.rows[:, 1:], captions.weights[:, 1:]))
-    return np.asarray(finished.text.factor * of_words + of_sentences)
+def _embed_words(tower: JointTower, captions: Rows) -> np.ndarray:
+    """Unit-norm embeddings, `(n, d)` float32, of the words alone; the first column of the rows is the sentence's."""
+    return unit(sums(tower.words.table, captions.rows[:, 1:], captions.weights[:, 1:]))
 
 
 def _joint_texts(tower: JointTower, embed_sentences: EmbedTexts) -> EmbedTexts:
     """How words and sentences together embed captions."""
-
-    def embedded(captions: Rows) -> np.ndarray:
-        of_words = unit(sums(tower.words.table, captions.rows[:, 1:], captions.weights[:, 1:]))
-        return unit(tower.factor * of_words + embed_sentences(captions))
-
-    return embedded
+    return lambda captions: unit(tower.factor * _embed_words(tower, captions) + embed_sentences(captions))
 
 
 def _with_hub_bias(finished: Finished, train: EncodedSplit, options: TrainingOptions) -> Finished:
