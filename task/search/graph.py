@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 
@@ -25,6 +26,7 @@ from .request import SearchRequest
 from .words import terms, texts_of
 
 EVIDENCE = "evidence"  # output of a search by text
+T = TypeVar("T")
 
 
 class GraphEngine(GraphEmbedder):
@@ -48,8 +50,8 @@ class GraphEngine(GraphEmbedder):
             self._items = _read_items(self._file, self.manifest)
             self._curves = {key: RelevanceCurve.of(value) for key, value in self.manifest.relevance.items()}
             self._facts = StoredFacts(self._file, self.manifest.items)
-            self._all_facts: tuple[int, SearchedFacts | None] = 0, None  # of which version of the overlay
-            self._lexical: tuple[int, LexicalSearch | None] = 0, None  # of which version of the overlay
+            self._all_facts: tuple[int, SearchedFacts] | None = None  # and of which version of the overlay
+            self._lexical: tuple[int, LexicalSearch] | None = None  # the same
             self._finder = Finder(self._file, self.manifest, self._search_graph)
         except BaseException:
             self.close()
@@ -132,12 +134,8 @@ class GraphEngine(GraphEmbedder):
     @property
     def lexical(self) -> LexicalSearch:
         """The search by words. It raises the errors of `lexical_parts`."""
-        version, search = self._lexical
-        if search is None or version != self._finder.overlay.version:
-            version = self._finder.overlay.version  # read first: a change meanwhile makes it old
-            search = LexicalSearch(self.lexical_parts)
-            self._lexical = version, search
-        return search
+        self._lexical = kept = _renewed(self._lexical, self._finder.overlay.version, lambda: LexicalSearch(self.lexical_parts))
+        return kept[1]
 
     def words_of(self, ids: np.ndarray) -> LexicalIndex | None:
         """The words of items that were not removed, `ids`, which ascend; None if words are not indexed.
@@ -194,12 +192,9 @@ class GraphEngine(GraphEmbedder):
     @property
     def facts(self) -> SearchedFacts:
         """The facts of all ids, those of added items too."""
-        version, facts = self._all_facts
-        if facts is None or version != self._finder.overlay.version:
-            version = self._finder.overlay.version  # read first: a change meanwhile makes it old
-            facts = SearchedFacts.of([self._facts, self._finder.overlay.facts])
-            self._all_facts = version, facts
-        return facts
+        overlay = self._finder.overlay
+        self._all_facts = kept = _renewed(self._all_facts, overlay.version, lambda: SearchedFacts.of([self._facts, overlay.facts]))
+        return kept[1]
 
     @property
     def means(self) -> Mapping[str, np.ndarray]:
@@ -340,3 +335,8 @@ def _read_items(file: ModelFile, content: manifest.Manifest) -> item_table.ItemT
     if len(items) != content.items:
         raise DamagedFileError(f"{file.name}: the item table has {len(items)} entries, the manifest says {content.items}.")
     return items
+
+
+def _renewed(kept: tuple[int, T] | None, version: int, make: Callable[[], T]) -> tuple[int, T]:
+    """What was made of this version of the overlay, or else what is made now: a change in the meantime makes it old."""
+    return kept if kept is not None and kept[0] == version else (version, make())
