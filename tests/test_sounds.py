@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from maker import Collection, embedder
 from maker.cli import main
 from maker.data.caption import Caption
 from maker.data.parts import Parts
@@ -82,6 +83,19 @@ def test_long_recordings_are_items_with_start_and_end(built):
         found = searcher.search("a tone", where="recording == 'sounds/long.wav' and start >= 4 and end < 8").nearest_neighbors
         assert sorted(n.metadata.decode() for n in found) == [f"sounds/long.wav#t={start},{start + 2}" for start in (4, 5)]
         assert len(searcher.search("a tone", where="name == 'long.wav'").nearest_neighbors) == 5
+
+
+def test_an_embedder_takes_sounds_as_paths_bytes_and_samples(built, sounds, encoder):
+    embed, path = embedder(built), sounds / "sounds/00001.wav"
+    row = embed(path)
+    for same in (str(path), path.read_bytes(), TensorAudio.create_from_file(str(path))):
+        np.testing.assert_allclose(embed(same), row, atol=1e-5)
+    assert embed(f"{sounds}/sounds/long.wav#t=6,8").shape == row.shape
+    found = Collection.from_list([str(path), str(sounds / "sounds/bad.wav")]).embed(embed).to_list()
+    np.testing.assert_allclose(found[0]["embedding"], row)
+    assert "not a sound" in found[1]["reason"]
+    with pytest.raises(EncoderError, match="has no tower for sounds"):
+        embedder(encoder)(TensorAudio.create_from_file(str(path)))
 
 
 def test_another_searcher_is_built_with_its_towers(built, sounds, tmp_path):

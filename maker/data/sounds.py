@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from pathlib import Path
 
 import numpy as np
@@ -67,11 +68,11 @@ def windows(file: str, seconds: float, window: float) -> list[str]:
     return [str(Moment(file, start, start + window)) for start in starts]
 
 
-def load_sound(path: Path, wanted: SoundFormat) -> np.ndarray:
+def load_sound(sound: Path | bytes, wanted: SoundFormat) -> np.ndarray:
     """Reads a sound, or the part of a recording that its name says, as a tower takes it.
 
     Args:
-        path: The file, with the part of it in its name (`task.format.moment`).
+        sound: The file, with the part of it in its name (`task.format.moment`), or the bytes of a file.
         wanted: Rate and number of samples.
 
     Returns:
@@ -80,10 +81,10 @@ def load_sound(path: Path, wanted: SoundFormat) -> np.ndarray:
     Raises:
         DataError: The file is missing or cannot be decoded; the text is the reason without the path.
     """
-    moment = moment_of(str(path))
-    file, start = (path, 0.0) if moment is None else (Path(moment.file), moment.start)
+    moment = None if isinstance(sound, bytes) else moment_of(str(sound))
+    file, start = (sound, 0.0) if moment is None else (Path(moment.file), moment.start)
     try:
-        samples, rate = decode(file, start, wanted.seconds)
+        samples, rate = decode(io.BytesIO(file) if isinstance(file, bytes) else file, start, wanted.seconds)
     except UnreadableSoundError as error:
         raise DataError(str(error)) from error
     except FileNotFoundError as error:

@@ -12,16 +12,12 @@ from typing import TypeAlias
 
 import numpy as np
 
-from maker.data.images import OUTSIDE, lies_within
+from maker.data.images import lies_within
 from maker.embedding.blocks import Job, embedded_blocks, remove_needless_blocks, working_on
-from maker.embedding.inputs import SIGNATURES, Inputs, inputs_of
+from maker.embedding.tower import ItemTower
 from maker.errors import DataError
 from maker.workspace import Workspace, atomic, content_digest, digest, file_state
-from task.core import BaseOptions
-from task.core.interpreter import SignatureRunners
-from task.core.model_file import ModelFile
 from task.format.moment import file_of, moment_of
-from task.search.graph_embedder import read_manifest
 
 ENTRIES, VALUES = "images.json", "features.npy"
 CACHE_VERSION = 4  # changes whenever the cached files would
@@ -160,8 +156,7 @@ def _compute(folder: Path, images: Sequence[str], states: Sequence[State], encod
     values: list[np.ndarray] = []
     reasons: list[str] = []
     hashes: list[int] = []
-    opened = partial(_open_encoder, views=views)
-    with embedded_blocks(paths, encoder, done, f"embed {folder.name}", opened, _embed_block) as files:
+    with embedded_blocks(paths, done, f"embed {folder.name}", partial(_embed_block, ItemTower(encoder, views))) as files:
         for file in files:
             with np.load(file) as block:
                 values.append(block["values"])
@@ -174,49 +169,9 @@ def _compute(folder: Path, images: Sequence[str], states: Sequence[State], encod
             np.save(out, np.concatenate(values))
 
 
-_runners: SignatureRunners | None = None  # of this worker process
-_inputs: Inputs | None = None
-
-
-def _open_encoder(encoder: str, views: int) -> None:
-    global _runners, _inputs
-    options = BaseOptions(encoder, num_threads=1)
-    file = ModelFile(options)
-    _runners = SignatureRunners(file, options)
-    shapes = {name: _runners.input_shape(name) for name in _runners.signatures if name in SIGNATURES}
-    _inputs = inputs_of(read_manifest(file).query, shapes, views)
-
-
-def _embed_block(job: Job) -> None:
-    """Embeds a block of items and saves their `values`, `hashes` and `reasons`.
-
-    A row of `values` is the embedding or, with several views, their mean and then that of the whole image, `(2 * d,)`. `reasons`
-    has one entry per item, empty if it could be read; the other two leave out images that could not.
-    """
-    assert _runners is not None
-    assert _inputs is not None
+def _embed_block(tower: ItemTower, job: Job) -> None:
+    """Embeds a block of items and saves their `values`, `hashes` and `reasons`, as `ItemTower.embed` gives them."""
     paths, target = job
-    dimension = _runners.output_size(_inputs.signature)
-    values, hashes, reasons = [np.zeros((0, dimension if _inputs.views == 1 else 2 * dimension), np.float32)], [], []
-    for path in paths:
-        working_on(target, path)
-        try:
-            read = _inputs.read(Path(path)) if path else None
-        except DataError as error:
-            reasons.append(str(error))
-            continue
-        if read is None:
-            reasons.append(OUTSIDE)
-            continue
-        queries, code = read
-        seen = [_runners.run(_inputs.signature, query)["embedding"] for query in queries]
-        # The whole counts as much as all crops together: that measured better than as much as one of them.
-        features = seen[0] if len(seen) == 1 else np.concatenate([(seen[0] + np.mean(seen[1:], axis=0)) / 2, seen[0]], axis=1)
-        if not np.isfinite(features).all():
-            reasons.append(f"the {_inputs.tower} tower gives features that are not finite")
-            continue
-        values.append(features)
-        hashes.append(code)
-        reasons.append("")
+    made = tower.embed([Path(path) if path else None for path in paths], lambda path: working_on(target, str(path or "")))
     with atomic(target) as temporary, open(temporary, "wb") as file:
-        np.savez(file, values=np.concatenate(values), hashes=np.array(hashes, np.uint64), reasons=np.array(reasons, np.str_))
+        np.savez(file, values=made.values, hashes=made.hashes, reasons=np.array(made.reasons, np.str_))
