@@ -12,20 +12,12 @@ from typing import TypeAlias
 
 import numpy as np
 
-from maker.data.duplicates import difference_hash
-from maker.data.images import OUTSIDE, lies_within, load_image
+from maker.data.images import lies_within
 from maker.embedding.blocks import Job, embedded_blocks, remove_needless_blocks, working_on
-from maker.embedding.views import views_of
+from maker.embedding.tower import ImageTower
 from maker.errors import DataError
 from maker.workspace import Workspace, atomic, content_digest, digest, file_state
-from task.core import BaseOptions
-from task.core.interpreter import SignatureRunners
-from task.core.model_file import ModelFile
-from task.format.preparation import Preparation, preparation_of
-from task.search.graph_embedder import read_manifest
-from task.vision.resize import prepare
 
-SIGNATURE = "embed_image"
 ENTRIES, VALUES = "images.json", "features.npy"
 CACHE_VERSION = 4  # changes whenever the cached files would
 VIEWS_VERSION = 2  # the same for those of several views
@@ -154,8 +146,7 @@ def _compute(folder: Path, images: Sequence[str], states: Sequence[State], encod
     values: list[np.ndarray] = []
     reasons: list[str] = []
     hashes: list[int] = []
-    opened = partial(_open_encoder, views=views)
-    with embedded_blocks(paths, encoder, done, f"embed {folder.name}", opened, _embed_block) as files:
+    with embedded_blocks(paths, done, f"embed {folder.name}", partial(_embed_block, ImageTower(encoder, views))) as files:
         for file in files:
             with np.load(file) as block:
                 values.append(block["values"])
@@ -168,49 +159,9 @@ def _compute(folder: Path, images: Sequence[str], states: Sequence[State], encod
             np.save(out, np.concatenate(values))
 
 
-_runners: SignatureRunners | None = None  # of this worker process
-_preparation = Preparation()
-_views = 1
-
-
-def _open_encoder(encoder: str, views: int) -> None:
-    global _runners, _preparation, _views
-    _views = views
-    options = BaseOptions(encoder, num_threads=1)
-    file = ModelFile(options)
-    _preparation = preparation_of(read_manifest(file).query.get("image", {}))
-    _runners = SignatureRunners(file, options)
-
-
-def _embed_block(job: Job) -> None:
-    """Embeds a block of images and saves their `values`, `hashes` and `reasons`.
-
-    A row of `values` is the embedding or, with several views, their mean and then that of the whole image, `(2 * d,)`. `reasons`
-    has one entry per image, empty if it could be read; the other two leave out images that could not.
-    """
-    assert _runners is not None
+def _embed_block(tower: ImageTower, job: Job) -> None:
+    """Embeds a block of images and saves their `values`, `hashes` and `reasons`, as `ImageTower.embed` gives them."""
     paths, target = job
-    _, height, width, _ = _runners.input_shape(SIGNATURE)
-    dimension = _runners.output_size(SIGNATURE)
-    values, hashes, reasons = [np.zeros((0, dimension if _views == 1 else 2 * dimension), np.float32)], [], []
-    for path in paths:
-        working_on(target, path)
-        try:
-            image = load_image(Path(path)) if path else None
-        except DataError as error:
-            reasons.append(str(error))
-            continue
-        if image is None:
-            reasons.append(OUTSIDE)
-            continue
-        seen = [_runners.run(SIGNATURE, prepare(view, height, width, _preparation)[None])["embedding"] for view in views_of(image, _views)]
-        # The whole counts as much as all crops together: that measured better than as much as one of them.
-        features = seen[0] if _views == 1 else np.concatenate([(seen[0] + np.mean(seen[1:], axis=0)) / 2, seen[0]], axis=1)
-        if not np.isfinite(features).all():
-            reasons.append("the image tower gives features that are not finite")
-            continue
-        values.append(features)
-        hashes.append(difference_hash(image))
-        reasons.append("")
+    made = tower.embed([Path(path) if path else None for path in paths], lambda path: working_on(target, str(path or "")))
     with atomic(target) as temporary, open(temporary, "wb") as file:
-        np.savez(file, values=np.concatenate(values), hashes=np.array(hashes, np.uint64), reasons=np.array(reasons, np.str_))
+        np.savez(file, values=made.values, hashes=made.hashes, reasons=np.array(made.reasons, np.str_))

@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
+from photo_folder import BROKEN, OTHERS, draw
 from PIL import Image
 
 from maker import searcher
@@ -33,6 +34,7 @@ from task.processor.options import AUTO
 from task.search import GraphEngine, SearchRequest
 from task.text import Query, TextSearcher, TextSearcherOptions
 from task.vision import ImageSearcher, ImageSearcherOptions, TensorImage
+from task.vision.query import query_pixels
 
 sys.path.append(str(Path(__file__).parents[2]))
 from tests.asked.cases import write as write_asked  # noqa: E402 - a script is not run from the root
@@ -40,7 +42,7 @@ from tests.found_file import JUDGED, judged, with_found  # noqa: E402
 from tests.tokenizer_files import answers_alike, tokenizing_searchers  # noqa: E402
 from tests.written_searcher import write_sample  # noqa: E402
 
-SCENES, HELD_OUT, ITEMS = 240, 40, 100_000
+SCENES, HELD_OUT, ITEMS, PHOTOS = 240, 40, 100_000, 293
 ANSWERS = 10
 ENCODER, CAPTIONS = "encoder.tflite", "captions.tsv"
 CUT = 0.25
@@ -82,12 +84,29 @@ def make(folder: Path) -> None:
     for path in tokenized:
         preview(path, scenes, path.parent / "site", overwrite=True)
     make_host(folder)
+    if not (folder / "photos").exists():
+        draw(folder / "photos", sorted(scenes.rglob("*.png")), PHOTOS)
     queries = make_queries(folder, next(scenes.rglob("*.png")))
     expected = {"pictures": by_picture(sample, queries), "like": by_item(sample), "codes": by_item(vectors), **by_parts(sample)}
     expected["tokenized"] = {path.parent.name: by_sentence(path, texts) for path, texts in tokenized.items()}
     expected |= {name: by_words(relevant, text) for name, text in (("matched", matched), ("unmatched", unmatched), ("gated", gated))}
+    expected["photos"] = {"broken": BROKEN, "others": len(OTHERS), **by_photo(sample, folder / "photos")}
     expected["judged"] = [judged(found, text, DEFAULT_K) for text in JUDGED]
     (folder / "expected.json").write_text(json.dumps(expected, indent=1))
+
+
+def by_photo(path: Path, folder: Path) -> dict[str, object]:
+    """Python's embeddings of the photos that it can read."""
+    options = BaseOptions(str(path), num_threads=1)
+    found = {}
+    photos = [photo for photo in sorted(folder.rglob("*")) if photo.is_file()]
+    with ImageSearcher.create_from_options(ImageSearcherOptions(options)) as searcher:
+        for photo in photos:
+            name = photo.relative_to(folder).as_posix()
+            if name not in (*BROKEN, *OTHERS):
+                pixels = query_pixels(TensorImage.create_from_file(str(photo)), None, searcher.engine)
+                found[f"photos/{name}"] = searcher.engine.embed_image(pixels).tolist()
+    return {"embeddings": found}
 
 
 def by_sentence(path: Path, texts: Sequence[str]) -> list[dict[str, object]]:

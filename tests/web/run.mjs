@@ -16,6 +16,7 @@ import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
 import { chromium } from "playwright-core";
 import { filterTests } from "./filters.mjs";
+import { photoTests } from "./photos.mjs";
 
 const HERE = dirname(fileURLToPath(import.meta.url));
 const ROOT = resolve(HERE, "../..");
@@ -455,7 +456,7 @@ test("Pillow's filters are Python's bit by bit", async () => {
   const found = await page.evaluate(async (preparations) => {
     const { prepare } = await import("./picture.js");
     const rgba = Uint8ClampedArray.from({ length: 37 * 53 * 4 }, (_, i) => (i * 7919 + (i >> 3) * 104729) % 256);
-    return preparations.map((preparation) => Array.from(prepare(rgba, 37, 53, preparation)));
+    return preparations.map((preparation) => Array.from(prepare((y) => rgba.subarray(y * 53 * 4, (y + 1) * 53 * 4), 37, 53, preparation)));
   }, preparations);
   const program = `
 import json, sys, numpy as np
@@ -474,7 +475,7 @@ test("resizing is Python's to one level", async () => {
   const found = await page.evaluate(async () => {
     const { resize } = await import("./picture.js");
     const rgba = Uint8ClampedArray.from({ length: 37 * 53 * 4 }, (_, i) => (i * 7919 + (i >> 3) * 104729) % 256);
-    return [[16, 16], [224, 224], [37, 20], [80, 53]].map(([h, w]) => Array.from(resize(rgba, 37, 53, h, w)));
+    return [[16, 16], [224, 224], [37, 20], [80, 53]].map(([h, w]) => Array.from(resize((y) => rgba.subarray(y * 53 * 4, (y + 1) * 53 * 4), 37, 53, h, w)));
   });
   const program = `
 import json, numpy as np
@@ -752,6 +753,8 @@ test("100,000 items: first result and query in time", async () => {
 });
 
 filterTests({ test, visit, serve, items, answered, ask, violations, shoot, newPage: () => browser.newPage(), work, sites, PHONE });
+
+photoTests({ test, visit, serve, items, answered, ask, violations, shoot, work, sites, expected: () => expected, PHONE });
 
 // ---- running them ------------------------------------------------------------------------------------------------------------------
 

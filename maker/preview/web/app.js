@@ -7,6 +7,10 @@ import { label, makeCard, thumbnail } from "./cards.js";
 import { parseQuery } from "./compose.js";
 import { Filters } from "./filters.js";
 import { keepOffline } from "./offline.js";
+import { filesDropped } from "./photo_files.js";
+import { Photos } from "./photos.js";
+import { PhotosPanel } from "./photos_panel.js";
+import { PhotoStore } from "./photo_store.js";
 import { Selection } from "./selection.js";
 import { counted, minus, noun, percent } from "./wording.js";
 
@@ -25,6 +29,7 @@ let latest = 0; // number of the latest query; results of older ones are dropped
 let running = false;
 let pending = null; // the latest query, while another one runs
 let more = () => {}; // shows what the latest query found beyond what is shown
+let photos = null; // the user's own, where the file can embed pictures
 let pictureAddress = null; // of the picture in an image query
 const cards = new Map(); // list entry by item; reused, so that a picture in successive results does not flicker
 
@@ -59,6 +64,7 @@ async function open() {
   $("filters-toggle").hidden = !hasFilters();
   $("lexical-switch").hidden = !hasWords();
   $("filters").hidden = !hasFilters() && !hasWords();
+  await openPhotos();
   await searchByAddress();
   // The first query is slow, because the browser compiles the wasm; this one warms it up.
   if (location.hash === "" && can("search_text")) call("searchText", "a picture");
@@ -71,6 +77,25 @@ async function open() {
 const can = (signature) => opened.signatures.includes(signature);
 const hasFilters = () => opened.hasFacts && opened.knowsItems;
 const hasWords = () => opened.hasWords && opened.knowsItems && can("search_text");
+
+/** Offers to add photos, and opens those that were added before. */
+async function openPhotos() {
+  if (photos || !can("embed_image")) return;
+  let panel = null;
+  let shown = 0;
+  photos = new Photos(call, await PhotoStore.open(), () => {
+    panel?.show();
+    // While photos are added, the pictures without a query change a few times only.
+    const { running, added } = photos.progress;
+    if (asksForNothing() && (running ? added >= 2 * shown && added > 0 && added <= GALLERY : shown !== photos.count)) {
+      shown = photos.count;
+      search();
+    }
+  });
+  panel = new PhotosPanel(photos);
+}
+
+const asksForNothing = () => !asked.words && !asked.like.length && !picture && !filters.where;
 
 function fail(reason) {
   $("loading").hidden = true;
@@ -166,7 +191,7 @@ async function run({ name, values, about, filtered, number }) {
   try {
     if (about.like.length) about.metadata = (await call("items", about.like.slice(0, 1)))[0];
     result = await call(name, ...values);
-    among = filtered ? (await call("matching", filtered)).length : opened.manifest.items;
+    among = filtered ? (await call("matching", filtered)).length : opened.manifest.items + (photos?.count ?? 0);
   } catch (error) {
     if (number === latest) refuse(error.message, about);
     return;
@@ -235,11 +260,14 @@ function offerMore(text, show) {
 async function showGallery({ where }) {
   const number = ++latest;
   pending = null;
-  const { items } = opened.manifest;
-  const count = Math.min(GALLERY, items);
-  let [all, chosen] = [items, Array.from({ length: count }, (_, i) => Math.floor((i * items) / count))];
-  let metadata;
+  let all, chosen, metadata;
+  let items = opened.manifest.items;
+  const count = Math.min(GALLERY, items + (photos?.count ?? 0));
   try {
+    const present = photos?.count ? await call("present") : null;
+    items = present?.length ?? items;
+    [all, chosen] = [items, Array.from({ length: count }, (_, i) => Math.floor((i * items) / count))];
+    if (present) chosen = chosen.map((place) => present[place]);
     if (where) [all, chosen] = await call("matching", where).then((found) => [found.length, Array.from(found)]);
     metadata = await call("items", chosen.slice(0, MATCHING));
   } catch (error) {
@@ -292,7 +320,7 @@ function showQueryPicture({ like = [], metadata, picture: given, name }) {
 function showNeighbors(neighbors) {
   $("nothing").hidden = $("weaker").hidden = true;
   const shown = neighbors.map(({ item, distance, relevance, metadata }, i) => {
-    const card = cards.get(item) ?? makeCard(item, metadata, opened);
+    const card = cards.get(item) ?? makeCard(item, metadata, opened, (own) => photos.thumbnail(own));
     cards.set(item, card);
     const image = card.querySelector("img");
     if (image && i < EAGER) image.loading = "eager";
@@ -388,10 +416,19 @@ $("results").addEventListener("click", (event) => {
   const card = event.target.closest("li");
   if (!card || !opened.knowsItems) return;
   const item = Number(card.dataset.item);
-  if (event.target.closest(".tick")) selection.toggle(item);
+  if (event.target.closest(".remove")) removePhoto(item, card);
+  else if (event.target.closest(".tick")) selection.toggle(item);
   else if (event.shiftKey && asked.like.length) askFor({ like: [...new Set([...asked.like, item])] }, true);
   else findLike([item]);
 });
+
+async function removePhoto(item, card) {
+  const next = card.nextElementSibling ?? card.previousElementSibling;
+  card.remove();
+  cards.delete(item);
+  next?.querySelector("button").focus({ preventScroll: true });
+  await photos.remove(item);
+}
 
 function findLike(items) {
   picture = null;
@@ -429,9 +466,16 @@ addEventListener("drop", (event) => {
   if (!dragsFile(event)) return;
   event.preventDefault();
   showDrop(0);
-  const [file] = event.dataTransfer.files;
-  if (file) searchByPicture(file);
+  dropped(event.dataTransfer);
 });
+
+/** One picture is a query; several, or a folder, are photos to add. */
+async function dropped(transfer) {
+  const [file] = transfer.files;
+  const single = transfer.files.length === 1 && !transfer.items[0]?.webkitGetAsEntry?.()?.isDirectory;
+  if (single) searchByPicture(file);
+  else if (photos) await photos.add(await filesDropped(transfer));
+}
 
 addEventListener("keydown", (event) => {
   const inQuery = document.activeElement === $("query");

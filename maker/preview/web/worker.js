@@ -60,6 +60,13 @@ const calls = {
     const counts = await searcher.facets({ columns });
     return columns.filter((column) => counts.get(column).length <= most);
   },
+  /** What another worker takes to embed pictures. */
+  embedder: () => ({ model: searcher.model.slice(), preparation: searcher.preparation }),
+  addItem: (vector, metadata) => searcher.add(vector, metadata),
+  removeItem: (item) => searcher.remove(item),
+  addedItems: () => Array.from(searcher.addedItems),
+  embeddingOf: (item) => searcher.embeddingOf(item),
+  present: () => searcher.present(),
   damagedParts: () => searcher.damagedParts(),
 };
 

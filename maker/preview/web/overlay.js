@@ -1,0 +1,246 @@
+// Items that were added to or removed from an open searcher: the same as `task/search/overlay.py`.
+
+import { SearcherError } from "./errors.js";
+import { smallest } from "./nearest.js";
+
+const FIRST_CAPACITY = 64;
+const MOST_IDS = 2 ** 31; // ids are int32
+const MOST_ADDED = 2 ** 22;
+const MAX_CODE = 127;
+const { fround } = Math;
+
+/** Added rows, and items that are hidden. */
+export class Overlay {
+  #dimension;
+  #squared;
+  #count = 0; // rows, those of removed items too
+  #ids = new Int32Array(0);
+  #alive = new Uint8Array(0);
+  #values; // int8 codes or float32
+  #scales = new Float32Array(0); // of int8 rows
+  #norms = new Float32Array(0); // squared
+  #metadata = []; // bytes of each row
+  #facts = []; // by column, of each row
+  #terms = []; // numbers of words, of each row; null where they are not indexed
+  #hidden = null; // of the items of the base, 1 or 0 each
+
+  /** The id of the next added item. */
+  nextId;
+
+  /** Number of added items that were not removed. */
+  added = 0;
+
+  /** Number of removed items of the base. */
+  removed = 0;
+
+  /** The number of changes. */
+  version = 0;
+
+  /**
+   * Starts without added or removed items.
+   * @param {{items: number, dimension: number, distance: string}} manifest Of the base.
+   * @param {string} [kind] How rows are kept, `int8` or `float32`.
+   */
+  constructor({ items, dimension, distance, index = {} }, kind = index.rows === "float32" || index.rescored_by === "float32" ? "float32" : "int8") {
+    this.baseItems = items;
+    this.nextId = items;
+    this.kind = kind;
+    this.#dimension = dimension;
+    this.#squared = distance === "squared_l2";
+    this.#values = kind === "int8" ? new Int8Array(0) : new Float32Array(0);
+  }
+
+  /** Whether an item was ever added or removed. */
+  get changed() {
+    return this.nextId > this.baseItems || this.removed > 0;
+  }
+
+  /**
+   * Adds an item.
+   * @param {Float32Array} vector
+   * @param {Uint8Array} metadata
+   * @param {Map<string, {type: string, value: *}>} [facts] Checked values by column.
+   * @param {Uint32Array | null} [terms] The numbers of its words, ascending, where words are indexed.
+   * @returns {number} Its id.
+   */
+  add(vector, metadata, facts = new Map(), terms = null) {
+    if (this.nextId >= Math.min(MOST_IDS, this.baseItems + MOST_ADDED)) {
+      throw new SearcherError("There are no ids left. Fold the overlay in with maker index --update.");
+    }
+    const row = this.#makeRoom();
+    this.#setRow(row, vector);
+    this.#append(row, this.nextId, metadata, facts, terms);
+    this.nextId += 1;
+    this.version += 1;
+    return this.nextId - 1;
+  }
+
+  #append(row, id, metadata, facts, terms) {
+    this.#ids[row] = id;
+    this.#alive[row] = 1;
+    this.#norms[row] = this.#normOf(row);
+    this.#metadata[row] = metadata;
+    this.#facts[row] = facts;
+    this.#terms[row] = terms;
+    this.#count = row + 1;
+    this.added += 1;
+  }
+
+  #makeRoom() {
+    if (this.#count === this.#ids.length) this.#grow(Math.max(FIRST_CAPACITY, 2 * this.#count));
+    return this.#count;
+  }
+
+  #grow(capacity) {
+    const grown = (array, length) => {
+      const larger = new array.constructor(length);
+      larger.set(array.subarray(0, length));
+      return larger;
+    };
+    this.#ids = grown(this.#ids, capacity);
+    this.#alive = grown(this.#alive, capacity);
+    this.#norms = grown(this.#norms, capacity);
+    this.#scales = grown(this.#scales, capacity);
+    this.#values = grown(this.#values, capacity * this.#dimension);
+  }
+
+  /** Keeps a row; int8 rows are rounded as they are added, so that a search finds the same before and after they are in a file. */
+  #setRow(row, vector) {
+    const start = row * this.#dimension;
+    if (this.kind === "float32") {
+      this.#values.set(vector, start);
+      return;
+    }
+    let largest = 0;
+    for (const value of vector) largest = Math.max(largest, Math.abs(value));
+    const scale = largest ? fround(largest / MAX_CODE) : 1;
+    this.#scales[row] = scale;
+    for (let i = 0; i < vector.length; i++) this.#values[start + i] = Math.min(MAX_CODE, Math.max(-MAX_CODE, halfToEven(fround(vector[i] / scale))));
+  }
+
+  #normOf(row) {
+    return this.#decode(row).reduce((sum, value) => sum + value * value, 0);
+  }
+
+  #decode(row) {
+    const values = Float32Array.from(this.#values.subarray(row * this.#dimension, (row + 1) * this.#dimension));
+    return this.kind === "int8" ? values.map((code) => code * this.#scales[row]) : values;
+  }
+
+  /** Hides an item for good. */
+  remove(item) {
+    if (!this.has(item)) throw new SearcherError(`There is no item ${item} to remove; ids go from 0 to ${this.nextId - 1}, removed ones left out.`);
+    if (item < this.baseItems) {
+      this.#hidden ??= new Uint8Array(this.baseItems);
+      this.#hidden[item] = 1;
+      this.removed += 1;
+    } else {
+      const row = this.#rowOf(item);
+      this.#alive[row] = 0;
+      this.#facts[row] = this.#terms[row] = null;
+      this.added -= 1;
+    }
+    this.version += 1;
+  }
+
+  /** Whether an item, of the base or added, exists and was not removed. */
+  has(item) {
+    if (!(Number.isInteger(item) && item >= 0 && item < this.nextId)) return false;
+    if (item < this.baseItems) return !this.#hidden?.[item];
+    const row = this.#rowOf(item);
+    return row >= 0 && this.#alive[row] === 1;
+  }
+
+  /** Whether an item of the base was not removed. */
+  shows(item) {
+    return !this.#hidden?.[item];
+  }
+
+  /** Which items of the base were removed, 1 or 0 each; null if none was. */
+  get hidden() {
+    return this.#hidden;
+  }
+
+  /** The metadata of an added item, bytes; also of one that was removed since it was found. */
+  metadata(item) {
+    const metadata = this.#metadata[this.#rowOf(item)];
+    if (!metadata) throw this.#unknown(item);
+    return metadata;
+  }
+
+  /** The embedding of an added item. */
+  embedding(item) {
+    return this.#decode(this.#existing(item));
+  }
+
+  #existing(item) {
+    const row = this.#rowOf(item);
+    if (row < 0 || !this.#alive[row]) throw this.#unknown(item);
+    return row;
+  }
+
+  #unknown(item) {
+    return new SearcherError(`There is no item ${item}; ids go from 0 to ${this.nextId - 1}, removed ones left out.`);
+  }
+
+  /** The row of an added item; -1 if it has none. */
+  #rowOf(item) {
+    let [low, high] = [0, this.#count];
+    while (low < high) {
+      const middle = (low + high) >> 1;
+      if (this.#ids[middle] < item) low = middle + 1;
+      else high = middle;
+    }
+    return low < this.#count && this.#ids[low] === item ? low : -1;
+  }
+
+  /** The ids of all added items that were not removed, ascending. */
+  get ids() {
+    return this.#ids.slice(0, this.#count).filter((_, row) => this.#alive[row]);
+  }
+
+  /** All items that were not removed, ascending. */
+  present() {
+    const base = [];
+    for (let item = 0; item < this.baseItems; item++) if (this.shows(item)) base.push(item);
+    return Int32Array.from([...base, ...this.ids]);
+  }
+
+  /**
+   * The nearest among the added items.
+   * @param {Float32Array} query
+   * @param {number} count The most results.
+   * @param {Int32Array | null} [items] The items to search, ascending; null for all.
+   * @returns {{items: number[], distances: number[]}} The nearest first; ties by id.
+   */
+  nearest(query, count, items = null) {
+    const rows = this.#rowsToScan(items);
+    const distances = new Float32Array(rows.length);
+    const norm = this.#squared ? query.reduce((sum, value) => sum + value * value, 0) : 0;
+    for (let i = 0; i < rows.length; i++) {
+      const dot = this.#dot(rows[i], query);
+      distances[i] = this.#squared ? Math.max(norm - 2 * dot + this.#norms[rows[i]], 0) : -dot;
+    }
+    const best = smallest(distances, count);
+    return { items: best.map((i) => this.#ids[rows[i]]), distances: best.map((i) => distances[i]) };
+  }
+
+  #rowsToScan(items) {
+    const rows = items ? Array.from(items, (item) => this.#rowOf(item)) : Array.from({ length: this.#count }, (_, row) => row);
+    return rows.filter((row) => row >= 0 && this.#alive[row]);
+  }
+
+  #dot(row, query) {
+    const values = this.#values;
+    let dot = 0;
+    for (let i = 0, at = row * this.#dimension; i < query.length; i++, at++) dot += values[at] * query[i];
+    return this.kind === "int8" ? dot * this.#scales[row] : dot;
+  }
+}
+
+function halfToEven(value) {
+  const below = Math.floor(value);
+  const rest = value - below;
+  if (rest !== 0.5) return Math.round(value);
+  return below % 2 ? below + 1 : below;
+}
