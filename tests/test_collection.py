@@ -136,7 +136,7 @@ def test_a_finished_shard_is_not_worked_on_again_unless_its_items_change(photos,
     assert len(kept) == 6
     (tmp_path / "shards" / "part-000001.npy").unlink()
     embedded = []
-    monkeypatch.setattr("maker.embedding.tower.load_image", lambda path: embedded.append(path.name) or load_image(path))
+    monkeypatch.setattr("maker.embedding.inputs.load_image", lambda path: embedded.append(path.name) or load_image(path))
     assert collection.to_shards(tmp_path / "shards").rows == 24
     assert len(embedded) == 10
     assert {file.name: file.read_bytes() for file in (tmp_path / "shards").glob("part-*")} == kept
