@@ -29,6 +29,7 @@ sys.path.append(str(Path(__file__).parents[1]))
 from tests.asked.items import write_asked
 from tests.checkpoints import files
 from tests.written_searcher import write_encoder_file
+from tests.written_sounds import sound_encoder
 
 
 @pytest.fixture
@@ -119,6 +120,16 @@ def test_a_checkpoint_becomes_an_empty_searcher(tmp_path, monkeypatch):
         assert one.engine.manifest.normalized
         added = one.add("a photo of a cat", "cat")
         assert one.search("a photo of a cat").nearest_neighbors[0].id == added
+
+
+def test_an_encoder_of_sounds_becomes_an_empty_searcher(tmp_path):
+    export_empty(str(sound_encoder(tmp_path / "encoder.tflite")), tmp_path / "empty.tflite")
+    assert golden.check_answers(tmp_path / "empty.tflite") == 3
+    with TextSearcher.create_from_file(str(tmp_path / "empty.tflite")) as one:
+        sound = one.engine.embed_audio(golden.pattern_sound(one.engine.sound_format.samples))
+        assert one.search_embedding(sound).nearest_neighbors == []
+        assert one.add(sound, "sound") == 0
+        assert one.search(TEXTS[0]).nearest_neighbors[0].metadata == b"sound"
 
 
 def test_a_damaged_empty_searcher_fails_its_golden_queries(empty):

@@ -126,8 +126,8 @@ def test_what_cannot_be_added_or_removed_is_refused(searcher_file, tmp_path):
             (np.ones(3, np.float32), "3 dimensions, the index 16"),
             (np.ones(DIMENSION, np.float32), "has norm 4, the file's have 1"),
             (np.full(DIMENSION, np.nan, np.float32), "not finite"),
-            (np.array("text"), "has to be a str, a TensorImage or an embedding, found ndarray"),
-            ([[None]], "has to be a str, a TensorImage or an embedding, found list"),
+            (np.array("text"), "has to be a str, a TensorImage, a TensorAudio or an embedding, found ndarray"),
+            ([[None]], "has to be a str, a TensorImage, a TensorAudio or an embedding, found list"),
         ]:
             with pytest.raises(InvalidArgumentError, match=problem):
                 one.add(vector, b"")

@@ -21,13 +21,18 @@ TEXTS, VECTORS, RESULTS = 5, 3, 10
 TOLERANCE = 1e-5
 # Of encoders with int8 weights, whose kernels round activations each in their own way, layer by layer. Ten blocks came to 3e-3 apart.
 ROUNDED_TOLERANCE = 1e-2
-PATTERN = "pattern"  # the image query: pixel (y, x, c) is (3 x + 5 y + 60 c) modulo 256
+PATTERN = "pattern"  # the image query: pixel (y, x, c) is (3 x + 5 y + 60 c) modulo 256; the sound: sample i is (7 i modulo 256) / 128 - 1
 
 
 def pattern_image(height: int, width: int) -> np.ndarray:
     """The golden image query, `(height, width, 3)` uint8; any runtime can compute it."""
     y, x, c = np.ogrid[:height, :width, :3]
     return ((3 * x + 5 * y + 60 * c) % 256).astype(np.uint8)
+
+
+def pattern_sound(samples: int) -> np.ndarray:
+    """The golden sound query, `(samples,)` float32; any runtime can compute it, without rounding."""
+    return (7 * np.arange(samples) % 256 / 128 - 1).astype(np.float32)
 
 
 def record_answers(path: Path, towers: Mapping[str, AnyTower], index: Index, texts: Sequence[str]) -> list[dict[str, Any]]:
@@ -70,6 +75,9 @@ def record_answers(path: Path, towers: Mapping[str, AnyTower], index: Index, tex
         if "image" in towers:
             _, height, width, _ = runners.input_shape("search_image")
             add("search_image", PATTERN, pattern_image(height, width)[None])
+        if "audio" in towers:
+            _, samples = runners.input_shape("search_audio")
+            add("search_audio", PATTERN, pattern_sound(samples)[None])
         for item in np.linspace(0, len(index.embeddings) - 1, VECTORS).astype(int):
             vector = np.asarray(index.embeddings[item], np.float32)
             add("search_embedding", _short(vector), vector[None])
@@ -94,6 +102,8 @@ def record_embeddings(path: Path, towers: Mapping[str, AnyTower], texts: Sequenc
             asked: list[tuple[str, dict[str, Any], np.ndarray | Mapping[str, np.ndarray]]]
             if kind == "image":
                 asked = [(PATTERN, {}, pattern_image(*runners.input_shape("embed_image")[1:3])[None])]
+            elif kind == "audio":
+                asked = [(PATTERN, {}, pattern_sound(runners.input_shape("embed_audio")[1])[None])]
             else:
                 asked = [
                     (text, {"tokens": tower.tokenizer.ids(text)} if tower.tokenizer else {}, tower.prepare(text)) for text in _chosen(texts)
@@ -140,6 +150,8 @@ def check_answers(path: Path) -> int:
                 result = engine.search_text(entry["query"], request)
             elif signature == "search_image":
                 result = engine.search_image(pattern_image(*engine.image_size()), request)
+            elif signature == "search_audio":
+                result = engine.search_audio(pattern_sound(engine.sound_format.samples), request)
             else:
                 result = engine.search_embedding(np.array(entry["query"], np.float32), request)
             _compare(path, entry, result, [engine.item(i) for i in entry["ids"]])
@@ -149,8 +161,12 @@ def check_answers(path: Path) -> int:
 
 
 def _compare_embedding(path: Path, entry: dict[str, Any], engine: GraphEngine) -> None:
-    by_image = entry["signature"] == "embed_image"
-    found = engine.embed_image(pattern_image(*engine.image_size())) if by_image else engine.embed_text(entry["query"])
+    if entry["signature"] == "embed_image":
+        found = engine.embed_image(pattern_image(*engine.image_size()))
+    elif entry["signature"] == "embed_audio":
+        found = engine.embed_audio(pattern_sound(engine.sound_format.samples))
+    else:
+        found = engine.embed_text(entry["query"])
     wanted, tolerance = np.array(entry["embedding"], np.float32), entry.get("tolerance", TOLERANCE)
     apart = np.abs(found - wanted).max() if found.shape == wanted.shape else np.inf
     if apart > tolerance * max(1.0, np.abs(wanted).max(initial=0.0)):

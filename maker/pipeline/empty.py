@@ -78,7 +78,8 @@ def _write(source: Path, output: Path, k: int | None, lexical: bool, user_info: 
             example_texts=example_texts(described),
         )
     manifest = write_empty(content, output)
-    kinds = " and ".join({"image": "pictures", "text": "sentences", "tokens": "sentences"}[kind] for kind in content.towers)
+    names = {"image": "pictures", "audio": "sounds", "text": "sentences", "tokens": "sentences"}
+    kinds = " and ".join(names[kind] for kind in content.towers)
     return [
         line("wrote", f"{output}, {output.stat().st_size / 1e6:.1f} MB"),
         line("items", "none; Searcher.add, the web page and apps add them"),
