@@ -1,6 +1,9 @@
 // Items that were added to or removed from an open searcher: the same as `task/search/overlay.py`.
 
+import { AddedFacts } from "./added_facts.js";
+import { columnOf, valuesOf } from "./columns.js";
 import { SearcherError } from "./errors.js";
+import { indexOf, termsOf as termsIn } from "./lexical_file.js";
 import { smallest } from "./nearest.js";
 
 const FIRST_CAPACITY = 64;
@@ -20,7 +23,8 @@ export class Overlay {
   #scales = new Float32Array(0); // of int8 rows
   #norms = new Float32Array(0); // squared
   #metadata = []; // bytes of each row
-  #facts = []; // by column, of each row
+  #facts = []; // values by column, of each row
+  #types = new Map(); // by column of facts
   #terms = []; // numbers of words, of each row; null where they are not indexed
   #hidden = null; // of the items of the base, 1 or 0 each
 
@@ -59,17 +63,18 @@ export class Overlay {
    * Adds an item.
    * @param {Float32Array} vector
    * @param {Uint8Array} metadata
-   * @param {Map<string, {type: string, value: *}>} [facts] Checked values by column.
+   * @param {{values: Map<string, *>, types: Map<string, string>}} [facts] As `checked` returns them.
    * @param {Uint32Array | null} [terms] The numbers of its words, ascending, where words are indexed.
    * @returns {number} Its id.
    */
-  add(vector, metadata, facts = new Map(), terms = null) {
+  add(vector, metadata, facts = { values: new Map(), types: new Map() }, terms = null) {
     if (this.nextId >= Math.min(MOST_IDS, this.baseItems + MOST_ADDED)) {
       throw new SearcherError("There are no ids left. Fold the overlay in with maker index --update.");
     }
     const row = this.#makeRoom();
     this.#setRow(row, vector);
-    this.#append(row, this.nextId, metadata, facts, terms);
+    this.#append(row, this.nextId, metadata, facts.values, terms);
+    this.#types = new Map([...facts.types, ...this.#types]);
     this.nextId += 1;
     this.version += 1;
     return this.nextId - 1;
@@ -143,6 +148,16 @@ export class Overlay {
     this.version += 1;
   }
 
+  /** Forgets what was added and removed. */
+  clear() {
+    this.nextId = this.baseItems;
+    this.#count = this.added = this.removed = 0;
+    [this.#metadata, this.#facts, this.#terms] = [[], [], []];
+    this.#types = new Map();
+    this.#hidden = null;
+    this.version += 1;
+  }
+
   /** Whether an item, of the base or added, exists and was not removed. */
   has(item) {
     if (!(Number.isInteger(item) && item >= 0 && item < this.nextId)) return false;
@@ -204,6 +219,83 @@ export class Overlay {
     const base = [];
     for (let item = 0; item < this.baseItems; item++) if (this.shows(item)) base.push(item);
     return Int32Array.from([...base, ...this.ids]);
+  }
+
+  /** The facts of the added items. */
+  get facts() {
+    return new AddedFacts(this.#byId(this.#facts), this.#types);
+  }
+
+  /** The words of the added items, and which of these were removed, as `LexicalSearch` takes them. */
+  get words() {
+    const alive = this.#byId(this.#ids);
+    return { index: indexOf(this.#byId(this.#terms)), hidden: Uint8Array.from(alive, (id) => Number(id === undefined)) };
+  }
+
+  /** What rows have, from the first added id to the last; undefined for removed items. */
+  #byId(values) {
+    const found = Array(this.nextId - this.baseItems).fill(undefined);
+    for (let row = 0; row < this.#count; row++) if (this.#alive[row]) found[this.#ids[row] - this.baseItems] = values[row];
+    return found;
+  }
+
+  /**
+   * The content for a file.
+   * @param {string} base The fingerprint of the base.
+   * @returns {import("./overlay_file.js").OverlayContent}
+   */
+  content(base) {
+    const rows = this.#rowsToScan(null);
+    const width = this.#dimension;
+    const values = new this.#values.constructor(rows.length * width);
+    rows.forEach((row, i) => values.set(this.#values.subarray(row * width, (row + 1) * width), i * width));
+    const removed = [];
+    for (let item = 0; item < this.baseItems; item++) if (!this.shows(item)) removed.push(item);
+    return {
+      base, items: this.baseItems, dimension: width, nextId: this.nextId, kind: this.kind, values,
+      scales: this.kind === "int8" ? Float32Array.from(rows, (row) => this.#scales[row]) : null,
+      ids: Int32Array.from(rows, (row) => this.#ids[row]),
+      metadata: rows.map((row) => this.#metadata[row]),
+      removed: Int32Array.from(removed),
+      facts: new Map([...this.#types].map(([name, type]) => [name, this.#columnOf(name, type, rows)])),
+      words: rows.some((row) => this.#terms[row]) ? indexOf(rows.map((row) => this.#terms[row])) : null,
+    };
+  }
+
+  /** A column of facts. That all are known is only said if no id was given to an item that was removed since. */
+  #columnOf(name, type, rows) {
+    const column = columnOf(type, rows.map((row) => this.#facts[row].get(name)));
+    if (column.values && rows.length < this.nextId - this.baseItems) column.known ??= new Uint8Array(rows.length).fill(1);
+    return column;
+  }
+
+  /**
+   * Takes the content of a file over, in the place of what was added and removed before.
+   * @param {import("./overlay_file.js").OverlayContent} content
+   * @param {?(metadata: Uint8Array, facts: Map<string, *>) => Uint32Array} termsOf The words of an item, for files that do not have them;
+   *   null if the base does not index words.
+   */
+  load(content, termsOf) {
+    this.clear();
+    this.#types = new Map([...content.facts].map(([name, column]) => [name, column.type]));
+    const columns = [...content.facts].map(([name, column]) => [name, valuesOf(column)]);
+    const words = content.words && termsOf && termsIn(content.words);
+    const width = this.#dimension;
+    content.ids.forEach((id, i) => {
+      const row = this.#makeRoom();
+      const values = content.values.subarray(i * width, (i + 1) * width);
+      if (content.kind === this.kind) {
+        this.#values.set(values, row * width);
+        if (content.scales) this.#scales[row] = content.scales[i];
+      } else this.#setRow(row, content.scales ? Float32Array.from(values, (code) => code * content.scales[i]) : values);
+      const facts = new Map(columns.filter(([, known]) => known[i] !== undefined).map(([name, known]) => [name, known[i]]));
+      this.#append(row, id, content.metadata[i], facts, words ? words[i] : (termsOf?.(content.metadata[i], facts) ?? null));
+    });
+    this.nextId = content.nextId;
+    this.#hidden = content.removed.length ? new Uint8Array(this.baseItems) : null;
+    content.removed.forEach((item) => (this.#hidden[item] = 1));
+    this.removed = content.removed.length;
+    this.version += 1;
   }
 
   /**

@@ -44,8 +44,17 @@ export class PhotoStore {
   }
 
   removeThumbnail(item) {
+    return this.#removeThumbnails(item);
+  }
+
+  /** Removes the thumbnails of an item and of those after it. */
+  removeThumbnailsFrom(item) {
+    return this.#removeThumbnails(IDBKeyRange.lowerBound(item));
+  }
+
+  #removeThumbnails(key) {
     const change = this.#database.transaction(THUMBNAILS, "readwrite");
-    change.objectStore(THUMBNAILS).delete(item);
+    change.objectStore(THUMBNAILS).delete(key);
     return finished(change);
   }
 
