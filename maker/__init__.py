@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from maker.collection import Collection
+    from maker.pipeline.embedder import embedder
 
-__all__ = ["Collection"]
+__all__ = ["Collection", "embedder"]
 
 
 def __getattr__(name: str) -> Any:
@@ -16,4 +17,8 @@ def __getattr__(name: str) -> Any:
         from maker.collection import Collection
 
         return Collection
+    if name == "embedder":
+        from maker.pipeline.embedder import embedder
+
+        return embedder
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

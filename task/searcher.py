@@ -1,4 +1,4 @@
-"""The base of text and image searchers: options, life cycle, added and removed items, search by embedding."""
+"""The base of text, image and audio searchers: options, life cycle, added and removed items, search by embedding."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from .search.compose import compose, embedded
 from .search.engine import EMBEDDING, Engine
 from .search.facts import Counts, Fact
 from .search.lexical import CANDIDATES, fused, is_name
-from .search.query import Part, Picture, Query
+from .search.query import Part, Picture, Query, Sound
 from .search.request import SearchRequest
 from .search.where import Condition
 from .search.where_parser import parsed
@@ -51,7 +51,7 @@ class SearcherOptions:
 
 
 class Searcher(EngineOwner[Engine]):
-    """Base of `TextSearcher` and `ImageSearcher`; thread-safe, with one interpreter per thread."""
+    """Base of `TextSearcher`, `ImageSearcher` and `AudioSearcher`; thread-safe, with one interpreter per thread."""
 
     options_type: ClassVar[type[SearcherOptions]] = SearcherOptions
     _noun = "searcher"
@@ -194,7 +194,8 @@ class Searcher(EngineOwner[Engine]):
         """Adds an item in memory; the file does not change. Searches in all threads find it at once.
 
         Args:
-            item: A sentence or a `TensorImage`, which the towers of the file embed, or an embedding of these towers, `(d,)` float32.
+            item: A sentence, a `TensorImage` or a `TensorAudio`, which the towers of the file embed, or an embedding of these towers,
+                `(d,)` float32.
             metadata: The metadata of the item; text is stored as UTF-8.
             facts: What is known about it, by column: a number, a str, a `datetime` or `date`, or several tags. A column that does not exist
                 yet gets the type of its value; one of times takes an ISO date or time as a str, too.
@@ -269,6 +270,8 @@ class Searcher(EngineOwner[Engine]):
         if isinstance(part, Picture):
             pixels = part.prepared(*engine.image_size(), engine.preparation)
             return self._relevant("image", engine.search_image(pixels, request))
+        if isinstance(part, Sound):
+            return self._relevant("audio", engine.search_audio(part.samples_for(engine.sound_format), request))
         return self._search_vector(compose(query, engine, engine.means), request)
 
     def _search_words(self, text: str, request: SearchRequest, mode: str) -> SearchResult:

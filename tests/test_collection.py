@@ -2,10 +2,20 @@
 
 from __future__ import annotations
 
-import pytest
+import io
+import tarfile
 
-from maker import Collection
-from maker.errors import DataError, UsageError
+import numpy as np
+import pytest
+from PIL import Image
+
+from maker import Collection, embedder
+from maker.collection.show import Shown
+from maker.data.images import load_image
+from maker.errors import BuildError, DataError, EncoderError, UsageError
+from task.text import TextEmbedder, TextSearcher
+from task.vision import TensorImage
+from tests.documents.files import write_image_model
 
 
 def double(row):
@@ -91,3 +101,142 @@ def test_an_unknown_engine_is_refused():
         Collection.from_list([1]).engine("spark")
     with pytest.raises(UsageError, match="at least 1 worker is needed, found 0"):
         Collection.from_list([1]).engine("local", workers=0)
+
+
+@pytest.fixture(scope="module")
+def asked_searcher(searcher_file):
+    return str(searcher_file)
+
+
+def test_photos_are_decoded_embedded_searched_and_written(photos, encoder, asked_searcher, tmp_path):
+    (photos / "broken.png").write_text("no image")
+    embed = embedder(encoder)
+    collection = Collection.from_glob(f"{photos}/*.png", shard_size=10).decode().embed(embed).search(asked_searcher, k=3)
+    counts = collection.engine("local", workers=2).to_parquet(tmp_path / "answers")
+    assert (counts.rows, counts.rejected) == (25, 1)
+    files = sorted((tmp_path / "answers").glob("*.parquet"))
+    assert [file.name for file in files] == ["part-000000.parquet", "part-000001.parquet", "part-000002.parquet"]
+    rows = Collection.from_parquet(files).to_list()
+    assert [row["path"] for row in rows] == sorted(str(path) for path in photos.glob("*.png"))
+    for row in rows:
+        if row["path"].endswith("broken.png"):
+            assert row["reason"] == "not an image"
+            continue
+        assert row["reason"] is None
+        np.testing.assert_array_equal(np.array(row["embedding"], np.float32), embed(row["path"]))
+        with TextSearcher.create_from_file(asked_searcher) as searcher:
+            found = searcher.search_embedding(embed(row["path"])).nearest_neighbors
+        assert [one["name"] for one in row["found"]] == [one.metadata.decode() for one in found[:3]]
+        assert "picture" not in row
+
+
+def test_a_finished_shard_is_not_worked_on_again_unless_its_items_change(photos, encoder, tmp_path, monkeypatch):
+    collection = Collection.from_glob(f"{photos}/*.png", shard_size=10).embed(embedder(encoder)).engine(workers=1)
+    collection.to_shards(tmp_path / "shards")
+    kept = {file.name: file.read_bytes() for file in (tmp_path / "shards").glob("part-*")}
+    assert len(kept) == 6
+    (tmp_path / "shards" / "part-000001.npy").unlink()
+    embedded = []
+    monkeypatch.setattr("maker.embedding.inputs.load_image", lambda path: embedded.append(path.name) or load_image(path))
+    assert collection.to_shards(tmp_path / "shards").rows == 24
+    assert len(embedded) == 10
+    assert {file.name: file.read_bytes() for file in (tmp_path / "shards").glob("part-*")} == kept
+    Image.new("RGB", (9, 9), "red").save(photos / "9.png")
+    embedded.clear()
+    Collection.from_glob(f"{photos}/*.png", shard_size=10).embed(embedder(encoder)).engine(workers=1).to_shards(tmp_path / "shards")
+    assert len(embedded) == 4
+    with pytest.raises(BuildError, match="part-000002.npy: belongs to none of the shards"):
+        Collection.from_glob(f"{photos}/1*.png", shard_size=10).embed(embedder(encoder)).to_shards(tmp_path / "shards")
+
+
+def test_all_embeddings_go_to_one_file_that_the_index_takes(photos, encoder, tmp_path):
+    (photos / "broken.png").write_text("no image")
+    counts = Collection.from_glob(f"{photos}/*.png").embed(embedder(encoder)).to_npy(tmp_path / "e.npy")
+    assert (counts.rows, counts.rejected) == (25, 1)
+    assert np.load(tmp_path / "e.npy").shape == (24, 16)
+    assert len((tmp_path / "e.txt").read_text().splitlines()) == 24
+    assert (tmp_path / "e.rejects.tsv").read_text().splitlines()[1:] == [f"{photos}/broken.png\t\tnot an image"]
+    with pytest.raises(DataError, match="none of 1 rows has an embedding; 7: no column number; found item"):
+        Collection.from_list(["7"]).embed(str, "number").to_npy(tmp_path / "none.npy")
+
+
+def test_an_embedder_takes_every_kind_of_picture_and_sentences(photos, encoder):
+    embed, path = embedder(encoder), photos / "3.png"
+    expected = embed(str(path))
+    assert expected.dtype == np.float32
+    assert expected.shape == (16,)
+    with Image.open(path) as picture:
+        pixels = np.asarray(picture.convert("RGB"))
+        for item in (path, path.read_bytes(), picture, pixels, TensorImage.create_from_array(pixels)):
+            np.testing.assert_array_equal(embed(item), expected)
+    with TextEmbedder.create_from_file(str(encoder)) as reference:
+        np.testing.assert_array_equal(embed("a red kite"), reference.embed("a red kite").embeddings[0].feature_vector.value)
+    with pytest.raises(DataError, match="absent.png: missing file"):
+        embed("absent.png")
+    with pytest.raises(DataError, match="cannot embed int"):
+        embed(7)
+
+
+def test_an_image_model_is_an_embedder_by_its_spec(tmp_path, monkeypatch, photos):
+    monkeypatch.setenv("POCKET_SEARCHER_CACHE", str(tmp_path / "cache"))
+    model = tmp_path / "model.tflite"
+    write_image_model(model, "features")
+    embed = embedder(f"tflite:{model}")
+    vector = embed(photos / "0.png")
+    assert np.linalg.norm(vector) == pytest.approx(1, abs=1e-5)
+    np.testing.assert_array_equal(embedder(model)(photos / "0.png"), vector)
+    with pytest.raises(EncoderError, match="has no tower for sentences, and there is no file 'a dog'"):
+        embed("a dog")
+    with pytest.raises(EncoderError, match="has no weights before maker build trains it"):
+        embedder("scratch")
+
+
+def test_rows_come_from_tar_and_parquet_files_and_captions(photos, tmp_path):
+    picture = (photos / "1.png").read_bytes()
+    for shard in range(2):
+        with tarfile.open(tmp_path / f"train-{shard:03d}.tar", "w") as archive:
+            for name, content in (("a.png", picture), ("a.txt", b"a red picture"), ("b.txt", b"no picture"), ("c.png", b"broken")):
+                member = tarfile.TarInfo(name)
+                member.size = len(content)
+                archive.addfile(member, io.BytesIO(content))
+    collection = Collection.from_webdataset(f"{tmp_path}/train-*.tar").decode().map(shape)
+    assert [shard.name for shard in collection.shards] == ["train-000", "train-001"]
+    assert collection.to_list()[:3] == [
+        {"name": "a", "caption": "a red picture", "shape": (20, 30, 3)},
+        {"name": "sample-0000002", "reason": "no image among txt"},
+        {"name": "c", "image": b"broken", "reason": "not an image"},
+    ]
+    (tmp_path / "train-001.tar").write_bytes((tmp_path / "train-001.tar").read_bytes()[:700])
+    *_, last = Collection.from_webdataset(f"{tmp_path}/train-*.tar").to_list()
+    assert "the tar file is cut off or damaged" in last["reason"]
+    captions = Collection.from_captions(photos / "captions.tsv", photos).to_list()
+    assert len(captions) == 48
+    assert captions[0] == {
+        "name": "0.png",
+        "path": str(photos / "0.png"),
+        "caption": "a plain red picture",
+        "split": "train",
+        "lang": "en",
+    }
+    with pytest.raises(DataError, match="pass images="):
+        Collection.from_captions(photos / "captions.tsv")
+    (tmp_path / "list.txt").write_text("photos/0.png\nabsent.png\n")
+    listed = Collection.from_lists(tmp_path / "list.txt").decode().map(shape).to_list()
+    assert listed[0] == {"name": "photos/0.png", "shape": (20, 30, 3)}
+    assert listed[1]["reason"] == "missing file"
+
+
+def shape(row):
+    return {**{key: value for key, value in row.items() if key not in ("picture", "image", "path")}, "shape": row["picture"].shape}
+
+
+def test_show_prints_a_table_and_draws_thumbnails_in_notebooks(photos, capsys):
+    (photos / "broken.png").write_text("no image")
+    Collection.from_glob(f"{photos}/[0b]*.png").decode().show()
+    header, first, second = capsys.readouterr().out.splitlines()
+    assert header.split() == ["path", "picture", "reason"]
+    assert "uint8 20 x 30 x 3" in first
+    assert second.endswith("not an image")
+    shown = Shown(Collection.from_glob(f"{photos}/[0b]*.png").decode().to_list())._repr_html_()
+    assert shown.count('<img src="data:image/png;base64,') == 2  # the path and the picture
+    assert "not an image" in shown

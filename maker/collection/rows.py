@@ -60,7 +60,8 @@ class Each:
     @property
     def name(self) -> str:
         """Such as `map(double)`."""
-        return f"{self.verb}({getattr(self.function, '__qualname__', type(self.function).__name__)})"
+        named = getattr(self.function, "name", None) or getattr(self.function, "__qualname__", type(self.function).__name__)
+        return f"{self.verb}({named})"
 
     def __call__(self, rows: Iterator[Row]) -> Iterator[Row]:
         """The rows after the step."""

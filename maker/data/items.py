@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import codecs
 import json
+from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
 
 import numpy as np
@@ -11,6 +12,7 @@ import numpy as np
 from maker.data.images import is_image_name
 from maker.data.text_file import open_bytes, without_surrogates
 from maker.errors import DataError
+from maker.workspace import atomic
 
 IMAGE_KEYS = ("image", "path", "file")  # of an item whose metadata are a JSON object
 
@@ -57,6 +59,16 @@ def read_metadata(path: Path) -> list[bytes]:
             raise DataError(f"{path}: line {number} is not JSON ({error})") from error
         items.append(without_surrogates(value).encode() if isinstance(value, str) else line)
     return items
+
+
+def write_names(output: Path, names: Sequence[str]) -> Path:
+    """Writes names beside the file of their embeddings, as `read_metadata` reads them: a line a name, JSON where a name has line ends."""
+    plain = not any("\n" in name or name.endswith("\r") for name in names)
+    path = output.with_suffix(".txt" if plain else ".jsonl")
+    with atomic(path) as temporary:
+        lines = [f"{name if plain else json.dumps(name, ensure_ascii=False)}\n" for name in names]
+        temporary.write_bytes("".join(lines).encode())
+    return path
 
 
 def image_of(metadata: bytes) -> str | None:

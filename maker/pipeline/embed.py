@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 
 from maker.data.images import list_images
-from maker.data.items import read_metadata
+from maker.data.items import read_metadata, write_names
 from maker.embedding.features import image_features
 from maker.embedding.texts import embed_texts
 from maker.encoders.embedder import SENTENCES, open_embedder
@@ -59,18 +58,8 @@ def embed(embedder: Path, kind: str, source: Path, output: Path, *, work_dir: Pa
             raise DataError(f"{source}: no sentences in it")
         values = embed_texts(embedded, embedder)
     _write(output, embedded, values)
-    beside = f", names in {_write_names(output, embedded)}" if names else ""
+    beside = f", names in {write_names(output, embedded)}" if names else ""
     return [f"{output}: {len(embedded)} embeddings of {values.shape[1]} dimensions{rejected}{beside}"]
-
-
-def _write_names(output: Path, names: Sequence[str]) -> Path:
-    """A line a name, as `maker index --metadata` takes them; JSON lines where a name has line ends in it."""
-    plain = not any("\n" in name or name.endswith("\r") for name in names)
-    path = output.with_suffix(".txt" if plain else ".jsonl")
-    with atomic(path) as temporary:
-        lines = [f"{name if plain else json.dumps(name, ensure_ascii=False)}\n" for name in names]
-        temporary.write_bytes("".join(lines).encode())
-    return path
 
 
 def _write(output: Path, names: Sequence[str], values: np.ndarray) -> None:

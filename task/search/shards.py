@@ -10,6 +10,7 @@ import numpy as np
 
 from ..errors import InvalidArgumentError
 from ..format.preparation import Preparation
+from ..format.sound_format import SoundFormat
 from ..processor.relevance import RelevanceCurve
 from ..processor.results import NearestNeighbor, SearchResult
 from .engine import EMBEDDING, Engine
@@ -84,6 +85,15 @@ class ShardedEngine(FixedItems):
         """The height and width of image queries, in pixels."""
         return self._shards[0].image_size()
 
+    def embed_audio(self, samples: np.ndarray) -> np.ndarray:
+        """The `(d,)` float32 embedding of a sound as `sound_format` says."""
+        return self._shards[0].embed_audio(samples)
+
+    @property
+    def sound_format(self) -> SoundFormat:
+        """Rate and number of samples of sound queries."""
+        return self._shards[0].sound_format
+
     def search_text(self, query: str, request: SearchRequest) -> SearchResult:
         """Finds the items nearest to a sentence."""
         vector = self.embed_text(query)
@@ -92,6 +102,10 @@ class ShardedEngine(FixedItems):
     def search_image(self, pixels: np.ndarray, request: SearchRequest) -> SearchResult:
         """Finds the items nearest to an image."""
         return self.search_embedding(self.embed_image(pixels), request, "image")
+
+    def search_audio(self, samples: np.ndarray, request: SearchRequest) -> SearchResult:
+        """Finds the items nearest to a sound."""
+        return self.search_embedding(self.embed_audio(samples), request, "audio")
 
     def search_embedding(self, vector: np.ndarray, request: SearchRequest, kind: str = EMBEDDING) -> SearchResult:
         """Finds the items nearest to an embedding, `(d,)` float32, which is not normalised."""

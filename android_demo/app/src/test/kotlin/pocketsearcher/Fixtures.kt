@@ -28,7 +28,8 @@ internal object Fixtures {
 
     fun picture(file: String) = folder.resolve("pictures").resolve(file)
 
-    fun open(file: File): Searcher = Searcher.open(file) { LiteRtModel(it, property("pocketsearcher.litert")) }
+    fun open(file: File, overlay: File? = null): Searcher =
+        Searcher.open(file, overlay) { LiteRtModel(it, property("pocketsearcher.litert")) }
 
     private fun property(name: String): String {
         val value = System.getProperty(name)
