@@ -149,6 +149,76 @@ with TextSearcher.create_from_file(sys.argv[1], overlay=sys.argv[2]) as searcher
     await close();
   });
 
+  test("one tab at a time changes photos, and the other one goes on when it is closed", async () => {
+    const { page, errors, close } = await visit(sites.sample.address);
+    const second = await page.context().newPage();
+    await second.goto(sites.sample.address);
+    await second.waitForSelector("#results li");
+    await second.setInputFiles("#photos-folder", join(folder, "home"));
+    await second.waitForFunction(() => document.getElementById("photos-trouble").textContent.startsWith("Another tab has this page open"));
+    await page.bringToFront();
+    await page.setInputFiles("#photos-folder", join(folder, "home"));
+    await settled(page);
+    const count = await page.evaluate(() => pocketSearcher.photos().count);
+    await page.close();
+    await second.waitForFunction((all) => pocketSearcher.photos().count === all, count);
+    await second.setInputFiles("#photos-folder", join(folder, "trip"));
+    await second.waitForFunction((all) => pocketSearcher.photos().count > all, count);
+    assert.deepEqual(errors, []);
+    await close();
+  });
+
+  test("photos of another searcher are told, and indexed again", async () => {
+    const { page, errors, close } = await visit(sites.sample.address);
+    const total = await giveFolder(page);
+    await page.click("#photos-add");
+    await settled(page);
+    await page.evaluate(async () => {
+      const opening = indexedDB.open("photos of /");
+      await new Promise((done) => (opening.onsuccess = done));
+      const change = opening.result.transaction("state", "readwrite");
+      const asking = change.objectStore("state").get("overlay");
+      asking.onsuccess = () => change.objectStore("state").put({ ...asking.result, base: "0".repeat(64) }, "overlay");
+      await new Promise((done) => (change.oncomplete = done));
+    });
+    await page.reload();
+    await page.waitForSelector("#photos-again:not([hidden])");
+    assert.match(await page.textContent("#photos-text"), /^The searcher of this page has changed. 120 photos of yours were indexed for the one before.$/);
+    assert.deepEqual(await ask(page, "addedItems"), []);
+    assert.deepEqual(await violations(page), []);
+    await shoot(page, "desktop-photos-outdated");
+    await page.click("#photos-again");
+    await page.waitForFunction((all) => Number(document.getElementById("photos").dataset.count) === all, total);
+    await settled(page);
+    assert.equal(await page.isVisible("#photos-again"), false);
+    assert.deepEqual(errors, []);
+    await close();
+  });
+
+  test("photos on a phone, light and dark", async () => {
+    for (const colorScheme of ["light", "dark"]) {
+      const { page, errors, close } = await visit(sites.album.address, { options: { ...PHONE, colorScheme } });
+      await page.setInputFiles("#photos-folder", join(folder, "broken"));
+      await page.waitForSelector("#photos-failed:not([hidden])");
+      await page.setInputFiles("#photos-folder", join(folder, "trip"));
+      await page.waitForFunction(() => Number(document.getElementById("photos").dataset.count) > 4);
+      await page.click("#photos-pause");
+      await page.waitForFunction(() => document.getElementById("photos-text").textContent.endsWith("· paused"));
+      assert.deepEqual(await violations(page), []);
+      await shoot(page, `phone-photos-${colorScheme}-adding`);
+      await page.click("#photos-cancel");
+      await settled(page);
+      // Words of their names and facts of the file find them, too.
+      await page.fill("#query", "moving gif");
+      await page.waitForFunction(() => document.getElementById("heading").textContent.includes("moving gif"));
+      assert.deepEqual(await violations(page), []);
+      assert.ok(await page.evaluate(() => document.documentElement.scrollWidth <= innerWidth), "scrolls sideways");
+      await shoot(page, `phone-photos-${colorScheme}`);
+      assert.deepEqual(errors, []);
+      await close();
+    }
+  });
+
   test("a folder of photos of all kinds is added, searched at once and kept apart from what is broken", async () => {
     const { page, errors, close } = await visit(sites.sample.address);
     const requests = [];
@@ -174,7 +244,7 @@ with TextSearcher.create_from_file(sys.argv[1], overlay=sys.argv[2]) as searcher
     assert.deepEqual(far, []);
     assert.deepEqual(listed.sort(), Object.entries(broken).map(([name, reason]) => `photos/${name}: ${reason}`));
     assert.deepEqual([...names].sort(), Object.keys(embeddings).sort());
-    assert.match(await page.textContent("#photos-text"), new RegExp(`^${names.length} photos of yours, kept in this browser; ${others} files that are no pictures were left out`));
+    assert.match(await page.textContent("#photos-text"), new RegExp(`^${names.length} photos of yours, kept in this browser; ${others} other files left out`));
     // Nothing of the photos leaves the browser, not even their names: the page only fetches files of the site.
     await page.evaluate((item) => (location.hash = `like=${item}`), added[0]);
     await page.waitForFunction(() => document.getElementById("query-picture-image").naturalWidth > 0);

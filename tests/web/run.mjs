@@ -16,6 +16,7 @@ import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
 import { chromium } from "playwright-core";
 import { filterTests } from "./filters.mjs";
+import { overlayTests } from "./overlays.mjs";
 import { photoTests } from "./photos.mjs";
 
 const HERE = dirname(fileURLToPath(import.meta.url));
@@ -760,6 +761,7 @@ test("100,000 items: first result and query in time", async () => {
 
 filterTests({ test, visit, serve, items, answered, ask, violations, shoot, newPage: () => browser.newPage(), work, sites, PHONE });
 
+overlayTests({ test, serve, newPage: () => browser.newPage(), work });
 photoTests({ test, visit, python, answered, ask, violations, shoot, work, sites, expected: () => expected, PHONE });
 
 // ---- running them ------------------------------------------------------------------------------------------------------------------

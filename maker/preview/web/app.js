@@ -30,6 +30,7 @@ let running = false;
 let pending = null; // the latest query, while another one runs
 let more = () => {}; // shows what the latest query found beyond what is shown
 let photos = null; // the user's own, where the file can embed pictures
+let photosPanel = null;
 let pictureAddress = null; // of the picture in an image query
 const cards = new Map(); // list entry by item; reused, so that a picture in successive results does not flicker
 
@@ -82,11 +83,10 @@ const hasWords = () => opened.hasWords && opened.knowsItems && can("search_text"
 async function openPhotos() {
   const base = opened.manifest.sha256?.model;
   if (photos || !base || !can("embed_image")) return;
-  let panel = null;
   let shown = 0;
   let running = false;
   const changed = (anew = false) => {
-    panel?.show();
+    photosPanel?.show();
     if (anew) cards.clear(); // ids are given from the first on again
     const { progress, count } = photos;
     // While photos are added, the pictures without a query change a few times only.
@@ -104,8 +104,8 @@ async function openPhotos() {
     return;
   }
   shown = photos.count;
-  panel = new PhotosPanel(photos, opened.site.title);
-  if (photos.unfinished) panel.continue(false);
+  photosPanel = new PhotosPanel(photos, opened.site.title);
+  if (photos.unfinished && !photos.elsewhere) photosPanel.continue(false);
 }
 
 const asksForNothing = () => !asked.words && !asked.like.length && !picture && !filters.where;
@@ -442,11 +442,16 @@ $("results").addEventListener("click", (event) => {
 });
 
 async function removePhoto(item, card) {
+  try {
+    await photos.remove(item);
+  } catch (error) {
+    photosPanel.fail(error);
+    return;
+  }
   const next = card.nextElementSibling ?? card.previousElementSibling;
   card.remove();
   cards.delete(item);
   next?.querySelector("button").focus({ preventScroll: true });
-  await photos.remove(item);
 }
 
 function findLike(items) {
@@ -493,7 +498,7 @@ async function dropped(transfer) {
   const [file] = transfer.files;
   const single = transfer.files.length === 1 && !transfer.items[0]?.webkitGetAsEntry?.()?.isDirectory;
   if (single) searchByPicture(file);
-  else if (photos) await photos.add(await filesDropped(transfer));
+  else if (photos) await filesDropped(transfer).then((files) => photos.add(files)).catch((error) => photosPanel.fail(error));
 }
 
 addEventListener("keydown", (event) => {

@@ -1,6 +1,7 @@
 // Items that were added to or removed from an open searcher: the same as `task/search/overlay.py`.
 
 import { AddedFacts } from "./added_facts.js";
+import { Cells, grownTo, MOST_SCANNED } from "./cells.js";
 import { columnOf, valuesOf } from "./columns.js";
 import { SearcherError } from "./errors.js";
 import { indexOf, termsOf as termsIn } from "./lexical_file.js";
@@ -10,6 +11,7 @@ const FIRST_CAPACITY = 64;
 const MOST_IDS = 2 ** 31; // ids are int32
 const MOST_ADDED = 2 ** 22;
 const MAX_CODE = 127;
+const SLICE = 8; // milliseconds that cells are made of at a time, so that queries do not wait
 const { fround } = Math;
 
 /** Added rows, and items that are hidden. */
@@ -22,6 +24,8 @@ export class Overlay {
   #values; // int8 codes or float32
   #scales = new Float32Array(0); // of int8 rows
   #norms = new Float32Array(0); // squared
+  #cells = null; // of many rows, when they are ready
+  #building = null; // the cells that are being made
   #metadata = []; // bytes of each row
   #facts = []; // values by column, of each row
   #types = new Map(); // by column of facts
@@ -74,7 +78,7 @@ export class Overlay {
     const row = this.#makeRoom();
     this.#setRow(row, vector);
     this.#append(row, this.nextId, metadata, facts.values, terms);
-    this.#types = new Map([...facts.types, ...this.#types]);
+    this.#types = new Map([...this.#types, ...facts.types]);
     this.nextId += 1;
     this.version += 1;
     return this.nextId - 1;
@@ -89,6 +93,25 @@ export class Overlay {
     this.#terms[row] = terms;
     this.#count = row + 1;
     this.added += 1;
+    this.#cells?.add();
+    const size = this.#count > MOST_SCANNED ? grownTo(this.#count) : 0;
+    if (size > (this.#building ?? this.#cells ?? { size: 0 }).size) this.#buildCells(size);
+  }
+
+  /** Makes cells while other things go on; until they are ready, the earlier ones or all rows are scanned. */
+  #buildCells(size) {
+    const cells = (this.#building = new Cells(size, this.#dimension, this.#squared, (row) => this.#decode(row)));
+    const building = cells.build(() => this.#count);
+    const slice = () => {
+      if (this.#building !== cells) return; // larger ones are being made
+      for (const end = performance.now() + SLICE; performance.now() < end; ) {
+        if (!building.next().done) continue;
+        [this.#cells, this.#building] = [cells, null];
+        return;
+      }
+      setTimeout(slice);
+    };
+    setTimeout(slice);
   }
 
   #makeRoom() {
@@ -118,7 +141,7 @@ export class Overlay {
     }
     let largest = 0;
     for (const value of vector) largest = Math.max(largest, Math.abs(value));
-    const scale = largest ? fround(largest / MAX_CODE) : 1;
+    const scale = fround(largest / MAX_CODE) || 1;
     this.#scales[row] = scale;
     for (let i = 0; i < vector.length; i++) this.#values[start + i] = Math.min(MAX_CODE, Math.max(-MAX_CODE, halfToEven(fround(vector[i] / scale))));
   }
@@ -154,7 +177,7 @@ export class Overlay {
     this.#count = this.added = this.removed = 0;
     [this.#metadata, this.#facts, this.#terms] = [[], [], []];
     this.#types = new Map();
-    this.#hidden = null;
+    this.#hidden = this.#cells = this.#building = null;
     this.version += 1;
   }
 
@@ -257,16 +280,9 @@ export class Overlay {
       ids: Int32Array.from(rows, (row) => this.#ids[row]),
       metadata: rows.map((row) => this.#metadata[row]),
       removed: Int32Array.from(removed),
-      facts: new Map([...this.#types].map(([name, type]) => [name, this.#columnOf(name, type, rows)])),
+      facts: new Map([...this.#types].map(([name, type]) => [name, columnOf(type, rows.map((row) => this.#facts[row].get(name)))])),
       words: rows.some((row) => this.#terms[row]) ? indexOf(rows.map((row) => this.#terms[row])) : null,
     };
-  }
-
-  /** A column of facts. That all are known is only said if no id was given to an item that was removed since. */
-  #columnOf(name, type, rows) {
-    const column = columnOf(type, rows.map((row) => this.#facts[row].get(name)));
-    if (column.values && rows.length < this.nextId - this.baseItems) column.known ??= new Uint8Array(rows.length).fill(1);
-    return column;
   }
 
   /**
@@ -302,11 +318,11 @@ export class Overlay {
    * The nearest among the added items.
    * @param {Float32Array} query
    * @param {number} count The most results.
-   * @param {Int32Array | null} [items] The items to search, ascending; null for all.
+   * @param {Int32Array | null} [items] The items to search, ascending; null for all, of which far ones are left out if they are many.
    * @returns {{items: number[], distances: number[]}} The nearest first; ties by id.
    */
   nearest(query, count, items = null) {
-    const rows = this.#rowsToScan(items);
+    const rows = items === null && this.#cells ? this.#cells.candidates(query, this.#alive) : this.#rowsToScan(items);
     const distances = new Float32Array(rows.length);
     const norm = this.#squared ? query.reduce((sum, value) => sum + value * value, 0) : 0;
     for (let i = 0; i < rows.length; i++) {

@@ -85,9 +85,10 @@ export function decode(bytes) {
   const parts = partsOf(bytes);
   const described = jsonOf(part(parts, FILE), FILE);
   if (described?.format !== FORMAT) throw damaged(`${FILE} does not contain "format": "${FORMAT}"`);
-  const { format_version: version, base, dimension, rows: kind = "float32", added, removed: gone, next_id: nextId } = described;
+  const { format_version: version, base, dimension, rows, added, removed: gone, next_id: nextId } = described;
   if (!Number.isInteger(version) || version < 1) throw damaged(`${FILE} has no format_version`);
   if (version > VERSION) throw new SearcherError(`The overlay has format version ${version}; this page supports ${VERSION}. Write the page again with a newer maker preview.`);
+  const kind = version === 1 ? "float32" : rows;
   const items = base?.items;
   const whole = [items, dimension, added, gone, nextId].every((value) => Number.isInteger(value) && value >= 0) && typeof base.sha256 === "string";
   if (!whole || !Object.hasOwn(ROWS, kind)) throw damaged(`${FILE} lacks a value, or has one that is not possible`);
@@ -95,7 +96,8 @@ export function decode(bytes) {
   if (!(items <= nextId && nextId <= most)) throw damaged(`next_id is ${nextId}, expected a number from ${items}, the base's items, to ${most}`);
   const values = arrayOf(parts, ROWS[kind], kind === "int8" ? Int8Array : Float32Array, added * dimension);
   const scales = kind === "int8" ? arrayOf(parts, SCALES, Float32Array, added) : null;
-  for (const numbers of [values, scales ?? []]) if (!numbers.every(Number.isFinite)) throw damaged("a row has a value that is not finite");
+  if (!values.every(Number.isFinite)) throw damaged("a row has a value that is not finite");
+  if (scales?.some((scale) => !(scale > 0 && scale < Infinity))) throw damaged("the scale of a row is not a finite number above 0");
   const ids = arrayOf(parts, IDS, Int32Array, added);
   const removed = arrayOf(parts, REMOVED, Int32Array, gone);
   checkIds(IDS, ids, items, nextId);

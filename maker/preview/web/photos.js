@@ -32,6 +32,9 @@ export class Photos {
   /** How many photos are kept that were indexed for another searcher; 0 if none are. */
   outdated = 0;
 
+  /** Whether another tab of this page is the one that may change photos. */
+  elsewhere = false;
+
   /** Why photos cannot be kept; null if they can. */
   trouble = null;
 
@@ -50,6 +53,17 @@ export class Photos {
 
   /** Takes over what was kept in this browser. */
   async open() {
+    const again = async () => {
+      this.elsewhere = false;
+      await this.#call("forgetChanges");
+      await this.#load();
+      this.#changed(true);
+    };
+    this.elsewhere = !(await this.#store.claim(() => again().catch((error) => this.#stop(error))));
+    await this.#load();
+  }
+
+  async #load() {
     const kept = await this.#store.get("overlay");
     if (!kept) return;
     if (kept.base !== this.#base) {
@@ -58,7 +72,7 @@ export class Photos {
     }
     await this.#call("loadOverlay", kept.bytes);
     await this.#know(kept.files);
-    await this.#store.removeThumbnailsFrom(kept.nextId); // an interrupted run left them
+    if (!this.elsewhere) await this.#store.removeThumbnailsFrom(kept.nextId); // an interrupted run left them
     this.unfinished = (await this.#store.get("unfinished")) ?? 0;
   }
 
@@ -67,6 +81,10 @@ export class Photos {
     const items = await this.#call("addedItems");
     const paths = await this.#call("items", items);
     this.#known = new Map(paths.map((path, i) => [path, files.get(path)?.item === items[i] ? files.get(path) : { item: items[i] }]));
+  }
+
+  #requireClaim() {
+    if (this.elsewhere) throw new Error("Another tab has this page open and may be adding photos. Close it to change your photos here.");
   }
 
   /** The number of photos. */
@@ -86,6 +104,7 @@ export class Photos {
    * @param {{path: string, read: () => Promise<File>}[]} files Also others than pictures, which are counted.
    */
   async add(files) {
+    this.#requireClaim();
     const pictures = files.filter(({ path }) => isPicture(path)).sort((a, b) => (a.path < b.path ? -1 : Number(a.path > b.path)));
     const others = files.length - pictures.length;
     this.#waiting.push(...pictures);
@@ -226,6 +245,7 @@ export class Photos {
 
   /** Removes a photo. */
   async remove(item) {
+    this.#requireClaim();
     const [path] = [...this.#known].find(([, known]) => known.item === item) ?? [];
     this.#known.delete(path);
     await this.#forget(item);
@@ -240,6 +260,7 @@ export class Photos {
 
   /** Removes all photos, those that were indexed for another searcher, too. */
   async removeAll() {
+    this.#requireClaim();
     await this.#saving;
     await this.#store.clear();
     await this.#call("forgetChanges");
@@ -256,6 +277,7 @@ export class Photos {
 
   /** Takes over an overlay file, in the place of all photos. */
   async import(bytes) {
+    this.#requireClaim();
     await this.#call("loadOverlay", bytes);
     await this.#store.clear();
     await this.#know(new Map());

@@ -22,7 +22,7 @@ export class PhotosPanel {
     this.#photos = photos;
     this.#title = title;
     $("photos-add").hidden = $("photos-open").hidden = false;
-    const listen = (id, act, event = "click") => $(id).addEventListener(event, () => Promise.resolve(act()).catch((error) => this.#fail(error)));
+    const listen = (id, act, event = "click") => $(id).addEventListener(event, () => Promise.resolve(act()).catch((error) => this.fail(error)));
     listen("photos-add", () => this.#choose());
     listen("photos-folder", () => this.#take(), "change");
     listen("photos-pause", () => (photos.progress.paused ? photos.resume() : photos.pause()));
@@ -158,7 +158,7 @@ export class PhotosPanel {
     const kept = `${counted(count, "photo")} of yours, kept in this browser`;
     if (unfinished) return `${kept}; ${unfinished.toLocaleString("en")} more ${unfinished === 1 ? "was" : "were"} still to be added`;
     const { others } = progress;
-    return others ? `${kept}; ${counted(others, "file")} that ${others === 1 ? "is no picture was" : "are no pictures were"} left out` : kept;
+    return others ? `${kept}; ${counted(others, "other file")} left out` : kept;
   }
 
   #say(text) {
@@ -166,7 +166,8 @@ export class PhotosPanel {
     $("photos-text").textContent = text;
   }
 
-  #fail(error) {
+  /** Shows why something failed. */
+  fail(error) {
     $("photos").hidden = false;
     this.#showTrouble(error.message);
   }
