@@ -15,7 +15,7 @@ from typing_extensions import Self
 from .core.base_options import BaseOptions
 from .engine_owner import EngineOwner
 from .errors import ArgumentTypeError, InvalidArgumentError
-from .opening import open_engine, open_shards
+from .opening import open_engine, open_shards, searchers_in
 from .processor.options import EmbeddingOptions, SearchOptions
 from .processor.relevance import relevant_only
 from .processor.results import NearestNeighbor, SearchResult
@@ -61,7 +61,7 @@ class Searcher(EngineOwner[Engine]):
         """Opens a searcher with default options.
 
         Args:
-            model_file_path: The searcher.
+            model_file_path: The searcher; or a folder of searchers that `maker index --shards` wrote, which are searched as one.
             index_file_path: The index, for a Task Library model without an index in it.
             overlay: A file that `save_overlay` wrote for this searcher.
 
@@ -80,7 +80,8 @@ class Searcher(EngineOwner[Engine]):
         A query is embedded once and searched in every file; the results are merged by distance. Ids continue from file to file.
 
         Args:
-            model_file_paths: At least one file. All need the same towers, distance and options.
+            model_file_paths: At least one file. All need the same towers, distance and options. A path stands for its one file, or for the
+                searchers of a folder that `maker index --shards` wrote.
 
         Raises:
             InvalidArgumentError: There are no files, or they do not belong together. Other errors are those of `create_from_file`.
@@ -106,10 +107,14 @@ class Searcher(EngineOwner[Engine]):
         options.search_options.check()
         if options.embedding_options.quantize:
             raise InvalidArgumentError("Setting EmbeddingOptions.quantize = true is not allowed in searchers.")
-        if options.shards:
-            engine: Engine = open_shards(options.base_options, options.shards, options.embedding_options, options.search_options)
+        base, shards = options.base_options, options.shards
+        if base.file_name is not None and base.file_content is None and os.path.isdir(base.file_name):
+            first, *others = searchers_in(Path(base.file_name))
+            base, shards = replace(base, file_name=first), [*others, *shards]
+        if shards:
+            engine: Engine = open_shards(base, shards, options.embedding_options, options.search_options)
         else:
-            engine = open_engine(options.base_options, options.embedding_options, options.search_options)
+            engine = open_engine(base, options.embedding_options, options.search_options)
         super().__init__(engine)
         self._options = options
 

@@ -19,7 +19,7 @@ def embed(encoder, source, output, *more):
 def test_a_folder_of_photos_gives_the_embeddings_of_the_plain_way_in_shards(photos, encoder, tmp_path, capsys):
     (photos / "broken.png").write_text("no image")
     assert embed(encoder, photos, tmp_path / "plain.npy") == 0
-    assert embed(encoder, photos, tmp_path / "shards", "--shard-size", "10") == 0
+    assert embed(encoder, photos, tmp_path / "shards", "--shard-size", "10", "--workers", "1") == 0
     assert capsys.readouterr().out.splitlines()[1] == (
         f"{tmp_path / 'shards'}: 24 embeddings of 16 dimensions in 3 shards, 1 rejected (their reasons are in the .parquet files)"
     )
@@ -40,7 +40,7 @@ def test_tar_files_are_shards_and_keep_their_captions(photos, encoder, tmp_path,
                 member = tarfile.TarInfo(name)
                 member.size = len(content)
                 archive.addfile(member, io.BytesIO(content))
-    assert embed(encoder, folder, tmp_path / "shards", "--workers", "1") == 0
+    assert embed(encoder, folder, tmp_path / "shards", "--workers", "2") == 0
     assert embed(encoder, folder / "*.tar", tmp_path / "shards") == 0
     first, second = capsys.readouterr().out.splitlines()
     assert first == second == f"{tmp_path / 'shards'}: 2 embeddings of 16 dimensions in 2 shards"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from maker.commands.engine_options import NAMES, add_engine_options, engine_of_options, given_options
 from maker.errors import UsageError
 
 HELP = "embed a folder of images, shards of images, or a file of sentences"
@@ -22,20 +23,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--work-dir", type=Path, metavar="DIR")
     parser.add_argument("--overwrite", action="store_true", help="replace existing outputs")
     shards = parser.add_argument_group("shards: .tar, .parquet or .txt with paths, a file or a folder or a pattern of them")
-    shards.add_argument("--engine", choices=("local", "ray"), help="where shards are embedded (default local)")
-    shards.add_argument("--workers", type=int, metavar="N", help="worker processes or Ray actors (default: all that there is room for)")
-    shards.add_argument(
-        "--ray-address", metavar="HOST:PORT", help="a Ray cluster; without it that of RAY_ADDRESS, else one on this machine"
-    )
-    shards.add_argument("--cpus", type=float, metavar="N", help="CPUs of a Ray actor (default 1)")
-    shards.add_argument("--gpus", type=float, metavar="N", help="GPUs of a Ray actor (default 0)")
+    add_engine_options(shards, "all that there is room for")
     shards.add_argument("--shard-size", type=int, metavar="N", help="images of a folder in a shard (default 4096)")
 
 
 def run(given: argparse.Namespace) -> None:
     """Embeds and prints what was written."""
-    of_shards = {name: getattr(given, name) for name in ("engine", "workers", "ray_address", "cpus", "gpus", "shard_size")}
-    named = [f"--{name.replace('_', '-')}" for name, value in of_shards.items() if value is not None]
+    named = given_options(given, (*NAMES, "shard_size"))
     if given.output.suffix:
         if named:
             raise UsageError(f"{named[0]} is for shards; name a folder as --output, found {given.output}")
@@ -50,10 +44,8 @@ def run(given: argparse.Namespace) -> None:
 
 
 def _shards(given: argparse.Namespace) -> list[str]:
-    from maker.collection.engines import engine_of
     from maker.pipeline.embed_shards import PHOTOS, embed_shards
 
-    cpus, gpus = 1 if given.cpus is None else given.cpus, given.gpus or 0
-    engine = engine_of(given.engine or "local", workers=given.workers, address=given.ray_address, cpus=cpus, gpus=gpus)
     size = PHOTOS if given.shard_size is None else given.shard_size
+    engine = engine_of_options(given)
     return embed_shards(given.embedder, given.source, given.output, engine=engine, photos_per_shard=size, overwrite=given.overwrite)

@@ -7,6 +7,7 @@ from maker.pipeline.build import build
 from maker.pipeline.embed import embed
 from maker.pipeline.embed_shards import embed_shards
 from maker.pipeline.index import index_embeddings
+from maker.pipeline.index_shards import index_shards
 from maker.pipeline.options import BuildOptions, Corpus, TowerOptions
 from maker.pipeline.report import BuildReport
 from maker.pipeline.tuning import IndexSettings
@@ -22,5 +23,6 @@ __all__ = [
     "embed",
     "embed_shards",
     "index_embeddings",
+    "index_shards",
     "update_index",
 ]
