@@ -10,7 +10,7 @@ FLICKR := $(POCKET_SEARCHER_DATA)/flickr8k
 MOBILENET_FILE := $(POCKET_SEARCHER_DATA)/weights/mobilenet_v2_1.0_224_quant.tflite
 MOBILENET := tflite:$(MOBILENET_FILE)\#MobilenetV2/Logits/AvgPool
 
-.PHONY: help demo test test-all test-faults coverage old-runtime check fix bench bench-demo bench-million bench-flickr bench-retrieval bench-languages bench-queries bench-scale bench-ten-million bench-history bench-operators bench-cold bench-updates bench-threads bench-tokenizers test-checkpoints bench-checkpoints test-web android test-portable conformance notebook docs wheel test-install install-matrix clean
+.PHONY: help demo test test-all test-faults test-ray coverage old-runtime check fix bench bench-demo bench-million bench-flickr bench-retrieval bench-languages bench-queries bench-scale bench-ten-million bench-history bench-operators bench-cold bench-updates bench-threads bench-tokenizers test-checkpoints bench-checkpoints test-web android test-portable conformance notebook docs wheel test-install install-matrix clean
 
 help:  ## Show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -41,6 +41,13 @@ test-all: $(VENV)/installed old-runtime  ## Run all tests but those of test-faul
 # Each failure names its seed and number; `COUNT=100 SEED=7 make test-faults` runs 100 cases a part of another seed.
 test-faults: $(VENV)/installed  ## Kill, starve and damage what can be: killed builds, mutated files, a file replaced while it is searched; minutes
 	$(BIN)/pytest tests/faults -m faults -rP --seed $(or $(SEED),1) $(if $(COUNT),--count $(COUNT))
+
+$(VENV)/ray-installed: pyproject.toml | $(VENV)/installed
+	$(BIN)/pip install --quiet --editable '.[ray]'
+	touch $@
+
+test-ray: $(VENV)/ray-installed  ## Embed shards on a Ray cluster of three nodes while two are killed, and compare with a local run
+	$(BIN)/pytest tests/clusters
 
 coverage: $(VENV)/installed old-runtime  ## Run the default tests and list the lines of task/ that no test runs; HTML report in build/coverage/html
 	mkdir -p build/coverage

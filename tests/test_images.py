@@ -12,9 +12,9 @@ from maker.data.caption import Caption
 from maker.data.duplicates import difference_hash, near_duplicates
 from maker.data.images import list_images, load_image
 from maker.data.splits import Splits
-from maker.embedding import features, tower
+from maker.embedding import features, inputs
 from maker.embedding.features import image_features
-from maker.embedding.tower import ImageTower
+from maker.embedding.tower import ItemTower
 from maker.errors import DataError
 from maker.workspace import Workspace
 from task import vision
@@ -156,16 +156,16 @@ def test_features_are_computed_once_and_rejects_are_named(tmp_path, encoder, mon
 def test_a_rejected_image_is_read_once_its_format_can_be_read(tmp_path, encoder, monkeypatch):
     for number in range(2):
         Image.fromarray(np.roll(PIXELS, number, 1)).save(tmp_path / f"{number}.png")
-    load = tower.load_image
+    load = inputs.load_image
 
     def without_a_plugin(path):
         if path.name == "1.png":
             raise DataError("needs pillow-heif")
         return load(path)
 
-    monkeypatch.setattr(tower, "load_image", without_a_plugin)
+    monkeypatch.setattr(inputs, "load_image", without_a_plugin)
     assert image_features(tmp_path, ["0.png", "1.png"], encoder, Workspace(tmp_path / "cache")).images == ["0.png"]
-    monkeypatch.setattr(tower, "load_image", load)
+    monkeypatch.setattr(inputs, "load_image", load)
     work = Workspace(tmp_path / "cache")
     assert image_features(tmp_path, ["0.png", "1.png"], encoder, work).images == ["0.png", "1.png"]
     assert not work.rejects.rows
@@ -182,7 +182,7 @@ def test_an_interrupted_folder_goes_on_where_it_stopped(tmp_path, encoder, monke
     done: list[str] = []
     real = features._embed_block
 
-    def interrupted(opened: ImageTower, job: tuple[list[str], Path]) -> None:
+    def interrupted(opened: ItemTower, job: tuple[list[str], Path]) -> None:
         if len(done) == 2:
             raise KeyboardInterrupt
         done.append(job[1].stem)

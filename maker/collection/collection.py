@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
@@ -12,12 +13,12 @@ from typing import Any
 import numpy as np
 
 from maker.collection import sources
-from maker.collection.engines import Engine, Local, can_be_sent
+from maker.collection.engines import Engine, Local, can_be_sent, engine_of
 from maker.collection.items import Decoded, Embedded, Searched
 from maker.collection.rows import Batch, Each, Row, Select, Shard, Step
 from maker.collection.show import Shown
 from maker.collection.sinks import Counts, EmbeddingFiles, ParquetFiles, Sink, WriteShard, write_npy
-from maker.errors import UsageError
+from maker.errors import DataError, UsageError
 from maker.progress import progress
 
 
@@ -65,6 +66,15 @@ class Collection:
             DataError: There is no such file.
         """
         return cls(sources.paths(pattern, shard_size))
+
+    @classmethod
+    def from_photos(cls, folder: str | Path, shard_size: int = sources.PART) -> Collection:
+        """The photos below a folder, as `maker build --images` finds them: `name`, relative to the folder, and `path`.
+
+        Raises:
+            DataError: The folder is missing or has no photos.
+        """
+        return cls(sources.photos(Path(folder), shard_size))
 
     @classmethod
     def from_parquet(cls, files: sources.Paths) -> Collection:
@@ -167,22 +177,34 @@ class Collection:
         """Adds a step. Modules that bring their own steps use it, as those for sounds and videos do."""
         return replace(self, steps=(*self.steps, step))
 
-    def engine(self, name: str = "local", *, workers: int | None = None) -> Collection:
+    def engine(
+        self,
+        name: str = "local",
+        *,
+        workers: int | None = None,
+        address: str | None = None,
+        cpus: float = 1,
+        gpus: float = 0,
+    ) -> Collection:
         """Says where the rows are worked on.
 
         Args:
-            name: `local`: worker processes of this machine.
-            workers: Number of processes. None takes one a core, or this process alone if a step cannot be sent to others: a lambda, or a
-                function of the main script.
+            name: `local`, worker processes of this machine; or `ray`, actors of a Ray cluster, whose machines read and write the same
+                paths as this one.
+            workers: Number of processes or actors. None takes one a core, or all that the cluster has room for. Locally it takes this
+                process alone if a step cannot be sent to others: a lambda, or a function of the main script.
+            address: Of the Ray cluster, `auto` or `HOST:PORT`; None for the one of `RAY_ADDRESS`, else one that is started for the run.
+            cpus: CPUs that an actor asks for.
+            gpus: GPUs that an actor asks for.
 
         Raises:
             UsageError: The name is unknown, or `workers` is below 1.
         """
-        if name != "local":
-            raise UsageError(f"engine {name!r}: unknown; expected local")
-        if workers is not None and workers < 1:
-            raise UsageError(f"at least 1 worker is needed, found {workers}")
-        return replace(self, runs_on=Local(workers))
+        return self.on(engine_of(name, workers=workers, address=address, cpus=cpus, gpus=gpus))
+
+    def on(self, engine: Engine) -> Collection:
+        """Works on the rows with this engine."""
+        return replace(self, runs_on=engine)
 
     def __iter__(self) -> Iterator[Row]:
         """The rows in their order, rejected ones too."""
@@ -256,7 +278,10 @@ class Collection:
         engine = self.runs_on
         if engine == Local() and not can_be_sent((work, self.shards[:1])):
             engine = Local(1)
-        return engine.run(work, self.shards)
+        try:
+            yield from engine.run(work, self.shards)
+        except BrokenProcessPool as error:
+            raise DataError("a worker process was killed, probably because memory ran out; take smaller shards or fewer workers") from error
 
 
 @dataclass(frozen=True)

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from multiprocessing.process import BaseProcess
 from typing import Any, Protocol, TypeVar
 
+from maker.errors import UsageError
 from maker.graph.quiet_runtime import quiet_runtime
 
 THREADS = 3  # of a pool of processes, and one to spare
@@ -68,6 +69,27 @@ class Local:
             except BaseException:  # an interrupted run starts no further job
                 pool.shutdown(wait=False, cancel_futures=True)
                 raise
+
+
+def engine_of(name: str, *, workers: int | None, address: str | None = None, cpus: float = 1, gpus: float = 0) -> Engine:
+    """The engine of a name, `local` or `ray`. What it does not need has to be left out.
+
+    Raises:
+        UsageError: The name is unknown, or a value is out of its range.
+    """
+    if workers is not None and workers < 1:
+        raise UsageError(f"at least 1 worker is needed, found {workers}")
+    if name == "local":
+        if (address, cpus, gpus) != (None, 1, 0):
+            raise UsageError("a Ray address, CPUs and GPUs are for the engine ray; leave them out for local")
+        return Local(workers)
+    if name != "ray":
+        raise UsageError(f"engine {name!r}: unknown; expected local or ray")
+    from maker.collection.ray_engine import Ray
+
+    if cpus < 0 or gpus < 0 or cpus + gpus <= 0:
+        raise UsageError(f"an actor needs a CPU or a GPU, found {cpus:g} CPUs and {gpus:g} GPUs")
+    return Ray(address, workers, cpus, gpus)
 
 
 def can_be_sent(work: Any) -> bool:

@@ -15,7 +15,7 @@ from maker.data.items import write_names
 from maker.errors import BuildError, DataError
 from maker.workspace import Rejects, atomic, claim_folder, digest
 
-KEY = b"pocket-searcher"  # in the metadata of a Parquet file: the digest of what it was made from
+KEY = b"pocket-searcher"  # in the metadata of a Parquet file: `WriteShard.key`
 VERSION = 1  # changes whenever the same steps write something else
 
 
@@ -67,8 +67,8 @@ class WriteShard:
         return self.sink.found(shard, key) or self.sink.write(shard, shard.rows(self.steps), key)
 
     def key(self, shard: Shard) -> str:
-        """The digest of what the shard is made from."""
-        return digest(VERSION, [step.name for step in self.steps], shard.state)
+        """The digest of the steps, and that of what the shard is read from."""
+        return f"{digest(VERSION, [step.name for step in self.steps])}-{digest(shard.state)}"
 
     def left(self, shards: Sequence[Shard]) -> tuple[list[Shard], Counts]:
         """The shards that have to be written, and the counts of the others.

@@ -13,9 +13,10 @@ from maker.collection.rows import REASON, Row, Shard, row_of
 from maker.data import packed
 from maker.data.captions import read_captions
 from maker.data.formats import PACKED, recognise
+from maker.data.images import list_images
 from maker.data.webdataset import shard_samples
 from maker.errors import DataError
-from maker.workspace import Rejects
+from maker.workspace import Rejects, digest
 
 Paths: TypeAlias = str | Path | Iterable[str | Path]
 PART = 256  # rows of a shard of values or paths: a few seconds of embedding
@@ -30,12 +31,27 @@ def values(items: Iterable[Any], size: int = PART) -> list[Shard]:
 
 def paths(pattern: str, size: int = PART) -> list[Shard]:
     """Shards of the files that a pattern names."""
-    found = files(pattern)
-    parts = [found[start : start + size] for start in range(0, len(found), size)]
-    return [
-        Shard(f"part-{number:06d}", partial(_path_rows, [str(path) for path in part]), [[str(path), state_of(path)] for path in part])
-        for number, part in enumerate(parts)
-    ]
+    return _parts(size, [{"path": str(path)} for path in files(pattern)])
+
+
+def photos(folder: Path, size: int) -> list[Shard]:
+    """Shards of the photos below a folder: `name` and `path`. Those that cannot be read are rejected rows at the end.
+
+    Raises:
+        DataError: There are none.
+    """
+    rejects = Rejects()
+    rows: list[Row] = [{"name": name, "path": str(folder / name)} for name in list_images(folder, rejects)]
+    return _parts(size, [*rows, *({"name": name, REASON: reason} for name, _, reason in rejects.rows)])
+
+
+def _parts(size: int, rows: Sequence[Row]) -> list[Shard]:
+    shards = []
+    for start in range(0, len(rows), size):
+        part = list(rows[start : start + size])
+        state = digest([[row.get("name"), row.get("path"), state_of(Path(row["path"])) if "path" in row else row[REASON]] for row in part])
+        shards.append(Shard(f"part-{start // size:06d}", partial(list, part), state))
+    return shards
 
 
 def files_as_shards(given: Paths, rows: Callable[[Path], Iterable[Row]]) -> list[Shard]:
@@ -150,10 +166,6 @@ def _packed_rows(form: str, path: Path) -> Iterator[Row]:
                     "split": caption.split,
                     "lang": caption.language,
                 }
-
-
-def _path_rows(found: Sequence[str]) -> list[Row]:
-    return [{"path": path} for path in found]
 
 
 def _readable(rows: Callable[[Path], Iterable[Row]], path: Path) -> Iterator[Row]:

@@ -14,9 +14,10 @@ QUERY = {
     "text": {"query": "UTF-8 bytes of the sentence, zero padded"},
     "tokens": {"ids": "the sentence's tokens, padded", "mask": "1 where there is a token"},
     "image": {"query": "RGB pixels, stretched to this size"},
+    "audio": {"query": "samples of one channel, 1 is full scale"},
     "embedding": {"query": "the query's embedding"},
 }
-QUERY_KINDS = {"text": "a sentence", "tokens": "a sentence", "image": "a picture"}
+QUERY_KINDS = {"text": "a sentence", "tokens": "a sentence", "image": "a picture", "audio": "a sound"}
 RESULT = [
     {"name": "distances", "description": "ascending; smaller is nearer"},
     {"name": "ids", "description": "item numbers, -1 where there is no further neighbour"},

@@ -21,13 +21,18 @@ TEXTS, VECTORS, RESULTS = 5, 3, 10
 TOLERANCE = 1e-5
 # Of encoders with int8 weights, whose kernels round activations each in their own way, layer by layer. Ten blocks came to 3e-3 apart.
 ROUNDED_TOLERANCE = 1e-2
-PATTERN = "pattern"  # the image query: pixel (y, x, c) is (3 x + 5 y + 60 c) modulo 256
+PATTERN = "pattern"  # the image query: pixel (y, x, c) is (3 x + 5 y + 60 c) modulo 256; the sound: sample i is (7 i modulo 256) / 128 - 1
 
 
 def pattern_image(height: int, width: int) -> np.ndarray:
     """The golden image query, `(height, width, 3)` uint8; any runtime can compute it."""
     y, x, c = np.ogrid[:height, :width, :3]
     return ((3 * x + 5 * y + 60 * c) % 256).astype(np.uint8)
+
+
+def pattern_sound(samples: int) -> np.ndarray:
+    """The golden sound query, `(samples,)` float32; any runtime can compute it, without rounding."""
+    return (7 * np.arange(samples) % 256 / 128 - 1).astype(np.float32)
 
 
 def record_answers(path: Path, towers: Mapping[str, AnyTower], index: Index, texts: Sequence[str]) -> list[dict[str, Any]]:
@@ -74,6 +79,9 @@ def record_answers(path: Path, towers: Mapping[str, AnyTower], index: Index, tex
         if "image" in towers:
             _, height, width, _ = runners.input_shape("search_image")
             add("search_image", PATTERN, pattern_image(height, width)[None])
+        if "audio" in towers:
+            _, samples = runners.input_shape("search_audio")
+            add("search_audio", PATTERN, pattern_sound(samples)[None])
         for item in np.linspace(0, len(index.embeddings) - 1, VECTORS).astype(int):
             vector = np.asarray(index.embeddings[item], np.float32)
             add("search_embedding", _short(vector), vector[None])
@@ -99,6 +107,8 @@ def check_answers(path: Path) -> int:
                 result = engine.search_text(entry["query"], request)
             elif signature == "search_image":
                 result = engine.search_image(pattern_image(*engine.image_size()), request)
+            elif signature == "search_audio":
+                result = engine.search_audio(pattern_sound(engine.sound_format.samples), request)
             else:
                 result = engine.search_embedding(np.array(entry["query"], np.float32), request)
             _compare(path, entry, result, [engine.item(i) for i in entry["ids"]])

@@ -1,4 +1,4 @@
-"""Builds a searcher from photos, with captions or with towers that are ready."""
+"""Builds a searcher from photos or sounds, with captions or with towers that are ready."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ from maker.pipeline.measure_stage import (
 )
 from maker.pipeline.options import QUERIES, BuildOptions, Corpus, check_options
 from maker.pipeline.query_list_stage import ListedQueries, listed_queries, texts_of
-from maker.pipeline.ready_towers import ready_encoder
+from maker.pipeline.ready_towers import ready_encoder, sound_window
 from maker.pipeline.relevance_stage import fit_relevance, move_relevance
 from maker.pipeline.report import BuildReport, file_lines, line, teacher_lines, training_lines
 from maker.pipeline.training_run import EVENTS
@@ -92,6 +92,7 @@ def build(corpus: Corpus, output: Path, options: BuildOptions | None = None) -> 
     """
     begin = time.perf_counter()
     options = options or BuildOptions()
+    options = replace(options, towers=options.towers.of(corpus))
     check_options(corpus, options)
     for path in (output, *_documents(output, options.report), curve_picture(output)):
         prepare_output(path, options.overwrite)
@@ -127,7 +128,8 @@ def _work_folder(output: Path, options: BuildOptions, training: TrainingOptions)
 def _embed(corpus: Corpus, options: BuildOptions, training: TrainingOptions, work: Workspace) -> Embedded | None:
     """Trains an encoder or opens a ready one, and embeds the photos; None on a host that is not the chief."""
     table = None if options.facts is None else read_facts(options.facts)
-    opened = open_corpus(corpus, training.seed, work)
+    window = sound_window(options.towers, work) if corpus.sounds is not None else None
+    opened = open_corpus(corpus, training.seed, work, window)
     if table is not None:
         item_facts(table, [image.encode() for image in opened.searched.images])  # fails now, not after the training
     if corpus.captions is None and options.towers.teacher is not None:
@@ -139,7 +141,7 @@ def _embed(corpus: Corpus, options: BuildOptions, training: TrainingOptions, wor
         return None
     encoder = replace(encoder, dimension=options.index.dimension)
     items = encoder.embed_images(opened.searched, work)
-    facts = collect_facts(opened.searched.folder, items.images, table, options.exif)
+    facts = collect_facts(opened.searched.folder, items.images, table, options.exif and corpus.sounds is None)
     if corpus.captions is None:
         return Embedded(opened, encoder, items, facts, None, listed_queries(corpus, opened, encoder, work))
     return Embedded(opened, encoder, items, facts, _held_out(encoder, opened, items, work), None)
@@ -229,7 +231,8 @@ def _report(
     photos, rejected = len(embedded.items.images), len(work.rejects.rows)
     figures = {"photos": photos, "rejected": rejected, "bytes": output.stat().st_size, "seconds": round(seconds, 1), **manifest.report}
     reasons = f": {work.rejects.summary()}; see {work.rejects_file}" if rejected else ""
-    lines = [line("photos", f"{photos} read and indexed, {rejected} inputs rejected{reasons}")]
+    noun = "sounds" if "audio" in manifest.encoders else "photos"
+    lines = [line(noun, f"{photos} read and indexed, {rejected} inputs rejected{reasons}")]
     similar = embedded.held_out.near_duplicates if embedded.held_out else []
     if similar:
         first = f"the first: {similar[0][0]} is like {similar[0][1]}"

@@ -49,7 +49,7 @@ def training_lines(manifest: Manifest, curves: Path, events: Path) -> list[str]:
     best = best_epoch(history, by)
     score = f", best {by} {best[by]}{' %' if by != 'MRR' else ''} in epoch {best['epoch']}" if best else ""
     lines = [line("training", f"{len(history)} epochs{score}; curves {curves}, tensorboard --logdir {events}")]
-    if manifest.encoders["image"]["spec"] == SCRATCH and manifest.training["images"] < FEW_FOR_SCRATCH:
+    if manifest.encoders.get("image", {}).get("spec") == SCRATCH and manifest.training["images"] < FEW_FOR_SCRATCH:
         pretrained = "a pretrained one knows more: --image-encoder keras:MobileNetV3Small downloads its weights"
         lines.append(line("", f"{manifest.training['images']} training pictures are few for an image tower from scratch; {pretrained}"))
     if "safety_net" in manifest.training:

@@ -37,7 +37,7 @@ class Finder:
             search_graph: Runs the graph with a `(d,)` float32 embedding. It pads the ids with -1 after the last neighbour.
         """
         self._file, self._manifest, self._search_graph = file, manifest, search_graph
-        self.overlay = Overlay(manifest.items, manifest.dimension, manifest.distance)
+        self.overlay = Overlay(manifest.items, manifest.dimension, manifest.distance, _rows_kind(manifest))
         self._scorer: ExactScorer | None = None
         self._last: tuple[np.ndarray, int, Found] | None = None
         self._lock = threading.Lock()
@@ -184,6 +184,12 @@ class Finder:
                     raise DamagedFileError(f"{self._file.name}: {error}.") from error
                 self._scorer = ExactScorer(rows, self._manifest.distance)
             return self._scorer
+
+
+def _rows_kind(manifest: Manifest) -> str:
+    """How added rows are stored: as precisely as the rows by which the base ranks."""
+    floats = overlay_file.FLOAT32 in (manifest.index.get("rows"), manifest.index.get("rescored_by"))
+    return overlay_file.FLOAT32 if floats else overlay_file.INT8
 
 
 def _merged(one: Found, other: Found, count: int) -> Found:

@@ -105,6 +105,13 @@ class GraphEngine(GraphEmbedder):
             return self._result("image", *self._run("search_image", self._image(pixels, "search_image")), request)
         return self._result("image", *self._finder.find(self.embed_image(pixels), request), request)
 
+    def search_audio(self, samples: np.ndarray, request: SearchRequest) -> SearchResult:
+        """Finds the items nearest to a sound, `(samples,)` float32 as `sound_format` says."""
+        self._refuse_num_leaves(request)
+        if self._in_graph(request):
+            return self._result("audio", *self._run("search_audio", self._audio(samples)), request)
+        return self._result("audio", *self._finder.find(self.embed_audio(samples), request), request)
+
     def search_embedding(self, vector: np.ndarray, request: SearchRequest, kind: str = EMBEDDING) -> SearchResult:
         """Finds the items nearest to an embedding, `(d,)` float32, which is not normalised.
 
@@ -202,7 +209,7 @@ class GraphEngine(GraphEmbedder):
         return {kind: np.array(values, np.float32) for kind, values in self.manifest.means.items()}
 
     def relevance_curve(self, kind: str) -> RelevanceCurve | None:
-        """The relevance curve for queries of a kind, `text`, `image` or `embedding`; None if the file has none."""
+        """The relevance curve for queries of a kind, `text`, `image`, `audio` or `embedding`; None if the file has none."""
         return self._curves.get(f"search_{kind}")
 
     def add(self, vector: np.ndarray, metadata: bytes, facts: Mapping[str, Fact | None] | None = None, captions: Iterable[str] = ()) -> int:

@@ -11,7 +11,7 @@ import numpy as np
 from ..errors import InvalidArgumentError
 from ..format.facts import Column, values_of
 from ..format.lexical import LexicalIndex
-from ..format.overlay_file import MOST_ADDED, MOST_IDS, OverlayContent
+from ..format.overlay_file import INT8, MOST_ADDED, MOST_IDS, OverlayContent, quantise
 from .facts import AddedFacts, CheckedFacts
 from .lexical import LexicalPart
 from .nearest import nearest
@@ -28,14 +28,15 @@ class _Added:
     """The added rows at one moment: views of `(a, d)` and `(a,)` arrays that only grow. Only `alive` may change while it is read."""
 
     rows: np.ndarray
+    scales: np.ndarray
     norms: np.ndarray
     ids: np.ndarray
     alive: np.ndarray
 
     @classmethod
     def allocate(cls, count: int, dimension: int) -> _Added:
-        rows, norms = np.empty((count, dimension), np.float32), np.empty(count, np.float32)
-        return cls(rows, norms, np.empty(count, np.int64), np.empty(count, np.bool_))
+        rows, scales, norms = np.empty((count, dimension), np.float32), np.empty(count, np.float32), np.empty(count, np.float32)
+        return cls(rows, scales, norms, np.empty(count, np.int64), np.empty(count, np.bool_))
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -45,7 +46,9 @@ class _Added:
 
 
 class Overlay:
-    """Added rows, float32, and hidden items; thread-safe. Writers wait for each other, readers never wait.
+    """Added rows and hidden items; thread-safe. Writers wait for each other, readers never wait.
+
+    Rows that a file stores in 8 bits are rounded as soon as they are added, so that a search finds the same before and after it is saved.
 
     Attributes:
         base_items: Number of items in the base; ids from this one on belong to the overlay.
@@ -53,9 +56,17 @@ class Overlay:
         version: The number of changes.
     """
 
-    def __init__(self, base_items: int, dimension: int, distance: str) -> None:
-        """Starts without added or removed items; `distance` is `dot_product` or `squared_l2`."""
+    def __init__(self, base_items: int, dimension: int, distance: str, rows: str = INT8) -> None:
+        """Starts without added or removed items.
+
+        Args:
+            base_items: Number of items in the base.
+            dimension: Of the embeddings.
+            distance: `dot_product` or `squared_l2`.
+            rows: How rows are stored, `int8` or `float32`.
+        """
         self.base_items, self.changed = base_items, False
+        self._rounds = rows == INT8
         self._l2 = distance == "squared_l2"
         self._lock = threading.Lock()
         self._next_id = base_items
@@ -86,7 +97,7 @@ class Overlay:
             for name, kind in facts.types.items():
                 if self._added_facts.types.get(name, kind) != kind:  # another thread added the column meanwhile
                     raise InvalidArgumentError(f"facts: {name!r} is a {kind}, but the column has type {self._added_facts.types[name]}.")
-            self._append(vector[None], np.array([self._next_id], np.int64), [metadata])
+            self._append(vector[None], None, np.array([self._next_id], np.int64), [metadata])
             self._facts[self._next_id] = facts.values
             if terms is not None:
                 self._terms[self._next_id] = terms
@@ -201,6 +212,7 @@ class Overlay:
                 items=self.base_items,
                 next_id=self._next_id,
                 rows=kept.rows,
+                scales=kept.scales if self._rounds else None,
                 ids=kept.ids,
                 metadata=[self._metadata[place] for place in places],
                 facts=self._columns(kept.ids),
@@ -222,7 +234,7 @@ class Overlay:
     def load(self, content: OverlayContent, indexed: bool) -> None:
         """Takes a file's content over; only before the first change. `indexed` says whether the words of the base are indexed."""
         with self._lock:
-            self._append(content.rows, content.ids.astype(np.int64), list(content.metadata))
+            self._append(content.rows, content.scales, content.ids.astype(np.int64), list(content.metadata))
             self._next_id = content.next_id
             self._load_facts(content)
             if indexed:
@@ -235,7 +247,7 @@ class Overlay:
 
     def _show_facts(self, types: Mapping[str, str]) -> None:
         """Replaces what readers see of the facts, after a change; `types` are those of new columns."""
-        known = {**types, **self._added_facts.types}
+        known = {**self._added_facts.types, **types}  # columns stay in the order in which they came
         self._added_facts = AddedFacts(self._facts, known, range(self.base_items, self._next_id))
 
     def _columns(self, ids: np.ndarray) -> dict[str, Column]:
@@ -265,7 +277,11 @@ class Overlay:
         for item, start, end in zip(content.ids.tolist(), bounds[:-1], bounds[1:], strict=True):
             self._terms[item] = words[order[start:end]]
 
-    def _append(self, rows: np.ndarray, ids: np.ndarray, metadata: list[bytes]) -> None:
+    def _append(self, rows: np.ndarray, scales: np.ndarray | None, ids: np.ndarray, metadata: list[bytes]) -> None:
+        if not self._rounds:
+            scales = np.ones(len(rows), np.float32)
+        elif scales is None:
+            rows, scales = quantise(rows)
         start, end = len(self._added), len(self._added) + len(ids)
         if end > len(self._space):
             grown = _Added.allocate(max(2 * len(self._space), end, FIRST_CAPACITY), rows.shape[1])
@@ -273,7 +289,7 @@ class Overlay:
                 new[:start] = old
             self._space = grown
         space = self._space
-        space.rows[start:end], space.ids[start:end], space.alive[start:end] = rows, ids, True
+        space.rows[start:end], space.scales[start:end], space.ids[start:end], space.alive[start:end] = rows, scales, ids, True
         space.norms[start:end] = np.einsum("nd,nd->n", rows, rows)
         self._metadata.extend(metadata)
         self._added = space.at(slice(end))
