@@ -23,12 +23,13 @@ class CellsTest {
     @Test
     fun `every row is in one cell, and the nearest cells come first`() {
         val rows = AddedRows(DIMENSION, exact = false).withSpaceFor(5000)
-        repeat(5000) { rows.put(it, near(it % 60)) }
+        val topic = List(5000) { random.nextInt(60) }
+        topic.forEachIndexed { row, it -> rows.put(row, near(it)) }
         val cells = Cells.of(rows, 5000).apply { assign(rows, 5000) }
         val seen = ArrayList<Int>()
         cells.scan(near(7), squared = false, enough = { false }) { seen += it }
         assertEquals((0 until 5000).toList(), seen.sorted())
-        assertTrue(seen.take(60).all { it % 60 == 7 })
+        assertTrue("${seen.take(60).map { topic[it] }}", seen.take(60).count { topic[it] == 7 } >= 40)
         val some = ArrayList<Int>()
         cells.scan(near(7), squared = true, enough = { some.size >= 100 }) { some += it }
         assertTrue("${some.size}", some.size in 100..1000)
@@ -38,7 +39,7 @@ class CellsTest {
     fun `of many added items the nearest are found, removed ones are not, and those that came last are`() {
         for (squared in listOf(false, true)) {
             val overlay = Overlay(10, DIMENSION, exact = false)
-            val vectors = List(9000) { near(it % 60) }
+            val vectors = List(9000) { near(random.nextInt(60)) }
             vectors.forEach { overlay.add(it, byteArrayOf(), CheckedFacts(emptyMap(), emptyMap()), null) }
             val end = System.currentTimeMillis() + 20_000
             while (overlay.cells == null && System.currentTimeMillis() < end) Thread.sleep(5)
@@ -55,8 +56,8 @@ class CellsTest {
             }
             assertTrue("$found of $all", found >= 0.99 * all)
             val last = overlay.add(vectors[0], byteArrayOf(), CheckedFacts(emptyMap(), emptyMap()), null)
-            assertTrue(last in overlay.state.nearest(vectors[0], squared, 2, cells = cells).ids.toList() + (10..10))
-            assertEquals(vectors.size + 1, cells.assigned)
+            assertTrue(last in overlay.state.nearest(vectors[0], squared, 2, cells = cells).ids.toList())
+            assertEquals(vectors.size + 1, overlay.cells!!.assigned)
         }
     }
 
