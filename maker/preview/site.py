@@ -25,12 +25,12 @@ WEB = Path(__file__).parent / "web"
 SEARCHER, SITE, REJECTS, START = "searcher.tflite", "site.json", "rejects.tsv", "index.html"
 WORKER = "service-worker.js"
 SHELL = (  # besides START and WORKER
-    *("about.js", "address.js", "app.js", "archive.js", "arrays.js", "calls.js", "cards.js", "columns.js"),
-    *("compose.js", "errors.js", "expressions.js", "facts.js", "filters.js", "finder.js", "icon.svg", "lexical.js"),
-    *("model.js", "moments.js", "nearest.js", "offline.js", "overlay.js", "photo-worker.js", "photo_files.js"),
-    *("photo_store.js", "photos.js", "photos_panel.js", "picture.js", "relevance.js", "rows.js", "searcher.js"),
-    *("searcher_file.js", "selection.js", "start.js", "style.css", "where.js", "where_parser.js", "wording.js"),
-    *("words.js", "worker.js"),
+    *("about.js", "added_facts.js", "address.js", "app.js", "archive.js", "arrays.js", "calls.js", "cards.js"),
+    *("cells.js", "columns.js", "compose.js", "errors.js", "expressions.js", "facts.js", "filters.js", "finder.js"),
+    *("icon.svg", "items.js", "lexical.js", "lexical_file.js", "model.js", "moments.js", "nearest.js", "offline.js"),
+    *("overlay.js", "overlay_file.js", "photo-worker.js", "photo_files.js", "photo_store.js", "photos.js"),
+    *("photos_panel.js", "picture.js", "relevance.js", "rows.js", "searcher.js", "searcher_file.js", "selection.js"),
+    *("start.js", "style.css", "where.js", "where_parser.js", "wording.js", "words.js", "worker.js"),
 )
 FORMAT, VERSION = "pocket-searcher-site", 1
 # The page fetches one of the two wasm builds. The service worker keeps that one later, and not both from the start.

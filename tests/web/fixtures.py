@@ -39,6 +39,7 @@ from task.vision.query import query_pixels
 sys.path.append(str(Path(__file__).parents[2]))
 from tests.asked.cases import write as write_asked  # noqa: E402 - a script is not run from the root
 from tests.found_file import JUDGED, judged, with_found  # noqa: E402
+from tests.overlays.cases import write as write_overlays  # noqa: E402
 from tests.tokenizer_files import answers_alike, tokenizing_searchers  # noqa: E402
 from tests.written_searcher import write_sample  # noqa: E402
 
@@ -257,6 +258,10 @@ def make_host(folder: Path) -> None:
         write_asked(host)
         rows = locate_rows((host / "asked.tflite").read_bytes())
         (host / "rows.json").write_text(json.dumps(rows and rows.describe()))
+    if not (host / "overlays").exists():
+        write_overlays(host / "overlays")
+        places = {path.name: locate_rows(path.read_bytes()) for path in (host / "overlays").glob("*.tflite")}
+        (host / "overlays" / "rows.json").write_text(json.dumps({name: rows and rows.describe() for name, rows in places.items()}))
     if not (host / "kinds").exists():
         make_kinds(host / "kinds")
 

@@ -16,6 +16,7 @@ import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
 import { chromium } from "playwright-core";
 import { filterTests } from "./filters.mjs";
+import { overlayTests } from "./overlays.mjs";
 import { photoTests } from "./photos.mjs";
 
 const HERE = dirname(fileURLToPath(import.meta.url));
@@ -54,6 +55,13 @@ function makeFixtures() {
     process.stderr.write(done.stderr);
     throw new Error("fixtures.py failed");
   }
+}
+
+/** What a Python program prints, which is JSON. */
+function python(program, ...values) {
+  const done = spawnSync(given.python, ["-c", program, ...values], { env: environment, maxBuffer: 1 << 26 });
+  assert.equal(done.status, 0, String(done.stderr));
+  return JSON.parse(done.stdout);
 }
 
 const servers = new Set();
@@ -465,8 +473,7 @@ from task.vision.resize import prepare
 i = np.arange(37 * 53 * 4)
 rgba = ((i * 7919 + (i >> 3) * 104729) % 256).astype(np.uint8).reshape(37, 53, 4)
 print(json.dumps([prepare(np.ascontiguousarray(rgba[:, :, :3]), p["height"], p["width"], preparation_of(p)).reshape(-1).tolist() for p in json.loads(sys.argv[1])]))`;
-  const python = spawnSync(given.python, ["-c", program, JSON.stringify(preparations)], { env: environment, maxBuffer: 1 << 26 });
-  assert.deepEqual(found, JSON.parse(python.stdout));
+  assert.deepEqual(found, python(program, JSON.stringify(preparations)));
   await close();
 });
 
@@ -483,11 +490,11 @@ from task.vision.resize import resize
 i = np.arange(37 * 53 * 4)
 rgba = ((i * 7919 + (i >> 3) * 104729) % 256).astype(np.uint8).reshape(37, 53, 4)
 print(json.dumps([resize(np.ascontiguousarray(rgba[:, :, :3]), h, w).reshape(-1).tolist() for h, w in ((16, 16), (224, 224), (37, 20), (80, 53))]))`;
-  const python = JSON.parse(spawnSync(given.python, ["-c", program], { env: environment, maxBuffer: 1 << 26 }).stdout);
+  const wantedOf = python(program);
   let different = 0;
   let worst = 0;
   let all = 0;
-  python.forEach((wanted, i) => wanted.forEach((v, j) => {
+  wantedOf.forEach((wanted, i) => wanted.forEach((v, j) => {
     all += 1;
     different += v !== found[i][j];
     worst = Math.max(worst, Math.abs(v - found[i][j]));
@@ -754,7 +761,8 @@ test("100,000 items: first result and query in time", async () => {
 
 filterTests({ test, visit, serve, items, answered, ask, violations, shoot, newPage: () => browser.newPage(), work, sites, PHONE });
 
-photoTests({ test, visit, serve, items, answered, ask, violations, shoot, work, sites, expected: () => expected, PHONE });
+overlayTests({ test, serve, newPage: () => browser.newPage(), work });
+photoTests({ test, visit, python, answered, ask, violations, shoot, work, sites, expected: () => expected, PHONE });
 
 // ---- running them ------------------------------------------------------------------------------------------------------------------
 

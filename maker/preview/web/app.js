@@ -30,6 +30,7 @@ let running = false;
 let pending = null; // the latest query, while another one runs
 let more = () => {}; // shows what the latest query found beyond what is shown
 let photos = null; // the user's own, where the file can embed pictures
+let photosPanel = null;
 let pictureAddress = null; // of the picture in an image query
 const cards = new Map(); // list entry by item; reused, so that a picture in successive results does not flicker
 
@@ -80,19 +81,31 @@ const hasWords = () => opened.hasWords && opened.knowsItems && can("search_text"
 
 /** Offers to add photos, and opens those that were added before. */
 async function openPhotos() {
-  if (photos || !can("embed_image")) return;
-  let panel = null;
+  const base = opened.manifest.sha256?.model;
+  if (photos || !base || !can("embed_image")) return;
   let shown = 0;
-  photos = new Photos(call, await PhotoStore.open(), () => {
-    panel?.show();
+  let running = false;
+  const changed = (anew = false) => {
+    photosPanel?.show();
+    if (anew) cards.clear(); // ids are given from the first on again
+    const { progress, count } = photos;
     // While photos are added, the pictures without a query change a few times only.
-    const { running, added } = photos.progress;
-    if (asksForNothing() && (running ? added >= 2 * shown && added > 0 && added <= GALLERY : shown !== photos.count)) {
-      shown = photos.count;
-      search();
-    }
-  });
-  panel = new PhotosPanel(photos);
+    const few = progress.running && asksForNothing() && count <= GALLERY && count >= 2 * shown;
+    if (!anew && !few && progress.running === running && (progress.running || count === shown)) return;
+    if (anew || count !== shown) search();
+    [shown, running] = [count, progress.running];
+  };
+  try {
+    photos = new Photos(call, base, await PhotoStore.open(), changed);
+    await photos.open();
+  } catch (error) {
+    photos = null;
+    warn(`Photos of yours cannot be kept in this browser: ${error.message}`);
+    return;
+  }
+  shown = photos.count;
+  photosPanel = new PhotosPanel(photos, opened.site.title);
+  if (photos.unfinished && !photos.elsewhere) photosPanel.continue(false);
 }
 
 const asksForNothing = () => !asked.words && !asked.like.length && !picture && !filters.where;
@@ -305,15 +318,21 @@ function showStatus(text, milliseconds) {
 function showQueryPicture({ like = [], metadata, picture: given, name }) {
   const any = Boolean(given) || metadata !== undefined;
   const others = like.length - (given ? 0 : 1);
-  const address = given || (any && thumbnail(metadata, opened.site));
+  const own = any && !given && like[0] >= opened.manifest.items;
+  const address = given || (any && !own && thumbnail(metadata, opened.site));
   const text = given ? name || "your picture" : any && label(metadata).slice(0, 80);
   $("query-picture").hidden = !any;
-  $("query-picture-image").hidden = !address;
-  if (address) $("query-picture-image").src = address;
-  else $("query-picture-image").removeAttribute("src");
+  showQueryImage(address);
+  if (own) photos.thumbnail(like[0]).then((made) => like[0] === asked.like[0] && showQueryImage(made));
   $("query-picture-name").textContent = any ? `${text}${others > 0 ? ` and ${others} more` : ""}` : "";
   $("search").classList.toggle("with-picture", any);
   if (can("search_text")) $("query").placeholder = any ? "Add words" : "What is in the picture?";
+}
+
+function showQueryImage(address) {
+  $("query-picture-image").hidden = !address;
+  if (address) $("query-picture-image").src = address;
+  else $("query-picture-image").removeAttribute("src");
 }
 
 /** Shows items, and hides the notes of an earlier result. */
@@ -423,11 +442,16 @@ $("results").addEventListener("click", (event) => {
 });
 
 async function removePhoto(item, card) {
+  try {
+    await photos.remove(item);
+  } catch (error) {
+    photosPanel.fail(error);
+    return;
+  }
   const next = card.nextElementSibling ?? card.previousElementSibling;
   card.remove();
   cards.delete(item);
   next?.querySelector("button").focus({ preventScroll: true });
-  await photos.remove(item);
 }
 
 function findLike(items) {
@@ -474,7 +498,7 @@ async function dropped(transfer) {
   const [file] = transfer.files;
   const single = transfer.files.length === 1 && !transfer.items[0]?.webkitGetAsEntry?.()?.isDirectory;
   if (single) searchByPicture(file);
-  else if (photos) await photos.add(await filesDropped(transfer));
+  else if (photos) await filesDropped(transfer).then((files) => photos.add(files)).catch((error) => photosPanel.fail(error));
 }
 
 addEventListener("keydown", (event) => {
@@ -508,6 +532,6 @@ const filters = new Filters(call, askFor);
 const selection = new Selection(findLike);
 
 // For the tests, and for debugging in the browser's console.
-globalThis.pocketSearcher = { call, opened: () => opened };
+globalThis.pocketSearcher = { call, opened: () => opened, photos: () => photos };
 
 open();

@@ -62,6 +62,10 @@ const calls = {
   },
   /** What another worker takes to embed pictures. */
   embedder: () => ({ model: searcher.model.slice(), preparation: searcher.preparation }),
+  /** What was added and removed, as an overlay file, and the id that the next item gets. */
+  saveOverlay: async () => ({ bytes: await searcher.saveOverlay(), nextId: searcher.items }),
+  loadOverlay: (bytes) => searcher.loadOverlay(bytes),
+  forgetChanges: () => searcher.forgetChanges(),
   addItem: (vector, metadata) => searcher.add(vector, metadata),
   removeItem: (item) => searcher.remove(item),
   addedItems: () => Array.from(searcher.addedItems),
