@@ -58,7 +58,7 @@ def run(given: argparse.Namespace) -> None:
         raise UsageError(f"--contact-sheet needs --images DIR, the folder that the paths of the items are relative to; {problem}")
     base, options = BaseOptions(str(given.searcher)), SearchOptions(max_results=given.k, min_relevance=given.min_relevance)
     with TextSearcher.create_from_options(TextSearcherOptions(base, search_options=options)) as searcher:
-        results = []
+        items, results = searcher.items, []
         for query in given.query:
             composed = Query(TensorImage.create_from_file(query)) if given.by_image else Query.parse(query)
             for part in [*given.more, *map(TensorImage.create_from_file, given.and_image)]:
@@ -66,7 +66,7 @@ def run(given: argparse.Namespace) -> None:
             for part in given.excluded:
                 composed -= part
             results.append((query, searcher.search(composed, where=given.where, lexical=given.lexical)))
-    nothing = _nothing(given)
+    nothing = _nothing(given, items)
     for query, result in results:
         neighbors = [
             {"metadata": n.metadata.decode("utf-8", "backslashreplace"), "distance": n.distance, "relevance": n.relevance}
@@ -92,8 +92,10 @@ def _relevance(text: str) -> float | str:
     return text if text == "auto" else float(text)
 
 
-def _nothing(given: argparse.Namespace) -> str:
+def _nothing(given: argparse.Namespace, items: int) -> str:
     """The line for a query without results."""
+    if not items:
+        return "  nothing found: the searcher has no items"
     if given.min_relevance is not None:
         return "  nothing relevant"
     reasons = [] if given.by_image else ["the query holds no word"]

@@ -59,14 +59,7 @@ def write_encoder(
         preparation: How pictures are brought to the size of an `image` encoder's input; None for the usual way.
         sound: Rate and number of samples of an `audio` encoder's input.
     """
-    model = Model("pocket-searcher encoder")
-    for kind, encoder in encoders.items():
-        g = model.subgraph(f"embed_{kind}")
-        queries = declare_queries(g, kind, shapes[kind], tokenizer if kind == "tokens" else None)
-        embedding = encoder.write(g, *queries.values())
-        if normalize:
-            embedding = g.l2_normalize(embedding)
-        model.signature(g, queries, {"embedding": embedding})
+    model = embedding_model("pocket-searcher encoder", encoders, shapes, normalize, tokenizer)
     model.metadata(tflite_metadata.NAME, tflite_metadata.encode(encoder_metadata(list(encoders), words is not None, tokenizer)))
     with atomic(path) as temporary:
         model.write(temporary)
@@ -87,6 +80,25 @@ def write_encoder(
             sha256=digest.digests(temporary),
         )
         archive.append(temporary, manifest_format.FILE, manifest_format.encode(manifest))
+
+
+def embedding_model(
+    description: str,
+    encoders: Mapping[str, Encoder],
+    shapes: Mapping[str, tuple[int, ...]],
+    normalize: bool,
+    tokenizer: TokenizerFile | None = None,
+) -> Model:
+    """A graph with the signature `embed_*` of each encoder; for the arguments see `write_encoder`."""
+    model = Model(description)
+    for kind, encoder in encoders.items():
+        g = model.subgraph(f"embed_{kind}")
+        queries = declare_queries(g, kind, shapes[kind], tokenizer if kind == "tokens" else None)
+        embedding = encoder.write(g, *queries.values())
+        if normalize:
+            embedding = g.l2_normalize(embedding)
+        model.signature(g, queries, {"embedding": embedding})
+    return model
 
 
 def _queries(

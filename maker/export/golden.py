@@ -61,11 +61,7 @@ def record_answers(path: Path, towers: Mapping[str, AnyTower], index: Index, tex
             outputs = runners.run(signature, tensors)
             ids, distances = outputs["ids"][0][:RESULTS], outputs["distances"][0][:RESULTS]
             if not np.isfinite(distances).all():
-                tower = towers[signature.removeprefix("search_")]
-                raise EncoderError(
-                    f"{tower.source.path}: gives values that are not finite for the query {str(query)[:60]!r}; check its weights, and how "
-                    "it normalises its input"
-                )
+                raise _not_finite(towers[signature.removeprefix("search_")], query)
             valid = ids >= 0
             tolerance = {"tolerance": ROUNDED_TOLERANCE} if signature.removeprefix("search_") in rounded else {}
             found = {"ids": ids[valid].tolist(), "distances": _short(distances[valid])}
@@ -73,7 +69,7 @@ def record_answers(path: Path, towers: Mapping[str, AnyTower], index: Index, tex
 
         for kind in [kind for kind in SENTENCES if kind in towers]:
             tower = towers[kind]
-            for text in list(dict.fromkeys(texts))[:TEXTS] or ["a photo"]:
+            for text in _chosen(texts):
                 # With the ids, a runtime without the tokenizer can run the query too.
                 add(f"search_{kind}", text, tower.prepare(text), **({"tokens": tower.tokenizer.ids(text)} if tower.tokenizer else {}))
         if "image" in towers:
@@ -89,6 +85,50 @@ def record_answers(path: Path, towers: Mapping[str, AnyTower], index: Index, tex
     return entries
 
 
+def record_embeddings(path: Path, towers: Mapping[str, AnyTower], texts: Sequence[str]) -> list[dict[str, Any]]:
+    """Runs golden queries on a model without items that has no manifest yet.
+
+    Returns:
+        One entry per query: `signature` (`embed_*`), `query`, `tokens` and `tolerance` as `record_answers` has them, and the `embedding`.
+
+    Raises:
+        EncoderError: A tower gives values that are not finite.
+    """
+    entries: list[dict[str, Any]] = []
+    options = BaseOptions(str(path), num_threads=1)
+    with ModelFile(options) as file:
+        runners = SignatureRunners(file, options)
+        for kind, tower in towers.items():
+            asked: list[tuple[str, dict[str, Any], np.ndarray | Mapping[str, np.ndarray]]]
+            if kind == "image":
+                asked = [(PATTERN, {}, pattern_image(*runners.input_shape("embed_image")[1:3])[None])]
+            elif kind == "audio":
+                asked = [(PATTERN, {}, pattern_sound(runners.input_shape("embed_audio")[1])[None])]
+            else:
+                asked = [
+                    (text, {"tokens": tower.tokenizer.ids(text)} if tower.tokenizer else {}, tower.prepare(text)) for text in _chosen(texts)
+                ]
+            for query, more, tensors in asked:
+                embedding = runners.run(f"embed_{kind}", tensors)["embedding"][0]
+                if not np.isfinite(embedding).all():
+                    raise _not_finite(tower, query)
+                tolerance = {"tolerance": ROUNDED_TOLERANCE} if tower.source.rounds_activations(tower.signature) else {}
+                entries.append({"signature": f"embed_{kind}", "query": query, **more, "embedding": _short(embedding), **tolerance})
+        runners.close()
+    return entries
+
+
+def _chosen(texts: Sequence[str]) -> list[str]:
+    return list(dict.fromkeys(texts))[:TEXTS] or ["a photo"]
+
+
+def _not_finite(tower: AnyTower, query: object) -> EncoderError:
+    return EncoderError(
+        f"{tower.source.path}: gives values that are not finite for the query {str(query)[:60]!r}; check its weights, and how "
+        "it normalises its input"
+    )
+
+
 def check_answers(path: Path) -> int:
     """Opens a finished file with `task` and runs its golden queries.
 
@@ -102,6 +142,9 @@ def check_answers(path: Path) -> int:
     engine = GraphEngine(BaseOptions(str(path), num_threads=1))
     try:
         for entry in engine.manifest.golden:
+            if "embedding" in entry:
+                _compare_embedding(path, entry, engine)
+                continue
             signature, request = entry["signature"], SearchRequest(max_results=len(entry["ids"]))
             if signature.removeprefix("search_") in SENTENCES:
                 result = engine.search_text(entry["query"], request)
@@ -115,6 +158,22 @@ def check_answers(path: Path) -> int:
         return len(engine.manifest.golden)
     finally:
         engine.close()
+
+
+def _compare_embedding(path: Path, entry: dict[str, Any], engine: GraphEngine) -> None:
+    if entry["signature"] == "embed_image":
+        found = engine.embed_image(pattern_image(*engine.image_size()))
+    elif entry["signature"] == "embed_audio":
+        found = engine.embed_audio(pattern_sound(engine.sound_format.samples))
+    else:
+        found = engine.embed_text(entry["query"])
+    wanted, tolerance = np.array(entry["embedding"], np.float32), entry.get("tolerance", TOLERANCE)
+    apart = np.abs(found - wanted).max() if found.shape == wanted.shape else np.inf
+    if apart > tolerance * max(1.0, np.abs(wanted).max(initial=0.0)):
+        raise BuildError(
+            f"{path}: golden query {str(entry['query'])[:60]!r} of {entry['signature']}: a value differs by {apart:.2g}, expected at most "
+            f"{tolerance}: the file is damaged; copy it again"
+        )
 
 
 def _compare(path: Path, entry: dict[str, Any], result: SearchResult, metadata: list[bytes]) -> None:

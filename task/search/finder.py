@@ -19,6 +19,7 @@ from .overlay import Overlay
 from .request import SearchRequest
 
 Found = tuple[np.ndarray, np.ndarray]  # ids and distances, nearest first
+NOTHING = np.empty(0, np.int64), np.empty(0, np.float32)
 
 
 class Finder:
@@ -59,8 +60,11 @@ class Finder:
             allowed = self.overlay.present()
         if allowed is not None:
             base_items, added_items = self._parted(allowed)
-            base = self.scorer.nearest(vector, base_items, max_results)
+            # Where nothing of the base is asked for, as in a searcher without items, its rows are not needed.
+            base = self.scorer.nearest(vector, base_items, max_results) if len(base_items) else NOTHING
             return _merged(base, self.overlay.nearest(vector, max_results, added_items), max_results)
+        if not self._manifest.items:
+            return self.overlay.nearest(vector, max_results)
         ids, distances = self._search_graph(vector)
         real = ids >= 0
         ids, distances = ids[real].astype(np.int64), distances[real]
@@ -112,7 +116,8 @@ class Finder:
         self._file.check_unchanged()
         base, added = self.overlay.base(), self.overlay.content("")
         rows = np.empty((len(base) + len(added.ids), self._manifest.dimension), np.float32)
-        self.scorer.decode(base, rows[: len(base)])
+        if len(base):
+            self.scorer.decode(base, rows[: len(base)])
         rows[len(base) :] = added.rows
         return np.concatenate([base, added.ids]), rows
 

@@ -1,7 +1,8 @@
 """Overlays that Python, JavaScript and Kotlin write byte for byte alike, all read, and all refuse where they are damaged.
 
-`write(folder)`, or `python -m tests.overlays FOLDER`, writes searchers, overlays and `overlays.json`. Nothing of it is kept in the
-repository: the bytes of an overlay contain the fingerprint of its base. Tests of a platform do what a case says, and compare.
+`write(folder)`, or `python -m tests.overlays FOLDER`, writes searchers (one of them without items), overlays and `overlays.json`. Nothing
+of it is kept in the repository: the bytes of an overlay contain the fingerprint of its base. Tests of a platform do what a case says, and
+compare.
 
     cases    `name`, `base` (a searcher in the folder), `start` (an overlay that it is opened with, or null), `operations`, `file` (the
              overlay that has to come of it, byte for byte), `answers`
@@ -35,6 +36,7 @@ import numpy as np
 sys.path.append(str(Path(__file__).parents[2]))  # a test that imports this is not run from the root
 from maker.index.options import ScaNNOptions, ScoreBruteForce  # noqa: E402
 from maker.pipeline import IndexSettings, index_embeddings  # noqa: E402
+from maker.pipeline.empty import export_empty  # noqa: E402
 from maker.searcher import DataLoader  # noqa: E402
 from maker.searcher import Searcher as ModelMaker  # noqa: E402
 from task.core import BaseOptions  # noqa: E402
@@ -44,7 +46,7 @@ from task.text import TextSearcher, TextSearcherOptions  # noqa: E402
 from tests.asked.items import write_asked  # noqa: E402
 
 FILE = "overlays.json"
-WORDS, LENGTHS, FLOATS = "asked.tflite", "l2.tflite", "floats.tflite"
+WORDS, LENGTHS, FLOATS, EMPTY = "asked.tflite", "l2.tflite", "floats.tflite", "empty.tflite"
 MANY = "many.f32"
 DIMENSION = 32
 K = 8
@@ -117,6 +119,13 @@ def cases() -> list[dict[str, Any]]:
         {"name": "lengths", "base": LENGTHS, "operations": [*adding(long, "long"), {"remove": 301}], "ask": [{"query": listed(long[0])}]},
         {"name": "halves", "base": LENGTHS, "operations": adding(halves, "halves"), "ask": [{"query": listed(halves[0])}]},
         {"name": "floats", "base": FLOATS, "operations": [*adding(more, "more"), {"remove": 302}], "ask": asked[:3]},
+        {"name": "empty-nothing", "base": EMPTY, "operations": [], "ask": asked[:1]},
+        {
+            "name": "empty",
+            "base": EMPTY,
+            "operations": [*described(words), {"remove": 2}, *adding(more[:2], "more")],
+            "ask": [*asked[:3], {"query": listed(words[1]), "allowed": [0, 2, 5, 7]}, *filtered[:3]],
+        },
         {
             "name": "many",
             "base": WORDS,
@@ -149,6 +158,7 @@ def write(folder: Path) -> None:
 def write_searchers(folder: Path) -> None:
     """Writes the bases, and the vectors that are added from a file."""
     write_asked(folder / WORDS)
+    export_empty(str(folder / WORDS), folder / EMPTY, overwrite=True)
     settings = IndexSettings(distance="squared_l2")
     index_embeddings(drawn(6, 300, unit=False), [b"%d" % i for i in range(300)], folder / LENGTHS, settings=settings, overwrite=True)
     options = ScaNNOptions("dot_product", score_brute_force=ScoreBruteForce())

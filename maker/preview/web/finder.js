@@ -81,8 +81,12 @@ export class Finder {
 
   /** Hides an item. */
   remove(item) {
-    // Results in the place of removed items need the rows; without them this fails now, not in a later search.
-    if (item < this.#manifest.items && !this.#rows) throw new SearcherError(NOT_FOUND);
+    if (item < this.#manifest.items) this.requireRows();
     this.#overlay.remove(item);
+  }
+
+  /** Fails if it is not known where the rows are: results in the place of removed items need them. */
+  requireRows() {
+    if (!this.knowsRows) throw new SearcherError(NOT_FOUND);
   }
 }

@@ -1,5 +1,6 @@
 // Keeps the user's photos in this browser, in IndexedDB: the overlay, the thumbnails, and what is needed to go on after a reload.
 
+const NAME = `photos of ${new URL("./", location.href).pathname}`; // several sites of a host keep theirs apart
 const STATE = "state";
 const THUMBNAILS = "thumbnails";
 
@@ -7,16 +8,35 @@ const THUMBNAILS = "thumbnails";
 export class PhotoStore {
   #database;
 
-  /** Opens the store of the site at this address; several sites of a host keep theirs apart. */
+  /** Opens the store of the site at this address. */
   static async open() {
     const store = new PhotoStore();
-    const request = indexedDB.open(`photos of ${new URL("./", location.href).pathname}`, 1);
+    const request = indexedDB.open(NAME, 1);
     request.onupgradeneeded = () => {
       request.result.createObjectStore(STATE);
       request.result.createObjectStore(THUMBNAILS);
     };
     store.#database = await done(request);
     return store;
+  }
+
+  /**
+   * Makes this the one tab that may change what is kept.
+   * @param {() => void} later Is called when that becomes possible, if another tab still is the one.
+   * @returns {Promise<boolean>} Whether it is possible now.
+   */
+  claim(later) {
+    const held = new Promise(() => {}); // until the tab is closed
+    return new Promise((resolve) => {
+      navigator.locks.request(NAME, { ifAvailable: true }, (lock) => {
+        resolve(lock !== null);
+        if (lock) return held;
+        navigator.locks.request(NAME, () => {
+          later();
+          return held;
+        });
+      });
+    });
   }
 
   /** A value of the state; undefined if there is none. */
@@ -44,8 +64,17 @@ export class PhotoStore {
   }
 
   removeThumbnail(item) {
+    return this.#removeThumbnails(item);
+  }
+
+  /** Removes the thumbnails of an item and of those after it. */
+  removeThumbnailsFrom(item) {
+    return this.#removeThumbnails(IDBKeyRange.lowerBound(item));
+  }
+
+  #removeThumbnails(key) {
     const change = this.#database.transaction(THUMBNAILS, "readwrite");
-    change.objectStore(THUMBNAILS).delete(item);
+    change.objectStore(THUMBNAILS).delete(key);
     return finished(change);
   }
 

@@ -8,8 +8,9 @@
 
 import { associatedFiles } from "./archive.js";
 import { compose, parseQuery } from "./compose.js";
-import { DAMAGED, SearcherError } from "./errors.js";
+import { SearcherError } from "./errors.js";
 import { Finder } from "./finder.js";
+import { Items } from "./items.js";
 import { loadRuntime, Model } from "./model.js";
 import { Overlay } from "./overlay.js";
 import { judge } from "./relevance.js";
@@ -17,7 +18,6 @@ import { SearcherFile } from "./searcher_file.js";
 
 const RESIZES = ["triangle", "pillow_bilinear", "pillow_bicubic"]; // that picture.js knows
 const CROPS = ["none", "center", "center_half_to_even"];
-const NORM_TOLERANCE = 1e-3;
 const LEXICAL = ["off", "auto", "only"];
 
 export { associatedFiles, loadRuntime, SearcherError };
@@ -28,9 +28,7 @@ export class Searcher {
   #model;
   #finder;
   #overlay;
-  #facts;
-  #lexical;
-  #filter = {}; // the latest as JSON, and the items that meet it
+  #items;
 
   /** The content of `searcher.json`. */
   manifest;
@@ -45,6 +43,7 @@ export class Searcher {
     searcher.#file = new SearcherFile(content);
     searcher.manifest = searcher.#file.manifest;
     searcher.#overlay = new Overlay(searcher.manifest);
+    searcher.#items = new Items(searcher.#file, searcher.#overlay);
     const searchGraph = async (vector) => found(await searcher.#model.run("search_embedding", vector));
     searcher.#finder = new Finder(content, rows, searcher.manifest, searcher.#overlay, searchGraph);
     searcher.#model = await Model.compile(searcher.#file.model);
@@ -58,17 +57,37 @@ export class Searcher {
 
   /** Whether `searchItems`, filters and `lexical` work. */
   get knowsItems() {
-    return this.#finder.knowsRows && this.signatures.includes("search_embedding");
+    return this.#finder.knowsRows && (this.isEmpty || this.signatures.includes("search_embedding"));
+  }
+
+  /** Whether the file has no items of its own, only encoders: it finds what is added. */
+  get isEmpty() {
+    return this.manifest.items === 0;
+  }
+
+  /** Whether `searchText` works. */
+  get takesText() {
+    return this.signatures.includes(this.#query("text"));
+  }
+
+  /** Whether `searchImage` works. */
+  get takesImages() {
+    return this.signatures.includes(this.#query("image"));
+  }
+
+  /** The signature that takes a query; files without items only embed. */
+  #query(kind) {
+    return this.isEmpty ? `embed_${kind}` : `search_${kind}`;
   }
 
   /** Whether the file has facts, for `where` and `facets`. */
   get hasFacts() {
-    return this.#file.has("facts.json");
+    return this.#items.hasFacts;
   }
 
   /** Whether the file has a lexical index, for `lexical`. */
   get hasWords() {
-    return this.#file.has("lexical.json");
+    return this.#items.hasWords;
   }
 
   /**
@@ -83,11 +102,11 @@ export class Searcher {
   async searchText(query, options = {}) {
     const { lexical = "off" } = options;
     if (!LEXICAL.includes(lexical)) throw new SearcherError(`lexical has to be ${LEXICAL.join(", ")}; found “${lexical}”.`);
-    await this.#prepare(options);
+    await this.#items.prepare(options);
     const start = performance.now();
     const request = await this.#request(options);
     if (lexical !== "off") return this.#searchLexical(query, request, lexical, start);
-    const bytes = this.#bytesOfText("search_text", query);
+    const bytes = this.#bytesOfText(this.#query("text"), query);
     if (this.#finder.inGraph(request)) return this.#search("search_text", bytes, request, start);
     const vector = await this.embedText(query);
     if (!isSomething(vector)) return { neighbors: [], milliseconds: performance.now() - start };
@@ -124,7 +143,7 @@ export class Searcher {
    * @param {object} [options] `where`, `allowed` and `k` of `searchText`.
    */
   async searchImage(pixels, options = {}) {
-    await this.#prepare(options);
+    await this.#items.prepare(options);
     const start = performance.now();
     const request = await this.#request(options);
     if (this.#finder.inGraph(request)) return this.#search("search_image", pixels, request, start);
@@ -134,7 +153,7 @@ export class Searcher {
 
   /** How `picture.js` prepares pictures for image queries: `query.image` of the manifest. */
   get preparation() {
-    const [, height, width] = this.#model.shape("search_image");
+    const [, height, width] = this.#model.shape(this.#query("image"));
     const { resize, crop, shortest_side } = this.manifest.query.image;
     const unknown = RESIZES.includes(resize) ? (CROPS.includes(crop) ? null : `cropped by “${crop}”`) : `resized by “${resize}”`;
     if (unknown) throw new SearcherError(`The file requires pictures ${unknown}, which this page does not support. Write the page again with a newer maker preview.`);
@@ -147,7 +166,7 @@ export class Searcher {
    * @param {object} [options] `where`, `allowed` and `k` of `searchText`.
    */
   async searchEmbedding(vector, options = {}) {
-    await this.#prepare(options);
+    await this.#items.prepare(options);
     const start = performance.now();
     if (vector.length !== this.manifest.dimension) {
       throw new SearcherError(`The query has ${vector.length} dimensions, the index ${this.manifest.dimension}.`);
@@ -188,7 +207,7 @@ export class Searcher {
    * @param {object} [options] `where`, `allowed` and `k` of `searchText`.
    */
   async searchParts({ wanted, weights, excluded = [] }, options = {}) {
-    await this.#prepare(options);
+    await this.#items.prepare(options);
     const start = performance.now();
     if (!wanted.length) throw new SearcherError("Say what to find, not only what to leave out.");
     if (weights && !(weights.length === wanted.length && weights.every((weight) => weight > 0 && weight < Infinity))) {
@@ -219,8 +238,8 @@ export class Searcher {
    * @returns {Promise<{name: string, type: string, distinct?: number}[]>} `type` is `number`, `time`, `text` or `tags`; `distinct` is how
    *   many different texts or tags there are.
    */
-  async columns() {
-    return (await this.#openFacts()).described;
+  columns() {
+    return this.#items.columns();
   }
 
   /**
@@ -228,13 +247,8 @@ export class Searcher {
    * @param {string | string[]} where One filter, or several that all apply.
    * @returns {Promise<Int32Array>}
    */
-  async matching(where) {
-    const key = JSON.stringify(where);
-    if (key !== this.#filter.key) {
-      const [facts, { parseWhere }] = await Promise.all([this.#openFacts(), import("./where_parser.js")]);
-      this.#filter = { key, items: facts.matching(parseWhere(where)) };
-    }
-    return this.#filter.items;
+  matching(where) {
+    return this.#items.matching(where);
   }
 
   /**
@@ -244,9 +258,8 @@ export class Searcher {
    *   years of times.
    * @returns {Promise<Map<string, [string | number, number][]>>} By column, the values and their counts, the most frequent first.
    */
-  async facets(options = {}) {
-    const [facts, items] = await Promise.all([this.#openFacts(), this.#chosen(options)]);
-    return new Map((options.columns ?? facts.usual).map((name) => [name, facts.counts(name, items)]));
+  facets(options = {}) {
+    return this.#items.facets(options);
   }
 
   /**
@@ -263,27 +276,46 @@ export class Searcher {
    * @param {number} item
    */
   item(item) {
-    return item < this.manifest.items ? this.#file.item(item) : new TextDecoder().decode(this.#overlay.metadata(item));
+    return this.#items.item(item);
   }
 
   /**
    * Adds an item, which every search finds from now on.
    * @param {Float32Array} vector Its embedding.
    * @param {string} metadata
-   * @returns {number} Its id, which is never used again.
+   * @param {object} [about]
+   * @param {object} [about.facts] Values by column: a number, a text, a Date, or a list of tags.
+   * @param {string[]} [about.captions] Texts whose words find it, too, if the file has a lexical index.
+   * @returns {Promise<number>} Its id, which is never used again.
    */
-  add(vector, metadata) {
-    const { dimension, normalized } = this.manifest;
-    if (vector.length !== dimension) throw new SearcherError(`The item has ${vector.length} dimensions, the index ${dimension}.`);
-    if (!vector.every(Number.isFinite)) throw new SearcherError("The item's embedding has a value that is not finite.");
-    const norm = Math.sqrt(vector.reduce((sum, value) => sum + value * value, 0));
-    if (normalized && Math.abs(norm - 1) > NORM_TOLERANCE) throw new SearcherError(`The item's embedding has norm ${norm.toPrecision(4)}, those of the file have 1. Divide it by its norm.`);
-    return this.#overlay.add(vector, new TextEncoder().encode(metadata));
+  add(vector, metadata, about = {}) {
+    return this.#items.add(vector, metadata, about);
   }
 
   /** Hides an item of the file, or one that was added, for good. */
   remove(item) {
     this.#finder.remove(item);
+  }
+
+  /**
+   * What was added and removed, as an overlay file, which `task` opens, too, together with this searcher.
+   * @returns {Promise<Uint8Array>}
+   */
+  saveOverlay() {
+    return this.#items.saveOverlay();
+  }
+
+  /**
+   * Takes over what an overlay file has, in the place of what was added and removed before.
+   * @param {Uint8Array} bytes
+   */
+  loadOverlay(bytes) {
+    return this.#items.loadOverlay(bytes, () => this.#finder.requireRows());
+  }
+
+  /** Forgets what was added and removed. Ids are given from the first on again. */
+  forgetChanges() {
+    this.#overlay.clear();
   }
 
   /** Whether an item exists and was not removed. */
@@ -325,43 +357,11 @@ export class Searcher {
     return this.#file.damagedParts();
   }
 
-  /** Loads what filters and words need, once; it does not count to the time of a query. */
-  async #prepare({ where, lexical = "off" }) {
-    if (where !== undefined) await Promise.all([this.#openFacts(), import("./where_parser.js")]);
-    if (lexical !== "off") await this.#openLexical();
-  }
-
-  async #openFacts() {
-    this.#facts ??= import("./facts.js").then(({ Facts, LIST, DATA }) => new Facts(this.#file.bytes(LIST), this.#file.bytes(DATA), this.manifest.items));
-    return this.#facts;
-  }
-
-  async #openLexical() {
-    if (!this.hasWords) throw new SearcherError("The file has no lexical index; build it with --lexical, or leave lexical off.");
-    this.#lexical ??= import("./lexical.js").then((module) => {
-      const bytes = this.#file.bytes(module.DATA);
-      if (!bytes) throw new SearcherError(`The file has no ${module.DATA}. ${DAMAGED}`);
-      return { ...module, index: new module.LexicalIndex(this.#file.bytes(module.LIST), bytes, this.manifest.items) };
-    });
-    return this.#lexical;
-  }
-
-  /** The items that both filters leave, ascending; null if neither is given. */
-  async #chosen({ where, allowed }) {
-    const matching = where === undefined ? null : await this.matching(where);
-    if (allowed === undefined) return matching;
-    const items = [...new Set(allowed)];
-    const unknown = items.find((item) => !(Number.isInteger(item) && item >= 0 && item < this.items));
-    if (unknown !== undefined) throw new SearcherError(`There is no item ${unknown}; there are ${this.items}.`);
-    const both = matching && new Set(matching);
-    return Int32Array.from(both ? items.filter((item) => both.has(item)) : items).sort();
-  }
-
   /** What a search asks for beside its query: the items that may be found, null for all, and the most results. */
   async #request(options) {
     const { k = this.manifest.k } = options;
     if (!(Number.isInteger(k) && k > 0)) throw new SearcherError(`k has to be a whole number above 0; found ${k}.`);
-    return { allowed: await this.#chosen(options), k };
+    return { allowed: await this.#items.chosen(options), k };
   }
 
   /** Runs a search signature. */
@@ -372,7 +372,7 @@ export class Searcher {
 
   /** Finds items by the words in their texts, alone (`only`) or together with their embeddings (`auto`). */
   async #searchLexical(query, request, lexical, start) {
-    const { CANDIDATES, fused, index, isName } = await this.#openLexical();
+    const { CANDIDATES, fused, index, isName } = await this.#items.openLexical();
     const scored = new Map(index.scores(query, request.allowed).map((entry) => [entry.item, entry]));
     const vector = await this.embedText(query);
     const k = Math.max(request.k, CANDIDATES);
