@@ -58,14 +58,14 @@ class PreviewReport:
     bytes: int
 
 
-def preview(searcher: Path, images: Path, output: Path = Path("site"), *, overwrite: bool = False) -> PreviewReport:
+def preview(searcher: Path, images: Path | None, output: Path = Path("site"), *, overwrite: bool = False) -> PreviewReport:
     """Writes a static site that runs a searcher in the browser.
 
     `index.html` is written last, so a folder with it is a complete site. An interrupted run resumes.
 
     Args:
         searcher: The file.
-        images: The folder that the items' paths are relative to.
+        images: The folder that the items' paths are relative to; None for a searcher without items.
         output: The site's folder.
         overwrite: Replace an existing site; thumbnails whose images did not change are kept.
 
@@ -78,8 +78,10 @@ def preview(searcher: Path, images: Path, output: Path = Path("site"), *, overwr
     if missing := vendor.missing_files():
         raise BuildError(f"{vendor.FOLDER}: {missing[0]} is missing; fetch LiteRT.js with python -m maker.preview.vendor (needs npm)")
     metadata = _read_items(searcher)
+    if metadata and images is None:
+        raise DataError(f"{searcher}: has {len(metadata)} items; pass --images DIR, the folder that their paths are relative to")
     _claim(output, overwrite)
-    made = thumbnails.make_thumbnails(metadata, images, output)
+    made = thumbnails.make_thumbnails(metadata, images, output) if images else thumbnails.Thumbnails()
     made.rejects.write(output / REJECTS)
     if made.rejects.rows:
         say(f"{len(made.rejects.rows)} images have no thumbnail ({made.rejects.summary()}); see {output / REJECTS}")

@@ -21,6 +21,7 @@ from maker.encoders.embedder import open_embedder
 from maker.export.searcher_file import DEFAULT_K, SearcherContent, write_searcher
 from maker.index.build import build_index
 from maker.index.lexical import lexical_index
+from maker.pipeline.empty import export_empty
 from maker.pipeline.index import FileContent, IndexedItems, write_index
 from maker.pipeline.tuning import IndexSettings
 from maker.preview.server import Server
@@ -61,8 +62,8 @@ KINDS: dict[str, tuple[searcher.ScaNNOptions, int]] = {  # kinds of rows, and th
 def make(folder: Path) -> None:
     """Makes everything that is not there yet."""
     scenes = folder / "scenes"
-    names = ("built", "sample", "relevant", "found", "album", "large", "vectors")
-    built, sample, relevant, found, album, large, vectors = (folder / f"{name}.tflite" for name in names)
+    names = ("built", "sample", "relevant", "found", "album", "large", "vectors", "empty")
+    built, sample, relevant, found, album, large, vectors, empty = (folder / f"{name}.tflite" for name in names)
     folder.mkdir(parents=True, exist_ok=True)
     if not built.exists():
         write_sample(scenes, built, folder / ENCODER, SCENES, HELD_OUT)
@@ -79,6 +80,9 @@ def make(folder: Path) -> None:
         make_large(folder / ENCODER, large)
     if not vectors.exists():
         make_vectors(vectors)
+    if not empty.exists():
+        export_empty(str(sample), empty, lexical=True)
+    preview(empty, None, folder / "empty", overwrite=True)
     for path in (sample, relevant, found, album, large, vectors):
         preview(path, scenes, folder / path.stem, overwrite=True)
     tokenized = tokenizing_searchers(folder / "tokenized")

@@ -1,9 +1,11 @@
 // Tests the user's own photos in the preview.
 
 import assert from "node:assert/strict";
-import { existsSync, readFileSync } from "node:fs";
-import { join } from "node:path";
+import { cpSync, existsSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { dirname, join } from "node:path";
+import { fileURLToPath } from "node:url";
 
+const ROOT = join(dirname(fileURLToPath(import.meta.url)), "../..");
 const LEAST_COSINE = 0.999; // of an embedding in the page and in Python, of the same file
 
 const cosine = (a, b) => {
@@ -12,7 +14,7 @@ const cosine = (a, b) => {
 };
 
 /** Registers the tests. */
-export function photoTests({ test, visit, python, answered, ask, violations, shoot, work, sites, expected, PHONE }) {
+export function photoTests({ test, visit, serve, python, answered, ask, violations, shoot, work, sites, expected, PHONE }) {
   const folder = join(work, "photos");
   /** Waits until nothing is being added; the number of photos. */
   const settled = (page) =>
@@ -193,6 +195,63 @@ with TextSearcher.create_from_file(sys.argv[1], overlay=sys.argv[2]) as searcher
     assert.equal(await page.isVisible("#photos-again"), false);
     assert.deepEqual(errors, []);
     await close();
+  });
+
+  test("a searcher without items finds the photos that are added", async () => {
+    const { page, errors, close } = await visit(sites.empty.address, { waitFor: "#nothing-add:not([hidden])" });
+    assert.match(await page.textContent("#nothing"), /There are no photos here yet/);
+    assert.deepEqual(await violations(page), []);
+    await shoot(page, "desktop-photos-empty");
+    await giveFolder(page);
+    await page.click("#nothing-add");
+    await settled(page);
+    await page.waitForFunction(() => document.getElementById("nothing").hidden && document.querySelectorAll("#results li").length === 24);
+    assert.match(await page.textContent("#message"), /^120 photos, here are some/);
+    // The same photos in the overlay of another base have the same distances; and words of their names count.
+    await page.fill("#query", "a red ball");
+    await answered(page);
+    await page.waitForFunction(() => document.getElementById("heading").textContent.includes("a red ball"));
+    const { embeddings } = expected().photos;
+    const vector = await ask(page, "embedText", "a red ball");
+    const { neighbors } = await ask(page, "searchText", "a red ball");
+    const dots = neighbors.map(({ metadata }) => vector.reduce((sum, value, i) => sum + value * embeddings[metadata.replace(/^given/, "photos")][i], 0));
+    neighbors.forEach(({ distance }, i) => assert.ok(Math.abs(distance + dots[i]) < 0.02, `${i}: ${distance}, not ${-dots[i]}`));
+    const named = await page.evaluate(() => pocketSearcher.call("searchText", "moving", { lexical: "only" }));
+    assert.ok(named.neighbors.length > 3 && named.neighbors.every(({ metadata }) => metadata.includes("moving")));
+    await page.click("#results li:nth-child(3) button");
+    await page.waitForFunction(() => location.hash.startsWith("#like="));
+    await answered(page);
+    await shoot(page, "desktop-photos-only");
+    await page.reload();
+    await page.waitForSelector("#results li");
+    assert.deepEqual(errors, []);
+    await close();
+    const phone = await visit(sites.empty.address, { options: PHONE, waitFor: "#nothing-add:not([hidden])" });
+    assert.deepEqual(await violations(phone.page), []);
+    await shoot(phone.page, "phone-photos-empty");
+    await phone.close();
+  });
+
+  test("the page of the guide on own photos works as it stands there", async () => {
+    const guide = readFileSync(join(ROOT, "docs", "guide", "own-photos.md"), "utf8");
+    const block = (language) => new RegExp(`\n\`\`\`${language}\n([\\s\\S]*?)\n\`\`\``).exec(guide)[1];
+    rmSync(join(work, "own"), { recursive: true, force: true });
+    cpSync(join(work, "empty"), join(work, "own"), { recursive: true });
+    writeFileSync(join(work, "own", "index.html"), block("html"));
+    writeFileSync(join(work, "own", "page.js"), block("js"));
+    const server = await serve("own");
+    const { page, close } = await visit(server.address, { waitFor: "#photos" });
+    await page.waitForFunction(() => document.getElementById("photos").onchange);
+    const told = [];
+    page.on("dialog", (dialog) => told.push(dialog.message()) && dialog.accept());
+    await page.setInputFiles("#photos", ["home/älter/000 exif.jpg", "broken/letter.jpg", "trip/001 exif.jpg"].map((name) => join(folder, name)));
+    for (let found = 0; found < 2; found = await page.locator("#found li").count()) {
+      await page.fill("#query", "");
+      await page.fill("#query", "a red ball");
+    }
+    assert.deepEqual(told, ["“letter.jpg” cannot be read as a picture."]);
+    await close();
+    await server.stop();
   });
 
   test("photos on a phone, light and dark", async () => {

@@ -7,7 +7,7 @@
 // Screenshots go to WORK/screenshots.
 
 import assert from "node:assert/strict";
-import { spawn, spawnSync } from "node:child_process";
+import { spawnSync } from "node:child_process";
 import { cpSync, existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import { availableParallelism, loadavg } from "node:os";
@@ -18,6 +18,7 @@ import { chromium } from "playwright-core";
 import { filterTests } from "./filters.mjs";
 import { overlayTests } from "./overlays.mjs";
 import { photoTests } from "./photos.mjs";
+import { environment, FLAGS, serverOf } from "./serving.mjs";
 
 const HERE = dirname(fileURLToPath(import.meta.url));
 const ROOT = resolve(HERE, "../..");
@@ -33,15 +34,11 @@ const TOLERANCE = 1e-5;
 const FIRST_RESULT = 2000; // milliseconds from the address to the first result, 100,000 items, localhost, on a machine with nothing else to do
 const RUNS = 5; // tries to stay below that
 const QUERY = 50; // milliseconds a query, 100,000 items
-const FLAGS = [
-  "--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking", "--disable-component-update", "--disable-sync",
-];
 const DESKTOP = { width: 1280, height: 860 };
 const PHONE = { viewport: { width: 390, height: 844 }, deviceScaleFactor: 2, isMobile: true, hasTouch: true };
 
 const work = resolve(given.work);
 const screenshots = join(work, "screenshots");
-const environment = { ...process.env, PYTHONPATH: [process.env.PYTHONPATH, ROOT].filter(Boolean).join(":") };
 const axe = readFileSync(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
 
 // ---- what the tests stand on -------------------------------------------------------------------------------------------------------
@@ -64,28 +61,8 @@ function python(program, ...values) {
   return JSON.parse(done.stdout);
 }
 
-const servers = new Set();
-process.once("exit", () => servers.forEach((server) => server.kill())); // also where a test failed before it stopped its own
-
-/** Serves a site with the server that `maker preview --serve` uses. */
-async function serve(site) {
-  const server = spawn(given.python, [join(HERE, "fixtures.py"), "serve", join(work, site)], { env: environment, stdio: ["ignore", "pipe", "inherit"] });
-  servers.add(server);
-  let said = "";
-  for await (const piece of server.stdout) {
-    said += piece;
-    if (said.includes("\n")) break;
-  }
-  const stopped = new Promise((done) => server.once("exit", done));
-  return {
-    address: said.trim(),
-    stop: async () => {
-      server.kill();
-      await stopped;
-      servers.delete(server);
-    },
-  };
-}
+/** Serves a site. */
+const serve = (site) => serverOf(given.python, join(work, site));
 
 let browser;
 const sites = {};
@@ -762,7 +739,7 @@ test("100,000 items: first result and query in time", async () => {
 filterTests({ test, visit, serve, items, answered, ask, violations, shoot, newPage: () => browser.newPage(), work, sites, PHONE });
 
 overlayTests({ test, serve, newPage: () => browser.newPage(), work });
-photoTests({ test, visit, python, answered, ask, violations, shoot, work, sites, expected: () => expected, PHONE });
+photoTests({ test, visit, serve, python, answered, ask, violations, shoot, work, sites, expected: () => expected, PHONE });
 
 // ---- running them ------------------------------------------------------------------------------------------------------------------
 
@@ -774,7 +751,7 @@ mkdirSync(screenshots, { recursive: true });
 makeFixtures();
 expected = JSON.parse(readFileSync(join(work, "expected.json")));
 browser = await chromium.launch({ executablePath: given.chromium, args: FLAGS });
-await Promise.all(["sample", "relevant", "found", "album", "large", "vectors"].map(async (name) => (sites[name] = await serve(name))));
+await Promise.all(["sample", "relevant", "found", "album", "large", "vectors", "empty"].map(async (name) => (sites[name] = await serve(name))));
 let failed = 0;
 for (const { name, run } of tests.filter((t) => t.name.includes(given.only))) {
   const start = performance.now();

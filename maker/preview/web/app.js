@@ -52,24 +52,24 @@ async function open() {
   const { site, manifest } = opened;
   document.title = `${site.title} · picture search`;
   $("title").textContent = site.title;
-  $("query").disabled = !can("search_text");
-  $("query").placeholder = can("search_text") ? "What is in the picture?" : "This searcher takes pictures only";
-  if (!can("search_text") && !can("search_image")) $("query").placeholder = "This searcher takes no text: choose a picture below";
+  $("query").disabled = !opened.takesText;
+  $("query").placeholder = opened.takesText ? "What is in the picture?" : "This searcher takes pictures only";
+  if (!opened.takesText && !opened.takesImages) $("query").placeholder = "This searcher takes no text: choose a picture below";
   if (can("search_tokens")) $("query").placeholder = "Text queries need a tokenizer that this page does not have: choose a picture";
-  $("choose").hidden = !can("search_image");
-  $("take").hidden = !can("search_image") || !matchMedia("(pointer: coarse)").matches;
+  $("choose").hidden = !opened.takesImages;
+  $("take").hidden = !opened.takesImages || !matchMedia("(pointer: coarse)").matches;
   showExamples(manifest.golden ?? []);
   showAbout(opened);
   $("about").hidden = false;
-  $("results").classList.toggle("texts", opened.site.thumbnails.count === 0);
+  $("results").classList.toggle("texts", opened.site.thumbnails.count === 0 && manifest.items > 0);
   $("filters-toggle").hidden = !hasFilters();
   $("lexical-switch").hidden = !hasWords();
   $("filters").hidden = !hasFilters() && !hasWords();
   await openPhotos();
   await searchByAddress();
   // The first query is slow, because the browser compiles the wasm; this one warms it up.
-  if (location.hash === "" && can("search_text")) call("searchText", "a picture");
-  if (can("search_text") && matchMedia("(pointer: fine)").matches && location.hash === "") $("query").focus({ preventScroll: true });
+  if (location.hash === "" && opened.takesText) call("searchText", "a picture");
+  if (opened.takesText && matchMedia("(pointer: fine)").matches && location.hash === "") $("query").focus({ preventScroll: true });
   keepOffline(opened);
   await checkDamage();
   if (hasFilters()) await filters.load(opened.manifest.items).catch((error) => warn(error.message));
@@ -77,7 +77,7 @@ async function open() {
 
 const can = (signature) => opened.signatures.includes(signature);
 const hasFilters = () => opened.hasFacts && opened.knowsItems;
-const hasWords = () => opened.hasWords && opened.knowsItems && can("search_text");
+const hasWords = () => opened.hasWords && opened.knowsItems && opened.takesText;
 
 /** Offers to add photos, and opens those that were added before. */
 async function openPhotos() {
@@ -159,7 +159,7 @@ async function search() {
   const { words, like } = asked;
   const options = filters.where ? { where: filters.where } : {};
   selection.set(like);
-  const spoken = can("search_text") ? words.trim() : "";
+  const spoken = opened.takesText ? words.trim() : "";
   const about = { words: spoken, like, picture: picture && pictureAddress, name: picture?.name };
   if (picture || like.length) await submit("searchTogether", [{ words: spoken, like, picture }, options], about);
   else if (spoken) await submit("searchWords", [spoken, { ...options, ...lexicalOf(spoken) }], about);
@@ -172,7 +172,7 @@ function lexicalOf(words) {
 }
 
 function searchByPicture(blob) {
-  if (!opened || !can("search_image")) return;
+  if (!opened || !opened.takesImages) return;
   if (pictureAddress) URL.revokeObjectURL(pictureAddress);
   pictureAddress = URL.createObjectURL(blob);
   picture = blob;
@@ -293,7 +293,13 @@ async function showGallery({ where }) {
   $("heading").textContent = where ? "Pictures that meet the filters" : "Some of the pictures";
   showItems(chosen, metadata, number);
   const hint = opened.knowsItems ? " Choose one to find similar ones; tick several for more like all of them." : "";
-  if (where) showStatus(all ? `${all.toLocaleString("en")} of ${counted(items, noun(opened))}.` : "No picture meets the filters. Remove one.");
+  if (!items) {
+    showStatus("");
+    $("nothing-text").textContent = "There are no photos here yet. Add a folder of yours: the page searches it, and nothing leaves this device.";
+    $("nothing").hidden = false;
+    $("nothing-add").hidden = !photos;
+    $("examples").hidden = true;
+  } else if (where) showStatus(all ? `${all.toLocaleString("en")} of ${counted(items, noun(opened))}.` : "No picture meets the filters. Remove one.");
   else showStatus(count < items ? `${counted(items, noun(opened))}, here are some.${hint}` : `${counted(items, noun(opened))}.${hint}`);
 }
 
@@ -326,7 +332,7 @@ function showQueryPicture({ like = [], metadata, picture: given, name }) {
   if (own) photos.thumbnail(like[0]).then((made) => like[0] === asked.like[0] && showQueryImage(made));
   $("query-picture-name").textContent = any ? `${text}${others > 0 ? ` and ${others} more` : ""}` : "";
   $("search").classList.toggle("with-picture", any);
-  if (can("search_text")) $("query").placeholder = any ? "Add words" : "What is in the picture?";
+  if (opened.takesText) $("query").placeholder = any ? "Add words" : "What is in the picture?";
 }
 
 function showQueryImage(address) {
@@ -337,7 +343,7 @@ function showQueryImage(address) {
 
 /** Shows items, and hides the notes of an earlier result. */
 function showNeighbors(neighbors) {
-  $("nothing").hidden = $("weaker").hidden = true;
+  $("nothing").hidden = $("weaker").hidden = $("nothing-add").hidden = true;
   const shown = neighbors.map(({ item, distance, relevance, metadata }, i) => {
     const card = cards.get(item) ?? makeCard(item, metadata, opened, (own) => photos.thumbnail(own));
     cards.set(item, card);
@@ -362,7 +368,7 @@ function showNeighbors(neighbors) {
 }
 
 function showExamples(golden) {
-  const texts = [...new Set(golden.filter((g) => g.signature === "search_text").map((g) => g.query.replace(/\s+([.,!?])/g, "$1").replace(/\.$/, "")))];
+  const texts = [...new Set(golden.filter((g) => ["search_text", "embed_text"].includes(g.signature)).map((g) => g.query.replace(/\s+([.,!?])/g, "$1").replace(/\.$/, "")))];
   const links = texts.sort((a, b) => a.length - b.length).slice(0, EXAMPLES).map((text) => {
     const link = document.createElement("a");
     link.href = `#${new URLSearchParams({ q: text })}`;
@@ -422,6 +428,7 @@ $("home").addEventListener("click", (event) => {
   clearQuery();
 });
 $("lexical").addEventListener("change", () => askFor({ lexical: $("lexical").checked }, true));
+$("nothing-add").addEventListener("click", () => $("photos-add").click());
 $("retry").addEventListener("click", open);
 $("show-weaker").addEventListener("click", async () => {
   const before = $("results").childElementCount;
@@ -478,7 +485,7 @@ addEventListener("paste", (event) => {
 
 // A drag crosses many elements, and each fires its own enter and leave events.
 let depth = 0;
-const dragsFile = (event) => opened && can("search_image") && event.dataTransfer?.types.includes("Files");
+const dragsFile = (event) => opened && opened.takesImages && event.dataTransfer?.types.includes("Files");
 function showDrop(change) {
   depth = change === 0 ? 0 : depth + change;
   $("drop").hidden = depth <= 0;

@@ -57,7 +57,27 @@ export class Searcher {
 
   /** Whether `searchItems`, filters and `lexical` work. */
   get knowsItems() {
-    return this.#finder.knowsRows && this.signatures.includes("search_embedding");
+    return this.#finder.knowsRows && (this.isEmpty || this.signatures.includes("search_embedding"));
+  }
+
+  /** Whether the file has no items of its own, only encoders: it finds what is added. */
+  get isEmpty() {
+    return this.manifest.items === 0;
+  }
+
+  /** Whether `searchText` works. */
+  get takesText() {
+    return this.signatures.includes(this.#query("text"));
+  }
+
+  /** Whether `searchImage` works. */
+  get takesImages() {
+    return this.signatures.includes(this.#query("image"));
+  }
+
+  /** The signature that takes a query; files without items only embed. */
+  #query(kind) {
+    return this.isEmpty ? `embed_${kind}` : `search_${kind}`;
   }
 
   /** Whether the file has facts, for `where` and `facets`. */
@@ -86,7 +106,7 @@ export class Searcher {
     const start = performance.now();
     const request = await this.#request(options);
     if (lexical !== "off") return this.#searchLexical(query, request, lexical, start);
-    const bytes = this.#bytesOfText("search_text", query);
+    const bytes = this.#bytesOfText(this.#query("text"), query);
     if (this.#finder.inGraph(request)) return this.#search("search_text", bytes, request, start);
     const vector = await this.embedText(query);
     if (!isSomething(vector)) return { neighbors: [], milliseconds: performance.now() - start };
@@ -133,7 +153,7 @@ export class Searcher {
 
   /** How `picture.js` prepares pictures for image queries: `query.image` of the manifest. */
   get preparation() {
-    const [, height, width] = this.#model.shape("search_image");
+    const [, height, width] = this.#model.shape(this.#query("image"));
     const { resize, crop, shortest_side } = this.manifest.query.image;
     const unknown = RESIZES.includes(resize) ? (CROPS.includes(crop) ? null : `cropped by “${crop}”`) : `resized by “${resize}”`;
     if (unknown) throw new SearcherError(`The file requires pictures ${unknown}, which this page does not support. Write the page again with a newer maker preview.`);

@@ -29,8 +29,8 @@ async function open(sitePromise, filePromise, modulePromise) {
   }
   await runtime;
   searcher = await Searcher.open(content, site.rows);
-  const { manifest, signatures, knowsItems, hasFacts, hasWords } = searcher;
-  return { site, signatures, knowsItems, hasFacts, hasWords, manifest, loaded: performance.getEntriesByType("resource").map((entry) => entry.name) };
+  const { manifest, signatures, knowsItems, takesText, takesImages, hasFacts, hasWords } = searcher;
+  return { site, signatures, knowsItems, takesText, takesImages, hasFacts, hasWords, manifest, loaded: performance.getEntriesByType("resource").map((entry) => entry.name) };
 }
 
 const calls = {
@@ -69,6 +69,7 @@ const calls = {
   addItem: (vector, metadata) => searcher.add(vector, metadata),
   removeItem: (item) => searcher.remove(item),
   addedItems: () => Array.from(searcher.addedItems),
+  embedText: (text) => searcher.embedText(text),
   embeddingOf: (item) => searcher.embeddingOf(item),
   present: () => searcher.present(),
   damagedParts: () => searcher.damagedParts(),
