@@ -10,7 +10,7 @@ FLICKR := $(POCKET_SEARCHER_DATA)/flickr8k
 MOBILENET_FILE := $(POCKET_SEARCHER_DATA)/weights/mobilenet_v2_1.0_224_quant.tflite
 MOBILENET := tflite:$(MOBILENET_FILE)\#MobilenetV2/Logits/AvgPool
 
-.PHONY: help demo test test-all test-faults test-ray coverage old-runtime check fix bench bench-demo bench-million bench-flickr bench-retrieval bench-languages bench-queries bench-scale bench-ten-million bench-history bench-operators bench-cold bench-updates bench-threads bench-shards bench-ray bench-tokenizers test-checkpoints bench-checkpoints test-web android test-portable conformance notebook docs wheel test-install install-matrix clean
+.PHONY: help demo test test-all test-faults test-ray coverage old-runtime check fix bench bench-demo bench-million bench-flickr bench-retrieval bench-languages bench-queries bench-scale bench-ten-million bench-history bench-operators bench-cold bench-updates bench-threads bench-shards bench-ray bench-tokenizers bench-sound test-checkpoints bench-checkpoints test-web android test-portable conformance notebook docs wheel test-install install-matrix clean
 
 help:  ## Show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -75,6 +75,18 @@ check: $(VENV)/installed  ## Check format, lint, types and layers
 fix: $(VENV)/installed  ## Format and apply automatic fixes
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
+
+# openwakeword 0.5.1 is the newest release whose wheel holds the models (Apache-2.0); only that file is downloaded.
+OPENWAKEWORD := build/sound/openwakeword
+$(OPENWAKEWORD)/embedding_model.tflite: | $(VENV)/installed
+	mkdir -p $(OPENWAKEWORD)
+	$(BIN)/pip download --quiet --disable-pip-version-check --no-deps --dest $(OPENWAKEWORD) openwakeword==0.5.1
+	$(BIN)/python -m zipfile -e $(OPENWAKEWORD)/openwakeword-0.5.1-py3-none-any.whl $(OPENWAKEWORD)/wheel
+	mv $(OPENWAKEWORD)/wheel/openwakeword/resources/models/melspectrogram.tflite $(OPENWAKEWORD)
+	mv $(OPENWAKEWORD)/wheel/openwakeword/resources/models/embedding_model.tflite $(OPENWAKEWORD)
+
+bench-sound: $(OPENWAKEWORD)/embedding_model.tflite  ## Measure what words and sounds find among synthesised sounds, with both sound encoders, three seeds each; downloads openwakeword
+	$(BIN)/python -m tests.benchmarks.sounds --openwakeword $(OPENWAKEWORD)
 
 # The other libraries are in their own environment. The table leaves out those that cannot be installed.
 PEERS := build/bench/venv

@@ -14,7 +14,7 @@ from maker.data.caption import Caption
 from maker.data.parts import Parts
 from maker.data.sounds import list_sounds, load_sound, windows
 from maker.data.splits import split_captions
-from maker.encoders.audio import parse_audio_spec, sound_tower
+from maker.encoders.audio import SoundModelOptions, parse_audio_spec, sound_tower
 from maker.encoders.embedder import open_embedder
 from maker.encoders.mel import write_mel
 from maker.errors import DataError, EncoderError, UsageError
@@ -175,24 +175,24 @@ def test_mel_features_tell_pitch_direction_and_speed(tmp_path):
             frequency = np.geomspace(first, last, given.samples)
             return np.sin(2 * np.pi * np.cumsum(frequency) / given.sample_rate).astype(np.float32)
 
-        low, high = (features(tone(frequency, 1.0, given.sample_rate))[:320].reshape(40, 8).mean(1).argmax() for frequency in (200, 3000))
+        low, high = (features(tone(frequency, 1.0, given.sample_rate))[:384].reshape(48, 8).mean(1).argmax() for frequency in (200, 3000))
         assert low < high
-        up, down = (features(samples)[:320].reshape(40, 8).argmax(0) for samples in (sweep(200, 3000), sweep(3000, 200)))
+        up, down = (features(samples)[:384].reshape(48, 8).argmax(0) for samples in (sweep(200, 3000), sweep(3000, 200)))
         assert (np.diff(up) >= 0).all()
         assert (np.diff(down) <= 0).all()
         time = np.arange(given.samples) / given.sample_rate
-        swings = [features((tone(500, 1.0, 16000) * (time % (1 / beat) < 0.5 / beat)).astype(np.float32))[320:] for beat in (4, 12)]
-        slow, fast = (swing.reshape(10, 32)[2] for swing in swings)
+        swings = [features((tone(500, 1.0, 16000) * (time % (1 / beat) < 0.5 / beat)).astype(np.float32))[384:864] for beat in (4, 12)]
+        slow, fast = (swing.reshape(12, 40)[2] for swing in swings)
         assert slow[3] > fast[3] + 3
         assert fast[11] > slow[11] + 1
 
 
 @pytest.mark.parametrize("seconds", [0.5, 1.3])
 def test_mel_takes_the_length_that_is_asked_for(tmp_path, seconds):
-    tower = sound_tower(f"mel:{seconds}", None, tmp_path)
+    tower = sound_tower("mel", SoundModelOptions(window=seconds), tmp_path)
     assert tower.sound is not None
     assert tower.sound.seconds == pytest.approx(seconds, abs=0.02)
-    assert tower.dimension == 640
+    assert tower.dimension == 912
 
 
 @pytest.mark.parametrize(
@@ -200,8 +200,8 @@ def test_mel_takes_the_length_that_is_asked_for(tmp_path, seconds):
     [
         ("wav2vec:x", "unknown kind 'wav2vec'"),
         ("tflite:", r"expected tflite:PATH\[#TENSOR\]"),
-        ("mel:fast", "number of seconds"),
-        ("mel:0", "from 0.5 to 60"),
+        ("mel:2", "expected mel"),
+        ("openwakeword:", "expected openwakeword:FOLDER"),
     ],
 )
 def test_a_wrong_spec_says_what_is_expected(spec, reason):
@@ -225,12 +225,12 @@ def plain_model(path: Path, shape: tuple[int, ...], rate: int | None = None, cha
 
 
 def test_the_rate_of_a_model_is_in_its_metadata_or_given(tmp_path):
-    said = sound_tower(f"tflite:{plain_model(tmp_path / 'said.tflite', (1, 400), 8000)}", None, tmp_path)
+    said = sound_tower(f"tflite:{plain_model(tmp_path / 'said.tflite', (1, 400), 8000)}", SoundModelOptions(), tmp_path)
     assert said.sound == SoundFormat(8000, 400)
     silent = plain_model(tmp_path / "silent.tflite", (400,))
     with pytest.raises(EncoderError, match="does not say how many samples there are a second; pass --sample-rate"):
-        sound_tower(f"tflite:{silent}", None, tmp_path)
-    tower = sound_tower(f"tflite:{silent}", 16000, tmp_path)
+        sound_tower(f"tflite:{silent}", SoundModelOptions(), tmp_path)
+    tower = sound_tower(f"tflite:{silent}", SoundModelOptions(sample_rate=16000), tmp_path)
     path = tmp_path / "encoder.tflite"
     write_encoder(path, {"audio": tower}, {"audio": tower.input_shape}, normalize=False, dimension=8, sound=tower.sound)
     again = open_embedder(path)["audio"]
@@ -244,7 +244,7 @@ def test_the_rate_of_a_model_is_in_its_metadata_or_given(tmp_path):
 def test_a_model_that_takes_no_single_channel_is_refused(tmp_path, shape, channels, reason):
     path = plain_model(tmp_path / "odd.tflite", shape, 8000, channels)
     with pytest.raises(EncoderError, match=reason):
-        sound_tower(f"tflite:{path}", None, tmp_path)
+        sound_tower(f"tflite:{path}", SoundModelOptions(), tmp_path)
 
 
 def test_options_of_pictures_do_not_go_with_sounds(tmp_path):

@@ -15,9 +15,11 @@ import numpy as np
 from maker.collection import sources
 from maker.collection.engines import Engine, Local, can_be_sent, engine_of
 from maker.collection.items import Decoded, Embedded, Searched
+from maker.collection.parts import Frames, Windows
 from maker.collection.rows import Batch, Each, Row, Select, Shard, Step
 from maker.collection.show import Shown
 from maker.collection.sinks import Counts, EmbeddingFiles, ParquetFiles, Sink, WriteShard, write_npy
+from maker.data.videos import parse_every
 from maker.errors import DataError, UsageError
 from maker.progress import progress
 
@@ -151,6 +153,28 @@ class Collection:
             column: The column to read; None for the first of `image`, `path` and `item` that the row has.
         """
         return self.then(Each("map", Decoded(column)))
+
+    def frames(self, every: str = "1s") -> Collection:
+        """Replaces each video, in the column `path` or `item`, by its moments.
+
+        Their rows have the columns `video`, `start` and `end` (seconds), and a `path` that names the moment: `decode`, `embed` and `search`
+        take the frame in its middle.
+
+        Args:
+            every: Seconds of a moment, such as `1s`; or `scenes` for one from cut to cut, for which the video is decoded.
+
+        Raises:
+            UsageError: `every` is neither.
+        """
+        parse_every(every)
+        return self.then(Each("flat_map", Frames(every)))
+
+    def windows(self, seconds: float = 2.0) -> Collection:
+        """Replaces each recording, in the column `path` or `item`, by its windows, each of which begins half a window after the last.
+
+        Their rows have the columns `recording`, `start` and `end` (seconds), and a `path` that names the window.
+        """
+        return self.then(Each("flat_map", Windows(seconds)))
 
     def embed(self, embed: Callable[[Any], np.ndarray], column: str | None = None) -> Collection:
         """Adds the column `embedding`, `(d,)` float32.

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from maker.collection.rows import ITEM, Row
+from maker.data.images import load_image
 from maker.errors import DataError
 from maker.workspace import file_state
 from task.core import BaseOptions
@@ -39,7 +40,7 @@ def item_of(row: Row, column: str | None) -> Any:
 
 @dataclass(frozen=True)
 class Decoded:
-    """Adds `picture`, `(height, width, 3)` uint8 RGB, of a path or of the bytes of an image file."""
+    """Adds `picture`, `(height, width, 3)` uint8 RGB, of a path, of a moment of a video, or of the bytes of an image file."""
 
     column: str | None = None
 
@@ -54,9 +55,7 @@ class Decoded:
         if not isinstance(item, (str, os.PathLike, bytes)):
             raise DataError(f"cannot decode {type(item).__name__}; expected a path or the bytes of an image file")
         try:
-            return {**row, PICTURE: decode(io.BytesIO(item) if isinstance(item, bytes) else item)}
-        except FileNotFoundError as error:
-            raise DataError("missing file") from error
+            return {**row, PICTURE: decode(io.BytesIO(item)) if isinstance(item, bytes) else load_image(Path(item))}
         except UnreadableImageError as error:
             raise DataError(str(error)) from error
 

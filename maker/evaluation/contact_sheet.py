@@ -7,7 +7,8 @@ from pathlib import Path
 
 from PIL import Image, ImageDraw, ImageFont, ImageOps
 
-from maker.data.images import OUTSIDE, lies_within, load_image
+from maker.data.images import OUTSIDE, lies_within
+from maker.data.pictures import load_picture
 from maker.errors import DataError
 from maker.workspace import atomic
 from task.processor import SearchResult
@@ -38,7 +39,7 @@ def write_contact_sheet(path: Path, images: Path, results: Sequence[tuple[str, S
             try:
                 if not lies_within(name):
                     raise DataError(OUTSIDE)
-                picture = ImageOps.contain(Image.fromarray(load_image(images / name, 2 * THUMBNAIL)), (THUMBNAIL, THUMBNAIL))
+                picture = ImageOps.contain(Image.fromarray(load_picture(images / name, 2 * THUMBNAIL)), (THUMBNAIL, THUMBNAIL))
                 offset = (THUMBNAIL - picture.width) // 2, (THUMBNAIL - picture.height) // 2
                 sheet.paste(picture, (left + offset[0], top + TITLE + offset[1]))
             except DataError:
