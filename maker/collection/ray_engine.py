@@ -102,7 +102,7 @@ class _Run:
 
     def _start(self) -> None:
         """Starts an actor. It gets a job once it runs: none waits for an actor that the cluster has no room for."""
-        actor = self._actor.remote(self._work)
+        actor = self._actor.remote(self._work, os.getcwd())
         self._in_hand[actor.begin.remote()] = actor, None
 
     def _give(self, actor: Any) -> None:
@@ -132,7 +132,10 @@ class _Run:
 class _Actor:
     """A worker: it keeps what it opens for its first job."""
 
-    def __init__(self, work: Callable[[Any], Any]) -> None:
+    def __init__(self, work: Callable[[Any], Any], folder: str) -> None:
+        """Begins in the folder of the process that started the run, from which relative paths count, if this machine has it."""
+        if os.path.isdir(folder):
+            os.chdir(folder)
         quiet_runtime()
         self._work = work
 

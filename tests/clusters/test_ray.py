@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 
 import numpy as np
 import pytest
@@ -17,7 +18,11 @@ pytest.importorskip("ray", reason="Ray is not installed: pip install '.[ray]', a
 pytestmark = pytest.mark.slow
 
 from tests.clusters.cluster import cluster, digests, draw_shards, memory_of_driver, run_and  # noqa: E402
+from tests.documents.files import write_photos  # noqa: E402
+from tests.documents.pages import ROOT, blocks  # noqa: E402
+from tests.test_documents import run_block  # noqa: E402
 
+PAGES = ("docs/guide/collections.md", "docs/guide/coming-from.md")
 SHARDS, PICTURES = 40, int(os.environ.get("PICTURES", "2000"))
 
 
@@ -71,3 +76,12 @@ def test_lambdas_and_pictures_go_through_ray_in_order(nodes, shards, encoder):
 def test_a_shard_that_kills_every_actor_ends_the_run_with_its_name(nodes):
     with pytest.raises(DataError, match="5 Ray actors were lost with part-000001"):
         Collection.from_list([1, 2, 3], shard_size=1).filter(lambda row: row["item"] != 2 or os._exit(1)).engine("ray").to_list()
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_the_blocks_of_a_page_that_need_ray_work(page, nodes, encoder, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    write_photos(tmp_path / "photos", tmp_path / "captions.tsv")
+    shutil.copy(encoder, tmp_path / "searcher.tflite")
+    ran = [run_block(block, {}, capsys) for block in blocks(ROOT / page) if block.target == "test-ray"]
+    assert len(ran) == 1
