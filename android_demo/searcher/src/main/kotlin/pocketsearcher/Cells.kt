@@ -64,7 +64,7 @@ internal class Cells private constructor(private val centres: Array<FloatArray>)
         /** Up to so many rows, all are scanned. */
         const val FEW = 4096
         private const val MOST = 512 // cells
-        private const val ROWS = 32 // of a cell
+        private const val ROWS = 16 // of a cell
         private const val SAMPLED = 16 // rows per cell that its centre is made of
 
         /** The number of rows that the cells of [count] rows are made of: they are made anew when it grows. */
@@ -75,7 +75,7 @@ internal class Cells private constructor(private val centres: Array<FloatArray>)
         }
 
         /** How many of [count] rows a query scans. */
-        fun scanned(count: Int): Int = max(2048, (22 * sqrt(count.toDouble())).toInt())
+        fun scanned(count: Int): Int = max(2048, (28 * sqrt(count.toDouble())).toInt())
 
         /** The cells of [count] rows, of which none is assigned yet. */
         fun of(rows: AddedRows, count: Int): Cells {
