@@ -1,4 +1,4 @@
-"""The base of text and image embedders: options, life cycle and post-processing."""
+"""The base of text, image and audio embedders: options, life cycle and post-processing."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class EmbedderOptions:
 
 
 class Embedder(EngineOwner[engines.Embedder]):
-    """Base of `TextEmbedder` and `ImageEmbedder`; thread-safe, with one interpreter per thread."""
+    """Base of `TextEmbedder`, `ImageEmbedder` and `AudioEmbedder`; thread-safe, with one interpreter per thread."""
 
     options_type: ClassVar[type[EmbedderOptions]] = EmbedderOptions
     _noun = "embedder"

@@ -9,8 +9,8 @@ from pathlib import Path
 
 from .core.base_options import BaseOptions
 from .core.model_file import ModelFile
-from .errors import DamagedFileError, InvalidArgumentError
-from .format import manifest, tflite_metadata, tflite_model
+from .errors import DamagedFileError, InvalidArgumentError, MissingFileError, NewerFormatError
+from .format import manifest, searcher_folder, tflite_metadata, tflite_model
 from .processor.options import EmbeddingOptions, SearchOptions
 from .search.engine import Embedder, Engine
 from .search.graph import GraphEngine
@@ -79,6 +79,28 @@ def open_shards(
         for engine in engines:
             engine.close()
         raise
+
+
+def searchers_in(folder: Path) -> list[str]:
+    """The paths of the searchers in a folder that are searched as one, in the order of their ids.
+
+    Raises:
+        MissingFileError: The folder has no list of its searchers.
+        DamagedFileError: The list is damaged.
+        NewerFormatError: It has a newer format.
+    """
+    listed = folder / searcher_folder.FILE
+    try:
+        content = searcher_folder.decode(listed.read_bytes())
+    except FileNotFoundError as error:
+        raise MissingFileError(
+            f"{folder}: is a folder without {searcher_folder.FILE}; expected a searcher, or a folder that `maker index --shards` finished."
+        ) from error
+    except searcher_folder.NewerFolderError as error:
+        raise NewerFormatError(f"{folder}: {error}; update pocket-searcher.") from error
+    except searcher_folder.FolderError as error:
+        raise DamagedFileError(f"{folder}: {error}.") from error
+    return [str(folder / name) for name in content.files]
 
 
 def open_embedder(base_options: BaseOptions, embedding_options: EmbeddingOptions, file: ModelFile | None = None) -> Embedder:

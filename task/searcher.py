@@ -1,4 +1,4 @@
-"""The base of text and image searchers: options, life cycle, added and removed items, search by embedding."""
+"""The base of text, image and audio searchers: options, life cycle, added and removed items, search by embedding."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from typing_extensions import Self
 from .core.base_options import BaseOptions
 from .engine_owner import EngineOwner
 from .errors import ArgumentTypeError, InvalidArgumentError
-from .opening import open_engine, open_shards
+from .opening import open_engine, open_shards, searchers_in
 from .processor.options import EmbeddingOptions, SearchOptions
 from .processor.relevance import relevant_only
 from .processor.results import NearestNeighbor, SearchResult
@@ -24,7 +24,7 @@ from .search.compose import compose, embedded
 from .search.engine import EMBEDDING, Engine
 from .search.facts import Counts, Fact
 from .search.lexical import CANDIDATES, fused, is_name
-from .search.query import Part, Picture, Query
+from .search.query import Part, Picture, Query, Sound
 from .search.request import SearchRequest
 from .search.where import Condition
 from .search.where_parser import parsed
@@ -51,7 +51,7 @@ class SearcherOptions:
 
 
 class Searcher(EngineOwner[Engine]):
-    """Base of `TextSearcher` and `ImageSearcher`; thread-safe, with one interpreter per thread."""
+    """Base of `TextSearcher`, `ImageSearcher` and `AudioSearcher`; thread-safe, with one interpreter per thread."""
 
     options_type: ClassVar[type[SearcherOptions]] = SearcherOptions
     _noun = "searcher"
@@ -61,7 +61,7 @@ class Searcher(EngineOwner[Engine]):
         """Opens a searcher with default options.
 
         Args:
-            model_file_path: The searcher.
+            model_file_path: The searcher; or a folder of searchers that `maker index --shards` wrote, which are searched as one.
             index_file_path: The index, for a Task Library model without an index in it.
             overlay: A file that `save_overlay` wrote for this searcher.
 
@@ -80,7 +80,8 @@ class Searcher(EngineOwner[Engine]):
         A query is embedded once and searched in every file; the results are merged by distance. Ids continue from file to file.
 
         Args:
-            model_file_paths: At least one file. All need the same towers, distance and options.
+            model_file_paths: At least one file. All need the same towers, distance and options. A path stands for its one file, or for the
+                searchers of a folder that `maker index --shards` wrote.
 
         Raises:
             InvalidArgumentError: There are no files, or they do not belong together. Other errors are those of `create_from_file`.
@@ -106,10 +107,14 @@ class Searcher(EngineOwner[Engine]):
         options.search_options.check()
         if options.embedding_options.quantize:
             raise InvalidArgumentError("Setting EmbeddingOptions.quantize = true is not allowed in searchers.")
-        if options.shards:
-            engine: Engine = open_shards(options.base_options, options.shards, options.embedding_options, options.search_options)
+        base, shards = options.base_options, options.shards
+        if base.file_name is not None and base.file_content is None and os.path.isdir(base.file_name):
+            first, *others = searchers_in(Path(base.file_name))
+            base, shards = replace(base, file_name=first), [*others, *shards]
+        if shards:
+            engine: Engine = open_shards(base, shards, options.embedding_options, options.search_options)
         else:
-            engine = open_engine(options.base_options, options.embedding_options, options.search_options)
+            engine = open_engine(base, options.embedding_options, options.search_options)
         super().__init__(engine)
         self._options = options
 
@@ -194,7 +199,8 @@ class Searcher(EngineOwner[Engine]):
         """Adds an item in memory; the file does not change. Searches in all threads find it at once.
 
         Args:
-            item: A sentence or a `TensorImage`, which the towers of the file embed, or an embedding of these towers, `(d,)` float32.
+            item: A sentence, a `TensorImage` or a `TensorAudio`, which the towers of the file embed, or an embedding of these towers,
+                `(d,)` float32.
             metadata: The metadata of the item; text is stored as UTF-8.
             facts: What is known about it, by column: a number, a str, a `datetime` or `date`, or several tags. A column that does not exist
                 yet gets the type of its value; one of times takes an ISO date or time as a str, too.
@@ -269,6 +275,8 @@ class Searcher(EngineOwner[Engine]):
         if isinstance(part, Picture):
             pixels = part.prepared(*engine.image_size(), engine.preparation)
             return self._relevant("image", engine.search_image(pixels, request))
+        if isinstance(part, Sound):
+            return self._relevant("audio", engine.search_audio(part.samples_for(engine.sound_format), request))
         return self._search_vector(compose(query, engine, engine.means), request)
 
     def _search_words(self, text: str, request: SearchRequest, mode: str) -> SearchResult:

@@ -65,7 +65,7 @@ def test_rejected_inputs_are_listed_with_place_and_reason(built):
     output, _, _ = built
     rows = (output.with_suffix(".work") / "rejects.tsv").read_text().splitlines()
     assert "broken.png\t\tnot an image" in rows
-    assert "captions.tsv\tline 82\tnames an absent image: gone.png" in rows
+    assert "captions.tsv\tline 82\tnames an absent file: gone.png" in rows
 
 
 def test_the_searcher_finds_pictures_by_text_and_by_image(built):

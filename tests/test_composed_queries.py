@@ -109,7 +109,7 @@ def test_a_query_that_cannot_be_meant_is_refused_in_one_line(query, message):
 
 def test_a_part_of_another_type_is_refused():
     for wrong in (3, b"x", None, ["x"]):
-        with pytest.raises(ArgumentTypeError, match="a part of a query has to be a str, a TensorImage or an embedding"):
+        with pytest.raises(ArgumentTypeError, match="a part of a query has to be a str, a TensorImage, a TensorAudio or an embedding"):
             Query(wrong)  # type: ignore[arg-type]
         with pytest.raises(ArgumentTypeError):
             Query("x") + wrong  # type: ignore[operator]

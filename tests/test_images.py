@@ -12,8 +12,9 @@ from maker.data.caption import Caption
 from maker.data.duplicates import difference_hash, near_duplicates
 from maker.data.images import list_images, load_image
 from maker.data.splits import Splits
-from maker.embedding import features
+from maker.embedding import features, inputs
 from maker.embedding.features import image_features
+from maker.embedding.tower import ItemTower
 from maker.errors import DataError
 from maker.workspace import Workspace
 from task import vision
@@ -145,7 +146,7 @@ def test_features_are_computed_once_and_rejects_are_named(tmp_path, encoder, mon
     assert first_work.rejects.rows == [("2.png", "", "not an image")]
     tried = []
     embed = features._embed_block
-    monkeypatch.setattr(features, "_embed_block", lambda job: tried.extend(job[0]) or embed(job))
+    monkeypatch.setattr(features, "_embed_block", lambda opened, job: tried.extend(job[0]) or embed(opened, job))
     second = image_features(tmp_path, names, encoder, second_work)
     assert np.array_equal(first.values, second.values)
     assert tried == [str(tmp_path / "2.png")]
@@ -155,16 +156,16 @@ def test_features_are_computed_once_and_rejects_are_named(tmp_path, encoder, mon
 def test_a_rejected_image_is_read_once_its_format_can_be_read(tmp_path, encoder, monkeypatch):
     for number in range(2):
         Image.fromarray(np.roll(PIXELS, number, 1)).save(tmp_path / f"{number}.png")
-    load = features.load_image
+    load = inputs.load_image
 
     def without_a_plugin(path):
         if path.name == "1.png":
             raise DataError("needs pillow-heif")
         return load(path)
 
-    monkeypatch.setattr(features, "load_image", without_a_plugin)
+    monkeypatch.setattr(inputs, "load_image", without_a_plugin)
     assert image_features(tmp_path, ["0.png", "1.png"], encoder, Workspace(tmp_path / "cache")).images == ["0.png"]
-    monkeypatch.setattr(features, "load_image", load)
+    monkeypatch.setattr(inputs, "load_image", load)
     work = Workspace(tmp_path / "cache")
     assert image_features(tmp_path, ["0.png", "1.png"], encoder, work).images == ["0.png", "1.png"]
     assert not work.rejects.rows
@@ -173,7 +174,7 @@ def test_a_rejected_image_is_read_once_its_format_can_be_read(tmp_path, encoder,
 def test_an_interrupted_folder_goes_on_where_it_stopped(tmp_path, encoder, monkeypatch):
 
     monkeypatch.setattr("maker.embedding.blocks.BLOCK", 2)
-    monkeypatch.setattr("maker.embedding.blocks.os.cpu_count", lambda: 1)
+    monkeypatch.setattr("maker.collection.engines.os.cpu_count", lambda: 1)
     for number in range(7):
         Image.fromarray(np.roll(PIXELS, number, 1)).save(tmp_path / f"{number}.png")
     names = [f"{n}.png" for n in range(7)]
@@ -181,17 +182,17 @@ def test_an_interrupted_folder_goes_on_where_it_stopped(tmp_path, encoder, monke
     done: list[str] = []
     real = features._embed_block
 
-    def interrupted(job: tuple[list[str], Path]) -> None:
+    def interrupted(opened: ItemTower, job: tuple[list[str], Path]) -> None:
         if len(done) == 2:
             raise KeyboardInterrupt
         done.append(job[1].stem)
-        real(job)
+        real(opened, job)
 
     monkeypatch.setattr(features, "_embed_block", interrupted)
     with pytest.raises(KeyboardInterrupt):
         image_features(tmp_path, names, encoder, Workspace(tmp_path / "cache"))
     resumed: list[str] = []
-    monkeypatch.setattr(features, "_embed_block", lambda job: (resumed.append(job[1].stem), real(job)))
+    monkeypatch.setattr(features, "_embed_block", lambda opened, job: (resumed.append(job[1].stem), real(opened, job)))
     again = image_features(tmp_path, names, encoder, Workspace(tmp_path / "cache")).values
     assert done == ["00000000", "00000002"]
     assert resumed == ["00000004", "00000006"]
@@ -242,7 +243,7 @@ def test_only_new_pictures_are_embedded_also_for_another_searcher(tmp_path, enco
 
     copy_of(tmp_path, tmp_path / "other")
     names, embedded, real = [f"{n}.png" for n in range(4)], list[str](), features._embed_block
-    monkeypatch.setattr(features, "_embed_block", lambda job: (embedded.extend(Path(p).name for p in job[0]), real(job)))
+    monkeypatch.setattr(features, "_embed_block", lambda opened, job: (embedded.extend(Path(p).name for p in job[0]), real(opened, job)))
     first = image_features(tmp_path, names[:3], encoder, Workspace(tmp_path / "a.work"))
     assert isinstance(first.values, np.memmap)
     second = image_features(tmp_path, names, encoder, Workspace(tmp_path / "b.work"))

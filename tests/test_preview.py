@@ -27,6 +27,7 @@ from task.core import BaseOptions
 from task.errors import InvalidArgumentError
 from task.format.stored_rows import StoredRows, locate_rows
 from task.search import GraphEngine, SearchRequest
+from tests.written_searcher import write_encoder_file
 
 NAMES = ["a.png", "deep/b c#1.png", "wide.jpg", "a.png"]
 DIMENSION = 8
@@ -193,6 +194,24 @@ def test_the_site_is_whole(tmp_path: Path, file: Path, images: Path, litert: Pat
     policy = page.split("Content-Security-Policy")[1].split('content="')[1].split('"')[0]
     assert "script-src 'self' 'wasm-unsafe-eval';" in policy
     assert "unsafe-inline" not in policy
+
+
+def test_a_site_without_items_needs_no_images(tmp_path: Path, file: Path, litert: Path) -> None:
+    empty = tmp_path / "empty.tflite"
+    write_encoder_file(tmp_path / "encoder.tflite")
+    assert main(["export", str(tmp_path / "encoder.tflite"), "--empty", "--output", str(empty)]) == 0
+    assert main(["preview", str(empty), "--output", str(tmp_path / "out")]) == 0
+    described = json.loads((tmp_path / "out" / "site.json").read_text())
+    assert (described["thumbnails"]["count"], described["rows"]) == (0, None)
+    with pytest.raises(
+        DataError, match=r"my_pictures.tflite: has 4 items; pass --images DIR, the folder that their paths are relative to$"
+    ):
+        preview(file, None, tmp_path / "other")
+
+
+def test_every_file_of_the_page_is_copied() -> None:
+    files = {path.name for path in site.WEB.iterdir() if path.is_file()}
+    assert files == {*site.SHELL, site.START, site.WORKER}
 
 
 def test_the_site_s_wasm_is_unpacked(tmp_path: Path, file: Path, images: Path, litert: Path) -> None:

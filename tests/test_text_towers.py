@@ -347,10 +347,10 @@ def test_sentences_are_embedded_once_a_tower(encoder, tmp_path, monkeypatch):
     from maker.embedding import sentence_features as module
     from maker.workspace import Workspace
 
-    monkeypatch.setattr("maker.embedding.blocks.os.cpu_count", lambda: 1)
+    monkeypatch.setattr("maker.collection.engines.os.cpu_count", lambda: 1)
     asked: list[str] = []
     real = module._embed_block
-    monkeypatch.setattr(module, "_embed_block", lambda job: (asked.extend(job[0]), real(job)))
+    monkeypatch.setattr(module, "_embed_block", lambda tower, job: (asked.extend(job[0]), real(tower, job)))
     for texts in (TEXTS[:3], TEXTS[1:4] * 2, TEXTS[:2]):
         found = module.sentence_features(texts, encoder, Workspace(tmp_path))
         assert np.array_equal(found.values[[found.rows[text] for text in texts]], embed_texts(texts, encoder))

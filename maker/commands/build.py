@@ -17,6 +17,10 @@ SPECS = (
     "keras:NAME, keras_file:PATH, saved_model:FOLDER, hub:HANDLE, "
     "or scratch (a small CNN, trained here)"
 )
+AUDIO_SPECS = (
+    "for --sounds: tflite:PATH[#TENSOR] (a frozen TFLite model that takes samples), openwakeword:FOLDER (the speech embedding in that "
+    "package), or mel (statistics of a log-mel spectrogram, which needs no model); default mel"
+)
 TEXT_SPECS = (
     "words (trained here); a frozen model that takes token ids: tflite:PATH[#OUTPUT], keras_file:PATH, saved_model:FOLDER, hub:HANDLE; a "
     "published one with its tokenizer: hf:ORG/NAME[@REVISION], checkpoint:FOLDER; or both together: words+SPEC"
@@ -26,6 +30,14 @@ TEXT_SPECS = (
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Adds the verb's arguments."""
     parser.add_argument("--images", type=Path, metavar="DIR", help="the photos; not needed if the captions file contains them")
+    parser.add_argument("--sounds", type=Path, metavar="DIR", help="sounds in the place of photos; long recordings become windows")
+    parser.add_argument("--videos", type=Path, metavar="DIR", help="videos in the place of photos; their moments are the items")
+    parser.add_argument(
+        "--every",
+        default="1s",
+        metavar="SECONDS",
+        help="of videos: a frame every so many seconds (default %(default)s), or scenes: one from cut to cut",
+    )
     parser.add_argument("--captions", type=Path, metavar="FILE", help="see --captions-format; not needed with --model or --encoder")
     kinds = "; ".join(f"{name}: {what}" for name, what in CAPTION_FORMATS.items())
     parser.add_argument(
@@ -75,9 +87,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--head-rank", type=int, default=0, metavar="N", help="a smaller head over frozen features, such as 128 (default: the full rank)"
     )
+    parser.add_argument("--audio-encoder", metavar="SPEC", help=AUDIO_SPECS)
+    parser.add_argument("--sample-rate", type=int, metavar="HZ", help="samples per second, for an audio encoder that does not say it")
+    parser.add_argument("--window", type=float, metavar="SECONDS", help="length of a sound, where the encoder takes any (default 2)")
     parser.add_argument("--text-encoder", default="words", metavar="SPEC", help=TEXT_SPECS + "; default %(default)s")
     parser.add_argument(
-        "--queries", choices=("both", "text", "image"), default="both", help="what the file is asked by; the other encoder is left out"
+        "--queries",
+        choices=("both", "text", "image", "audio"),
+        default="both",
+        help="what the file is asked by; the other encoder is left out",
     )
     add_facts_options(parser)
     parser.add_argument("--no-exif", action="store_true", help="do not store date and place of the photos")
@@ -123,6 +141,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(given: argparse.Namespace) -> None:
     """Builds and prints the report."""
+    from maker.encoders.audio import SoundModelOptions
     from maker.encoders.convert import ImageModelOptions
     from maker.pipeline import BuildOptions, Corpus, TowerOptions, build
     from maker.report.card import CardFields
@@ -130,6 +149,9 @@ def run(given: argparse.Namespace) -> None:
     corpus = Corpus(
         captions=given.captions,
         images=given.images,
+        sounds=given.sounds,
+        videos=given.videos,
+        every=given.every,
         captions_format=given.captions_format,
         validation_captions=given.validation_captions,
         searched=given.corpus,
@@ -138,6 +160,8 @@ def run(given: argparse.Namespace) -> None:
     )
     towers = TowerOptions(
         image_encoder=given.image_encoder,
+        audio_encoder=given.audio_encoder,
+        sound_model=SoundModelOptions(sample_rate=given.sample_rate, window=given.window),
         image_model=ImageModelOptions(
             weights=given.image_weights, size=given.image_size, pool=given.pool, mean=given.image_mean, std=given.image_std
         ),

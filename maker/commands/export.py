@@ -6,20 +6,22 @@ import argparse
 from pathlib import Path
 
 from maker.commands.searcher_options import LEAVES_HELP
+from maker.errors import UsageError
 from maker.export.formats import EXPORT_FORMATS
+from maker.index.options import DEFAULT_K
 
-HELP = "export the items of a searcher for apps that use the Task Library"
+DEFAULT = "task_library"
+HELP = "export the items of a searcher for apps that use the Task Library, or its towers without items"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Adds the verb's arguments."""
-    parser.add_argument("searcher", type=Path)
+    parser.add_argument("searcher", help="a searcher; with --empty also an encoder file, or a checkpoint as for maker build --model")
     parser.add_argument("--output", type=Path, required=True, metavar="FILE")
     parser.add_argument(
         "--format",
         choices=EXPORT_FORMATS,
-        default="task_library",
-        help=", or ".join(EXPORT_FORMATS.values()) + " (default %(default)s)",
+        help=", or ".join(EXPORT_FORMATS.values()) + f" (default {DEFAULT})",
     )
     parser.add_argument(
         "--embedder",
@@ -36,16 +38,41 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--overwrite", action="store_true", help="replace an existing output")
     parser.add_argument("--user-info", default="", metavar="TEXT", help="for get_user_info() (default: that of the searcher)")
     parser.add_argument("--seed", type=int, default=0)
+    empty = parser.add_argument_group("a searcher without items, for apps and pages that index their users' own pictures")
+    empty.add_argument("--empty", action="store_true", help="write the towers alone")
+    empty.add_argument("--k", type=int, metavar="N", help=f"number of results of a query (default: that of the searcher, or {DEFAULT_K})")
+    empty.add_argument("--lexical", action="store_true", help="index the words of the items that are added")
+    empty.add_argument("--weights", metavar="NAME", help="matrices of a checkpoint: int8 (default), float16, float32")
 
 
 def run(given: argparse.Namespace) -> None:
     """Exports and prints what was written."""
+    of_items = ("format", "embedder", "query", "leaves", "leaves_searched", "no_compression")
+    of_towers = ("k", "lexical", "weights")
+    surplus = [name for name in (of_items if given.empty else of_towers) if getattr(given, name) not in (None, False)]
+    if surplus:
+        option = "--" + surplus[0].replace("_", "-")
+        raise UsageError(f"maker export: {option} {'does not go' if given.empty else 'only goes'} with --empty")
+    if given.empty:
+        from maker.pipeline.empty import export_empty
+
+        done = export_empty(
+            given.searcher,
+            given.output,
+            k=given.k,
+            lexical=given.lexical,
+            weights=given.weights or "int8",
+            overwrite=given.overwrite,
+            user_info=given.user_info,
+        )
+        print("\n".join(done))
+        return
     from maker.pipeline.export import export
 
     done = export(
-        given.searcher,
+        Path(given.searcher),
         given.output,
-        given.format,
+        given.format or DEFAULT,
         embedder=given.embedder,
         query=given.query,
         leaves=given.leaves,

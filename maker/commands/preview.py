@@ -15,7 +15,9 @@ HELP = "write a web page that runs a searcher in the browser"
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Adds the verb's arguments."""
     parser.add_argument("searcher", type=Path)
-    parser.add_argument("--images", type=Path, required=True, metavar="DIR", help="the folder that the paths of the items are relative to")
+    parser.add_argument(
+        "--images", type=Path, metavar="DIR", help="the folder that the paths of the items are relative to, if there are items"
+    )
     parser.add_argument("--output", type=Path, default=Path("site"), metavar="DIR", help="folder of the site (default %(default)s)")
     parser.add_argument("--overwrite", action="store_true", help="replace an existing site, but keep its thumbnails")
     parser.add_argument("--json", action="store_true", help="print the figures as JSON")

@@ -11,7 +11,7 @@ from maker.data.text_file import without_surrogates
 from maker.workspace import Rejects
 
 NAMES = {
-    "image": ("image", "image_path", "image_name", "file", "file_name", "filename", "path", "photo", "picture"),
+    "image": ("image", "image_path", "image_name", "file", "file_name", "filename", "path", "photo", "picture", "sound", "audio", "video"),
     "caption": ("caption", "captions", "text", "sentence", "description", "alt_text"),
     "split": ("split",),
     "lang": ("lang", "language"),

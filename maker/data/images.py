@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Iterator
 from functools import lru_cache
 from pathlib import Path, PurePosixPath
 
 import numpy as np
 
+from maker.data.folders import files_below
+from maker.data.videos import is_video_name, load_frame
 from maker.errors import DataError
 from maker.workspace import Rejects
-from maker.workspace.own import is_own_file, is_own_folder
+from task.format.moment import file_of
 from task.vision.decode import UnreadableImageError, decode
 
 # Photos that Pillow cannot read without a plugin. They are listed, so that they are rejected with a reason instead of ignored.
@@ -58,58 +58,15 @@ def list_images(folder: Path, rejects: Rejects | None = None) -> list[str]:
     """
     if not folder.is_dir():
         raise DataError(f"{folder}: no such folder of images")
-    rejects = Rejects() if rejects is None else rejects
-    images = []
-    for path, problem in _files(folder):
-        name = path.relative_to(folder).as_posix()
-        shown = os.fsencode(name).decode("utf-8", "backslashreplace")
-        if problem:
-            rejects.add(shown, problem)
-        elif not _is_text(name):
-            rejects.add(shown, "name is not UTF-8")
-        elif is_image_name(path) or _looks_like_an_image(path):
-            images.append(name)
+    images = files_below(folder, lambda path: is_image_name(path) or _looks_like_an_image(path), is_image_name, rejects)
     if not images:
         raise DataError(f"{folder}: no image files in it; looked for {', '.join(sorted(suffixes()))}")
-    return sorted(images)
+    return images
 
 
 def is_image_name(path: Path) -> bool:
     """Whether the suffix is that of an image file."""
     return path.suffix.lower() in suffixes()
-
-
-def _files(folder: Path) -> Iterator[tuple[Path, str]]:
-    """Every file below a folder with an empty reason, and every path that cannot be read with the reason.
-
-    Linked folders come last, so that a folder is found by its own path first; each folder is visited once.
-    """
-    seen: set[tuple[int, int]] = set()
-    waiting, linked = [folder], list[Path]()
-    while waiting or linked:
-        here = waiting.pop() if waiting else linked.pop(0)
-        try:
-            status = here.stat()
-            if (status.st_dev, status.st_ino) in seen:
-                continue
-            seen.add((status.st_dev, status.st_ino))
-            entries = sorted(os.scandir(here), key=lambda entry: entry.name)
-        except OSError as error:
-            yield here, f"folder cannot be read: {error.strerror}"
-            continue
-        if here != folder and is_own_folder(here):
-            continue
-        for entry in entries:
-            if entry.name.startswith("."):
-                continue
-            path = Path(entry.path)
-            if entry.is_dir():
-                (linked if entry.is_symlink() else waiting).append(path)
-            elif entry.is_file():
-                if not is_own_file(path):
-                    yield path, ""
-            elif entry.is_symlink() and is_image_name(path):
-                yield path, "broken link"
 
 
 def _looks_like_an_image(path: Path) -> bool:
@@ -124,14 +81,6 @@ def _looks_like_an_image(path: Path) -> bool:
     return head.startswith(SIGNATURES) or (head.startswith(b"RIFF") and head[8:12] == b"WEBP") or head[4:12] == b"ftypavif"
 
 
-def _is_text(name: str) -> bool:
-    try:
-        name.encode()
-    except UnicodeEncodeError:
-        return False
-    return True
-
-
 def lies_within(name: str) -> bool:
     """Whether a relative path, as items' metadata have it, stays within its folder, on Windows too."""
     path = PurePosixPath(name)
@@ -139,10 +88,10 @@ def lies_within(name: str) -> bool:
 
 
 def load_image(path: Path, at_least: int | None = None) -> np.ndarray:
-    """Decodes an image, rotated upright; transparent parts become white.
+    """Decodes an image, or a frame of a video, rotated upright; transparent parts become white.
 
     Args:
-        path: The file.
+        path: The file; a video with the moment in its name (`task.format.moment`).
         at_least: Height and width in pixels that the caller needs. A larger JPEG is decoded at a fraction of its size, which is faster.
 
     Returns:
@@ -151,6 +100,8 @@ def load_image(path: Path, at_least: int | None = None) -> np.ndarray:
     Raises:
         DataError: The file is missing, empty or cannot be decoded; the text is the reason without the path.
     """
+    if is_video_name(Path(file_of(str(path)))):
+        return load_frame(path)
     try:
         return decode(path, at_least)
     except UnreadableImageError as error:

@@ -4,13 +4,18 @@ from __future__ import annotations
 
 import codecs
 import json
+from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
 
 import numpy as np
 
 from maker.data.images import is_image_name
+from maker.data.sounds import is_sound_name
 from maker.data.text_file import open_bytes, without_surrogates
+from maker.data.videos import is_video_name
 from maker.errors import DataError
+from maker.workspace import atomic
+from task.format.moment import file_of
 
 IMAGE_KEYS = ("image", "path", "file")  # of an item whose metadata are a JSON object
 
@@ -59,10 +64,20 @@ def read_metadata(path: Path) -> list[bytes]:
     return items
 
 
-def image_of(metadata: bytes) -> str | None:
-    """The image path in the metadata of an item: the whole text, or the `image`, `path` or `file` of a JSON object.
+def write_names(output: Path, names: Sequence[str]) -> Path:
+    """Writes names beside the file of their embeddings, as `read_metadata` reads them: a line a name, JSON where a name has line ends."""
+    plain = not any("\n" in name or name.endswith("\r") for name in names)
+    path = output.with_suffix(".txt" if plain else ".jsonl")
+    with atomic(path) as temporary:
+        lines = [f"{name if plain else json.dumps(name, ensure_ascii=False)}\n" for name in names]
+        temporary.write_bytes("".join(lines).encode())
+    return path
 
-    None if there is none with the suffix of an image.
+
+def image_of(metadata: bytes) -> str | None:
+    """The path of a picture, sound or video in the metadata of an item: the whole text, or `image`, `path` or `file` of a JSON object.
+
+    None if there is none with the suffix of one. The path may name a part of the file (`task.format.moment`).
     """
     try:
         text = metadata.decode("utf-8")
@@ -74,7 +89,9 @@ def image_of(metadata: bytes) -> str | None:
         except ValueError:
             return None
         text = next((values[k] for k in IMAGE_KEYS if isinstance(values.get(k), str)), "")
-    return text if is_image_name(Path(text)) and not any(c in text for c in "\0\n\\") else None
+    file = Path(file_of(text))
+    known = is_image_name(file) or is_sound_name(file) or is_video_name(file)
+    return text if known and not any(c in text for c in "\0\n\\") else None
 
 
 def name_of(metadata: bytes) -> str:

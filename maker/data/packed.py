@@ -60,7 +60,7 @@ def unpack(path: Path, format: str, folder: Path, rejects: Rejects) -> list[Capt
         if folder.exists():
             shutil.rmtree(folder)
         (folder / "images").mkdir(parents=True)
-        rows = {"easynlp": _easynlp_rows, "parquet": _parquet_rows, "webdataset": _webdataset_rows}[format](path)
+        rows = packed_rows(path, format)
         left_out: list[tuple[str, str]] = []
         lines = ["image\tsplit\tlang\tcaption\n"]
         names = _Names()
@@ -78,6 +78,11 @@ def unpack(path: Path, format: str, folder: Path, rejects: Rejects) -> list[Capt
     if not captions:
         raise DataError(f"{path}: no captions with an image in it")
     return captions
+
+
+def packed_rows(path: Path, format: str) -> Iterator[PackedRow | str]:
+    """The rows of a file of a format in `formats.PACKED`; the reason for each one that cannot be used."""
+    return {"easynlp": _easynlp_rows, "parquet": _parquet_rows, "webdataset": _webdataset_rows}[format](path)
 
 
 def _write_image(row: PackedRow | str, folder: Path, names: _Names) -> tuple[list[str], list[str]]:

@@ -8,8 +8,10 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from maker.data.image_names import normal
+from maker.data.videos import is_video_name
 from task.format import facts
 from task.format.facts import Column
+from task.format.moment import file_of, moment_of
 from task.search.moments import MomentError, seconds
 
 # EXIF 2.32: tags of the main directory, of the Exif directory and of the GPS directory.
@@ -43,10 +45,19 @@ def photo_facts(folder: Path, images: Sequence[str], exif: bool) -> dict[str, Co
 
 
 def path_facts(images: Sequence[str]) -> dict[str, Column]:
-    """The columns `name` and `folder` of photos, from their paths; in the normal form that people type in filters."""
-    paths = [PurePosixPath(normal(image)) for image in images]
+    """The columns `name` and `folder` of items, from their paths; in the normal form that people type in filters.
+
+    Where items are parts of recordings or videos, also `recording` or `video`, which is the path, and `start` and `end` in seconds.
+    """
+    paths = [PurePosixPath(normal(file_of(image))) for image in images]
     parents = ["" if path.parent == PurePosixPath(".") else str(path.parent) for path in paths]
-    return {"name": facts.texts([path.name for path in paths]), "folder": facts.texts(parents)}
+    columns: dict[str, Column] = {"name": facts.texts([path.name for path in paths]), "folder": facts.texts(parents)}
+    moments = [moment_of(image) for image in images]
+    if any(moments):
+        columns["video" if is_video_name(Path(paths[0])) else "recording"] = facts.texts([str(path) for path in paths])
+        columns["start"] = facts.numbers([moment.start if moment else None for moment in moments])
+        columns["end"] = facts.numbers([moment.end if moment else None for moment in moments])
+    return columns
 
 
 def read_exif(path: Path) -> tuple[int | None, tuple[float, float] | None]:

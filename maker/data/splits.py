@@ -1,4 +1,4 @@
-"""Splits captions into training and validation, by image: no image is in both splits."""
+"""Splits captions into training and validation, by file: no image, and no part of a recording, is in both splits."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from pathlib import Path
 
 from maker.data.caption import TRAIN, VALIDATION, Caption
 from maker.errors import DataError
+from task.format.moment import file_of
 
 HELD_OUT_SHARE = 0.1
 MAX_HELD_OUT = 1000
@@ -47,12 +48,12 @@ def split_captions(captions: list[Caption], seed: int, path: Path) -> Splits:
     if not train:
         present = ", ".join(sorted({c.split for c in captions if c.split}))
         raise DataError(f"{path}: no captions to train on; expected split 'train', found {present}")
-    shared = {c.image for c in train} & {c.image for c in validation}
+    shared = {file_of(c.image) for c in train} & {file_of(c.image) for c in validation}
     if shared:
         raise DataError(f"{path}: {len(shared)} images are in both train and val, the first is {min(shared)}")
     if validation:
         return Splits(train, validation, "official")
-    images = sorted({c.image for c in train})
+    images = sorted({file_of(c.image) for c in train})
     count = min(MAX_HELD_OUT, int(len(images) * HELD_OUT_SHARE))
     held_out = set(random.Random(seed).sample(images, count))
-    return Splits([c for c in train if c.image not in held_out], [c for c in train if c.image in held_out], "random")
+    return Splits([c for c in train if file_of(c.image) not in held_out], [c for c in train if file_of(c.image) in held_out], "random")

@@ -24,7 +24,7 @@ class Sample:
     """A sample with an image.
 
     Attributes:
-        name: Shard number and key.
+        name: Its key, behind the number of its shard if the shards are read together.
         image: Bytes of the image file.
         cells: Its other values: `caption`, and the fields of its JSON.
     """
@@ -41,12 +41,21 @@ def webdataset_rows(path: Path) -> Iterator[Sample | str]:
         DataError: A shard is damaged.
     """
     for number, shard in enumerate(shards_of(path)):
-        try:
-            with tarfile.open(shard) as archive:
-                for key, members in _samples(archive):
-                    yield members if isinstance(members, str) else _sample(f"{number:05d}-{key}", members)
-        except DAMAGE as error:
-            raise DataError(f"{shard}: the tar file is cut off or damaged ({error})") from error
+        yield from shard_samples(shard, f"{number:05d}-")
+
+
+def shard_samples(shard: Path, prefix: str = "") -> Iterator[Sample | str]:
+    """The samples of one shard, named by `prefix` and their key; the reason for each one that cannot be used.
+
+    Raises:
+        DataError: The shard is damaged.
+    """
+    try:
+        with tarfile.open(shard) as archive:
+            for key, members in _samples(archive):
+                yield members if isinstance(members, str) else _sample(f"{prefix}{key}", members)
+    except DAMAGE as error:
+        raise DataError(f"{shard}: the tar file is cut off or damaged ({error})") from error
 
 
 def _samples(archive: tarfile.TarFile) -> Iterator[tuple[str, dict[str, bytes] | str]]:

@@ -1,4 +1,4 @@
-"""Image features on disk: computed once per folder and tower, in blocks, by worker processes."""
+"""Features of images and sounds on disk: computed once per folder and tower, in blocks, by worker processes."""
 
 from __future__ import annotations
 
@@ -12,20 +12,13 @@ from typing import TypeAlias
 
 import numpy as np
 
-from maker.data.duplicates import difference_hash
-from maker.data.images import OUTSIDE, lies_within, load_image
+from maker.data.images import lies_within
 from maker.embedding.blocks import Job, embedded_blocks, remove_needless_blocks, working_on
-from maker.embedding.views import views_of
+from maker.embedding.tower import ItemTower
 from maker.errors import DataError
 from maker.workspace import Workspace, atomic, content_digest, digest, file_state
-from task.core import BaseOptions
-from task.core.interpreter import SignatureRunners
-from task.core.model_file import ModelFile
-from task.format.preparation import Preparation, preparation_of
-from task.search.graph_embedder import read_manifest
-from task.vision.resize import prepare
+from task.format.moment import file_of, moment_of
 
-SIGNATURE = "embed_image"
 ENTRIES, VALUES = "images.json", "features.npy"
 CACHE_VERSION = 4  # changes whenever the cached files would
 VIEWS_VERSION = 2  # the same for those of several views
@@ -33,13 +26,14 @@ VIEWS_VERSION = 2  # the same for those of several views
 
 @dataclass(frozen=True)
 class Features:
-    """The features of the images of a folder.
+    """The features of the items of a folder: images, or sounds.
 
     Attributes:
-        images: Relative paths of the images that could be read, in order.
+        images: Names of the items that could be read, in order: relative paths, maybe with a part of a recording, as in
+            `task.format.moment`.
         values: `(len(images), d)` float32, half of the whole of each image, half of its crops if there are any; may be
             memory-mapped.
-        hashes: Perceptual hash of each image, by `maker.data.duplicates.difference_hash`.
+        hashes: Perceptual hash of each item, by `maker.data.duplicates.difference_hash`.
         whole: `(len(images), d)` float32, of the whole image alone; None if it is the only view.
     """
 
@@ -55,7 +49,7 @@ class Features:
 
 @dataclass(frozen=True)
 class _Known:
-    """What a tower made of one image file: a row of `_embed_block` and the hash, or the reason why there are none."""
+    """What a tower made of one item: a row of `_embed_block` and the hash, or the reason for none."""
 
     values: np.ndarray | None
     hash: int
@@ -67,22 +61,22 @@ NOT_WITHIN: State = (-1,)  # of a path that leads out of the folder
 
 
 def image_features(folder: Path, images: Sequence[str], encoder: Path, work: Workspace, views: int = 1) -> Features:
-    """The features of images. Those that the same tower has made of the same files before are not computed again.
+    """The features of images or sounds. Those that the same tower has made of the same files before are not computed again.
 
     They are looked up in the work folder and in the other work folders beside it, so that a second searcher of the same photos, or one of a
     few photos more, costs what is new.
 
     Args:
         folder: The folder that paths are relative to.
-        images: Paths of the images.
-        encoder: A `.tflite` with signature `embed_image`. Its digest is part of the cache key.
-        work: Keeps the features and gets the images that cannot be read.
+        images: Names of the items.
+        encoder: A `.tflite` with signature `embed_image` or `embed_audio`, which says what the items are. Its digest is part of the key.
+        work: Keeps the features and gets the items that cannot be read.
         views: Number of views of each image, as `maker.embedding.views.views_of` makes them. The time is proportional to it.
 
     Raises:
         DataError: None of the images can be read.
     """
-    states = [tuple(file_state(folder / image) or ()) if lies_within(image) else NOT_WITHIN for image in images]
+    states = [_state(folder, image) for image in images]
     tower = f"images-{digest(CACHE_VERSION, content_digest(encoder), *([VIEWS_VERSION, views] if views > 1 else []))}"
     remove_needless_blocks(work.features, VALUES)
     known = _known(work, tower)
@@ -103,10 +97,18 @@ def image_features(folder: Path, images: Sequence[str], encoder: Path, work: Wor
     kept = [(image, result) for image, result in zip(images, results, strict=True) if result.values is not None]
     if not kept:
         first, reason = (images[0], results[0].reason) if images else ("", "no images")
-        raise DataError(f"{folder}: none of {len(images)} images can be read; {first}: {reason}")
+        raise DataError(f"{folder}: none of {len(images)} items can be read; {first}: {reason}")
     rows = _stacked([result.values for _, result in kept if result.values is not None])
     values, whole = (rows, None) if views == 1 else np.split(rows, 2, axis=1)
     return Features([image for image, _ in kept], values, [result.hash for _, result in kept], whole)
+
+
+def _state(folder: Path, name: str) -> State:
+    """The state of an item's file; of a part of a recording, with where it begins and ends, in milliseconds."""
+    if not lies_within(name):
+        return NOT_WITHIN
+    state, moment = tuple(file_state(folder / file_of(name)) or ()), moment_of(name)
+    return (*state, round(1000 * moment.start), round(1000 * moment.end)) if moment and state else state
 
 
 def _stacked(rows: Sequence[np.ndarray]) -> np.ndarray:
@@ -154,8 +156,7 @@ def _compute(folder: Path, images: Sequence[str], states: Sequence[State], encod
     values: list[np.ndarray] = []
     reasons: list[str] = []
     hashes: list[int] = []
-    opened = partial(_open_encoder, views=views)
-    with embedded_blocks(paths, encoder, done, f"embed {folder.name}", opened, _embed_block) as files:
+    with embedded_blocks(paths, done, f"embed {folder.name}", partial(_embed_block, ItemTower(encoder, views))) as files:
         for file in files:
             with np.load(file) as block:
                 values.append(block["values"])
@@ -168,49 +169,9 @@ def _compute(folder: Path, images: Sequence[str], states: Sequence[State], encod
             np.save(out, np.concatenate(values))
 
 
-_runners: SignatureRunners | None = None  # of this worker process
-_preparation = Preparation()
-_views = 1
-
-
-def _open_encoder(encoder: str, views: int) -> None:
-    global _runners, _preparation, _views
-    _views = views
-    options = BaseOptions(encoder, num_threads=1)
-    file = ModelFile(options)
-    _preparation = preparation_of(read_manifest(file).query.get("image", {}))
-    _runners = SignatureRunners(file, options)
-
-
-def _embed_block(job: Job) -> None:
-    """Embeds a block of images and saves their `values`, `hashes` and `reasons`.
-
-    A row of `values` is the embedding or, with several views, their mean and then that of the whole image, `(2 * d,)`. `reasons`
-    has one entry per image, empty if it could be read; the other two leave out images that could not.
-    """
-    assert _runners is not None
+def _embed_block(tower: ItemTower, job: Job) -> None:
+    """Embeds a block of items and saves their `values`, `hashes` and `reasons`, as `ItemTower.embed` gives them."""
     paths, target = job
-    _, height, width, _ = _runners.input_shape(SIGNATURE)
-    dimension = _runners.output_size(SIGNATURE)
-    values, hashes, reasons = [np.zeros((0, dimension if _views == 1 else 2 * dimension), np.float32)], [], []
-    for path in paths:
-        working_on(target, path)
-        try:
-            image = load_image(Path(path)) if path else None
-        except DataError as error:
-            reasons.append(str(error))
-            continue
-        if image is None:
-            reasons.append(OUTSIDE)
-            continue
-        seen = [_runners.run(SIGNATURE, prepare(view, height, width, _preparation)[None])["embedding"] for view in views_of(image, _views)]
-        # The whole counts as much as all crops together: that measured better than as much as one of them.
-        features = seen[0] if _views == 1 else np.concatenate([(seen[0] + np.mean(seen[1:], axis=0)) / 2, seen[0]], axis=1)
-        if not np.isfinite(features).all():
-            reasons.append("the image tower gives features that are not finite")
-            continue
-        values.append(features)
-        hashes.append(difference_hash(image))
-        reasons.append("")
+    made = tower.embed([Path(path) if path else None for path in paths], lambda path: working_on(target, str(path or "")))
     with atomic(target) as temporary, open(temporary, "wb") as file:
-        np.savez(file, values=np.concatenate(values), hashes=np.array(hashes, np.uint64), reasons=np.array(reasons, np.str_))
+        np.savez(file, values=made.values, hashes=made.hashes, reasons=np.array(made.reasons, np.str_))

@@ -5,14 +5,14 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 
 from maker.embedding.blocks import Job, embedded_blocks, remove_needless_blocks
+from maker.embedding.texts import TextTower
 from maker.workspace import Workspace, atomic, content_digest, digest
-from task.core import BaseOptions
-from task.search import GraphEmbedder
 
 FEATURES, SENTENCES = "features.npy", "sentences.json"
 
@@ -58,7 +58,7 @@ def _read(folder: Path) -> dict[str, np.ndarray]:
 
 def _compute(texts: Sequence[str], encoder: Path, folder: Path) -> None:
     """Computes features and writes them to a folder. Blocks of an interrupted run are reused."""
-    with embedded_blocks(texts, encoder, folder, "embed captions", _open_encoder, _embed_block) as files:
+    with embedded_blocks(texts, folder, "embed captions", partial(_embed_block, TextTower(encoder))) as files:
         values = []
         for file in files:
             with np.load(file) as block:
@@ -69,16 +69,7 @@ def _compute(texts: Sequence[str], encoder: Path, folder: Path) -> None:
             np.save(out, np.concatenate(values))
 
 
-_embedder: GraphEmbedder | None = None  # of this worker process
-
-
-def _open_encoder(encoder: str) -> None:
-    global _embedder
-    _embedder = GraphEmbedder(BaseOptions(encoder, num_threads=1))
-
-
-def _embed_block(job: Job) -> None:
-    assert _embedder is not None
+def _embed_block(tower: TextTower, job: Job) -> None:
     texts, target = job
     with atomic(target) as temporary, open(temporary, "wb") as file:
-        np.savez(file, values=np.stack([_embedder.embed_text(text) for text in texts]))
+        np.savez(file, values=tower.embed(texts))

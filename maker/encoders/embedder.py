@@ -19,16 +19,17 @@ from maker.graph.subgraph import Subgraph
 from maker.progress import say
 from task.format import archive, manifest, tflite_metadata, utf8
 from task.format.preparation import Preparation, PreparationError, preparation_of
+from task.format.sound_format import SoundFormat, SoundFormatError, sound_format_of
 
 MOBILENET_MEAN = MOBILENET_STD = 127.5  # of float image models without TFLite Metadata: pixels become [-1, 1]
 
 
 @dataclass(frozen=True)
 class Tower:
-    """A tower: a part of a model that embeds text or images.
+    """A tower: a part of a model that embeds text, images or sounds.
 
     Attributes:
-        kind: `text` or `image`.
+        kind: `text`, `image` or `audio`.
         source: The model.
         signature: The signature of the tower in the model; None for the first subgraph.
         query: The input.
@@ -36,6 +37,7 @@ class Tower:
         mean, std: Normalisation of a float image input, one value or three; None for uint8 inputs.
         prefix: Number of leading dimensions of the output to take, not normalised again; None for all.
         preparation: How a picture is brought to the size of the input.
+        sound: Rate and number of samples of a sound input.
         inner: Feature maps `[1, height, width, channels]` whose means follow behind the output.
     """
 
@@ -48,6 +50,7 @@ class Tower:
     std: np.ndarray | None = None
     prefix: int | None = None
     preparation: Preparation = Preparation()
+    sound: SoundFormat | None = None
     inner: tuple[SourceTensor, ...] = ()
     tokenizer = None
 
@@ -58,13 +61,15 @@ class Tower:
 
     @property
     def input_shape(self) -> tuple[int, ...]:
-        """`(1, max_bytes)` or `(1, height, width, 3)`."""
-        return self.query.shape
+        """`(1, max_bytes)`, `(1, height, width, 3)` or `(1, samples)`."""
+        return (1, self.sound.samples) if self.sound else self.query.shape
 
     def describe_query(self) -> dict[str, Any]:
         """The preprocessing of the query, for the manifest."""
         if self.kind == "text":
             return {"max_bytes": self.query.shape[1], "encoding": "utf-8"}
+        if self.sound:
+            return self.sound.describe()
         _, height, width, _ = self.query.shape
         return self.preparation.describe(height, width)
 
@@ -77,7 +82,7 @@ class Tower:
 
         Args:
             g: The subgraph.
-            query: uint8 tensor of `input_shape`.
+            query: Tensor of `input_shape`, float32 for sounds, else uint8.
 
         Returns:
             `[1, dimension]` float32 tensor.
@@ -91,6 +96,8 @@ class Tower:
             assert self.mean is not None
             assert self.std is not None
             x = g.mul(g.sub(g.cast(query, np.float32), self.mean), (1.0 / self.std).astype(np.float32))
+        elif self.sound and self.query.shape != self.input_shape:
+            x = g.reshape(query, self.query.shape)
         elif self.query.scale is not None:
             # The input of the graph has no quantisation, but the operators of the model read it from this tensor.
             tensor = self.source.subgraph(self.signature).tensors[self.query.index]
@@ -130,7 +137,7 @@ def open_embedder(path: str | Path, text_model: TextModelOptions | None = None) 
             be used.
     """
     source = Source(path)
-    own = [key for key in source.signatures if key in ("embed_text", "embed_tokens", "embed_image")]
+    own = [key for key in source.signatures if key in ("embed_text", "embed_tokens", "embed_image", "embed_audio")]
     if text_model is not None and text_model.tokenizer is not None:
         if own:
             raise EncoderError(f"{path}: already contains the tokenizer of {', '.join(own)}; leave out --tokenizer")
@@ -209,22 +216,22 @@ def _own_tower(source: Source, key: str, described: manifest.Manifest | None) ->
         return TokenTower(source, key, inputs["ids"], inputs.get("mask"), [], source.outputs(key)[0], "mean", tokenizer)
     try:
         preparation = preparation_of(query.get("image", {}))
-    except PreparationError as error:
+        sound = sound_format_of(query.get("audio", {})) if key == "embed_audio" else None
+    except (PreparationError, SoundFormatError) as error:
         raise EncoderError(f"{source.path}: {error}, which this release does not know; update pocket-searcher") from error
-    return Tower(key.removeprefix("embed_"), source, key, source.inputs(key)[0], source.outputs(key)[0], preparation=preparation)
+    return Tower(
+        key.removeprefix("embed_"), source, key, source.inputs(key)[0], source.outputs(key)[0], preparation=preparation, sound=sound
+    )
 
 
 def _normalization(source: Source) -> tuple[np.ndarray, np.ndarray]:
     """Mean and standard deviation in the TFLite Metadata of the model; without metadata, those that map pixels to [-1, 1]."""
-    found = tflite_metadata.TensorMetadata()
-    for entry in source.model.metadata or []:
-        name = entry.name.decode() if isinstance(entry.name, bytes) else entry.name
-        data = source.model.buffers[entry.buffer].data
-        if name == tflite_metadata.NAME and data is not None:
-            try:
-                found = tflite_metadata.first_input(bytes(np.asarray(data, np.uint8)))
-            except tflite_metadata.MetadataError as error:
-                raise EncoderError(f"{source.path}: {error}") from error
+    found, content = tflite_metadata.TensorMetadata(), model_metadata(source)
+    if content:
+        try:
+            found = tflite_metadata.first_input(content)
+        except tflite_metadata.MetadataError as error:
+            raise EncoderError(f"{source.path}: {error}") from error
     if found.std and any(s == 0 for s in found.std):
         raise EncoderError(f"{source.path}: NormalizationOptions.std has a zero")
     if not found.mean or not found.std:
@@ -233,6 +240,16 @@ def _normalization(source: Source) -> tuple[np.ndarray, np.ndarray]:
     if len(mean) not in (1, 3) or len(std) not in (1, 3):
         raise EncoderError(f"{source.path}: NormalizationOptions have {len(mean)} means and {len(std)} stds, expected 1 or 3 of each")
     return np.array(mean, np.float32), np.array(std, np.float32)
+
+
+def model_metadata(source: Source) -> bytes:
+    """The TFLite Metadata of a model; empty if it has none."""
+    for entry in source.model.metadata or []:
+        name = entry.name.decode() if isinstance(entry.name, bytes) else entry.name
+        data = source.model.buffers[entry.buffer].data
+        if name == tflite_metadata.NAME and data is not None:
+            return bytes(np.asarray(data, np.uint8))
+    return b""
 
 
 @cache

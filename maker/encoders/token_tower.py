@@ -120,10 +120,10 @@ class TokenTower:
         return g.slice(embedding, (0, 0), (1, self.prefix)) if self.prefix else embedding
 
 
-def declare_queries(g: Subgraph, shape: tuple[int, ...], tokenizer: TokenizerFile | None) -> dict[str, int]:
-    """A signature's inputs by name: `query` uint8, or what a tokenizer makes, int32."""
+def declare_queries(g: Subgraph, kind: str, shape: tuple[int, ...], tokenizer: TokenizerFile | None) -> dict[str, int]:
+    """A signature's inputs by name: `query`, float32 for `audio` and else uint8, or what a tokenizer makes, int32."""
     if tokenizer is None:
-        return {"query": g.tensor("query", shape, np.uint8)}
+        return {"query": g.tensor("query", shape, np.float32 if kind == "audio" else np.uint8)}
     return {name: g.tensor(name, shape, np.int32) for name in tokenizer.inputs}
 
 
@@ -211,7 +211,7 @@ def _try_ids(tower: TokenTower, options: TextModelOptions) -> None:
     """Asks the model with the tokenizer's last id, which it refuses where the tokenizer is another model's."""
     model = Model("probe")
     g = model.subgraph("probe")
-    queries = declare_queries(g, tower.input_shape, tower.tokenizer)
+    queries = declare_queries(g, tower.kind, tower.input_shape, tower.tokenizer)
     model.signature(g, queries, {"embedding": tower.write(g, *queries.values())})
     last = {name: np.full(tower.input_shape, tower.tokenizer.size - 1 if name == "ids" else 1, np.int32) for name in queries}
     with running(model) as runners:

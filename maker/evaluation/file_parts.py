@@ -16,12 +16,14 @@ from task.format import archive, item_table, manifest
 
 ROWS, FINE_ROWS = "item rows", "finer rows"
 PARTS = {"rows": ROWS, "residuals": ROWS, "fine_rows": FINE_ROWS, "embedding": "word table", "centroids": "centroids"}
-KINDS = {"text": "text", "tokens": "text", "image": "image"}
+KINDS = {"text": "text", "tokens": "text", "image": "image", "audio": "audio"}
 OF_ITEMS = {"index", "centroids", ROWS, FINE_ROWS, item_table.OFFSETS, item_table.BYTES, "model_card.md", "manifest", "directory"}
 # In `maker build`.
 DIALS = {
     "image tower": "--queries text leaves it out; or a smaller --image-encoder",
     "image head": "--queries text leaves it out; --head-rank 128; --weights int8",
+    "audio tower": "--queries text leaves it out; or a smaller --audio-encoder",
+    "audio head": "--queries text leaves it out; --head-rank 128; --weights int8",
     "text tower": "a smaller --text-encoder; --weights int8; --prune-vocabulary",
     "text head": "--weights int8",
     "word table": "a higher --min-count; a lower --dimension",
@@ -70,7 +72,7 @@ def tower_parts(path: Path, kinds: Collection[str]) -> dict[str, int]:
         if manifest.FILE not in file.entries:
             return {"towers": len(file.content)}
     parts = {name: size for name, size in file_parts(path, Source(path)).items() if name not in OF_ITEMS}
-    left_out = {"image", "text"} - {KINDS.get(kind, kind) for kind in kinds}
+    left_out = {"image", "audio", "text"} - {KINDS.get(kind, kind) for kind in kinds}
     return {name: size for name, size in parts.items() if name.split()[0] not in left_out}
 
 

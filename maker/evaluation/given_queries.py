@@ -12,6 +12,7 @@ import numpy as np
 from maker.data.image_names import spellings
 from maker.data.query_file import AskedQuery, read_query_file
 from maker.errors import DataError
+from maker.evaluation.item_check import require_items
 from maker.evaluation.typed_figures import CUTOFFS as PRECISIONS
 from maker.progress import progress
 from maker.training.metrics import CUTOFFS, mean_interval, retrieval
@@ -50,6 +51,7 @@ def evaluate_queries(searcher: Path, queries: Path, lexical: str = "off") -> dic
     limit = max(CUTOFFS)
     options = TextSearcherOptions(BaseOptions(str(searcher), num_threads=1), search_options=SearchOptions(max_results=limit))
     with TextSearcher.create_from_options(options) as opened:
+        require_items(opened.engine, searcher)
         wanted = {os.fsencode(spelling) for query in asked for name in query.relevant for spelling in spellings(name)}
         ids: dict[bytes, list[int]] = {}
         for number, content in opened.engine.find(wanted).items():

@@ -17,6 +17,7 @@ from maker.encoders.prefix import prefix
 from maker.errors import DataError
 from maker.evaluation.identical_captions import KEY as IDENTICAL
 from maker.evaluation.identical_captions import lenient_figures, lenient_ranks, repeated_captions
+from maker.evaluation.item_check import require_items
 from maker.evaluation.item_splits import ItemSplits, choose_captions
 from maker.evaluation.typed_figures import measure_typed
 from maker.evaluation.typed_queries import typed_queries
@@ -77,6 +78,7 @@ def evaluate(
         say(f"{captions}: {len(rejects.rows)} rows left out ({rejects.summary()})")
     engine = GraphEngine(BaseOptions(str(searcher), num_threads=1))
     try:
+        require_items(engine, searcher)
         names = [engine.item(number) for number in range(engine.manifest.items)]
         items = {name: number for number, name in enumerate(names)}
         splits = ItemSplits.decode(engine.manifest.report, len(names))

@@ -14,9 +14,10 @@ QUERY = {
     "text": {"query": "UTF-8 bytes of the sentence, zero padded"},
     "tokens": {"ids": "the sentence's tokens, padded", "mask": "1 where there is a token"},
     "image": {"query": "RGB pixels, stretched to this size"},
+    "audio": {"query": "samples of one channel, 1 is full scale"},
     "embedding": {"query": "the query's embedding"},
 }
-QUERY_KINDS = {"text": "a sentence", "tokens": "a sentence", "image": "a picture"}
+QUERY_KINDS = {"text": "a sentence", "tokens": "a sentence", "image": "a picture", "audio": "a sound"}
 RESULT = [
     {"name": "distances", "description": "ascending; smaller is nearer"},
     {"name": "ids", "description": "item numbers, -1 where there is no further neighbour"},
@@ -45,12 +46,24 @@ def searcher_metadata(
         "subgraph_metadata": [*subgraphs, _subgraph("search_embedding", "embedding", True)],
         "author": "pocket-searcher",
         "associated_files": [
-            {"name": manifest.FILE, "description": "manifest"},
-            {"name": item_table.OFFSETS, "description": "where each item's metadata start, little-endian uint32"},
-            {"name": item_table.BYTES, "description": "the items' metadata"},
+            *_item_files(),
             *_tokenizer_file(tokenizer),
             *({"name": name, "description": text} for name, text in (files or {}).items()),
         ],
+        "min_parser_version": PARSER_VERSION,
+    }
+
+
+def empty_metadata(kinds: Sequence[str], distance: str, tokenizer: TokenizerFile | None = None) -> dict[str, Any]:
+    """Metadata of a searcher without items; the subgraphs are `embed_*` of each kind."""
+    query_kinds = " or ".join(QUERY_KINDS[kind] for kind in kinds)
+    return {
+        "name": "Pocket searcher without items",
+        "description": f"Finds the nearest of the items that are added to it by {query_kinds} ({distance}).",
+        "version": f"{manifest.FORMAT} {manifest.VERSION}",
+        "subgraph_metadata": [_subgraph(f"embed_{kind}", kind, False, tokenizer) for kind in kinds],
+        "author": "pocket-searcher",
+        "associated_files": [*_item_files(), *_tokenizer_file(tokenizer)],
         "min_parser_version": PARSER_VERSION,
     }
 
@@ -67,6 +80,14 @@ def encoder_metadata(kinds: Sequence[str], words: bool = False, tokenizer: Token
         "associated_files": [{"name": manifest.FILE, "description": "manifest"}, *files, *_tokenizer_file(tokenizer)],
         "min_parser_version": PARSER_VERSION,
     }
+
+
+def _item_files() -> list[dict[str, Any]]:
+    return [
+        {"name": manifest.FILE, "description": "manifest"},
+        {"name": item_table.OFFSETS, "description": "where each item's metadata start, little-endian uint32"},
+        {"name": item_table.BYTES, "description": "the items' metadata"},
+    ]
 
 
 def _tokenizer_file(tokenizer: TokenizerFile | None) -> list[dict[str, Any]]:

@@ -1,4 +1,4 @@
-"""Writes an encoder file, the result of training: `embed_text` and `embed_image` without an index."""
+"""Writes an encoder file, the result of training: `embed_text` and `embed_image` or `embed_audio`, without an index."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ from task.format import archive, tflite_metadata
 from task.format import manifest as manifest_format
 from task.format.manifest import Manifest
 from task.format.preparation import Preparation
+from task.format.sound_format import SoundFormat
 
 
 class Encoder(Protocol):
@@ -40,12 +41,13 @@ def write_encoder(
     words: Mapping[str, int] | None = None,
     tokenizer: TokenizerFile | None = None,
     preparation: Preparation | None = None,
+    sound: SoundFormat | None = None,
 ) -> None:
     """Writes the file.
 
     Args:
         path: The file to write.
-        encoders: Encoders by kind: `text`, `tokens` or `image`.
+        encoders: Encoders by kind: `text`, `tokens`, `image` or `audio`.
         shapes: Input shape of each encoder.
         normalize: Divide embeddings by their Euclidean norm.
         dimension: Dimension of the embeddings.
@@ -55,15 +57,9 @@ def write_encoder(
         words: Row in the text tower's table by spelling; exports to the Task Library need it.
         tokenizer: Makes the queries of a `tokens` encoder.
         preparation: How pictures are brought to the size of an `image` encoder's input; None for the usual way.
+        sound: Rate and number of samples of an `audio` encoder's input.
     """
-    model = Model("pocket-searcher encoder")
-    for kind, encoder in encoders.items():
-        g = model.subgraph(f"embed_{kind}")
-        queries = declare_queries(g, shapes[kind], tokenizer if kind == "tokens" else None)
-        embedding = encoder.write(g, *queries.values())
-        if normalize:
-            embedding = g.l2_normalize(embedding)
-        model.signature(g, queries, {"embedding": embedding})
+    model = embedding_model("pocket-searcher encoder", encoders, shapes, normalize, tokenizer)
     model.metadata(tflite_metadata.NAME, tflite_metadata.encode(encoder_metadata(list(encoders), words is not None, tokenizer)))
     with atomic(path) as temporary:
         model.write(temporary)
@@ -77,7 +73,7 @@ def write_encoder(
             items=0,
             k=0,
             normalized=normalize,
-            query=_queries(shapes, tokenizer, preparation or Preparation()),
+            query=_queries(shapes, tokenizer, preparation or Preparation(), sound),
             encoders=described or {},
             training=training or {},
             golden=[{"signature": "embed_tokens" if tokenizer else "embed_text", "query": text} for text in example_texts],
@@ -86,7 +82,28 @@ def write_encoder(
         archive.append(temporary, manifest_format.FILE, manifest_format.encode(manifest))
 
 
-def _queries(shapes: Mapping[str, tuple[int, ...]], tokenizer: TokenizerFile | None, preparation: Preparation) -> dict[str, Any]:
+def embedding_model(
+    description: str,
+    encoders: Mapping[str, Encoder],
+    shapes: Mapping[str, tuple[int, ...]],
+    normalize: bool,
+    tokenizer: TokenizerFile | None = None,
+) -> Model:
+    """A graph with the signature `embed_*` of each encoder; for the arguments see `write_encoder`."""
+    model = Model(description)
+    for kind, encoder in encoders.items():
+        g = model.subgraph(f"embed_{kind}")
+        queries = declare_queries(g, kind, shapes[kind], tokenizer if kind == "tokens" else None)
+        embedding = encoder.write(g, *queries.values())
+        if normalize:
+            embedding = g.l2_normalize(embedding)
+        model.signature(g, queries, {"embedding": embedding})
+    return model
+
+
+def _queries(
+    shapes: Mapping[str, tuple[int, ...]], tokenizer: TokenizerFile | None, preparation: Preparation, sound: SoundFormat | None
+) -> dict[str, Any]:
     """What the manifest says of queries, by kind."""
     queries: dict[str, Any] = {}
     if tokenizer is not None:
@@ -95,4 +112,6 @@ def _queries(shapes: Mapping[str, tuple[int, ...]], tokenizer: TokenizerFile | N
         queries["text"] = {"max_bytes": shapes["text"][1], "encoding": "utf-8"}
     if "image" in shapes:
         queries["image"] = preparation.describe(*shapes["image"][1:3])
+    if sound is not None:
+        queries["audio"] = sound.describe()
     return queries

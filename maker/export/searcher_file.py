@@ -179,7 +179,7 @@ def search_model(content: SearcherContent, normalized: bool) -> Model:
     for kind, tower in content.towers.items():
         for verb in ("search", "embed"):
             g = graphs[verb, kind]
-            queries = declare_queries(g, tower.input_shape, tower.tokenizer)
+            queries = declare_queries(g, kind, tower.input_shape, tower.tokenizer)
             evidence = content.evidence if kind in SENTENCES else None
             part = _Embedding(tower, unit, word_rows(tower.source, tower.signature) if isinstance(tower, Tower) else None)
             embedding, *rows = g.call(part.name, list(queries.values()), part, key=kind)

@@ -109,6 +109,10 @@ class Elementwise(Tensors):
         """1 / sqrt(x)."""
         return self._new(Op.RSQRT, self.shape(x), np.float32, [x])
 
+    def log(self, x: int) -> int:
+        """The natural logarithm."""
+        return self._new(Op.LOG, self.shape(x), np.float32, [x])
+
     def logistic(self, x: int) -> int:
         """1 / (1 + exp(-x))."""
         return self._new(Op.LOGISTIC, self.shape(x), np.float32, [x])

@@ -1,20 +1,25 @@
-"""Builds a searcher from photos, with captions or with towers that are ready."""
+"""Builds a searcher from photos, sounds or videos, with captions or with towers that are ready."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 
 from maker.data.facts_file import item_facts, read_facts
+from maker.data.images import list_images
+from maker.data.sounds import list_sounds
+from maker.data.videos import list_videos
 from maker.embedding.features import Features
+from maker.embedding.moments import captions_of_joined, joined_moments
 from maker.errors import BuildError
 from maker.evaluation.item_splits import HELD_OUT, ChosenCaptions, ItemSplits
 from maker.index.lexical import lexical_index
-from maker.pipeline.corpus_stage import OpenedCorpus, Photos, open_corpus
+from maker.pipeline.corpus_stage import Lister, OpenedCorpus, Photos, open_corpus
 from maker.pipeline.dimension import check_trained
 from maker.pipeline.distil_stage import distilled_encoder
 from maker.pipeline.encoder import Encoder, FrozenImages, ReadyTexts
@@ -31,7 +36,7 @@ from maker.pipeline.measure_stage import (
 )
 from maker.pipeline.options import QUERIES, BuildOptions, Corpus, check_options
 from maker.pipeline.query_list_stage import ListedQueries, listed_queries, texts_of
-from maker.pipeline.ready_towers import ready_encoder
+from maker.pipeline.ready_towers import ready_encoder, sound_window
 from maker.pipeline.relevance_stage import fit_relevance, move_relevance
 from maker.pipeline.report import BuildReport, file_lines, line, teacher_lines, training_lines
 from maker.pipeline.training_run import EVENTS
@@ -92,6 +97,7 @@ def build(corpus: Corpus, output: Path, options: BuildOptions | None = None) -> 
     """
     begin = time.perf_counter()
     options = options or BuildOptions()
+    options = replace(options, towers=options.towers.of(corpus))
     check_options(corpus, options)
     for path in (output, *_documents(output, options.report), curve_picture(output)):
         prepare_output(path, options.overwrite)
@@ -127,7 +133,7 @@ def _work_folder(output: Path, options: BuildOptions, training: TrainingOptions)
 def _embed(corpus: Corpus, options: BuildOptions, training: TrainingOptions, work: Workspace) -> Embedded | None:
     """Trains an encoder or opens a ready one, and embeds the photos; None on a host that is not the chief."""
     table = None if options.facts is None else read_facts(options.facts)
-    opened = open_corpus(corpus, training.seed, work)
+    opened = open_corpus(corpus, training.seed, work, _lister(corpus, options, work))
     if table is not None:
         item_facts(table, [image.encode() for image in opened.searched.images])  # fails now, not after the training
     if corpus.captions is None and options.towers.teacher is not None:
@@ -139,10 +145,25 @@ def _embed(corpus: Corpus, options: BuildOptions, training: TrainingOptions, wor
         return None
     encoder = replace(encoder, dimension=options.index.dimension)
     items = encoder.embed_images(opened.searched, work)
-    facts = collect_facts(opened.searched.folder, items.images, table, options.exif)
+    if corpus.videos is not None:
+        items = joined_moments(items)
+        if not opened.searches_another_folder:
+            splits = opened.splits
+            train, validation = (captions_of_joined(captions, items.images) for captions in (splits.train, splits.validation))
+            opened = replace(opened, splits=replace(splits, train=train, validation=validation))
+    facts = collect_facts(opened.searched.folder, items.images, table, options.exif and corpus.has_photos)
     if corpus.captions is None:
         return Embedded(opened, encoder, items, facts, None, listed_queries(corpus, opened, encoder, work))
     return Embedded(opened, encoder, items, facts, _held_out(encoder, opened, items, work), None)
+
+
+def _lister(corpus: Corpus, options: BuildOptions, work: Workspace) -> Lister:
+    """What lists the items of a folder."""
+    if corpus.videos is not None:
+        return partial(list_videos, every=corpus.every)
+    if corpus.sounds is not None:
+        return partial(list_sounds, window=sound_window(options.towers, work))
+    return list_images
 
 
 def _held_out(encoder: Encoder, corpus: OpenedCorpus, items: Features, work: Workspace) -> HeldOut | None:
@@ -229,7 +250,9 @@ def _report(
     photos, rejected = len(embedded.items.images), len(work.rejects.rows)
     figures = {"photos": photos, "rejected": rejected, "bytes": output.stat().st_size, "seconds": round(seconds, 1), **manifest.report}
     reasons = f": {work.rejects.summary()}; see {work.rejects_file}" if rejected else ""
-    lines = [line("photos", f"{photos} read and indexed, {rejected} inputs rejected{reasons}")]
+    sounds, moments = "audio" in manifest.encoders, "video" in embedded.facts.columns
+    noun = "sounds" if sounds else "moments" if moments else "photos"
+    lines = [line(noun, f"{photos} read and indexed, {rejected} inputs rejected{reasons}")]
     similar = embedded.held_out.near_duplicates if embedded.held_out else []
     if similar:
         first = f"the first: {similar[0][0]} is like {similar[0][1]}"

@@ -7,6 +7,7 @@ from pathlib import Path
 from maker.encoders import spellings
 from maker.encoders.embedder import embedder_manifest
 from maker.errors import BuildError
+from maker.evaluation.item_check import require_items
 from maker.export.formats import EXPORT_FORMATS
 from maker.index.options import EXACT_BELOW, ScaNNOptions, ScoreAH, Tree
 from maker.pipeline.report import line
@@ -65,6 +66,7 @@ def export(
     prepare_output(output, overwrite)
     engine = GraphEngine(BaseOptions(str(searcher), num_threads=1))
     try:
+        require_items(engine, searcher)
         described = engine.manifest
         ids, embeddings = engine.contents()
         metadata = [engine.item(int(item)) for item in ids]

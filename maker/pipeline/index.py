@@ -129,7 +129,7 @@ class IndexedItems:
     metadata: Sequence[bytes]
     embedder: Path | None = None
     text_model: TextModelOptions | None = None
-    kinds: Sequence[str] = (*SENTENCES, "image")
+    kinds: Sequence[str] = (*SENTENCES, "image", "audio")
     queries: Queries | None = None
     facts: Mapping[str, Column] = field(default_factory=dict)
     lexical: LexicalIndex | None = None

@@ -11,7 +11,7 @@ import numpy as np
 from maker.data.captions import Caption
 from maker.embedding.features import Features
 from maker.embedding.rotation import mapped, rotation
-from maker.encoders.embedder import embedder_manifest, example_texts, open_embedder
+from maker.encoders.embedder import SENTENCES, Tower, embedder_manifest, example_texts, open_embedder
 from maker.encoders.layers import Dense, Layer
 from maker.encoders.mapped import Mapped
 from maker.encoders.prefix import trained_prefixes
@@ -137,7 +137,9 @@ def _written(encoder: Encoder, maps: _Maps, work: Workspace) -> Encoder:
     if not file.exists():
         towers, described = open_embedder(encoder.file), embedder_manifest(encoder.file)
         assert described is not None
-        layers: dict[str, list[Layer]] = {kind: [Dense(maps.image if kind == "image" else maps.text)] for kind in towers}
+        layers: dict[str, list[Layer]] = {kind: [Dense(maps.text if kind in SENTENCES else maps.image)] for kind in towers}
+        (items,) = [tower for kind, tower in towers.items() if kind not in SENTENCES]
+        assert isinstance(items, Tower)
         tokenizers = [tower.tokenizer for tower in towers.values() if tower.tokenizer is not None]
         write_encoder(
             file,
@@ -148,6 +150,7 @@ def _written(encoder: Encoder, maps: _Maps, work: Workspace) -> Encoder:
             training={**described.training, **maps.described},
             example_texts=example_texts(described),
             tokenizer=tokenizers[0] if tokenizers else None,
-            preparation=towers["image"].preparation,  # type: ignore[union-attr]
+            preparation=items.preparation,
+            sound=items.sound,
         )
     return replace(encoder, file=file, text_map=maps.text, image_map=maps.image)

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from maker.data.videos import parse_every
 from maker.embedding.views import MOST_VIEWS
+from maker.encoders.audio import MEL, SoundModelOptions, parse_audio_spec
 from maker.encoders.convert import ImageModelOptions
 from maker.encoders.image import SCRATCH, parse_spec
 from maker.encoders.text import WORDS, is_text_spec, parse_text_spec
@@ -27,15 +29,22 @@ class Corpus:
 
     Attributes:
         captions: The captions file; None for towers that are ready, see `TowerOptions.model`.
+        sounds: Folder of the captioned sounds, in the place of photos.
+        videos: Folder of videos, in the place of photos; their moments are the items.
+        every: Seconds of a moment before those that look alike are joined, such as `1s`; or `scenes`, from cut to cut.
         images: Folder of the captioned photos; captions name photos relative to it. None if the captions file contains the images.
         captions_format: A name in `maker.data.formats.CAPTION_FORMATS`, or `auto` to recognise it by content.
         validation_captions: A file whose captions all belong to the validation split.
-        searched: Folder of the photos to index; `images` if None. The searcher of another folder has no relevance curve.
+        searched: Folder of the photos or sounds to index; the captioned ones if None. The searcher of another folder has no relevance
+            curve.
         language: Take only captions, or built-in queries, of this language; None takes all.
         query_list: Without captions: a text file with a typical query in each line; None for the built-in queries.
     """
 
     captions: Path | None = None
+    sounds: Path | None = None
+    videos: Path | None = None
+    every: str = "1s"
     images: Path | None = None
     captions_format: str = "auto"
     validation_captions: Path | None = None
@@ -49,6 +58,11 @@ class Corpus:
         Raises:
             UsageError: An option needs captions, or does not go with them.
         """
+        folders = (("--images", self.images), ("--sounds", self.sounds), ("--videos", self.videos))
+        given = [f"{option} {folder}" for option, folder in folders if folder is not None]
+        if len(given) > 1:
+            raise UsageError(f"{given[1]}: {given[0]} is given, too; a searcher has items of one kind")
+        parse_every(self.every)
         if self.captions is not None:
             if self.query_list is not None:
                 raise UsageError(f"--query-list {self.query_list}: the captions are the queries of this build; leave the list out")
@@ -56,8 +70,18 @@ class Corpus:
         for option, value in (("--validation-captions", self.validation_captions), ("--corpus", self.searched)):
             if value is not None:
                 raise UsageError(f"{option} {value}: goes with --captions; without captions, --images is the folder to index")
-        if self.images is None:
-            raise UsageError("--images is missing: the folder with the pictures to index")
+        if self.folder is None:
+            raise UsageError("--images is missing: the folder with the pictures to index, or --sounds or --videos")
+
+    @property
+    def folder(self) -> Path | None:
+        """The folder of the photos, sounds or videos."""
+        return self.images or self.sounds or self.videos
+
+    @property
+    def has_photos(self) -> bool:
+        """Whether the items are photos."""
+        return self.sounds is None and self.videos is None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -66,6 +90,8 @@ class TowerOptions:
 
     Attributes:
         image_encoder: Spec of the image tower, as for --image-encoder.
+        audio_encoder: Spec of the sound tower, as for --audio-encoder, in the place of the image tower; None for photos.
+        sound_model: Sample rate and length, for a sound tower that does not say them.
         image_model: Weights, input size and pooling of an image model that is converted.
         text_encoder: Spec of the text tower, as for --text-encoder.
         text_model: Tokenizer, length and pooling of a pretrained text model.
@@ -85,6 +111,8 @@ class TowerOptions:
     """
 
     image_encoder: str = SCRATCH
+    audio_encoder: str | None = None
+    sound_model: SoundModelOptions = field(default_factory=SoundModelOptions)
     image_model: ImageModelOptions = field(default_factory=ImageModelOptions)
     text_encoder: str = WORDS
     text_model: TextModelOptions = field(default_factory=TextModelOptions)
@@ -111,6 +139,7 @@ class TowerOptions:
             f"{option} {value}"
             for option, value, usual in (
                 ("--image-encoder", self.image_encoder, SCRATCH),
+                ("--audio-encoder", self.audio_encoder, None),
                 ("--text-encoder", self.text_encoder, WORDS),
                 ("--tokenizer", self.text_model.tokenizer, None),
                 ("--teacher", self.teacher, None),
@@ -129,6 +158,9 @@ class TowerOptions:
         if self.views is not None and not 1 <= self.views <= MOST_VIEWS:
             raise UsageError(f"--views {self.views}: expected a number from 1, the whole photo, to {MOST_VIEWS}")
         parse_spec(self.image_encoder)
+        if self.audio_encoder is not None:
+            parse_audio_spec(self.audio_encoder)
+            self._check_audio()
         if self.teacher is None:
             if self.teacher_texts is not None:
                 raise UsageError(f"--teacher-texts {self.teacher_texts}: there is no teacher; name one with --teacher")
@@ -141,6 +173,17 @@ class TowerOptions:
         elif self.text_model.tokenizer is not None:
             raise UsageError(f"--tokenizer {self.text_model.tokenizer}: --teacher {self.teacher} contains its own; leave --tokenizer out")
 
+    def _check_audio(self) -> None:
+        """Refuses what only a tower for pictures takes.
+
+        Raises:
+            UsageError: Such an option is given.
+        """
+        given = (("--image-encoder", self.image_encoder != SCRATCH), ("--views", self.views not in (None, 1)), ("--teacher", self.teacher))
+        for option, wrong in given:
+            if wrong:
+                raise UsageError(f"{option}: is for pictures; leave it out with --audio-encoder {self.audio_encoder}")
+
     @property
     def ready(self) -> str:
         """The option that names towers which need no captions, with its value; empty if towers are trained."""
@@ -149,7 +192,13 @@ class TowerOptions:
     @property
     def from_scratch(self) -> bool:
         """Whether the image tower is trained from scratch."""
-        return self.image_encoder == SCRATCH
+        return self.image_encoder == SCRATCH and self.audio_encoder is None
+
+    def of(self, corpus: Corpus) -> TowerOptions:
+        """The same options with a sound tower, where sounds are to be learnt and none is named."""
+        if corpus.sounds is None or self.audio_encoder is not None or self.ready:
+            return self
+        return replace(self, audio_encoder=MEL)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -169,7 +218,8 @@ class BuildOptions:
         report: Write a report beside the file, with suffix `.report.html`.
         work_dir: The work folder; the output with suffix `.work` if None.
         overwrite: Replace an existing output.
-        queries: What the searcher can be asked by: `text`, `image` or `both`. The other encoder is left out of the file.
+        queries: What the searcher can be asked by: `text`, `image` or `audio`, or by words and by what the items are: `both`. The other
+            encoder is left out of the file.
     """
 
     towers: TowerOptions = field(default_factory=TowerOptions)
@@ -195,7 +245,8 @@ class BuildOptions:
         return options_for(self.towers.from_scratch, self.recipe, **self.training)
 
 
-QUERIES = {"both": ("text", "tokens", "image"), "text": ("text", "tokens"), "image": ("image",)}  # kinds of encoders
+# Kinds of encoders.
+QUERIES = {"both": ("text", "tokens", "image", "audio"), "text": ("text", "tokens"), "image": ("image",), "audio": ("audio",)}
 FOR_READY = ("seed", "dimension", "matryoshka")  # the options of a training run that ready towers take too
 
 
@@ -209,6 +260,8 @@ def check_options(corpus: Corpus, options: BuildOptions) -> None:
         _check_teacher(options.towers, corpus.captions is not None)
     elif corpus.captions is None and not options.towers.ready:
         raise UsageError("--captions is missing: towers are trained on captions; without any, pass --model or --encoder")
+    if corpus.sounds is None and options.towers.audio_encoder is not None:
+        raise UsageError(f"--audio-encoder {options.towers.audio_encoder}: is for sounds; name their folder with --sounds")
     if options.queries not in QUERIES:
         raise UsageError(f"--queries {options.queries}: expected one of {', '.join(QUERIES)}")
     trained = [name for name, value in options.training.items() if value is not None and name not in FOR_READY]

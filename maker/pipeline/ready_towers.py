@@ -6,7 +6,8 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from maker.data.text_file import read_lines
-from maker.encoders.embedder import AnyTower, Tower, embedder_manifest, example_texts, open_embedder
+from maker.encoders.audio import sound_tower
+from maker.encoders.embedder import SENTENCES, AnyTower, Tower, embedder_manifest, example_texts, open_embedder
 from maker.encoders.weights import Weights
 from maker.errors import DataError, EncoderError
 from maker.export.encoder_file import write_encoder
@@ -16,7 +17,7 @@ from maker.progress import say
 from maker.workspace import Workspace, content_digest, digest, file_state
 
 CHECKPOINT_VERSION = 2  # changes whenever a checkpoint gives another encoder file
-NEEDED = "expected a searcher or encoder file with the signatures embed_image and embed_text, as maker build writes them"
+NEEDED = "expected a searcher or encoder file with embed_text and embed_image or embed_audio, as maker build writes them"
 
 
 def ready_encoder(towers: TowerOptions, texts: Iterable[str], work: Workspace) -> Encoder | None:
@@ -38,6 +39,23 @@ def ready_encoder(towers: TowerOptions, texts: Iterable[str], work: Workspace) -
     else:
         return None
     return _encoder(file, towers)
+
+
+def sound_window(towers: TowerOptions, work: Workspace) -> float:
+    """The seconds of a sound that the sound tower takes.
+
+    Raises:
+        DataError: The file of ready towers is missing.
+        EncoderError: There is no tower for sounds, or it cannot be used.
+    """
+    if towers.audio_encoder is not None:
+        tower: AnyTower | None = sound_tower(towers.audio_encoder, towers.sound_model, work.folder)
+    else:
+        encoder = ready_encoder(towers, (), work)
+        tower = open_embedder(encoder.file).get("audio") if encoder else None
+    if not isinstance(tower, Tower) or tower.sound is None:
+        raise EncoderError(f"{towers.ready}: has no tower for sounds; expected a file with the signature embed_audio")
+    return tower.sound.seconds
 
 
 def teacher_towers(towers: TowerOptions, work: Workspace) -> Encoder:
@@ -109,9 +127,9 @@ def _of_file(path: Path, work: Workspace) -> Path:
     described = embedder_manifest(path)
     if described is not None and described.items == 0 and described.normalized:
         return path
-    (text,) = [tower for kind, tower in towers.items() if kind != "image"]
-    image = towers["image"]
-    assert isinstance(image, Tower)
+    (text,) = [tower for kind, tower in towers.items() if kind in SENTENCES]
+    (items,) = [tower for kind, tower in towers.items() if kind not in SENTENCES]
+    assert isinstance(items, Tower)
     file = work.file(f"towers-{content_digest(path)[:32]}.tflite")
     if not file.exists():
         write_encoder(
@@ -124,13 +142,15 @@ def _of_file(path: Path, work: Workspace) -> Path:
             training=described.training if described else {},
             example_texts=example_texts(described),
             tokenizer=text.tokenizer,
-            preparation=image.preparation,
+            preparation=items.preparation,
+            sound=items.sound,
         )
     return file
 
 
 def _check(path: Path, towers: dict[str, AnyTower]) -> None:
-    missing = [what for what, kinds in (("pictures", {"image"}), ("sentences", {"text", "tokens"})) if not kinds & set(towers)]
+    wanted = (("pictures or sounds", {"image", "audio"}), ("sentences", set(SENTENCES)))
+    missing = [what for what, kinds in wanted if not kinds & set(towers)]
     if missing:
         raise EncoderError(f"{path}: has no tower for {' and none for '.join(missing)}; {NEEDED}")
     dimensions = {kind: tower.dimension for kind, tower in towers.items()}

@@ -14,6 +14,7 @@ from maker.evaluation.identical_captions import share_in_words
 from maker.evaluation.index_quality import index_recall
 from maker.evaluation.typed_figures import in_words, typed_rows
 from maker.evaluation.typed_queries import LENGTHS
+from maker.report.card import item_noun
 from maker.training.metrics import best_epoch, few_images
 from maker.training.safety_net import described
 from task.format.manifest import Manifest
@@ -49,7 +50,7 @@ def training_lines(manifest: Manifest, curves: Path, events: Path) -> list[str]:
     best = best_epoch(history, by)
     score = f", best {by} {best[by]}{' %' if by != 'MRR' else ''} in epoch {best['epoch']}" if best else ""
     lines = [line("training", f"{len(history)} epochs{score}; curves {curves}, tensorboard --logdir {events}")]
-    if manifest.encoders["image"]["spec"] == SCRATCH and manifest.training["images"] < FEW_FOR_SCRATCH:
+    if manifest.encoders.get("image", {}).get("spec") == SCRATCH and manifest.training["images"] < FEW_FOR_SCRATCH:
         pretrained = "a pretrained one knows more: --image-encoder keras:MobileNetV3Small downloads its weights"
         lines.append(line("", f"{manifest.training['images']} training pictures are few for an image tower from scratch; {pretrained}"))
     if "safety_net" in manifest.training:
@@ -89,7 +90,7 @@ def file_lines(manifest: Manifest, output: Path) -> list[str]:
         lines.append(line("retrieval", f"{_recalls(retrieval)}, 95 % interval {low:.1f} to {high:.1f}"))
         searched = retrieval.get("items", retrieval["images"])  # older files do not say
         sizes = f"{retrieval['queries']} held-out captions of {retrieval['images']} images, searched among {searched} images"
-        lines.append(line("", f"R@10 is the share of captions whose own picture is among the first ten results; {sizes}"))
+        lines.append(line("", f"R@10 is the share of captions whose own {item_noun(manifest)} is among the first ten results; {sizes}"))
         if warning := few_images(retrieval):
             lines.append(line("", f"warning: {warning}"))
         if lenient := retrieval.get(IDENTICAL):

@@ -14,6 +14,7 @@ from maker.data.splits import Splits
 from maker.embedding.features import Features, image_features
 from maker.embedding.pixels import image_pixels
 from maker.embedding.project import write_head
+from maker.encoders.audio import sound_tower
 from maker.encoders.convert import open_keras
 from maker.encoders.embedder import Tower
 from maker.encoders.image import ImageEncoder, Mirrored, backbone, parse_spec
@@ -27,7 +28,7 @@ from maker.encoders.text import BESIDE_WORDS
 from maker.encoders.token_tower import TokenTower
 from maker.encoders.weights import Weights
 from maker.encoders.words import WordsTower
-from maker.errors import DataError
+from maker.errors import DataError, TrainingError
 from maker.evaluation.training_curves import draw_training_curves
 from maker.export.encoder_file import write_encoder
 from maker.pipeline.corpus_stage import OpenedCorpus
@@ -38,6 +39,7 @@ from maker.pipeline.text_stage import FrozenTextTower, open_text_tower
 from maker.pipeline.training_run import TrainingRun, check_unfreezing, open_replicas
 from maker.training.options import CNN_SIZE, TrainingOptions
 from maker.workspace import Rejects, Workspace, content_digest, file_state
+from task.format.moment import file_of
 
 if TYPE_CHECKING:
     from maker.training.replicas import Replicas
@@ -61,15 +63,17 @@ def train_encoder(corpus: OpenedCorpus, towers: TowerOptions, options: TrainingO
     Raises:
         MakerError: An input cannot be used.
     """
-    kind, _ = parse_spec(towers.image_encoder)
-    check_unfreezing(kind, towers.image_encoder, options)
+    spec = towers.audio_encoder or towers.image_encoder
+    check_unfreezing("" if towers.audio_encoder else parse_spec(spec)[0], spec, options)
+    if towers.audio_encoder and options.mirrored_features:
+        raise TrainingError("--mirrored-features: is for pictures; leave it out")
     photos, splits = corpus.training, corpus.splits
     captions = [c.text for c in (*splits.train, *splits.validation)]
     teacher = open_teacher(towers, work, captions)  # a tokenizer is then the teacher's
     text = None if teacher else open_text_tower(towers.text_encoder, towers.text_model, work, captions)
     replicas = open_replicas(options)
-    states = [file_state(photos.folder / image) for image in corpus.captioned()]
-    inputs = [CACHE_VERSION, towers.image_encoder, _texts(splits.train), _texts(splits.validation), states]
+    states = [file_state(photos.folder / file_of(image)) for image in corpus.captioned()]
+    inputs = [CACHE_VERSION, spec, _texts(splits.train), _texts(splits.validation), states]
     inputs += [text.digest, text.with_words] if text else []
     inputs += teacher.key if teacher else []
     inputs += [towers.weights] if towers.weights != "int8" else []
@@ -134,10 +138,14 @@ def _train_on_frozen_features(
 ) -> Encoder | None:
     """Trains a head and a text tower over cached features, and from `unfreeze_from` on the image tower too."""
     photos = corpus.training
-    tower = backbone(towers.image_encoder, towers.image_model, work.folder)
-    views = 1 if options.unfreeze_from else towers.views or FROZEN_VIEWS
-    if towers.inner_layers and not options.unfreeze_from:  # a Keras model that is trained gives its output only
-        tower = with_inner_layers(tower)
+    views = 1
+    if towers.audio_encoder:
+        tower = sound_tower(towers.audio_encoder, towers.sound_model, work.folder)
+    else:
+        tower = backbone(towers.image_encoder, towers.image_model, work.folder)
+        if not options.unfreeze_from:
+            views = towers.views or FROZEN_VIEWS
+            tower = with_inner_layers(tower) if towers.inner_layers else tower  # a Keras model that is trained gives its output only
     frozen = work.file("backbone.tflite")
     _write_features(frozen, ImageEncoder(tower, []), tower)
     features = image_features(photos.folder, photos.images, frozen, work, views)
@@ -194,8 +202,8 @@ def _mirrored(folder: Path, features: Features, splits: Splits, tower: Tower, wo
 
 def _write_features(path: Path, encoder: ImageEncoder | Mirrored, tower: Tower) -> None:
     """Writes a tower as a file of its own that returns features."""
-    given = {"image": encoder}, {"image": tower.input_shape}
-    write_encoder(path, *given, normalize=False, dimension=tower.dimension, preparation=tower.preparation)
+    given = {tower.kind: encoder}, {tower.kind: tower.input_shape}
+    write_encoder(path, *given, normalize=False, dimension=tower.dimension, preparation=tower.preparation, sound=tower.sound)
 
 
 def _stored(trained: Trained, weights: Weights) -> Trained:
@@ -243,20 +251,21 @@ def _write(trained: Trained, encoder: Encoder, towers: TowerOptions, splits: Spl
     draw_training_curves(encoder.curves, trained.history, trained.described["options"]["unfreeze_from"], selected_by)
     write_encoder(
         encoder.file,
-        {kind: text, "image": trained.image},
-        {kind: shape, "image": tower.input_shape},
+        {kind: text, tower.kind: trained.image},
+        {kind: shape, tower.kind: tower.input_shape},
         dimension=dimension,
-        described={"text": described, "image": _described(tower, towers, encoder)},
+        described={"text": described, tower.kind: _described(tower, towers, encoder)},
         training={**trained.described, "split": splits.how, "history": trained.history},
         words=trained.words,
         tokenizer=tokenizer,
         preparation=tower.preparation,
+        sound=tower.sound,
     )
 
 
 def _described(tower: Tower, towers: TowerOptions, encoder: Encoder) -> dict[str, Any]:
-    """The image tower, for the manifest."""
-    described: dict[str, Any] = {"spec": _portable(towers.image_encoder), "feature": tower.output.name}
+    """The tower of the items, for the manifest."""
+    described: dict[str, Any] = {"spec": _portable(towers.audio_encoder or towers.image_encoder), "feature": tower.output.name}
     described |= {"inner": [tensor.name for tensor in tower.inner]} if tower.inner else {}
     return described | {"views": encoder.images.views}
 

@@ -42,6 +42,7 @@ class IndexSettings:
         recall: Share of the true ten nearest neighbours to find. It decides how many leaves a query scans.
         max_ms: Maximum median latency of a query in milliseconds, for the bare signature on one thread of this machine. It replaces
             `recall`.
+        share: Share of the leaves that a query scans, in (0, 1]. It replaces `recall` and `max_ms`. None to tune.
         max_size: Maximum size of the file in bytes. If 8-bit rows do not fit, 4-bit rows are used.
         bits: Bits per dimension, 8 or 4.
         rescore: `float32`, or `int8` for 4-bit rows: rows of this type are stored too, and the best hundred results are scored again by
@@ -58,6 +59,7 @@ class IndexSettings:
     leaves: int | None = None
     recall: float = 0.95
     max_ms: float | None = None
+    share: float | None = None
     max_size: int | None = None
     bits: int = 8
     rescore: str | None = None
@@ -77,6 +79,8 @@ class IndexSettings:
             raise BuildError(f"recall must be within (0, 1], found {self.recall}")
         if self.max_ms is not None and not self.max_ms > 0:
             raise BuildError(f"max_ms must be above 0, found {self.max_ms}")
+        if self.share is not None and not 0 < self.share <= 1:
+            raise BuildError(f"share must be within (0, 1], found {self.share}")
         if self.max_size is not None and self.max_size < 1:
             raise BuildError(f"max_size must be at least 1 byte, found {self.max_size}")
         if self.leaves is not None and self.leaves < 0:
@@ -206,6 +210,9 @@ def choose_index(
     if len(queries.routing) >= MIN_ROUTING_QUERIES:
         say(f"training the choice of leaves on {len(queries.routing)} {queries.routing_how}")
         index = with_routing(index, queries.routing, _routing_targets(embeddings, queries.routing, settings), settings.seed)
+    if settings.share is not None:
+        index = index.with_share(settings.share).with_capacity_for(settings.k)
+        return Chosen(index, measure_curve(index, [index.budget], measuring, truth, settings.k, output), rows)
     if settings.max_ms is not None:
         return _by_time(index, settings.max_ms, measuring, truth, settings.k, rows, output)
     # A neighbour is found if its leaf is scanned and quantisation keeps it among the first ten.

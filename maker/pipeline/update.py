@@ -125,7 +125,8 @@ def _contents(base: Path, overlay: Path) -> _Contents:
         engine.load_overlay(overlay)
         ids, embeddings = engine.contents()
         if not len(ids):
-            raise DataError(f"{overlay}: removes every item of {base}; a searcher needs at least one item")
+            what = f"removes every item of {base}" if engine.built_items else f"adds no item to {base}, which has none"
+            raise DataError(f"{overlay}: {what}; a searcher of maker index needs at least one item")
         metadata = [engine.item(int(item)) for item in ids]
         return _Contents(engine.manifest, engine.built_items, ids, embeddings, metadata, engine.facts.columns(ids), engine.words_of(ids))
     finally:
@@ -135,7 +136,7 @@ def _contents(base: Path, overlay: Path) -> _Contents:
 def _settings(settings: IndexSettings, base: Path, described: Manifest, k: int | None) -> IndexSettings:
     """The settings with what is the base's."""
     kind = described.index.get("rows")
-    if kind not in ("int8", "int4"):
+    if described.items and kind not in ("int8", "int4"):
         say(f"{base}: replacing {kind} rows by int8 rows")
     if settings.dimension not in (None, described.dimension):
         raise BuildError(f"--index-dimension {settings.dimension}: {base} has {described.dimension} dimensions, which --update keeps")

@@ -25,10 +25,12 @@ WEB = Path(__file__).parent / "web"
 SEARCHER, SITE, REJECTS, START = "searcher.tflite", "site.json", "rejects.tsv", "index.html"
 WORKER = "service-worker.js"
 SHELL = (  # besides START and WORKER
-    *("about.js", "address.js", "app.js", "archive.js", "arrays.js", "calls.js", "cards.js", "columns.js", "compose.js"),
-    *("errors.js", "expressions.js", "facts.js", "filters.js", "icon.svg", "lexical.js", "moments.js", "offline.js"),
-    *("picture.js", "rows.js", "searcher.js", "selection.js", "start.js", "style.css", "where.js", "where_parser.js"),
-    *("wording.js", "words.js", "worker.js"),
+    *("about.js", "added_facts.js", "address.js", "app.js", "archive.js", "arrays.js", "calls.js", "cards.js"),
+    *("cells.js", "columns.js", "compose.js", "errors.js", "expressions.js", "facts.js", "filters.js", "finder.js"),
+    *("icon.svg", "items.js", "lexical.js", "lexical_file.js", "model.js", "moments.js", "nearest.js", "offline.js"),
+    *("overlay.js", "overlay_file.js", "photo-worker.js", "photo_files.js", "photo_store.js", "photos.js"),
+    *("photos_panel.js", "picture.js", "relevance.js", "rows.js", "searcher.js", "searcher_file.js", "selection.js"),
+    *("start.js", "style.css", "where.js", "where_parser.js", "wording.js", "words.js", "worker.js"),
 )
 FORMAT, VERSION = "pocket-searcher-site", 1
 # The page fetches one of the two wasm builds. The service worker keeps that one later, and not both from the start.
@@ -56,14 +58,14 @@ class PreviewReport:
     bytes: int
 
 
-def preview(searcher: Path, images: Path, output: Path = Path("site"), *, overwrite: bool = False) -> PreviewReport:
+def preview(searcher: Path, images: Path | None, output: Path = Path("site"), *, overwrite: bool = False) -> PreviewReport:
     """Writes a static site that runs a searcher in the browser.
 
     `index.html` is written last, so a folder with it is a complete site. An interrupted run resumes.
 
     Args:
         searcher: The file.
-        images: The folder that the items' paths are relative to.
+        images: The folder that the items' paths are relative to; None for a searcher without items.
         output: The site's folder.
         overwrite: Replace an existing site; thumbnails whose images did not change are kept.
 
@@ -76,8 +78,10 @@ def preview(searcher: Path, images: Path, output: Path = Path("site"), *, overwr
     if missing := vendor.missing_files():
         raise BuildError(f"{vendor.FOLDER}: {missing[0]} is missing; fetch LiteRT.js with python -m maker.preview.vendor (needs npm)")
     metadata = _read_items(searcher)
+    if metadata and images is None:
+        raise DataError(f"{searcher}: has {len(metadata)} items; pass --images DIR, the folder that their paths are relative to")
     _claim(output, overwrite)
-    made = thumbnails.make_thumbnails(metadata, images, output)
+    made = thumbnails.make_thumbnails(metadata, images, output) if images else thumbnails.Thumbnails()
     made.rejects.write(output / REJECTS)
     if made.rejects.rows:
         say(f"{len(made.rejects.rows)} images have no thumbnail ({made.rejects.summary()}); see {output / REJECTS}")

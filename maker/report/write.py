@@ -16,12 +16,13 @@ from maker.errors import BuildError, DataError
 from maker.evaluation.given_queries import COLUMNS as ASKED_COLUMNS
 from maker.evaluation.given_queries import evaluate_queries, query_rows
 from maker.evaluation.inspection import inspect, is_task_library
+from maker.evaluation.item_check import require_items
 from maker.evaluation.item_splits import HELD_OUT, ChosenCaptions, ItemSplits, choose_captions
 from maker.evaluation.retrieval import stored_rows
 from maker.export import golden
 from maker.progress import say
 from maker.report import charts
-from maker.report.card import COLUMNS, RELEVANCE_COLUMNS, TYPED_COLUMNS, relevance_cells, retrieval_rows, typed_cells
+from maker.report.card import COLUMNS, RELEVANCE_COLUMNS, TYPED_COLUMNS, item_noun, relevance_cells, retrieval_rows, typed_cells
 from maker.report.corpus_map import CorpusMap, map_corpus
 from maker.report.facts import example_filter, facts_rows
 from maker.report.inline_images import InlineImages
@@ -51,6 +52,7 @@ def captions_of(searcher: Path, path: Path, split: str | None, language: str | N
         say(f"{path}: {len(rejects.rows)} rows left out ({rejects.summary()})")
     engine = GraphEngine(BaseOptions(str(searcher), num_threads=1))
     try:
+        require_items(engine, searcher)
         items = [engine.item(number) for number in range(engine.manifest.items)]
         splits = ItemSplits.decode(engine.manifest.report, len(items))
     finally:
@@ -95,6 +97,7 @@ def write_report(
         )
     engine = GraphEngine(BaseOptions(str(searcher), num_threads=1))
     try:
+        require_items(engine, searcher)
         rows = stored_rows(searcher, engine)
         texts = [entry["query"] for entry in engine.manifest.golden if entry["signature"] in ("search_text", "search_tokens")]
         by_text = bool({"search_text", "search_tokens"} & set(engine.signatures))
@@ -143,6 +146,7 @@ def _contents(searcher: Path, manifest: Manifest) -> dict[str, Any]:
         golden_state = str(error)
     return {
         "title": searcher.stem.replace("_", " "),
+        "item": item_noun(manifest),
         "m": manifest,
         "bytes": contents["bytes"],
         "sizes": [*(part for part in sizes if part not in small), *([("other parts", sum(s for _, s in small))] if small else [])],

@@ -258,7 +258,7 @@ def encode(columns: Mapping[str, Column], items: int) -> tuple[bytes, bytes]:
         arrays: dict[str, Any] = {}
         if isinstance(column, Numbers):
             arrays["values"] = data.put(_narrowest(column.values))
-            if column.known is not None:
+            if column.known is not None and not column.known.all():
                 arrays["known"] = data.put(np.packbits(column.known, bitorder="little"))
         else:
             column = _compact(column)

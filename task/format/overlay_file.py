@@ -13,6 +13,7 @@ import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -20,9 +21,12 @@ from . import archive, facts, item_table, lexical
 from .facts import Column
 from .lexical import LexicalIndex
 
-FILE, ROWS, IDS, REMOVED = "overlay.json", "rows.f32", "ids.i32", "removed.i32"
+FILE, IDS, REMOVED = "overlay.json", "ids.i32", "removed.i32"
+ROWS, CODES, SCALES = "rows.f32", "rows.i8", "scales.f32"
+INT8, FLOAT32 = "int8", "float32"  # kinds of rows
 FORMAT = "pocket-searcher-overlay"
-VERSION = 1
+VERSION = 2
+LARGEST_CODE = np.float32(127)
 # What zipfile raises where bytes were changed: a seek to nowhere, a password asked for, a name that is no text …
 DAMAGED_ZIP = (zipfile.BadZipFile, NotImplementedError, EOFError, OSError, struct.error, ValueError, RuntimeError, zlib.error)
 MOST_IDS = 1 << 31  # ids are int32
@@ -45,7 +49,8 @@ class OverlayContent:
         base: `sha256.model` in the manifest of the base.
         items: Number of items in the base.
         next_id: The id of the next added item. Ids of items that were added and removed again stay unused.
-        rows: `(a, d)` float32 embeddings of the added items.
+        rows: `(a, d)` float32 embeddings of the added items; with `scales`, they are whole multiples of these.
+        scales: `(a,)` float32, the step of each row, if rows are stored in 8 bits; None if they are stored as float32.
         ids: `(a,)` int32 ids of the added items, ascending, at least `items`.
         metadata: One entry per row.
         removed: Ascending int32 ids of the removed items of the base.
@@ -60,12 +65,29 @@ class OverlayContent:
     ids: np.ndarray
     metadata: Sequence[bytes]
     removed: np.ndarray
+    scales: np.ndarray | None = None
     facts: Mapping[str, Column] = field(default_factory=dict)
     lexical: LexicalIndex | None = None
 
 
+def quantise(rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Rounds `(n, d)` float32 rows to 8 bits each, symmetrically.
+
+    Returns:
+        The rounded rows, `(n, d)` float32, and the step of each row, `(n,)` float32: its largest magnitude / 127, or 1 if that is 0.
+    """
+    scales = np.abs(rows).max(axis=1, initial=np.float32(0)) / LARGEST_CODE
+    scales[scales == 0] = 1
+    return _codes(rows, scales) * scales[:, None], scales
+
+
+def _codes(rows: np.ndarray, scales: np.ndarray) -> np.ndarray:
+    """The numbers from -127 to 127 whose products with the steps are the nearest to the rows; halves go to the even one."""
+    return np.clip(np.rint(rows / scales[:, None]), -LARGEST_CODE, LARGEST_CODE)
+
+
 def write(path: Path, content: OverlayContent) -> None:
-    """Writes the file under a temporary name and renames it.
+    """Writes the file under a temporary name and renames it. The same content always gives the same bytes.
 
     Raises:
         OverlayError: The metadata exceed 4 GiB.
@@ -79,6 +101,7 @@ def write(path: Path, content: OverlayContent) -> None:
         "format_version": VERSION,
         "base": {"sha256": content.base, "items": content.items},
         "dimension": int(content.rows.shape[1]),
+        "rows": FLOAT32 if content.scales is None else INT8,
         "added": len(content.rows),
         "removed": len(content.removed),
         "next_id": content.next_id,
@@ -87,7 +110,7 @@ def write(path: Path, content: OverlayContent) -> None:
     try:
         for name, part in (
             (FILE, (json.dumps(described, indent=2) + "\n").encode()),
-            (ROWS, content.rows.astype("<f4").tobytes()),
+            *_encode_rows(content),
             (IDS, content.ids.astype("<i4").tobytes()),
             (REMOVED, content.removed.astype("<i4").tobytes()),
             (item_table.OFFSETS, offsets),
@@ -101,6 +124,13 @@ def write(path: Path, content: OverlayContent) -> None:
         os.replace(temporary, path)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def _encode_rows(content: OverlayContent) -> list[tuple[str, bytes]]:
+    if content.scales is None:
+        return [(ROWS, content.rows.astype("<f4").tobytes())]
+    codes = _codes(content.rows, content.scales)
+    return [(CODES, codes.astype(np.int8).tobytes()), (SCALES, content.scales.astype("<f4").tobytes())]
 
 
 def read(path: Path) -> OverlayContent:
@@ -120,7 +150,7 @@ def read(path: Path) -> OverlayContent:
             parts = {name: file.read(name) for name in file.namelist()}  # which compares each part's CRC-32
     except DAMAGED_ZIP as error:
         raise OverlayError(f"it is no overlay file, or it is damaged ({_short(str(error))})") from error
-    missing = [name for name in (FILE, ROWS, IDS, REMOVED, item_table.OFFSETS, item_table.BYTES) if name not in parts]
+    missing = [name for name in (FILE, IDS, REMOVED, item_table.OFFSETS, item_table.BYTES) if name not in parts]
     if missing:
         raise OverlayError(f"it is no overlay file, or it is damaged ({missing[0]} is missing)")
     try:
@@ -155,14 +185,14 @@ def _decode(parts: dict[str, bytes]) -> OverlayContent:
     items, next_id, added = int(described["base"]["items"]), int(described["next_id"]), int(described["added"])
     if not (0 <= items <= next_id <= min(MOST_IDS, items + MOST_ADDED) and added >= 0):
         raise ValueError(f"next_id is {next_id}, expected a number from {items}, the base's items, to {min(MOST_IDS, items + MOST_ADDED)}")
-    rows = np.frombuffer(parts[ROWS], "<f4").reshape(added, operator.index(described["dimension"]))
+    rows, scales = _decode_rows(parts, described, added)
     ids, removed = (np.frombuffer(parts[name], "<i4") for name in (IDS, REMOVED))
     offsets, data = parts[item_table.OFFSETS], parts[item_table.BYTES]
     table = item_table.ItemTable(offsets + data, (0, len(offsets)), (len(offsets), len(data)))
     for name, found, low, high in ((IDS, ids, items, next_id), (REMOVED, removed, 0, items)):
         if len(found) and (found[0] < low or found[-1] >= high or (found[1:] <= found[:-1]).any()):
             raise ValueError(f"{name} does not ascend within [{low}, {high})")
-    if len(table) != added or len(ids) != added or len(removed) != described["removed"] or not np.isfinite(rows).all():
+    if len(table) != added or len(ids) != added or len(removed) != described["removed"]:
         raise ValueError(f"{added} added and {described['removed']} removed items do not fit the parts' sizes")
     return OverlayContent(
         base=str(described["base"]["sha256"]),
@@ -172,9 +202,32 @@ def _decode(parts: dict[str, bytes]) -> OverlayContent:
         ids=ids,
         metadata=[table[i] for i in range(added)],
         removed=removed,
+        scales=scales,
         facts=_decode_facts(parts, added),
         lexical=_decode_words(parts, added),
     )
+
+
+def _decode_rows(parts: dict[str, bytes], described: dict[str, Any], added: int) -> tuple[np.ndarray, np.ndarray | None]:
+    """The rows, and their steps if they are stored in 8 bits."""
+    shape = added, operator.index(described["dimension"])
+    kind = described["rows"] if described["format_version"] > 1 else FLOAT32
+    if kind not in (INT8, FLOAT32):
+        raise ValueError(f"rows are {kind!r}, expected {INT8!r} or {FLOAT32!r}")
+    missing = [name for name in ((ROWS,) if kind == FLOAT32 else (CODES, SCALES)) if name not in parts]
+    if missing:
+        raise ValueError(f"{missing[0]} is missing")
+    if kind == FLOAT32:
+        rows = np.frombuffer(parts[ROWS], "<f4").reshape(shape)
+        if not np.isfinite(rows).all():
+            raise ValueError(f"{ROWS} has a value that is not finite")
+        return rows, None
+    codes, scales = np.frombuffer(parts[CODES], np.int8).reshape(shape), np.frombuffer(parts[SCALES], "<f4")
+    if len(scales) != added:
+        raise ValueError(f"{SCALES} has {len(scales)} values, expected {added}")
+    if not (np.isfinite(scales) & (scales > 0)).all():
+        raise ValueError(f"{SCALES} has a step that is not a number above 0")
+    return codes * scales[:, None], scales
 
 
 def _decode_facts(parts: dict[str, bytes], added: int) -> dict[str, Column]:

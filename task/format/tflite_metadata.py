@@ -16,6 +16,7 @@ from flatbuffers.table import Table
 NAME = "TFLITE_METADATA"  # of the entry in Model.metadata
 IDENTIFIER = b"M001"
 VOCABULARY, SCANN_INDEX_FILE = 5, 6  # AssociatedFileType
+AUDIO = 4  # ContentProperties of a tensor that takes samples
 # ProcessUnitOptions
 NORMALIZATION_OPTIONS, SCORE_CALIBRATION_OPTIONS, SCORE_THRESHOLDING_OPTIONS = 1, 2, 3
 BERT_TOKENIZER, SENTENCE_PIECE_TOKENIZER, REGEX_TOKENIZER = 4, 5, 6
@@ -58,7 +59,7 @@ CONTENTS: dict[int, list[Any]] = {
     1: [],  # features
     2: [("color_space", 0, "byte"), ("default_size", 1, One(IMAGE_SIZE))],
     3: [("index", 0, "uints"), ("type", 1, "byte"), ("coordinate_type", 2, "byte")],  # bounding boxes
-    4: [("sample_rate", 0, "uint"), ("channels", 1, "uint")],
+    AUDIO: [("sample_rate", 0, "uint"), ("channels", 1, "uint")],
 }
 CONTENT = [
     ("content_properties_type", 0, "byte"),

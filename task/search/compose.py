@@ -8,7 +8,7 @@ import numpy as np
 
 from ..errors import ArgumentTypeError, InvalidArgumentError
 from .engine import Embedder
-from .query import Part, Picture, Query
+from .query import Part, Picture, Query, Sound
 
 PUSH = 0.2  # by `make bench-queries`: half as much leaves out less, twice as much loses results that were right
 RANK = 0.1  # excluded parts whose directions differ by less count as one
@@ -16,7 +16,7 @@ LEFT = 1e-3  # what is left of a query has at least this part of its length
 
 
 def embedded(part: Part, embedder: Embedder) -> np.ndarray:
-    """The embedding of a sentence or a picture, `(d,)` float32; an embedding itself, unchecked.
+    """The embedding of a sentence, a picture or a sound, `(d,)` float32; an embedding itself, unchecked.
 
     Raises:
         InvalidArgumentError: The file has no tower for the part, or the part is of another type.
@@ -25,9 +25,13 @@ def embedded(part: Part, embedder: Embedder) -> np.ndarray:
         return embedder.embed_text(part)
     if isinstance(part, Picture):
         return embedder.embed_image(part.prepared(*embedder.image_size(), embedder.preparation))
+    if isinstance(part, Sound):
+        return embedder.embed_audio(part.samples_for(embedder.sound_format))
     vector = np.asarray(part)
     if vector.dtype.kind not in "fiu":
-        raise ArgumentTypeError(f"what is embedded has to be a str, a TensorImage or an embedding, found {type(part).__name__}.")
+        raise ArgumentTypeError(
+            f"what is embedded has to be a str, a TensorImage, a TensorAudio or an embedding, found {type(part).__name__}."
+        )
     return vector
 
 
@@ -39,12 +43,12 @@ def compose(query: Query, embedder: Embedder, means: Mapping[str, np.ndarray]) -
     wanted thing show the excluded one more often than others do, so the query is also pushed off: its cosine with each excluded
     part is `-PUSH` before it gets its length.
 
-    Where sentences meet pictures, the mean of its kind is removed from each part first. Embeddings count as pictures.
+    Where sentences meet items, pictures or sounds, the mean of its kind is removed from each part first. Embeddings count as items.
 
     Args:
         query: The query.
         embedder: Embeds the parts.
-        means: The mean embeddings of sentences and of pictures, `text` and `image`, `(d,)` float32; empty if the file has none.
+        means: The mean embeddings of sentences and of items, `text` and `image`, `(d,)` float32; empty if the file has none.
 
     Returns:
         `(d,)` float32, as long as the wanted parts are on average.

@@ -9,6 +9,7 @@ from typing import Protocol
 import numpy as np
 
 from ..format.preparation import Preparation
+from ..format.sound_format import SoundFormat
 from ..processor.relevance import RelevanceCurve
 from ..processor.results import SearchResult
 from .facts import Fact, SearchedFacts
@@ -58,6 +59,22 @@ class Embedder(Protocol):
             InvalidArgumentError: The file does not take images.
         """
 
+    def embed_audio(self, samples: np.ndarray) -> np.ndarray:
+        """The `(d,)` float32 embedding of a sound, `(samples,)` float32 as `sound_format` says.
+
+        Raises:
+            InvalidArgumentError: The file does not embed sounds, or the sound has another length.
+        """
+
+    @property
+    def sound_format(self) -> SoundFormat:
+        """Rate and number of samples of sound queries.
+
+        Raises:
+            InvalidArgumentError: The file does not take sounds.
+            DamagedFileError: The manifest says nothing of them.
+        """
+
     def close(self) -> None:
         """Releases the interpreters and the file."""
 
@@ -81,6 +98,10 @@ class Engine(Embedder, Protocol):
     def built_items(self) -> int:
         """The number of items that the file was built with; they have the first ids."""
 
+    @property
+    def values_scanned(self) -> int:
+        """The number of values that a search reads, about: rows times dimensions. 0 if the index does not say."""
+
     def has(self, item: int) -> bool:
         """Whether an item exists and was not removed."""
 
@@ -97,10 +118,13 @@ class Engine(Embedder, Protocol):
     def search_image(self, pixels: np.ndarray, request: SearchRequest) -> SearchResult:
         """Finds the items nearest to an image. It raises the errors of `embed_image`."""
 
+    def search_audio(self, samples: np.ndarray, request: SearchRequest) -> SearchResult:
+        """Finds the items nearest to a sound. It raises the errors of `embed_audio`."""
+
     def search_embedding(self, vector: np.ndarray, request: SearchRequest, kind: str = EMBEDDING) -> SearchResult:
         """Finds the items nearest to an embedding, `(d,)` float32, which is not normalised.
 
-        `kind` is the kind of the original query: `text`, `image` or `embedding`.
+        `kind` is the kind of the original query: `text`, `image`, `audio` or `embedding`.
 
         Raises:
             InvalidArgumentError: The embedding has another dimension than the index, or a value that is not finite.
@@ -108,10 +132,10 @@ class Engine(Embedder, Protocol):
 
     @property
     def means(self) -> Mapping[str, np.ndarray]:
-        """The mean embeddings of sentences and of pictures, `text` and `image`, `(d,)` float32; empty if the file has none."""
+        """The mean embeddings of sentences and of items, `text` and `image`, `(d,)` float32; empty if the file has none."""
 
     def relevance_curve(self, kind: str) -> RelevanceCurve | None:
-        """The curve from distance to relevance for queries of a kind, `text`, `image` or `embedding`; None if there is none."""
+        """The curve from distance to relevance for queries of a kind, `text`, `image`, `audio` or `embedding`; None if there is none."""
 
     @property
     def lexical_parts(self) -> Sequence[LexicalPart]:

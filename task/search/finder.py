@@ -19,6 +19,7 @@ from .overlay import Overlay
 from .request import SearchRequest
 
 Found = tuple[np.ndarray, np.ndarray]  # ids and distances, nearest first
+NOTHING = np.empty(0, np.int64), np.empty(0, np.float32)
 
 
 class Finder:
@@ -37,7 +38,7 @@ class Finder:
             search_graph: Runs the graph with a `(d,)` float32 embedding. It pads the ids with -1 after the last neighbour.
         """
         self._file, self._manifest, self._search_graph = file, manifest, search_graph
-        self.overlay = Overlay(manifest.items, manifest.dimension, manifest.distance)
+        self.overlay = Overlay(manifest.items, manifest.dimension, manifest.distance, _rows_kind(manifest))
         self._scorer: ExactScorer | None = None
         self._last: tuple[np.ndarray, int, Found] | None = None
         self._lock = threading.Lock()
@@ -59,8 +60,11 @@ class Finder:
             allowed = self.overlay.present()
         if allowed is not None:
             base_items, added_items = self._parted(allowed)
-            base = self.scorer.nearest(vector, base_items, max_results)
+            # Where nothing of the base is asked for, as in a searcher without items, its rows are not needed.
+            base = self.scorer.nearest(vector, base_items, max_results) if len(base_items) else NOTHING
             return _merged(base, self.overlay.nearest(vector, max_results, added_items), max_results)
+        if not self._manifest.items:
+            return self.overlay.nearest(vector, max_results)
         ids, distances = self._search_graph(vector)
         real = ids >= 0
         ids, distances = ids[real].astype(np.int64), distances[real]
@@ -112,7 +116,8 @@ class Finder:
         self._file.check_unchanged()
         base, added = self.overlay.base(), self.overlay.content("")
         rows = np.empty((len(base) + len(added.ids), self._manifest.dimension), np.float32)
-        self.scorer.decode(base, rows[: len(base)])
+        if len(base):
+            self.scorer.decode(base, rows[: len(base)])
         rows[len(base) :] = added.rows
         return np.concatenate([base, added.ids]), rows
 
@@ -184,6 +189,12 @@ class Finder:
                     raise DamagedFileError(f"{self._file.name}: {error}.") from error
                 self._scorer = ExactScorer(rows, self._manifest.distance)
             return self._scorer
+
+
+def _rows_kind(manifest: Manifest) -> str:
+    """How added rows are stored: as precisely as the rows by which the base ranks."""
+    floats = overlay_file.FLOAT32 in (manifest.index.get("rows"), manifest.index.get("rescored_by"))
+    return overlay_file.FLOAT32 if floats else overlay_file.INT8
 
 
 def _merged(one: Found, other: Found, count: int) -> Found:

@@ -77,6 +77,13 @@ class GraphEngine(GraphEmbedder):
         """The number of items that the file was built with."""
         return self.manifest.items
 
+    @property
+    def values_scanned(self) -> int:
+        """The number of values that a search reads, about: rows times dimensions."""
+        index = self.manifest.index
+        share, dimensions = index.get("share_scanned") or 1.0, index.get("scanned_dimensions") or self.dimension
+        return int(share * self.manifest.items * dimensions)
+
     def search_text(self, query: str, request: SearchRequest) -> SearchResult:
         """Finds the items nearest to a sentence; none if it contains no word. A sentence that is too long is cut between characters.
 
@@ -104,6 +111,13 @@ class GraphEngine(GraphEmbedder):
         if self._in_graph(request):
             return self._result("image", *self._run("search_image", self._image(pixels, "search_image")), request)
         return self._result("image", *self._finder.find(self.embed_image(pixels), request), request)
+
+    def search_audio(self, samples: np.ndarray, request: SearchRequest) -> SearchResult:
+        """Finds the items nearest to a sound, `(samples,)` float32 as `sound_format` says."""
+        self._refuse_num_leaves(request)
+        if self._in_graph(request):
+            return self._result("audio", *self._run("search_audio", self._audio(samples)), request)
+        return self._result("audio", *self._finder.find(self.embed_audio(samples), request), request)
 
     def search_embedding(self, vector: np.ndarray, request: SearchRequest, kind: str = EMBEDDING) -> SearchResult:
         """Finds the items nearest to an embedding, `(d,)` float32, which is not normalised.
@@ -202,7 +216,7 @@ class GraphEngine(GraphEmbedder):
         return {kind: np.array(values, np.float32) for kind, values in self.manifest.means.items()}
 
     def relevance_curve(self, kind: str) -> RelevanceCurve | None:
-        """The relevance curve for queries of a kind, `text`, `image` or `embedding`; None if the file has none."""
+        """The relevance curve for queries of a kind, `text`, `image`, `audio` or `embedding`; None if the file has none."""
         return self._curves.get(f"search_{kind}")
 
     def add(self, vector: np.ndarray, metadata: bytes, facts: Mapping[str, Fact | None] | None = None, captions: Iterable[str] = ()) -> int:
@@ -270,7 +284,7 @@ class GraphEngine(GraphEmbedder):
         values = np.asarray(vector, np.float32).reshape(-1)
         if len(values) != self.manifest.dimension:
             raise InvalidArgumentError(f"{self._file.name}: the {what} has {len(values)} dimensions, the index {self.manifest.dimension}.")
-        graphs = self._runners.input_shape("search_embedding")[-1]
+        graphs = self._runners.input_shape("search_embedding")[-1] if self.manifest.items else len(values)
         if graphs != len(values):  # the runtime would resize its input, and answer something
             raise DamagedFileError(f"{self._file.name}: the manifest says {len(values)} dimensions, the model has {graphs}.")
         if not np.isfinite(values).all():
@@ -311,9 +325,9 @@ class GraphEngine(GraphEmbedder):
         return SearchResult(neighbors, found)
 
     def _in_graph(self, request: SearchRequest) -> bool:
-        """Whether a signature of the graph alone can answer the request."""
+        """Whether a signature of the graph alone can answer the request; a searcher without items has none for that."""
         enough = request.max_results <= self.manifest.k or self.manifest.items <= self.manifest.k
-        return request.allowed is None and not self._finder.overlay.changed and enough
+        return self.manifest.items > 0 and request.allowed is None and not self._finder.overlay.changed and enough
 
     def _refuse_num_leaves(self, request: SearchRequest) -> None:
         if request.num_leaves is not None:
@@ -324,7 +338,10 @@ class GraphEngine(GraphEmbedder):
 
 def _read_items(file: ModelFile, content: manifest.Manifest) -> item_table.ItemTable:
     if not content.items and item_table.OFFSETS not in file.entries:
-        raise InvalidArgumentError(f"{file.name}: {NO_INDEX} It is an encoder file, without items.")
+        raise InvalidArgumentError(
+            f"{file.name}: {NO_INDEX} It is an encoder file, without items; `maker export --empty` makes a searcher of it, to which items "
+            "can be added."
+        )
     missing = [name for name in (item_table.OFFSETS, item_table.BYTES) if name not in file.entries]
     if missing:
         raise DamagedFileError(f"{file.name}: associated file {missing[0]!r} is missing.")

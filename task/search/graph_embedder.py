@@ -14,6 +14,7 @@ from ..core.model_file import ModelFile
 from ..errors import ArgumentTypeError, DamagedFileError, InvalidArgumentError, NewerFormatError
 from ..format import manifest, utf8
 from ..format.preparation import Preparation, PreparationError, preparation_of
+from ..format.sound_format import SoundFormat, SoundFormatError, sound_format_of
 from .engine import NO_INDEX
 from .token_input import TokenInput
 
@@ -97,6 +98,32 @@ class GraphEmbedder:
         except PreparationError as error:
             raise NewerFormatError(f"{self._file.name}: {error}, which this release does not know; update pocket-searcher.") from error
 
+    def embed_audio(self, samples: np.ndarray) -> np.ndarray:
+        """The `(d,)` float32 embedding of a sound as `sound_format` says.
+
+        Raises:
+            InvalidArgumentError: The file does not embed sounds, or the embedding is not finite.
+        """
+        return self._finite(self._runners.run("embed_audio", self._audio(samples))["embedding"][0], "audio")
+
+    @cached_property
+    def sound_format(self) -> SoundFormat:
+        """Rate and number of samples of sound queries.
+
+        Raises:
+            InvalidArgumentError: The file does not take sounds.
+            DamagedFileError: The manifest does not say how many samples there are a second.
+        """
+        self._require("embed_audio")
+        try:
+            described = sound_format_of(self.manifest.query.get("audio", {}))
+        except SoundFormatError as error:
+            raise DamagedFileError(f"{self._file.name}: {error}.") from error
+        (_, samples) = self._runners.input_shape("embed_audio")
+        if described.samples != samples:
+            raise DamagedFileError(f"{self._file.name}: the manifest says {described.samples} samples, the model takes {samples}.")
+        return described
+
     def close(self) -> None:
         """Releases the interpreters and the file."""
         self._runners.close()
@@ -141,6 +168,12 @@ class GraphEmbedder:
                 f"{self._file.name}: the image is {pixels.dtype} {pixels.shape}, expected uint8 {(height, width, 3)}."
             )
         return np.ascontiguousarray(pixels)[None]
+
+    def _audio(self, samples: np.ndarray) -> np.ndarray:
+        wanted = self.sound_format.samples
+        if samples.shape != (wanted,) or samples.dtype != np.float32:
+            raise InvalidArgumentError(f"{self._file.name}: the sound is {samples.dtype} {samples.shape}, expected float32 ({wanted},).")
+        return np.ascontiguousarray(samples)[None]
 
     def _require(self, signature: str) -> None:
         if signature not in self._runners.signatures:

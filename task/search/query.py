@@ -1,4 +1,4 @@
-"""Composed queries: sentences, pictures and embeddings, added to each other or excluded."""
+"""Composed queries: sentences, pictures, sounds and embeddings, added to each other or excluded."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import numpy as np
 
 from ..errors import ArgumentTypeError, InvalidArgumentError
 from ..format.preparation import Preparation
+from ..format.sound_format import SoundFormat
 
 
 @runtime_checkable
@@ -20,14 +21,22 @@ class Picture(Protocol):
         """The pixels in the size of a query, `(height, width, 3)` uint8 RGB."""
 
 
-Part: TypeAlias = str | Picture | np.ndarray
+@runtime_checkable
+class Sound(Protocol):
+    """A sound that a file can embed: `TensorAudio`."""
+
+    def samples_for(self, wanted: SoundFormat) -> np.ndarray:
+        """The samples of a query, `(wanted.samples,)` float32."""
+
+
+Part: TypeAlias = str | Picture | Sound | np.ndarray
 
 
 EXCLUDED = re.compile(r'(^|\s)-(?:"([^"]+)"|([^\s"-]\S*))')
 
 
 class Query:
-    """A query of several parts: sentences, `TensorImage`s and embeddings of the same towers, `(d,)` float32.
+    """A query of several parts: sentences, `TensorImage`s, `TensorAudio`s and embeddings of the same towers, `(d,)` float32.
 
     Queries are not changed; each operator makes a new one.
 
@@ -50,10 +59,12 @@ class Query:
         """Takes the first part and its weight.
 
         Raises:
-            InvalidArgumentError: The weight is not a finite number above 0, or the part is none of the three kinds.
+            InvalidArgumentError: The weight is not a finite number above 0, or the part is none of the four kinds.
         """
-        if not isinstance(part, (str, np.ndarray, Picture)):
-            raise ArgumentTypeError(f"a part of a query has to be a str, a TensorImage or an embedding, found {type(part).__name__}.")
+        if not isinstance(part, (str, np.ndarray, Picture, Sound)):
+            raise ArgumentTypeError(
+                f"a part of a query has to be a str, a TensorImage, a TensorAudio or an embedding, found {type(part).__name__}."
+            )
         self.wanted, self.excluded = ((part, _checked(weight)),), ()
 
     @classmethod

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Collection, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from functools import cached_property
 
@@ -10,8 +12,9 @@ import numpy as np
 
 from ..errors import InvalidArgumentError
 from ..format.preparation import Preparation
+from ..format.sound_format import SoundFormat
 from ..processor.relevance import RelevanceCurve
-from ..processor.results import NearestNeighbor, SearchResult
+from ..processor.results import SearchResult
 from .engine import EMBEDDING, Engine
 from .facts import SearchedFacts
 from .fixed_items import FixedItems
@@ -19,13 +22,16 @@ from .lexical import LexicalPart
 from .request import SearchRequest
 
 PROBE = "a photo of two people and a dog"
+LEAST = 4_000_000  # values that the search of a shard reads; one of fewer ends before a thread begins
 TOLERANCE = 1e-3  # relative difference between embeddings of a probe; equal towers on one machine differ much less
 
 
 class ShardedEngine(FixedItems):
     """Embeds a query once, searches every shard and merges the results by distance; thread-safe.
 
-    Ids continue from shard to shard: the first id of the second shard is the number of items in the first.
+    Ids continue from shard to shard: the first id of the second shard is the number of items in the first. Shards are searched at the same
+    time by threads of the engine, one a core, if each takes long enough. A shard always has the same thread, because each thread has an
+    interpreter of its own.
     """
 
     def __init__(self, shards: Sequence[Engine], names: Sequence[str]) -> None:
@@ -41,6 +47,9 @@ class ShardedEngine(FixedItems):
         self._shards, self._names = list(shards), list(names)
         _check(self._shards, self._names)
         self._starts = np.cumsum([0, *(shard.items for shard in shards)])
+        takes_long = sum(shard.values_scanned for shard in shards) >= LEAST * len(shards)
+        cores = min(_cores(), len(self._shards)) if takes_long else 1
+        self._threads = [ThreadPoolExecutor(1, f"shards-{number}") for number in range(cores)] if cores > 1 else []
 
     @property
     def dimension(self) -> int:
@@ -84,6 +93,15 @@ class ShardedEngine(FixedItems):
         """The height and width of image queries, in pixels."""
         return self._shards[0].image_size()
 
+    def embed_audio(self, samples: np.ndarray) -> np.ndarray:
+        """The `(d,)` float32 embedding of a sound as `sound_format` says."""
+        return self._shards[0].embed_audio(samples)
+
+    @property
+    def sound_format(self) -> SoundFormat:
+        """Rate and number of samples of sound queries."""
+        return self._shards[0].sound_format
+
     def search_text(self, query: str, request: SearchRequest) -> SearchResult:
         """Finds the items nearest to a sentence."""
         vector = self.embed_text(query)
@@ -93,19 +111,41 @@ class ShardedEngine(FixedItems):
         """Finds the items nearest to an image."""
         return self.search_embedding(self.embed_image(pixels), request, "image")
 
+    def search_audio(self, samples: np.ndarray, request: SearchRequest) -> SearchResult:
+        """Finds the items nearest to a sound."""
+        return self.search_embedding(self.embed_audio(samples), request, "audio")
+
     def search_embedding(self, vector: np.ndarray, request: SearchRequest, kind: str = EMBEDDING) -> SearchResult:
         """Finds the items nearest to an embedding, `(d,)` float32, which is not normalised."""
-        neighbors: list[NearestNeighbor] = []
-        for shard, start, end in zip(self._shards, self._starts[:-1].tolist(), self._starts[1:].tolist(), strict=True):
-            part = request
-            if request.allowed is not None:
-                first, last = np.searchsorted(request.allowed, (start, end))
-                part = replace(request, allowed=request.allowed[first:last] - start)
-            result = shard.search_embedding(vector, part, kind)
-            neighbors.extend(replace(neighbor, id=neighbor.id + start) for neighbor in result.nearest_neighbors)
+        asked = [(shard, self._part(request, number)) for number, shard in enumerate(self._shards)]
+
+        def search(every: int, first: int) -> list[SearchResult]:
+            return [shard.search_embedding(vector, part, kind) for shard, part in asked[first::every]]
+
+        results: list[SearchResult] = [SearchResult([])] * len(asked)
+        if self._threads:
+            every = len(self._threads)
+            searched = [thread.submit(search, every, first) for first, thread in enumerate(self._threads)]
+            for first, found in enumerate(searched):
+                results[first::every] = found.result()
+        else:
+            results = search(1, 0)
+        neighbors = [
+            replace(neighbor, id=neighbor.id + start)
+            for start, result in zip(self._starts.tolist(), results, strict=False)
+            for neighbor in result.nearest_neighbors
+        ]
         if self.relevance_curve(kind) is None:
             neighbors = [replace(neighbor, relevance=None) for neighbor in neighbors]
         return SearchResult(sorted(neighbors, key=lambda neighbor: neighbor.distance)[: request.max_results])
+
+    def _part(self, request: SearchRequest, number: int) -> SearchRequest:
+        """What a shard is asked for."""
+        if request.allowed is None:
+            return request
+        start, end = self._starts[number : number + 2].tolist()
+        first, last = np.searchsorted(request.allowed, (start, end))
+        return replace(request, allowed=request.allowed[first:last] - start)
 
     def find(self, wanted: Collection[bytes]) -> dict[int, bytes]:
         """The items whose metadata is one of `wanted`, by id, ascending."""
@@ -144,6 +184,8 @@ class ShardedEngine(FixedItems):
 
     def close(self) -> None:
         """Closes the shards."""
+        for thread in self._threads:
+            thread.shutdown()
         for shard in self._shards:
             shard.close()
 
@@ -151,6 +193,11 @@ class ShardedEngine(FixedItems):
         return InvalidArgumentError(
             f"{self._names[0]}: it is one of {len(self._names)} shards, which take no changes; open one of them alone."
         )
+
+
+def _cores() -> int:
+    """The number of cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def _check(shards: list[Engine], names: list[str]) -> None:

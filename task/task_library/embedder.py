@@ -12,6 +12,7 @@ from ..core.model_file import ModelFile
 from ..errors import ArgumentTypeError, DamagedFileError, InvalidArgumentError, SearcherError
 from ..format import tflite_metadata, tflite_model
 from ..format.preparation import TASK_LIBRARY, Preparation
+from ..format.sound_format import SoundFormat, SoundFormatError, sound_format_of
 from ..search.graph_embedder import check_words
 from .text_input import TextInput, text_input
 
@@ -55,9 +56,13 @@ class TaskLibraryEmbedder:
         inputs, outputs = self._runner.inputs, self._runner.outputs
         self._text: TextInput | None = None
         self._image: ImageInput | None = None
+        self._sound: SoundFormat | None = None
         number = 0
-        if len(inputs) == 1 and len(inputs[0].shape) == 4:
-            self._image = ImageInput(self._file.name, inputs[0], self.subgraph)
+        if len(inputs) == 1 and (len(inputs[0].shape) == 4 or _takes_sound(self.subgraph)):
+            if _takes_sound(self.subgraph):
+                self._sound = _sound_format(self._file.name, inputs[0], self.subgraph)
+            else:
+                self._image = ImageInput(self._file.name, inputs[0], self.subgraph)
             if len(outputs) != 1:
                 raise InvalidArgumentError(f"{self._file.name}: the model has {len(outputs)} output tensors, expected exactly 1.")
         else:
@@ -83,10 +88,10 @@ class TaskLibraryEmbedder:
         """The `(d,)` float32 embedding of a sentence.
 
         Raises:
-            InvalidArgumentError: The model embeds images, or `text` is not a str.
+            InvalidArgumentError: The model embeds images or sounds, or `text` is not a str.
         """
         if self._text is None:
-            raise InvalidArgumentError(f"{self._file.name}: this model embeds images, not text.")
+            raise InvalidArgumentError(f"{self._file.name}: this model embeds {self._embeds}, not text.")
         if not isinstance(text, str):
             raise ArgumentTypeError(f"the query has to be a str, found {type(text).__name__}.")
         check_words(text)
@@ -96,7 +101,7 @@ class TaskLibraryEmbedder:
         """The `(d,)` float32 embedding of an image, `(height, width, 3)` uint8 RGB with the size of `image_size`.
 
         Raises:
-            InvalidArgumentError: The model embeds text, or the image has another size.
+            InvalidArgumentError: The model does not embed images, or the image has another size.
         """
         return self._embed([self._require_image().prepare(pixels)])
 
@@ -104,18 +109,44 @@ class TaskLibraryEmbedder:
         """The height and width of image queries, in pixels.
 
         Raises:
-            InvalidArgumentError: The model embeds text.
+            InvalidArgumentError: The model does not embed images.
         """
         return self._require_image().size
+
+    def embed_audio(self, samples: np.ndarray) -> np.ndarray:
+        """The `(d,)` float32 embedding of a sound, `(samples,)` float32 as `sound_format` says.
+
+        Raises:
+            InvalidArgumentError: The model does not embed sounds, or the sound has another length.
+        """
+        wanted = self.sound_format.samples
+        if samples.shape != (wanted,):
+            raise InvalidArgumentError(f"{self._file.name}: the sound has shape {samples.shape}, expected ({wanted},).")
+        return self._embed([samples.astype(np.float32).reshape(self._runner.inputs[0].shape)])
+
+    @property
+    def sound_format(self) -> SoundFormat:
+        """Rate and number of samples of sound queries.
+
+        Raises:
+            InvalidArgumentError: The model does not embed sounds.
+        """
+        if self._sound is None:
+            raise InvalidArgumentError(f"{self._file.name}: this model embeds {self._embeds}, not sounds.")
+        return self._sound
 
     def close(self) -> None:
         """Releases the interpreters and the file."""
         self._runner.close()
         self._file.close()
 
+    @property
+    def _embeds(self) -> str:
+        return "text" if self._text is not None else "sounds" if self._sound is not None else "images"
+
     def _require_image(self) -> ImageInput:
         if self._image is None:
-            raise InvalidArgumentError(f"{self._file.name}: this model embeds text, not images.")
+            raise InvalidArgumentError(f"{self._file.name}: this model embeds {self._embeds}, not images.")
         return self._image
 
     def _embed(self, values: list[np.ndarray]) -> np.ndarray:
@@ -125,6 +156,32 @@ class TaskLibraryEmbedder:
         if not np.isfinite(found).all():
             raise InvalidArgumentError(f"{self._file.name}: the model gives an embedding of this query that is not finite.")
         return l2_normalized(found) if self._l2_normalize else found
+
+
+def _takes_sound(subgraph: dict[str, Any]) -> bool:
+    """Whether the metadata say that the first input takes samples of sound."""
+    return any(
+        _content(tensor).get("content_properties_type") == tflite_metadata.AUDIO for tensor in subgraph.get("input_tensor_metadata", [])[:1]
+    )
+
+
+def _sound_format(name: str, tensor: TensorInfo, subgraph: dict[str, Any]) -> SoundFormat:
+    """Rate and number of samples of an input, by its AudioProperties.
+
+    Raises:
+        InvalidArgumentError: It does not take one channel of a fixed number of float32 samples.
+    """
+    properties = _content(subgraph["input_tensor_metadata"][0]).get("content_properties", {})
+    samples = int(np.prod(tensor.shape)) if tensor.dtype == np.float32 else 0
+    try:
+        return sound_format_of({**properties, "samples": samples})
+    except SoundFormatError as error:
+        raise InvalidArgumentError(f"{name}: the input is {tensor.dtype} of shape {tensor.shape}; {error}.") from error
+
+
+def _content(tensor: dict[str, Any]) -> dict[str, Any]:
+    found: dict[str, Any] = tensor.get("content", {})
+    return found
 
 
 class ImageInput:

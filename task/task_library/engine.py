@@ -10,6 +10,7 @@ from ..core.external_file import ExternalFile
 from ..core.model_file import ModelFile
 from ..errors import DamagedFileError, InvalidArgumentError
 from ..format.preparation import Preparation
+from ..format.sound_format import SoundFormat
 from ..format.tflite_metadata import SCANN_INDEX_FILE
 from ..processor.options import SearchOptions
 from ..processor.relevance import RelevanceCurve
@@ -86,6 +87,15 @@ class ScannEngine(FixedItems):
         """The height and width of image queries, in pixels."""
         return self._embedder.image_size()
 
+    def embed_audio(self, samples: np.ndarray) -> np.ndarray:
+        """The `(d,)` float32 embedding of a sound as `sound_format` says."""
+        return self._embedder.embed_audio(samples)
+
+    @property
+    def sound_format(self) -> SoundFormat:
+        """Rate and number of samples of sound queries."""
+        return self._embedder.sound_format
+
     def search_text(self, query: str, request: SearchRequest) -> SearchResult:
         """Finds the items nearest to a sentence."""
         self._check_unchanged()
@@ -95,6 +105,11 @@ class ScannEngine(FixedItems):
         """Finds the items nearest to an image with the size of `image_size`."""
         self._check_unchanged()
         return self._index.search(self._embedder.embed_image(pixels), request)
+
+    def search_audio(self, samples: np.ndarray, request: SearchRequest) -> SearchResult:
+        """Finds the items nearest to a sound as `sound_format` says."""
+        self._check_unchanged()
+        return self._index.search(self._embedder.embed_audio(samples), request)
 
     def search_embedding(self, vector: np.ndarray, request: SearchRequest, kind: str = EMBEDDING) -> SearchResult:
         """Finds the items nearest to an embedding, `(d,)` float32, which is not normalised.

@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
+from photo_folder import BROKEN, OTHERS, draw
 from PIL import Image
 
 from maker import searcher
@@ -20,6 +21,7 @@ from maker.encoders.embedder import open_embedder
 from maker.export.searcher_file import DEFAULT_K, SearcherContent, write_searcher
 from maker.index.build import build_index
 from maker.index.lexical import lexical_index
+from maker.pipeline.empty import export_empty
 from maker.pipeline.index import FileContent, IndexedItems, write_index
 from maker.pipeline.tuning import IndexSettings
 from maker.preview.server import Server
@@ -33,14 +35,16 @@ from task.processor.options import AUTO
 from task.search import GraphEngine, SearchRequest
 from task.text import Query, TextSearcher, TextSearcherOptions
 from task.vision import ImageSearcher, ImageSearcherOptions, TensorImage
+from task.vision.query import query_pixels
 
 sys.path.append(str(Path(__file__).parents[2]))
 from tests.asked.cases import write as write_asked  # noqa: E402 - a script is not run from the root
 from tests.found_file import JUDGED, judged, with_found  # noqa: E402
+from tests.overlays.cases import write as write_overlays  # noqa: E402
 from tests.tokenizer_files import answers_alike, tokenizing_searchers  # noqa: E402
 from tests.written_searcher import write_sample  # noqa: E402
 
-SCENES, HELD_OUT, ITEMS = 240, 40, 100_000
+SCENES, HELD_OUT, ITEMS, PHOTOS = 240, 40, 100_000, 293
 ANSWERS = 10
 ENCODER, CAPTIONS = "encoder.tflite", "captions.tsv"
 CUT = 0.25
@@ -58,8 +62,8 @@ KINDS: dict[str, tuple[searcher.ScaNNOptions, int]] = {  # kinds of rows, and th
 def make(folder: Path) -> None:
     """Makes everything that is not there yet."""
     scenes = folder / "scenes"
-    names = ("built", "sample", "relevant", "found", "album", "large", "vectors")
-    built, sample, relevant, found, album, large, vectors = (folder / f"{name}.tflite" for name in names)
+    names = ("built", "sample", "relevant", "found", "album", "large", "vectors", "empty")
+    built, sample, relevant, found, album, large, vectors, empty = (folder / f"{name}.tflite" for name in names)
     folder.mkdir(parents=True, exist_ok=True)
     if not built.exists():
         write_sample(scenes, built, folder / ENCODER, SCENES, HELD_OUT)
@@ -76,18 +80,38 @@ def make(folder: Path) -> None:
         make_large(folder / ENCODER, large)
     if not vectors.exists():
         make_vectors(vectors)
+    if not empty.exists():
+        export_empty(str(sample), empty, lexical=True)
+    preview(empty, None, folder / "empty", overwrite=True)
     for path in (sample, relevant, found, album, large, vectors):
         preview(path, scenes, folder / path.stem, overwrite=True)
     tokenized = tokenizing_searchers(folder / "tokenized")
     for path in tokenized:
         preview(path, scenes, path.parent / "site", overwrite=True)
     make_host(folder)
+    if not (folder / "photos").exists():
+        draw(folder / "photos", sorted(scenes.rglob("*.png")), PHOTOS)
     queries = make_queries(folder, next(scenes.rglob("*.png")))
     expected = {"pictures": by_picture(sample, queries), "like": by_item(sample), "codes": by_item(vectors), **by_parts(sample)}
     expected["tokenized"] = {path.parent.name: by_sentence(path, texts) for path, texts in tokenized.items()}
     expected |= {name: by_words(relevant, text) for name, text in (("matched", matched), ("unmatched", unmatched), ("gated", gated))}
+    expected["photos"] = {"broken": BROKEN, "others": len(OTHERS), **by_photo(sample, folder / "photos")}
     expected["judged"] = [judged(found, text, DEFAULT_K) for text in JUDGED]
     (folder / "expected.json").write_text(json.dumps(expected, indent=1))
+
+
+def by_photo(path: Path, folder: Path) -> dict[str, object]:
+    """Python's embeddings of the photos that it can read."""
+    options = BaseOptions(str(path), num_threads=1)
+    found = {}
+    photos = [photo for photo in sorted(folder.rglob("*")) if photo.is_file()]
+    with ImageSearcher.create_from_options(ImageSearcherOptions(options)) as searcher:
+        for photo in photos:
+            name = photo.relative_to(folder).as_posix()
+            if name not in (*BROKEN, *OTHERS):
+                pixels = query_pixels(TensorImage.create_from_file(str(photo)), None, searcher.engine)
+                found[f"photos/{name}"] = searcher.engine.embed_image(pixels).tolist()
+    return {"embeddings": found}
 
 
 def by_sentence(path: Path, texts: Sequence[str]) -> list[dict[str, object]]:
@@ -238,6 +262,10 @@ def make_host(folder: Path) -> None:
         write_asked(host)
         rows = locate_rows((host / "asked.tflite").read_bytes())
         (host / "rows.json").write_text(json.dumps(rows and rows.describe()))
+    if not (host / "overlays").exists():
+        write_overlays(host / "overlays")
+        places = {path.name: locate_rows(path.read_bytes()) for path in (host / "overlays").glob("*.tflite")}
+        (host / "overlays" / "rows.json").write_text(json.dumps({name: rows and rows.describe() for name, rows in places.items()}))
     if not (host / "kinds").exists():
         make_kinds(host / "kinds")
 

@@ -7,7 +7,7 @@
 // Screenshots go to WORK/screenshots.
 
 import assert from "node:assert/strict";
-import { spawn, spawnSync } from "node:child_process";
+import { spawnSync } from "node:child_process";
 import { cpSync, existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import { availableParallelism, loadavg } from "node:os";
@@ -16,6 +16,9 @@ import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
 import { chromium } from "playwright-core";
 import { filterTests } from "./filters.mjs";
+import { overlayTests } from "./overlays.mjs";
+import { photoTests } from "./photos.mjs";
+import { environment, FLAGS, serverOf } from "./serving.mjs";
 
 const HERE = dirname(fileURLToPath(import.meta.url));
 const ROOT = resolve(HERE, "../..");
@@ -31,15 +34,11 @@ const TOLERANCE = 1e-5;
 const FIRST_RESULT = 2000; // milliseconds from the address to the first result, 100,000 items, localhost, on a machine with nothing else to do
 const RUNS = 5; // tries to stay below that
 const QUERY = 50; // milliseconds a query, 100,000 items
-const FLAGS = [
-  "--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking", "--disable-component-update", "--disable-sync",
-];
 const DESKTOP = { width: 1280, height: 860 };
 const PHONE = { viewport: { width: 390, height: 844 }, deviceScaleFactor: 2, isMobile: true, hasTouch: true };
 
 const work = resolve(given.work);
 const screenshots = join(work, "screenshots");
-const environment = { ...process.env, PYTHONPATH: [process.env.PYTHONPATH, ROOT].filter(Boolean).join(":") };
 const axe = readFileSync(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
 
 // ---- what the tests stand on -------------------------------------------------------------------------------------------------------
@@ -55,28 +54,15 @@ function makeFixtures() {
   }
 }
 
-const servers = new Set();
-process.once("exit", () => servers.forEach((server) => server.kill())); // also where a test failed before it stopped its own
-
-/** Serves a site with the server that `maker preview --serve` uses. */
-async function serve(site) {
-  const server = spawn(given.python, [join(HERE, "fixtures.py"), "serve", join(work, site)], { env: environment, stdio: ["ignore", "pipe", "inherit"] });
-  servers.add(server);
-  let said = "";
-  for await (const piece of server.stdout) {
-    said += piece;
-    if (said.includes("\n")) break;
-  }
-  const stopped = new Promise((done) => server.once("exit", done));
-  return {
-    address: said.trim(),
-    stop: async () => {
-      server.kill();
-      await stopped;
-      servers.delete(server);
-    },
-  };
+/** What a Python program prints, which is JSON. */
+function python(program, ...values) {
+  const done = spawnSync(given.python, ["-c", program, ...values], { env: environment, maxBuffer: 1 << 26 });
+  assert.equal(done.status, 0, String(done.stderr));
+  return JSON.parse(done.stdout);
 }
+
+/** Serves a site. */
+const serve = (site) => serverOf(given.python, join(work, site));
 
 let browser;
 const sites = {};
@@ -455,7 +441,7 @@ test("Pillow's filters are Python's bit by bit", async () => {
   const found = await page.evaluate(async (preparations) => {
     const { prepare } = await import("./picture.js");
     const rgba = Uint8ClampedArray.from({ length: 37 * 53 * 4 }, (_, i) => (i * 7919 + (i >> 3) * 104729) % 256);
-    return preparations.map((preparation) => Array.from(prepare(rgba, 37, 53, preparation)));
+    return preparations.map((preparation) => Array.from(prepare((y) => rgba.subarray(y * 53 * 4, (y + 1) * 53 * 4), 37, 53, preparation)));
   }, preparations);
   const program = `
 import json, sys, numpy as np
@@ -464,8 +450,7 @@ from task.vision.resize import prepare
 i = np.arange(37 * 53 * 4)
 rgba = ((i * 7919 + (i >> 3) * 104729) % 256).astype(np.uint8).reshape(37, 53, 4)
 print(json.dumps([prepare(np.ascontiguousarray(rgba[:, :, :3]), p["height"], p["width"], preparation_of(p)).reshape(-1).tolist() for p in json.loads(sys.argv[1])]))`;
-  const python = spawnSync(given.python, ["-c", program, JSON.stringify(preparations)], { env: environment, maxBuffer: 1 << 26 });
-  assert.deepEqual(found, JSON.parse(python.stdout));
+  assert.deepEqual(found, python(program, JSON.stringify(preparations)));
   await close();
 });
 
@@ -474,7 +459,7 @@ test("resizing is Python's to one level", async () => {
   const found = await page.evaluate(async () => {
     const { resize } = await import("./picture.js");
     const rgba = Uint8ClampedArray.from({ length: 37 * 53 * 4 }, (_, i) => (i * 7919 + (i >> 3) * 104729) % 256);
-    return [[16, 16], [224, 224], [37, 20], [80, 53]].map(([h, w]) => Array.from(resize(rgba, 37, 53, h, w)));
+    return [[16, 16], [224, 224], [37, 20], [80, 53]].map(([h, w]) => Array.from(resize((y) => rgba.subarray(y * 53 * 4, (y + 1) * 53 * 4), 37, 53, h, w)));
   });
   const program = `
 import json, numpy as np
@@ -482,11 +467,11 @@ from task.vision.resize import resize
 i = np.arange(37 * 53 * 4)
 rgba = ((i * 7919 + (i >> 3) * 104729) % 256).astype(np.uint8).reshape(37, 53, 4)
 print(json.dumps([resize(np.ascontiguousarray(rgba[:, :, :3]), h, w).reshape(-1).tolist() for h, w in ((16, 16), (224, 224), (37, 20), (80, 53))]))`;
-  const python = JSON.parse(spawnSync(given.python, ["-c", program], { env: environment, maxBuffer: 1 << 26 }).stdout);
+  const wantedOf = python(program);
   let different = 0;
   let worst = 0;
   let all = 0;
-  python.forEach((wanted, i) => wanted.forEach((v, j) => {
+  wantedOf.forEach((wanted, i) => wanted.forEach((v, j) => {
     all += 1;
     different += v !== found[i][j];
     worst = Math.max(worst, Math.abs(v - found[i][j]));
@@ -753,6 +738,9 @@ test("100,000 items: first result and query in time", async () => {
 
 filterTests({ test, visit, serve, items, answered, ask, violations, shoot, newPage: () => browser.newPage(), work, sites, PHONE });
 
+overlayTests({ test, serve, newPage: () => browser.newPage(), work });
+photoTests({ test, visit, serve, python, answered, ask, violations, shoot, work, sites, expected: () => expected, PHONE });
+
 // ---- running them ------------------------------------------------------------------------------------------------------------------
 
 if (!existsSync(given.chromium)) {
@@ -763,7 +751,7 @@ mkdirSync(screenshots, { recursive: true });
 makeFixtures();
 expected = JSON.parse(readFileSync(join(work, "expected.json")));
 browser = await chromium.launch({ executablePath: given.chromium, args: FLAGS });
-await Promise.all(["sample", "relevant", "found", "album", "large", "vectors"].map(async (name) => (sites[name] = await serve(name))));
+await Promise.all(["sample", "relevant", "found", "album", "large", "vectors", "empty"].map(async (name) => (sites[name] = await serve(name))));
 let failed = 0;
 for (const { name, run } of tests.filter((t) => t.name.includes(given.only))) {
   const start = performance.now();

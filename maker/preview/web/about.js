@@ -11,10 +11,11 @@ export function showAbout(opened) {
   const { report = {}, index = {}, encoders = {} } = manifest;
   fact(`${noun(opened)}s`, manifest.items.toLocaleString("en"));
   fact("file", `${(site.searcher.bytes / 1e6).toFixed(1)} MB, ${manifest.dimension} dimensions, ${manifest.distance.replace("_", " ")}`);
-  fact("queries", signatures.filter((s) => s.startsWith("search_")).map((s) => s.slice(7)).join(", "));
+  const queries = signatures.filter((s) => s.startsWith(manifest.items ? "search_" : "embed_"));
+  fact("queries", queries.map((s) => s.slice(s.indexOf("_") + 1)).join(", "));
   if (encoders.text?.spec) fact("text encoder", `${encoders.text.spec}${encoders.text.vocabulary ? `, ${counted(encoders.text.vocabulary, "word")}` : ""}`);
   if (encoders.image?.spec) fact("image encoder", encoders.image.spec);
-  if (index.kind) fact("index", `${index.kind}, rows ${index.rows}, ${Math.round(100 * index.share_scanned)} % scanned`);
+  if (manifest.items && index.kind) fact("index", `${index.kind}, rows ${index.rows}, ${Math.round(100 * index.share_scanned)} % scanned`);
   if (report.index?.["index_recall@10"] !== undefined) fact("index recall@10", String(report.index["index_recall@10"]));
   if (report.retrieval?.["R@10"] !== undefined) fact("retrieval R@10", `${report.retrieval["R@10"]} % among ${counted(report.retrieval.images ?? 0, "picture")}`);
   const at = manifest.relevance?.search_text?.measured?.at_cut;

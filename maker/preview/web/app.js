@@ -7,6 +7,10 @@ import { label, makeCard, thumbnail } from "./cards.js";
 import { parseQuery } from "./compose.js";
 import { Filters } from "./filters.js";
 import { keepOffline } from "./offline.js";
+import { filesDropped } from "./photo_files.js";
+import { Photos } from "./photos.js";
+import { PhotosPanel } from "./photos_panel.js";
+import { PhotoStore } from "./photo_store.js";
 import { Selection } from "./selection.js";
 import { counted, minus, noun, percent } from "./wording.js";
 
@@ -25,6 +29,8 @@ let latest = 0; // number of the latest query; results of older ones are dropped
 let running = false;
 let pending = null; // the latest query, while another one runs
 let more = () => {}; // shows what the latest query found beyond what is shown
+let photos = null; // the user's own, where the file can embed pictures
+let photosPanel = null;
 let pictureAddress = null; // of the picture in an image query
 const cards = new Map(); // list entry by item; reused, so that a picture in successive results does not flicker
 
@@ -46,23 +52,24 @@ async function open() {
   const { site, manifest } = opened;
   document.title = `${site.title} · picture search`;
   $("title").textContent = site.title;
-  $("query").disabled = !can("search_text");
-  $("query").placeholder = can("search_text") ? "What is in the picture?" : "This searcher takes pictures only";
-  if (!can("search_text") && !can("search_image")) $("query").placeholder = "This searcher takes no text: choose a picture below";
+  $("query").disabled = !opened.takesText;
+  $("query").placeholder = opened.takesText ? "What is in the picture?" : "This searcher takes pictures only";
+  if (!opened.takesText && !opened.takesImages) $("query").placeholder = "This searcher takes no text: choose a picture below";
   if (can("search_tokens")) $("query").placeholder = "Text queries need a tokenizer that this page does not have: choose a picture";
-  $("choose").hidden = !can("search_image");
-  $("take").hidden = !can("search_image") || !matchMedia("(pointer: coarse)").matches;
+  $("choose").hidden = !opened.takesImages;
+  $("take").hidden = !opened.takesImages || !matchMedia("(pointer: coarse)").matches;
   showExamples(manifest.golden ?? []);
   showAbout(opened);
   $("about").hidden = false;
-  $("results").classList.toggle("texts", opened.site.thumbnails.count === 0);
+  $("results").classList.toggle("texts", opened.site.thumbnails.count === 0 && manifest.items > 0);
   $("filters-toggle").hidden = !hasFilters();
   $("lexical-switch").hidden = !hasWords();
   $("filters").hidden = !hasFilters() && !hasWords();
+  await openPhotos();
   await searchByAddress();
   // The first query is slow, because the browser compiles the wasm; this one warms it up.
-  if (location.hash === "" && can("search_text")) call("searchText", "a picture");
-  if (can("search_text") && matchMedia("(pointer: fine)").matches && location.hash === "") $("query").focus({ preventScroll: true });
+  if (location.hash === "" && opened.takesText) call("searchText", "a picture");
+  if (opened.takesText && matchMedia("(pointer: fine)").matches && location.hash === "") $("query").focus({ preventScroll: true });
   keepOffline(opened);
   await checkDamage();
   if (hasFilters()) await filters.load(opened.manifest.items).catch((error) => warn(error.message));
@@ -70,7 +77,38 @@ async function open() {
 
 const can = (signature) => opened.signatures.includes(signature);
 const hasFilters = () => opened.hasFacts && opened.knowsItems;
-const hasWords = () => opened.hasWords && opened.knowsItems && can("search_text");
+const hasWords = () => opened.hasWords && opened.knowsItems && opened.takesText;
+
+/** Offers to add photos, and opens those that were added before. */
+async function openPhotos() {
+  const base = opened.manifest.sha256?.model;
+  if (photos || !base || !can("embed_image")) return;
+  let shown = 0;
+  let running = false;
+  const changed = (anew = false) => {
+    photosPanel?.show();
+    if (anew) cards.clear(); // ids are given from the first on again
+    const { progress, count } = photos;
+    // While photos are added, the pictures without a query change a few times only.
+    const few = progress.running && asksForNothing() && count <= GALLERY && count >= 2 * shown;
+    if (!anew && !few && progress.running === running && (progress.running || count === shown)) return;
+    if (anew || count !== shown) search();
+    [shown, running] = [count, progress.running];
+  };
+  try {
+    photos = new Photos(call, base, await PhotoStore.open(), changed);
+    await photos.open();
+  } catch (error) {
+    photos = null;
+    warn(`Photos of yours cannot be kept in this browser: ${error.message}`);
+    return;
+  }
+  shown = photos.count;
+  photosPanel = new PhotosPanel(photos, opened.site.title);
+  if (photos.unfinished && !photos.elsewhere) photosPanel.continue(false);
+}
+
+const asksForNothing = () => !asked.words && !asked.like.length && !picture && !filters.where;
 
 function fail(reason) {
   $("loading").hidden = true;
@@ -121,7 +159,7 @@ async function search() {
   const { words, like } = asked;
   const options = filters.where ? { where: filters.where } : {};
   selection.set(like);
-  const spoken = can("search_text") ? words.trim() : "";
+  const spoken = opened.takesText ? words.trim() : "";
   const about = { words: spoken, like, picture: picture && pictureAddress, name: picture?.name };
   if (picture || like.length) await submit("searchTogether", [{ words: spoken, like, picture }, options], about);
   else if (spoken) await submit("searchWords", [spoken, { ...options, ...lexicalOf(spoken) }], about);
@@ -134,7 +172,7 @@ function lexicalOf(words) {
 }
 
 function searchByPicture(blob) {
-  if (!opened || !can("search_image")) return;
+  if (!opened || !opened.takesImages) return;
   if (pictureAddress) URL.revokeObjectURL(pictureAddress);
   pictureAddress = URL.createObjectURL(blob);
   picture = blob;
@@ -166,7 +204,7 @@ async function run({ name, values, about, filtered, number }) {
   try {
     if (about.like.length) about.metadata = (await call("items", about.like.slice(0, 1)))[0];
     result = await call(name, ...values);
-    among = filtered ? (await call("matching", filtered)).length : opened.manifest.items;
+    among = filtered ? (await call("matching", filtered)).length : opened.manifest.items + (photos?.count ?? 0);
   } catch (error) {
     if (number === latest) refuse(error.message, about);
     return;
@@ -235,11 +273,14 @@ function offerMore(text, show) {
 async function showGallery({ where }) {
   const number = ++latest;
   pending = null;
-  const { items } = opened.manifest;
-  const count = Math.min(GALLERY, items);
-  let [all, chosen] = [items, Array.from({ length: count }, (_, i) => Math.floor((i * items) / count))];
-  let metadata;
+  let all, chosen, metadata;
+  let items = opened.manifest.items;
+  const count = Math.min(GALLERY, items + (photos?.count ?? 0));
   try {
+    const present = photos?.count ? await call("present") : null;
+    items = present?.length ?? items;
+    [all, chosen] = [items, Array.from({ length: count }, (_, i) => Math.floor((i * items) / count))];
+    if (present) chosen = chosen.map((place) => present[place]);
     if (where) [all, chosen] = await call("matching", where).then((found) => [found.length, Array.from(found)]);
     metadata = await call("items", chosen.slice(0, MATCHING));
   } catch (error) {
@@ -252,7 +293,13 @@ async function showGallery({ where }) {
   $("heading").textContent = where ? "Pictures that meet the filters" : "Some of the pictures";
   showItems(chosen, metadata, number);
   const hint = opened.knowsItems ? " Choose one to find similar ones; tick several for more like all of them." : "";
-  if (where) showStatus(all ? `${all.toLocaleString("en")} of ${counted(items, noun(opened))}.` : "No picture meets the filters. Remove one.");
+  if (!items) {
+    showStatus("");
+    $("nothing-text").textContent = "There are no photos here yet. Add a folder of yours: the page searches it, and nothing leaves this device.";
+    $("nothing").hidden = false;
+    $("nothing-add").hidden = !photos;
+    $("examples").hidden = true;
+  } else if (where) showStatus(all ? `${all.toLocaleString("en")} of ${counted(items, noun(opened))}.` : "No picture meets the filters. Remove one.");
   else showStatus(count < items ? `${counted(items, noun(opened))}, here are some.${hint}` : `${counted(items, noun(opened))}.${hint}`);
 }
 
@@ -277,22 +324,28 @@ function showStatus(text, milliseconds) {
 function showQueryPicture({ like = [], metadata, picture: given, name }) {
   const any = Boolean(given) || metadata !== undefined;
   const others = like.length - (given ? 0 : 1);
-  const address = given || (any && thumbnail(metadata, opened.site));
+  const own = any && !given && like[0] >= opened.manifest.items;
+  const address = given || (any && !own && thumbnail(metadata, opened.site));
   const text = given ? name || "your picture" : any && label(metadata).slice(0, 80);
   $("query-picture").hidden = !any;
+  showQueryImage(address);
+  if (own) photos.thumbnail(like[0]).then((made) => like[0] === asked.like[0] && showQueryImage(made));
+  $("query-picture-name").textContent = any ? `${text}${others > 0 ? ` and ${others} more` : ""}` : "";
+  $("search").classList.toggle("with-picture", any);
+  if (opened.takesText) $("query").placeholder = any ? "Add words" : "What is in the picture?";
+}
+
+function showQueryImage(address) {
   $("query-picture-image").hidden = !address;
   if (address) $("query-picture-image").src = address;
   else $("query-picture-image").removeAttribute("src");
-  $("query-picture-name").textContent = any ? `${text}${others > 0 ? ` and ${others} more` : ""}` : "";
-  $("search").classList.toggle("with-picture", any);
-  if (can("search_text")) $("query").placeholder = any ? "Add words" : "What is in the picture?";
 }
 
 /** Shows items, and hides the notes of an earlier result. */
 function showNeighbors(neighbors) {
-  $("nothing").hidden = $("weaker").hidden = true;
+  $("nothing").hidden = $("weaker").hidden = $("nothing-add").hidden = true;
   const shown = neighbors.map(({ item, distance, relevance, metadata }, i) => {
-    const card = cards.get(item) ?? makeCard(item, metadata, opened);
+    const card = cards.get(item) ?? makeCard(item, metadata, opened, (own) => photos.thumbnail(own));
     cards.set(item, card);
     const image = card.querySelector("img");
     if (image && i < EAGER) image.loading = "eager";
@@ -315,7 +368,7 @@ function showNeighbors(neighbors) {
 }
 
 function showExamples(golden) {
-  const texts = [...new Set(golden.filter((g) => g.signature === "search_text").map((g) => g.query.replace(/\s+([.,!?])/g, "$1").replace(/\.$/, "")))];
+  const texts = [...new Set(golden.filter((g) => ["search_text", "embed_text"].includes(g.signature)).map((g) => g.query.replace(/\s+([.,!?])/g, "$1").replace(/\.$/, "")))];
   const links = texts.sort((a, b) => a.length - b.length).slice(0, EXAMPLES).map((text) => {
     const link = document.createElement("a");
     link.href = `#${new URLSearchParams({ q: text })}`;
@@ -375,6 +428,7 @@ $("home").addEventListener("click", (event) => {
   clearQuery();
 });
 $("lexical").addEventListener("change", () => askFor({ lexical: $("lexical").checked }, true));
+$("nothing-add").addEventListener("click", () => $("photos-add").click());
 $("retry").addEventListener("click", open);
 $("show-weaker").addEventListener("click", async () => {
   const before = $("results").childElementCount;
@@ -388,10 +442,24 @@ $("results").addEventListener("click", (event) => {
   const card = event.target.closest("li");
   if (!card || !opened.knowsItems) return;
   const item = Number(card.dataset.item);
-  if (event.target.closest(".tick")) selection.toggle(item);
+  if (event.target.closest(".remove")) removePhoto(item, card);
+  else if (event.target.closest(".tick")) selection.toggle(item);
   else if (event.shiftKey && asked.like.length) askFor({ like: [...new Set([...asked.like, item])] }, true);
   else findLike([item]);
 });
+
+async function removePhoto(item, card) {
+  try {
+    await photos.remove(item);
+  } catch (error) {
+    photosPanel.fail(error);
+    return;
+  }
+  const next = card.nextElementSibling ?? card.previousElementSibling;
+  card.remove();
+  cards.delete(item);
+  next?.querySelector("button").focus({ preventScroll: true });
+}
 
 function findLike(items) {
   picture = null;
@@ -417,7 +485,7 @@ addEventListener("paste", (event) => {
 
 // A drag crosses many elements, and each fires its own enter and leave events.
 let depth = 0;
-const dragsFile = (event) => opened && can("search_image") && event.dataTransfer?.types.includes("Files");
+const dragsFile = (event) => opened && opened.takesImages && event.dataTransfer?.types.includes("Files");
 function showDrop(change) {
   depth = change === 0 ? 0 : depth + change;
   $("drop").hidden = depth <= 0;
@@ -429,9 +497,16 @@ addEventListener("drop", (event) => {
   if (!dragsFile(event)) return;
   event.preventDefault();
   showDrop(0);
-  const [file] = event.dataTransfer.files;
-  if (file) searchByPicture(file);
+  dropped(event.dataTransfer);
 });
+
+/** One picture is a query; several, or a folder, are photos to add. */
+async function dropped(transfer) {
+  const [file] = transfer.files;
+  const single = transfer.files.length === 1 && !transfer.items[0]?.webkitGetAsEntry?.()?.isDirectory;
+  if (single) searchByPicture(file);
+  else if (photos) await filesDropped(transfer).then((files) => photos.add(files)).catch((error) => photosPanel.fail(error));
+}
 
 addEventListener("keydown", (event) => {
   const inQuery = document.activeElement === $("query");
@@ -464,6 +539,6 @@ const filters = new Filters(call, askFor);
 const selection = new Selection(findLike);
 
 // For the tests, and for debugging in the browser's console.
-globalThis.pocketSearcher = { call, opened: () => opened };
+globalThis.pocketSearcher = { call, opened: () => opened, photos: () => photos };
 
 open();

@@ -25,6 +25,51 @@ export function arrayAt(bytes, place, what, length) {
   return values instanceof BigInt64Array ? Float64Array.from(values, Number) : values;
 }
 
+const ALIGNMENT = 8; // bytes
+
+/** Collects arrays for an associated file. */
+export class Arrays {
+  #parts = [];
+  #size = 0;
+
+  /**
+   * Appends an array.
+   * @param {Int8Array | Float64Array} values Any typed array.
+   * @returns {{offset: number, length: number, type: string}} Its place.
+   */
+  put(values) {
+    const padding = -this.#size & (ALIGNMENT - 1);
+    const bytes = new Uint8Array(values.buffer, values.byteOffset, values.byteLength);
+    this.#parts.push(new Uint8Array(padding), bytes);
+    const offset = this.#size + padding;
+    this.#size = offset + bytes.length;
+    return { offset, length: values.length, type: Object.keys(TYPES).find((type) => values instanceof TYPES[type]) };
+  }
+
+  /** All of them. */
+  get content() {
+    return joinedBytes(this.#parts);
+  }
+}
+
+/** Bytes one after the other. */
+export function joinedBytes(parts) {
+  const joined = new Uint8Array(parts.reduce((sum, part) => sum + part.length, 0));
+  let at = 0;
+  for (const part of parts) {
+    joined.set(part, at);
+    at += part.length;
+  }
+  return joined;
+}
+
+/** JSON in one line, with the spaces that Python writes. */
+export function jsonLine(value) {
+  if (Array.isArray(value)) return `[${value.map(jsonLine).join(", ")}]`;
+  if (typeof value !== "object" || value === null) return JSON.stringify(value);
+  return `{${Object.entries(value).map(([key, held]) => `${JSON.stringify(key)}: ${jsonLine(held)}`).join(", ")}}`;
+}
+
 /** Refuses beginnings of parts that descend, or do not go from 0 to the end of the last. */
 export function checkAscending(starts, end, what) {
   let ascends = starts.length > 0 && starts[0] === 0 && starts.at(-1) === end;

@@ -1,39 +1,64 @@
-// Calls from the page to the worker that has the searcher.
+// Calls from the page to a worker.
 
-let worker;
-const replies = new Map();
+/** A worker whose functions are called by name. */
+export class Calls {
+  #worker;
+  #replies = new Map();
+
+  /** Whether the worker failed as a whole. */
+  stopped = false;
+
+  /**
+   * @param {Worker} worker
+   * @param {(share: number) => void} [progress] Is told which part of the searcher is loaded, from 0 to 1.
+   */
+  constructor(worker, progress) {
+    this.#worker = worker;
+    worker.onmessage = ({ data }) => {
+      if (data.progress !== undefined) {
+        progress?.(data.progress);
+        return;
+      }
+      const { resolve, reject } = this.#replies.get(data.id);
+      this.#replies.delete(data.id);
+      if (data.error === undefined) resolve(data.result);
+      else reject(new Error(data.error));
+    };
+    worker.onerror = (event) => {
+      event.preventDefault();
+      this.stopped = true;
+      const error = new Error(event.message || "The searcher stopped.");
+      for (const { reject } of this.#replies.values()) reject(error);
+      this.#replies.clear();
+    };
+  }
+
+  /** Calls a function of the worker. */
+  call(name, ...values) {
+    return new Promise((resolve, reject) => {
+      const id = crypto.getRandomValues(new Uint32Array(2)).join("-");
+      this.#replies.set(id, { resolve, reject });
+      this.#worker.postMessage({ id, call: name, values });
+    });
+  }
+
+  /** Ends the worker; calls that it has not answered stay open. */
+  end() {
+    this.#worker.terminate();
+  }
+}
+
+let searcher;
 
 /**
- * Starts the worker, or starts it again.
+ * Starts the worker that has the searcher, or starts it again.
  * @param {(share: number) => void} progress Is told which part of the searcher is loaded, from 0 to 1.
  */
 export function startWorker(progress) {
-  worker?.terminate();
-  worker = globalThis.firstWorker ?? new Worker("worker.js");
+  searcher?.end();
+  searcher = new Calls(globalThis.firstWorker ?? new Worker("worker.js"), progress);
   globalThis.firstWorker = null;
-  worker.onmessage = ({ data }) => {
-    if (data.progress !== undefined) {
-      progress(data.progress);
-      return;
-    }
-    const { resolve, reject } = replies.get(data.id);
-    replies.delete(data.id);
-    if (data.error === undefined) resolve(data.result);
-    else reject(new Error(data.error));
-  };
-  worker.onerror = (event) => {
-    event.preventDefault();
-    const error = new Error(event.message || "The searcher stopped.");
-    for (const { reject } of replies.values()) reject(error);
-    replies.clear();
-  };
 }
 
-/** Calls a function of the worker. */
-export function call(name, ...values) {
-  return new Promise((resolve, reject) => {
-    const id = crypto.getRandomValues(new Uint32Array(2)).join("-");
-    replies.set(id, { resolve, reject });
-    worker.postMessage({ id, call: name, values });
-  });
-}
+/** Calls a function of the worker that has the searcher. */
+export const call = (name, ...values) => searcher.call(name, ...values);

@@ -7,9 +7,10 @@ const IMAGE_KEYS = ["image", "path", "file"]; // the same keys as in maker's `im
  * Makes the card of an item.
  * @param {number} item
  * @param {string} metadata
- * @param {{knowsItems: boolean, site: object}} opened What the worker knows.
+ * @param {{knowsItems: boolean, site: object, manifest: object}} opened What the worker knows.
+ * @param {(item: number) => Promise<string | null>} ownThumbnail The address of the thumbnail of a photo of the user's.
  */
-export function makeCard(item, metadata, opened) {
+export function makeCard(item, metadata, opened, ownThumbnail) {
   const card = document.getElementById("card").content.firstElementChild.cloneNode(true);
   card.dataset.item = item;
   card.querySelector(".name").textContent = label(metadata).slice(0, 80);
@@ -22,16 +23,22 @@ export function makeCard(item, metadata, opened) {
   tick.title = "Choose for more like several";
   button.querySelector(".unseen").hidden = !opened.knowsItems;
   const image = card.querySelector("img");
-  const address = thumbnail(metadata, opened.site);
+  const own = item >= opened.manifest.items;
+  const remove = card.querySelector(".remove");
+  remove.hidden = !own;
+  remove.setAttribute("aria-label", `Remove ${label(metadata).slice(0, 80)} from this page`);
+  const address = own ? null : thumbnail(metadata, opened.site);
   const without = () => {
     image.remove();
     card.querySelector(".text").textContent = label(metadata).slice(0, 200);
     card.classList.add("without");
   };
-  if (address) {
-    image.addEventListener("error", without, { once: true });
-    image.src = address;
-  } else without();
+  image.addEventListener("error", without, { once: true });
+  if (own) {
+    image.addEventListener("load", () => URL.revokeObjectURL(image.src), { once: true });
+    ownThumbnail(item).then((made) => (made ? (image.src = made) : without()), without);
+  } else if (address) image.src = address;
+  else without();
   return card;
 }
 

@@ -1,39 +1,44 @@
 // Finds items by the words in their texts, and joins that with what their embeddings say: the same as `task/search/lexical.py`.
 
-import { arrayAt, checkAscending, jsonOf, lowerBound } from "./arrays.js";
-import { DAMAGED, SearcherError } from "./errors.js";
+import { lowerBound } from "./arrays.js";
+import { BLOCK } from "./lexical_file.js";
 import { termOf, wordsOf } from "./words.js";
 
-export const LIST = "lexical.json";
-export const DATA = "lexical.bin";
 export const CANDIDATES = 50; // of each list
-const BLOCK = 1 << 16; // items
 const [SATURATION, LENGTH_WEIGHT] = [1.2, 0.75]; // k1 and b of BM25
 const FEW = 1000; // items that are scored: those with the rarest words of the query, before they exceed this number
 const WORD_WEIGHT = 1;
+const COMMON = 4; // a word of more than one in so many items tells little
+const FEW_ITEMS = 64; // below which all words are kept
 const { fround } = Math; // Python computes lengths in float32
 
-/** The words of the items, scored by BM25. */
-export class LexicalIndex {
-  #blocks;
+/** The words of the items, scored by BM25. Several parts are scored as one index of all their items would be. */
+export class LexicalSearch {
+  #blocks = []; // with the id of the first item, and what is hidden
+  #common;
+  #items = 0;
+  #several;
   #weights;
 
   /**
-   * @param {Uint8Array} listed The content of `lexical.json`.
-   * @param {Uint8Array} bytes The content of `lexical.bin`.
-   * @param {number} items
+   * @param {{index: object, hidden: ?Uint8Array}[]} parts In the order of their ids: the words of a file, and those of added items, as
+   *   `lexical_file.js` reads them; and which of the items were removed, 1 or 0 each.
    */
-  constructor(listed, bytes, items) {
-    const { lengths, blocks } = jsonOf(listed, LIST) ?? {};
-    if (!Array.isArray(blocks) || blocks.length !== Math.ceil(items / BLOCK)) throw new SearcherError(`${LIST} does not have the words of ${items} items. ${DAMAGED}`);
-    this.#blocks = blocks.map((block, number) => {
-      const [terms, starts, postings] = ["terms", "starts", "postings"].map((part) => arrayAt(bytes, block?.[part], `${part} of the lexical index`));
-      checkAscending(starts, postings.length, "lexical index");
-      const whole = starts.length === terms.length + 1 && postings.every((place) => place < items - number * BLOCK);
-      if (!whole) throw new SearcherError(`The words of block ${number} do not fit ${items} items. ${DAMAGED}`);
-      return { terms, starts, postings };
-    });
-    this.#weights = weightsOf(arrayAt(bytes, lengths, "lengths of the lexical index", items));
+  constructor(parts) {
+    let start = 0;
+    let words = 0;
+    for (const { index, hidden } of parts) {
+      index.blocks.forEach((block, number) => this.#blocks.push({ ...block, start: start + number * BLOCK, hidden: hidden?.subarray(number * BLOCK) }));
+      index.lengths.forEach((length, item) => {
+        if (hidden?.[item]) return;
+        this.#items += 1;
+        words += length;
+      });
+      start += index.lengths.length;
+    }
+    this.#common = new Set(parts.flatMap(({ index }) => Array.from(index.common)));
+    this.#several = parts.length > 1;
+    this.#weights = weightsOf(parts.map(({ index }) => index.lengths), this.#items ? Math.max(words / this.#items, 1) : 1);
   }
 
   /**
@@ -44,8 +49,10 @@ export class LexicalIndex {
    *   all words of the query that the index knows.
    */
   scores(text, allowed) {
-    const count = this.#weights.length;
-    const known = [...new Set(wordsOf(text))].map((word) => this.#postings(termOf(word))).filter(({ length }) => length);
+    const count = this.#items;
+    const most = this.#several && count >= FEW_ITEMS ? Math.floor(count / COMMON) : count;
+    const terms = [...new Set(wordsOf(text))].map(termOf).filter((term) => !this.#common.has(term));
+    const known = terms.map((term) => this.#postings(term)).filter(({ length }) => length && length <= most);
     known.sort((a, b) => a.length - b.length);
     const found = new Map(candidates(known, allowed).map((item) => [item, { item, score: 0, words: 0 }]));
     for (const postings of known) {
@@ -57,30 +64,37 @@ export class LexicalIndex {
       if (postings.length < found.size) for (const item of postings) found.has(item) && counted(found.get(item));
       else for (const entry of found.values()) postings[lowerBound(postings, entry.item)] === entry.item && counted(entry);
     }
-    const scored = [...found.values()].map(({ item, score, words }) => ({ item, score: fround(score * this.#weights[item]), whole: words === known.length }));
+    const scored = [...found.values()].map(({ item, score, words }) => ({ item, score: fround(score * this.#weights(item)), whole: words === known.length }));
     return scored.sort((a, b) => b.score - a.score || a.item - b.item).slice(0, CANDIDATES);
   }
 
-  /** The items with a word, ascending. */
+  /** The items with a word that were not removed, ascending. */
   #postings(term) {
-    const parts = this.#blocks.map(({ terms, starts, postings }) => {
+    const parts = this.#blocks.map(({ terms, starts, postings, hidden }) => {
       const place = lowerBound(terms, term);
-      return terms[place] === term ? postings.subarray(starts[place], starts[place + 1]) : postings.subarray(0, 0);
+      const items = terms[place] === term ? postings.subarray(starts[place], starts[place + 1]) : postings.subarray(0, 0);
+      return hidden ? items.filter((item) => !hidden[item]) : items;
     });
     const items = new Int32Array(parts.reduce((sum, part) => sum + part.length, 0));
     let at = 0;
-    parts.forEach((part, number) => part.forEach((place) => (items[at++] = number * BLOCK + place)));
+    parts.forEach((part, number) => part.forEach((place) => (items[at++] = this.#blocks[number].start + place)));
     return items;
   }
 }
 
-function weightsOf(lengths) {
-  const sum = lengths.reduce((total, length) => total + length, 0);
-  const relative = fround(LENGTH_WEIGHT / Math.max(sum / lengths.length, 1));
-  return Float32Array.from(lengths, (length) => {
+/** A function for what the length of an item makes of its score. */
+function weightsOf(parts, average) {
+  const relative = fround(LENGTH_WEIGHT / average);
+  const weights = Float32Array.from({ length: 256 }, (_, length) => {
     const saturated = fround(1 + fround(fround(SATURATION) * fround(1 - LENGTH_WEIGHT + fround(relative * length))));
     return fround(fround(SATURATION + 1) / saturated);
   });
+  const starts = [0];
+  for (const lengths of parts) starts.push(starts.at(-1) + lengths.length);
+  return (item) => {
+    const part = starts.findIndex((start, i) => item >= start && item < starts[i + 1]);
+    return weights[parts[part][item - starts[part]]];
+  };
 }
 
 /** The items with one of the rarest words: those of as many words as keep them few, but of one at least. */

@@ -2,6 +2,7 @@
 // `task/search/exact.py`.
 
 import { SearcherError } from "./errors.js";
+import { smallest } from "./nearest.js";
 
 const MIDDLE = 7.5; // of 4-bit codes
 const MAX_CODE = 127;
@@ -190,21 +191,4 @@ function rounded(query) {
   if (!largest) return { codes: query, scale: 1 };
   const step = Math.fround(MAX_CODE / largest);
   return { codes: query.map((value) => Math.trunc(Math.fround(value * step) + (value < 0 ? -0.5 : 0.5))), scale: Math.fround(largest / MAX_CODE) };
-}
-
-/** The places of the smallest values, ascending; ties by place. NaN is left out. */
-function smallest(values, count) {
-  const best = [];
-  for (let i = 0; i < values.length; i++) {
-    if (!(best.length < count ? values[i] === values[i] : values[i] < values[best.at(-1)])) continue;
-    let [low, high] = [0, best.length];
-    while (low < high) {
-      const middle = (low + high) >> 1;
-      if (values[best[middle]] <= values[i]) low = middle + 1;
-      else high = middle;
-    }
-    best.splice(low, 0, i);
-    if (best.length > count) best.pop();
-  }
-  return best;
 }

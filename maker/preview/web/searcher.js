@@ -7,52 +7,28 @@
 // It works in a page and in a worker.
 
 import { associatedFiles } from "./archive.js";
-import { jsonOf } from "./arrays.js";
 import { compose, parseQuery } from "./compose.js";
-import { DAMAGED, SearcherError } from "./errors.js";
-import { StoredRows } from "./rows.js";
-import { loadAndCompile, loadLiteRt, Tensor } from "./vendor/litert/index.js";
+import { SearcherError } from "./errors.js";
+import { Finder } from "./finder.js";
+import { Items } from "./items.js";
+import { loadRuntime, Model } from "./model.js";
+import { Overlay } from "./overlay.js";
+import { judge } from "./relevance.js";
+import { SearcherFile } from "./searcher_file.js";
 
-const FORMAT = "pocket-searcher";
-const VERSION = 1;
 const RESIZES = ["triangle", "pillow_bilinear", "pillow_bicubic"]; // that picture.js knows
 const CROPS = ["none", "center", "center_half_to_even"];
-const MANIFEST = "searcher.json";
-const OFFSETS = "items.offsets";
-const BYTES = "items.bytes";
 const LEXICAL = ["off", "auto", "only"];
 
-export { associatedFiles, SearcherError };
-
-/**
- * Loads LiteRT.js once.
- * @param {URL} folder The folder of its files.
- */
-export async function loadRuntime(folder) {
-  self.Module = {
-    // By default, a worker looks for the wasm in the folder of its script.
-    locateFile: (name) => new URL(name, folder).href,
-    // LiteRT logs all messages to stderr.
-    printErr: (line) => line.startsWith("ERROR") && console.error(line),
-  };
-  try {
-    await loadLiteRt(folder.href);
-  } catch (error) {
-    throw new SearcherError(`LiteRT.js cannot start here (${describe(error)}). Use a current browser.`);
-  }
-}
+export { associatedFiles, loadRuntime, SearcherError };
 
 /** An open searcher file. */
 export class Searcher {
-  #content;
-  #files;
-  #modelSize;
+  #file;
   #model;
-  #offsets;
-  #rows;
-  #facts;
-  #lexical;
-  #filter = {}; // the latest as JSON, and the items that meet it
+  #finder;
+  #overlay;
+  #items;
 
   /** The content of `searcher.json`. */
   manifest;
@@ -64,62 +40,54 @@ export class Searcher {
    */
   static async open(content, rows = null) {
     const searcher = new Searcher();
-    searcher.#content = content;
-    searcher.#readParts();
-    searcher.#rows = rows && new StoredRows(content, rows, searcher.manifest);
-    await searcher.#compile();
+    searcher.#file = new SearcherFile(content);
+    searcher.manifest = searcher.#file.manifest;
+    searcher.#overlay = new Overlay(searcher.manifest);
+    searcher.#items = new Items(searcher.#file, searcher.#overlay);
+    const searchGraph = async (vector) => found(await searcher.#model.run("search_embedding", vector));
+    searcher.#finder = new Finder(content, rows, searcher.manifest, searcher.#overlay, searchGraph);
+    searcher.#model = await Model.compile(searcher.#file.model);
     return searcher;
-  }
-
-  #readParts() {
-    const start = new Uint8Array(this.#content, 0, Math.min(8, this.#content.byteLength));
-    if (new TextDecoder().decode(start.subarray(4)) !== "TFL3") {
-      throw new SearcherError("The file is not a TFLite model: bytes 4 to 8 are not TFL3. Copy the searcher here again.");
-    }
-    this.#files = associatedFiles(this.#content);
-    this.#modelSize = Math.min(this.#content.byteLength, ...[...this.#files.values()].map((file) => file.header));
-    const missing = [MANIFEST, OFFSETS, BYTES].find((name) => !this.#files.has(name));
-    if (missing) throw new SearcherError(`The file has no ${missing}: it is not a searcher, or it is truncated. Copy it here again.`);
-    this.manifest = jsonOf(this.#bytes(MANIFEST), MANIFEST);
-    const { format, format_version: version, items } = this.manifest;
-    if (format !== FORMAT || !Number.isInteger(version)) throw new SearcherError(`${MANIFEST} does not contain "format": "${FORMAT}". ${DAMAGED}`);
-    if (version > VERSION) {
-      throw new SearcherError(`The file has format version ${version}; this page supports ${VERSION}. Write the page again with a newer maker preview.`);
-    }
-    const offsets = this.#files.get(OFFSETS);
-    this.#offsets = new DataView(this.#content, offsets.offset, offsets.size);
-    if (offsets.size !== 4 * (items + 1) || this.#offsets.getUint32(4 * items, true) !== this.#files.get(BYTES).size) {
-      throw new SearcherError(`The item table does not match the ${items} items of the manifest. ${DAMAGED}`);
-    }
-  }
-
-  async #compile() {
-    try {
-      // Without `accelerator`, LiteRT.js uses WebGPU if available, which lacks some of the operators.
-      this.#model = await loadAndCompile(new Uint8Array(this.#content, 0, this.#modelSize), { accelerator: "wasm" });
-    } catch (error) {
-      throw new SearcherError(`LiteRT.js cannot compile the model (${describe(error)}). ${DAMAGED}`);
-    }
   }
 
   /** Names of the signatures: `search_text`, `embed_image`, …. */
   get signatures() {
-    return Object.keys(this.#model.signatures);
+    return this.#model.signatures;
   }
 
   /** Whether `searchItems`, filters and `lexical` work. */
   get knowsItems() {
-    return this.#rows !== null && "search_embedding" in this.#model.signatures;
+    return this.#finder.knowsRows && (this.isEmpty || this.signatures.includes("search_embedding"));
+  }
+
+  /** Whether the file has no items of its own, only encoders: it finds what is added. */
+  get isEmpty() {
+    return this.manifest.items === 0;
+  }
+
+  /** Whether `searchText` works. */
+  get takesText() {
+    return this.signatures.includes(this.#query("text"));
+  }
+
+  /** Whether `searchImage` works. */
+  get takesImages() {
+    return this.signatures.includes(this.#query("image"));
+  }
+
+  /** The signature that takes a query; files without items only embed. */
+  #query(kind) {
+    return this.isEmpty ? `embed_${kind}` : `search_${kind}`;
   }
 
   /** Whether the file has facts, for `where` and `facets`. */
   get hasFacts() {
-    return this.#files.has("facts.json");
+    return this.#items.hasFacts;
   }
 
   /** Whether the file has a lexical index, for `lexical`. */
   get hasWords() {
-    return this.#files.has("lexical.json");
+    return this.#items.hasWords;
   }
 
   /**
@@ -134,17 +102,17 @@ export class Searcher {
   async searchText(query, options = {}) {
     const { lexical = "off" } = options;
     if (!LEXICAL.includes(lexical)) throw new SearcherError(`lexical has to be ${LEXICAL.join(", ")}; found “${lexical}”.`);
-    await this.#prepare(options);
+    await this.#items.prepare(options);
     const start = performance.now();
     const request = await this.#request(options);
     if (lexical !== "off") return this.#searchLexical(query, request, lexical, start);
-    const bytes = this.#bytesOfText("search_text", query);
-    if (this.#inGraph(request)) return this.#search("search_text", bytes, request, start);
+    const bytes = this.#bytesOfText(this.#query("text"), query);
+    if (this.#finder.inGraph(request)) return this.#search("search_text", bytes, request, start);
     const vector = await this.embedText(query);
     if (!isSomething(vector)) return { neighbors: [], milliseconds: performance.now() - start };
     const looksAt = this.manifest.relevance?.search_text?.found;
-    const evidence = looksAt && (await this.#run("search_text", bytes)).evidence;
-    const nearest = this.#storedRows.nearest(vector, request.allowed, Math.max(request.k, looksAt?.results ?? 0));
+    const evidence = looksAt && (await this.#model.run("search_text", bytes)).evidence;
+    const nearest = await this.#finder.find(vector, { ...request, k: Math.max(request.k, looksAt?.results ?? 0) });
     return this.#result("search_text", nearest, request.k, start, evidence);
   }
 
@@ -155,12 +123,12 @@ export class Searcher {
    */
   async embedText(text) {
     const query = this.#bytesOfText("embed_text", text);
-    return (await this.#run("embed_text", query)).embedding;
+    return (await this.#model.run("embed_text", query)).embedding;
   }
 
   /** A sentence as a signature takes it: UTF-8, cut between characters, padded. */
   #bytesOfText(signature, query) {
-    const [, length] = this.#shape(signature);
+    const [, length] = this.#model.shape(signature);
     const data = new TextEncoder().encode(query.replace(/\p{Surrogate}/gu, "?"));
     let end = Math.min(length, data.length);
     while (end < data.length && (data[end] & 0xc0) === 0x80) end--;
@@ -175,17 +143,17 @@ export class Searcher {
    * @param {object} [options] `where`, `allowed` and `k` of `searchText`.
    */
   async searchImage(pixels, options = {}) {
-    await this.#prepare(options);
+    await this.#items.prepare(options);
     const start = performance.now();
     const request = await this.#request(options);
-    if (this.#inGraph(request)) return this.#search("search_image", pixels, request, start);
-    const { embedding } = await this.#run("embed_image", pixels);
-    return this.#result("search_image", this.#storedRows.nearest(embedding, request.allowed, request.k), request.k, start);
+    if (this.#finder.inGraph(request)) return this.#search("search_image", pixels, request, start);
+    const embedding = await this.embedImage(pixels);
+    return this.#result("search_image", await this.#finder.find(embedding, request), request.k, start);
   }
 
   /** How `picture.js` prepares pictures for image queries: `query.image` of the manifest. */
   get preparation() {
-    const [, height, width] = this.#shape("search_image");
+    const [, height, width] = this.#model.shape(this.#query("image"));
     const { resize, crop, shortest_side } = this.manifest.query.image;
     const unknown = RESIZES.includes(resize) ? (CROPS.includes(crop) ? null : `cropped by “${crop}”`) : `resized by “${resize}”`;
     if (unknown) throw new SearcherError(`The file requires pictures ${unknown}, which this page does not support. Write the page again with a newer maker preview.`);
@@ -198,13 +166,13 @@ export class Searcher {
    * @param {object} [options] `where`, `allowed` and `k` of `searchText`.
    */
   async searchEmbedding(vector, options = {}) {
-    await this.#prepare(options);
+    await this.#items.prepare(options);
     const start = performance.now();
     if (vector.length !== this.manifest.dimension) {
       throw new SearcherError(`The query has ${vector.length} dimensions, the index ${this.manifest.dimension}.`);
     }
     const request = await this.#request(options);
-    return this.#result("search_embedding", await this.#nearest(vector, request), request.k, start);
+    return this.#result("search_embedding", await this.#finder.find(vector, request), request.k, start);
   }
 
   /**
@@ -239,7 +207,7 @@ export class Searcher {
    * @param {object} [options] `where`, `allowed` and `k` of `searchText`.
    */
   async searchParts({ wanted, weights, excluded = [] }, options = {}) {
-    await this.#prepare(options);
+    await this.#items.prepare(options);
     const start = performance.now();
     if (!wanted.length) throw new SearcherError("Say what to find, not only what to leave out.");
     if (weights && !(weights.length === wanted.length && weights.every((weight) => weight > 0 && weight < Infinity))) {
@@ -259,7 +227,7 @@ export class Searcher {
     let vector = part;
     if (kind === "text") vector = await this.embedText(part);
     else if (typeof part === "number") vector = this.embeddingOf(part);
-    else if (part instanceof Uint8Array) vector = (await this.#run("embed_image", part)).embedding;
+    else if (part instanceof Uint8Array) vector = await this.embedImage(part);
     if (vector.length !== this.manifest.dimension) throw new SearcherError(`A part of the query has ${vector.length} dimensions, the index ${this.manifest.dimension}.`);
     if (!isSomething(vector)) throw new SearcherError(kind === "text" ? `“${part}” has no word. Leave it out.` : "A part of the query is a zero vector. Leave it out.");
     return { vector, kind };
@@ -270,8 +238,8 @@ export class Searcher {
    * @returns {Promise<{name: string, type: string, distinct?: number}[]>} `type` is `number`, `time`, `text` or `tags`; `distinct` is how
    *   many different texts or tags there are.
    */
-  async columns() {
-    return (await this.#openFacts()).described;
+  columns() {
+    return this.#items.columns();
   }
 
   /**
@@ -279,13 +247,8 @@ export class Searcher {
    * @param {string | string[]} where One filter, or several that all apply.
    * @returns {Promise<Int32Array>}
    */
-  async matching(where) {
-    const key = JSON.stringify(where);
-    if (key !== this.#filter.key) {
-      const [facts, { parseWhere }] = await Promise.all([this.#openFacts(), import("./where_parser.js")]);
-      this.#filter = { key, items: facts.matching(parseWhere(where)) };
-    }
-    return this.#filter.items;
+  matching(where) {
+    return this.#items.matching(where);
   }
 
   /**
@@ -295,9 +258,8 @@ export class Searcher {
    *   years of times.
    * @returns {Promise<Map<string, [string | number, number][]>>} By column, the values and their counts, the most frequent first.
    */
-  async facets(options = {}) {
-    const [facts, items] = await Promise.all([this.#openFacts(), this.#chosen(options)]);
-    return new Map((options.columns ?? facts.usual).map((name) => [name, facts.counts(name, items)]));
+  facets(options = {}) {
+    return this.#items.facets(options);
   }
 
   /**
@@ -306,12 +268,7 @@ export class Searcher {
    * @returns {Float32Array}
    */
   embeddingOf(item) {
-    return this.#storedRows.embedding(item);
-  }
-
-  get #storedRows() {
-    if (!this.#rows) throw new SearcherError("It is not known where the rows are in the file. Write the page again with a newer maker preview; a page of your own passes the rows of site.json to Searcher.open.");
-    return this.#rows;
+    return this.#finder.embedding(item);
   }
 
   /**
@@ -319,126 +276,108 @@ export class Searcher {
    * @param {number} item
    */
   item(item) {
-    const { items } = this.manifest;
-    if (!(item >= 0 && item < items)) throw new SearcherError(`There is no item ${item}; the file has ${items} items.`);
-    const [start, end, limit] = [item, item + 1, items].map((i) => this.#offsets.getUint32(4 * i, true));
-    if (start > end || end > limit) throw new SearcherError(`The entry of item ${item} cannot be read. ${DAMAGED}`);
-    return new TextDecoder().decode(new Uint8Array(this.#content, this.#files.get(BYTES).offset + start, end - start));
+    return this.#items.item(item);
   }
 
   /**
-   * Compares the SHA-256 of the file's parts with the manifest.
-   * @returns {Promise<string[]>} Names of the parts that differ.
+   * Adds an item, which every search finds from now on.
+   * @param {Float32Array} vector Its embedding.
+   * @param {string} metadata
+   * @param {object} [about]
+   * @param {object} [about.facts] Values by column: a number, a text, a Date, or a list of tags.
+   * @param {string[]} [about.captions] Texts whose words find it, too, if the file has a lexical index.
+   * @returns {Promise<number>} Its id, which is never used again.
    */
-  async damagedParts() {
-    const damaged = [];
-    for (const [name, expected] of Object.entries(this.manifest.sha256 ?? {})) {
-      const part = name === "model" ? new Uint8Array(this.#content, 0, this.#modelSize) : this.#files.has(name) ? this.#bytes(name) : null;
-      const digest = part && new Uint8Array(await crypto.subtle.digest("SHA-256", part));
-      if (!digest || Array.from(digest, (byte) => byte.toString(16).padStart(2, "0")).join("") !== expected) damaged.push(name);
-    }
-    return damaged;
+  add(vector, metadata, about = {}) {
+    return this.#items.add(vector, metadata, about);
   }
 
-  #bytes(name) {
-    const { offset, size } = this.#files.get(name);
-    return new Uint8Array(this.#content, offset, size);
-  }
-
-  #shape(signature) {
-    const runner = this.#model.signatures[signature];
-    if (!runner) throw new SearcherError(`This file does not support ${signature}; it has ${this.signatures.join(", ")}.`);
-    return Array.from(runner.getInputDetails()[0].shape);
+  /** Hides an item of the file, or one that was added, for good. */
+  remove(item) {
+    this.#finder.remove(item);
   }
 
   /**
-   * How likely results are right, all in [0, 1].
-   * @param {string} signature
-   * @param {number[]} distances Those of the results, ascending.
-   * @param {number[]} [evidence] What the graph says of the query.
-   * @returns {{found?: number, relevance: (number|undefined)[]}} `found` is how surely the items show what was asked for. What the file
-   *   has no curve for is undefined.
+   * What was added and removed, as an overlay file, which `task` opens, too, together with this searcher.
+   * @returns {Promise<Uint8Array>}
    */
-  #judge(signature, distances, evidence) {
-    const curve = this.manifest.relevance?.[signature];
-    if (!curve?.found || !evidence || distances.length === 0) {
-      return { relevance: distances.map((distance) => curve && sigmoid(-curve.slope * distance - curve.intercept)) };
-    }
-    const { results, shows, right, slope } = curve.found;
-    const lookedAt = distances.slice(0, results);
-    const summary = [lookedAt[0], lookedAt.reduce((a, b) => a + b) / lookedAt.length, lookedAt.at(-1)];
-    const [found, usual] = [shows, right].map((weights, i) => weights.reduce((sum, weight, j) => sum + weight * summary[j], evidence[i]));
-    return { found: sigmoid(found), relevance: distances.map((distance) => sigmoid(usual - slope * distance)) };
+  saveOverlay() {
+    return this.#items.saveOverlay();
   }
 
-  /** Loads what filters and words need, once; it does not count to the time of a query. */
-  async #prepare({ where, lexical = "off" }) {
-    if (where !== undefined) await Promise.all([this.#openFacts(), import("./where_parser.js")]);
-    if (lexical !== "off") await this.#openLexical();
+  /**
+   * Takes over what an overlay file has, in the place of what was added and removed before.
+   * @param {Uint8Array} bytes
+   */
+  loadOverlay(bytes) {
+    return this.#items.loadOverlay(bytes, () => this.#finder.requireRows());
   }
 
-  async #openFacts() {
-    this.#facts ??= import("./facts.js").then(({ Facts, LIST, DATA }) => new Facts(this.#optional(LIST), this.#optional(DATA), this.manifest.items));
-    return this.#facts;
+  /** Forgets what was added and removed. Ids are given from the first on again. */
+  forgetChanges() {
+    this.#overlay.clear();
   }
 
-  async #openLexical() {
-    if (!this.hasWords) throw new SearcherError("The file has no lexical index; build it with --lexical, or leave lexical off.");
-    this.#lexical ??= import("./lexical.js").then((module) => {
-      const bytes = this.#optional(module.DATA);
-      if (!bytes) throw new SearcherError(`The file has no ${module.DATA}. ${DAMAGED}`);
-      return { ...module, index: new module.LexicalIndex(this.#bytes(module.LIST), bytes, this.manifest.items) };
-    });
-    return this.#lexical;
+  /** Whether an item exists and was not removed. */
+  has(item) {
+    return this.#overlay.has(item);
   }
 
-  #optional(name) {
-    return this.#files.has(name) ? this.#bytes(name) : null;
+  /** The ids of the added items that were not removed, ascending. */
+  get addedItems() {
+    return this.#overlay.ids;
   }
 
-  /** The items that both filters leave, ascending; null if neither is given. */
-  async #chosen({ where, allowed }) {
-    const matching = where === undefined ? null : await this.matching(where);
-    if (allowed === undefined) return matching;
-    const items = [...new Set(allowed)];
-    const unknown = items.find((item) => !(Number.isInteger(item) && item >= 0 && item < this.manifest.items));
-    if (unknown !== undefined) throw new SearcherError(`There is no item ${unknown}; the file has ${this.manifest.items} items.`);
-    const both = matching && new Set(matching);
-    return Int32Array.from(both ? items.filter((item) => both.has(item)) : items).sort();
+  /** The ids of all items that were not removed, ascending. */
+  present() {
+    return this.#overlay.present();
+  }
+
+  /**
+   * The embedding of a picture.
+   * @param {Uint8Array} pixels RGB, as `picture.js` prepares them by `preparation`.
+   * @returns {Promise<Float32Array>}
+   */
+  async embedImage(pixels) {
+    return (await this.#model.run("embed_image", pixels)).embedding;
+  }
+
+  /** The model, which is all that embedding takes: a view. */
+  get model() {
+    return this.#file.model;
+  }
+
+  /** The number of ids: added items count, and removed ones still do. */
+  get items() {
+    return this.#overlay.nextId;
+  }
+
+  /** Compares the SHA-256 of the file's parts with the manifest; resolves to the names of the parts that differ. */
+  damagedParts() {
+    return this.#file.damagedParts();
   }
 
   /** What a search asks for beside its query: the items that may be found, null for all, and the most results. */
   async #request(options) {
     const { k = this.manifest.k } = options;
     if (!(Number.isInteger(k) && k > 0)) throw new SearcherError(`k has to be a whole number above 0; found ${k}.`);
-    return { allowed: await this.#chosen(options), k };
-  }
-
-  /** Whether a signature alone can answer. */
-  #inGraph({ allowed, k }) {
-    return allowed === null && (k <= this.manifest.k || this.manifest.items <= this.manifest.k);
-  }
-
-  /** The nearest items to an embedding: those of the graph, or exactly those among the allowed. */
-  async #nearest(vector, request) {
-    if (this.#inGraph(request)) return found(await this.#run("search_embedding", vector));
-    return this.#storedRows.nearest(vector, request.allowed, request.k);
+    return { allowed: await this.#items.chosen(options), k };
   }
 
   /** Runs a search signature. */
   async #search(signature, query, { k }, start) {
-    const outputs = await this.#run(signature, query);
+    const outputs = await this.#model.run(signature, query);
     return this.#result(signature, found(outputs), k, start, outputs.evidence);
   }
 
   /** Finds items by the words in their texts, alone (`only`) or together with their embeddings (`auto`). */
   async #searchLexical(query, request, lexical, start) {
-    const { CANDIDATES, fused, index, isName } = await this.#openLexical();
+    const { CANDIDATES, fused, index, isName } = await this.#items.openLexical();
     const scored = new Map(index.scores(query, request.allowed).map((entry) => [entry.item, entry]));
     const vector = await this.embedText(query);
     const k = Math.max(request.k, CANDIDATES);
-    const lists = [this.#storedRows.nearest(vector, Int32Array.from(scored.keys()).sort(), k)];
-    if (lexical === "auto" && isSomething(vector)) lists.push(await this.#nearest(vector, { ...request, k }));
+    const lists = [this.#finder.exactly(vector, Int32Array.from(scored.keys()).sort(), k)];
+    if (lexical === "auto" && isSomething(vector)) lists.push(await this.#finder.find(vector, { ...request, k }));
     const near = new Map(lists.flatMap(({ items, distances }) => items.map((item, i) => [item, distances[i]])));
     const items = [...near.keys()].sort((a, b) => a - b);
     const scores = items.map((item) => scored.get(item)?.score ?? 0);
@@ -455,25 +394,9 @@ export class Searcher {
   /** What a search returns: `{neighbors: [{item, distance, relevance, metadata}], found, milliseconds}`. */
   #result(signature, { items, distances }, k, start, evidence) {
     const milliseconds = performance.now() - start;
-    const { found, relevance } = this.#judge(signature, distances, evidence);
+    const { found, relevance } = judge(this.manifest.relevance?.[signature], distances, evidence);
     const neighbors = items.slice(0, k).map((item, i) => ({ item, distance: distances[i], relevance: relevance[i], metadata: this.item(item) }));
     return { neighbors, found, milliseconds };
-  }
-
-  /** Runs a signature; its outputs by name. */
-  async #run(signature, query) {
-    const shape = this.#shape(signature);
-    const expected = shape.reduce((a, b) => a * b);
-    if (query.length !== expected) throw new SearcherError(`${signature} takes ${expected} values, but the query has ${query.length}.`);
-    const input = new Tensor(query, shape);
-    let outputs = {};
-    try {
-      outputs = await this.#model.run(signature, { query: input });
-      return Object.fromEntries(Object.entries(outputs).map(([name, tensor]) => [name, tensor.toTypedArray().slice()]));
-    } finally {
-      // Tensors are in the wasm's memory, which is not garbage-collected.
-      for (const tensor of [input, ...Object.values(outputs)]) tensor.delete();
-    }
   }
 }
 
@@ -485,11 +408,3 @@ function found({ ids, distances }) {
 }
 
 const isSomething = (vector) => vector.some((value) => value !== 0);
-
-function sigmoid(x) {
-  return 1 / (1 + Math.exp(-x));
-}
-
-function describe(error) {
-  return String(error?.message ?? error).split("\n")[0].slice(0, 200);
-}

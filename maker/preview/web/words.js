@@ -36,3 +36,15 @@ export function termOf(word) {
   for (const byte of new TextEncoder().encode(word)) value = Math.imul(value ^ byte, 0x01000193);
   return value >>> 0;
 }
+
+/**
+ * The numbers of the words of an item, ascending.
+ * @param {string} metadata
+ * @param {Iterable} facts Its facts, of which texts and tags count.
+ * @param {Iterable<string>} captions
+ * @returns {Uint32Array}
+ */
+export function termsOf(metadata, facts, captions = []) {
+  const texts = [metadata, ...captions, ...[...facts].flat().filter((value) => typeof value === "string")];
+  return Uint32Array.from(new Set(texts.flatMap((text) => wordsOf(text).map(termOf)))).sort();
+}

@@ -29,8 +29,8 @@ async function open(sitePromise, filePromise, modulePromise) {
   }
   await runtime;
   searcher = await Searcher.open(content, site.rows);
-  const { manifest, signatures, knowsItems, hasFacts, hasWords } = searcher;
-  return { site, signatures, knowsItems, hasFacts, hasWords, manifest, loaded: performance.getEntriesByType("resource").map((entry) => entry.name) };
+  const { manifest, signatures, knowsItems, takesText, takesImages, hasFacts, hasWords } = searcher;
+  return { site, signatures, knowsItems, takesText, takesImages, hasFacts, hasWords, manifest, loaded: performance.getEntriesByType("resource").map((entry) => entry.name) };
 }
 
 const calls = {
@@ -60,6 +60,18 @@ const calls = {
     const counts = await searcher.facets({ columns });
     return columns.filter((column) => counts.get(column).length <= most);
   },
+  /** What another worker takes to embed pictures. */
+  embedder: () => ({ model: searcher.model.slice(), preparation: searcher.preparation }),
+  /** What was added and removed, as an overlay file, and the id that the next item gets. */
+  saveOverlay: async () => ({ bytes: await searcher.saveOverlay(), nextId: searcher.items }),
+  loadOverlay: (bytes) => searcher.loadOverlay(bytes),
+  forgetChanges: () => searcher.forgetChanges(),
+  addItem: (vector, metadata) => searcher.add(vector, metadata),
+  removeItem: (item) => searcher.remove(item),
+  addedItems: () => Array.from(searcher.addedItems),
+  embedText: (text) => searcher.embedText(text),
+  embeddingOf: (item) => searcher.embeddingOf(item),
+  present: () => searcher.present(),
   damagedParts: () => searcher.damagedParts(),
 };
 

@@ -28,6 +28,17 @@ internal class ItemTable(private val offsets: ByteBuffer, private val bytes: Byt
         return bytes.bytes(start, end - start)
     }
 
+    /** The items whose metadata is one of [wanted], by number. */
+    fun find(wanted: Set<String>): Map<Int, String> {
+        val found = LinkedHashMap<Int, String>()
+        val lengths = wanted.map { it.toByteArray().size }.toSet()
+        for (item in 0 until size) {
+            if (offsets.getInt((item + 1) * WIDTH) - offsets.getInt(item * WIDTH) !in lengths) continue
+            String(this[item], Charsets.UTF_8).takeIf { it in wanted }?.let { found[item] = it }
+        }
+        return found
+    }
+
     private fun damaged(what: String) = SearcherException("$file: $what cannot be right; copy the file again, or build it again.")
 
     companion object {

@@ -10,6 +10,7 @@ import org.json.JSONObject
  * @property dimension Dimension of the embeddings.
  * @property items Number of items.
  * @property k Maximum number of neighbours that a query returns.
+ * @property normalized Whether embeddings have Euclidean norm 1.
  * @property userInfo The text of the builder.
  * @property maxTextBytes Maximum number of UTF-8 bytes of a text query; null if the file does not take text.
  * @property preparation How pictures become queries; null if the file does not take pictures.
@@ -22,12 +23,14 @@ class Manifest private constructor(
     val dimension: Int,
     val items: Int,
     val k: Int,
+    val normalized: Boolean,
     val userInfo: String,
     val maxTextBytes: Int?,
     internal val preparation: Preparation?,
     val relevance: Map<String, RelevanceCurve>,
     val golden: List<GoldenQuery>,
     val digests: Map<String, String>,
+    internal val keepsFloats: Boolean,
     internal val means: Map<String, FloatArray>,
 ) {
     /** Rows and columns of a picture. */
@@ -68,6 +71,7 @@ class Manifest private constructor(
                 dimension = json.getInt("dimension"),
                 items = json.getInt("items"),
                 k = json.getInt("k"),
+                normalized = json.optBoolean("normalized"),
                 userInfo = json.optString("user_info"),
                 maxTextBytes = query.optJSONObject("text")?.getInt("max_bytes"),
                 preparation = query.optJSONObject("image")?.let { preparation(it, file) },
@@ -78,6 +82,7 @@ class Manifest private constructor(
                 },
                 golden = json.optJSONArray("golden").orEmpty().map(GoldenQuery::read),
                 digests = json.optJSONObject("sha256")?.run { keys().asSequence().associateWith(::getString) }.orEmpty(),
+                keepsFloats = json.optJSONObject("index")?.run { listOf(optString("rows"), optString("rescored_by")) }?.contains("float32") == true,
                 means = means(json, file),
             )
         }

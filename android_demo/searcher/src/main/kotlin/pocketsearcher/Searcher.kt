@@ -15,7 +15,11 @@ import java.nio.ByteBuffer
  * }
  * ```
  *
- * Thread-safe: calls wait for each other. Do not use it on the main thread, because opening reads from storage.
+ * Items can be added and removed while it is open. The file itself never changes: [saveOverlay] writes the changes into a file beside it,
+ * which [open] takes with the searcher.
+ *
+ * Thread-safe: runs of the model wait for each other, and so do changes. A search never waits for a change, and sees all that were made
+ * before it. Do not use it on the main thread, because opening reads from storage.
  */
 class Searcher private constructor(private val file: SearcherFile, openModel: (ByteBuffer) -> Model) : Closeable {
     /** The manifest of the file. */
@@ -27,7 +31,13 @@ class Searcher private constructor(private val file: SearcherFile, openModel: (B
     val signatures: Set<String> get() = engine.graph.signatures
 
     /** The columns of facts, by name, and their types: `number`, `time`, `text` or `tags`. */
-    val facts: Map<String, String> get() = engine.facts.types
+    val facts: Map<String, String> get() = engine.facts(engine.overlay.state).types
+
+    /** How many numbers of items there are. Added items count, and removed ones still count. */
+    val items: Int get() = engine.overlay.state.nextId
+
+    /** How many items there are; added ones count, removed ones do not. */
+    val size: Int get() = engine.overlay.state.size
 
     /** Whether the file has an index of words, for [Lexical]. */
     val hasWords: Boolean get() = engine.hasWords
@@ -127,8 +137,10 @@ class Searcher private constructor(private val file: SearcherFile, openModel: (B
     fun facets(columns: Collection<String>? = null, where: String? = null, allowed: IntArray? = null): Map<String, List<Facet>> {
         val names = columns
             ?: facts.filterValues { it != Facts.NUMBER }.map { (name, type) -> if (type == Facts.TIME) "year($name)" else name }
-        val among = engine.chosen(where, allowed) ?: engine.everything()
-        return names.associateWith { engine.facts.counts(it, among) }
+        val now = engine.overlay.state
+        val among = now.present()
+        engine.chosen(where, allowed, now)?.let { among.and(it) }
+        return names.associateWith { engine.facts(now).counts(it, among) }
     }
 
     /** The embedding of a sentence. It throws the exceptions of [search]. */
@@ -137,14 +149,80 @@ class Searcher private constructor(private val file: SearcherFile, openModel: (B
     /** The embedding of a picture. It throws the exceptions of [search]. */
     fun embed(bitmap: Bitmap): FloatArray = embed(BitmapPixels(bitmap))
 
-    /** The embedding of an item in 0 until [Manifest.items], as it is stored; a part of a [Query]. */
+    /** The embedding of an item that was not removed, as it is stored; a part of a [Query]. */
     fun embedding(item: Int): FloatArray {
-        require(item in 0 until manifest.items) { "${file.name}: there is no item $item, it holds ${manifest.items}." }
-        return engine.exact.embedding(item)
+        val now = existing(item)
+        return if (item < manifest.items) engine.exact.embedding(item) else now.added.rows.decode(now.place(item))
     }
 
-    /** The metadata of an item in 0 until [Manifest.items]. */
-    fun item(number: Int): ByteArray = engine.items[number]
+    /** The metadata of an item that was not removed. */
+    fun item(number: Int): ByteArray = engine.metadata(number, existing(number))
+
+    /** What is known about an item that was not removed, by column: a [Double], seconds since 1970 as a [Long], a text or a list of tags. */
+    fun factsOf(item: Int): Map<String, Any> {
+        val now = existing(item)
+        return if (item < manifest.items) engine.facts(now).of(item) else now.added[now.place(item)].facts
+    }
+
+    /** Whether an item exists and was not removed. */
+    fun has(item: Int): Boolean = engine.overlay.state.has(item)
+
+    /**
+     * The numbers of the items with this metadata, such as their file names, in the order of [names].
+     *
+     * ```
+     * searcher.search("a red ball", allowed = searcher.find("beach/1.jpg", "beach/2.jpg"))
+     * ```
+     *
+     * @throws IllegalArgumentException There is no such item, or several have the same metadata.
+     */
+    fun find(vararg names: String): IntArray {
+        val now = engine.overlay.state
+        val wanted = names.toSet()
+        val found = engine.items.find(wanted) + now.places().map { now.added[it] }.associate { it.id to String(it.metadata, Charsets.UTF_8) }
+        val items = found.filter { (item, name) -> name in wanted && now.has(item) }.entries.groupBy({ it.value }, { it.key })
+        return IntArray(names.size) {
+            val numbers = items[names[it]]
+            require(numbers != null) { "there is no item \"${names[it]}\"; find takes the whole metadata of an item." }
+            require(numbers.size == 1) { "several items are \"${names[it]}\": ${numbers.take(5).joinToString()}; name one by its number." }
+            numbers[0]
+        }
+    }
+
+    /**
+     * Adds an upright picture of any size. Searches in all threads find it at once.
+     *
+     * @param metadata The metadata of the item, such as its file name.
+     * @param facts What is known about it, by column: a [Number], a [java.util.Date], a text or several texts. A column that does not exist yet
+     *   gets the type of its value; one of times also takes an ISO date or time as a text.
+     * @param captions Texts whose words are indexed, for files with an index of words, beside those of metadata and facts. They are not kept.
+     * @return The number of the item. Numbers continue after those of the file and are never used twice.
+     * @throws IllegalArgumentException The file takes no pictures, or a fact has another type than its column.
+     */
+    fun add(bitmap: Bitmap, metadata: String, facts: Map<String, Any?> = emptyMap(), captions: List<String> = emptyList()): Int =
+        add(BitmapPixels(bitmap), metadata, facts, captions)
+
+    /**
+     * Adds an item by its embedding: of [embed], of this file or of another with the same encoders. See the other [add].
+     *
+     * @throws IllegalArgumentException The embedding has another dimension or norm than those of the file, or a value that is not finite; or a
+     *   fact has another type than its column.
+     */
+    fun add(vector: FloatArray, metadata: String, facts: Map<String, Any?> = emptyMap(), captions: List<String> = emptyList()): Int =
+        engine.add(vector, metadata, facts, captions)
+
+    /**
+     * Hides an item of the file, or one that was added. Searches find the next nearest items instead.
+     *
+     * @throws IllegalArgumentException The item does not exist, or it was already removed.
+     */
+    fun remove(item: Int) = engine.remove(item)
+
+    /**
+     * Writes the added and removed items into a file. It is the same, byte for byte, as Python and the web page write, which can open it, too.
+     * The file is replaced at once: whoever is interrupted leaves the old one.
+     */
+    fun saveOverlay(file: File) = engine.save(file)
 
     override fun close() = engine.close()
 
@@ -159,25 +237,49 @@ class Searcher private constructor(private val file: SearcherFile, openModel: (B
 
     internal fun embed(pixels: Pixels): FloatArray = engine.embed(engine.asked(pixels))
 
+    internal fun add(pixels: Pixels, metadata: String, facts: Map<String, Any?> = emptyMap(), captions: List<String> = emptyList()): Int =
+        engine.add(embed(pixels), metadata, facts, captions)
+
+    /** The items that were not removed and their state, if [item] is among them. */
+    private fun existing(item: Int): OverlayState {
+        val now = engine.overlay.state
+        require(now.has(item)) { "${file.name}: there is no item $item; numbers go from 0 to ${now.nextId - 1}, removed ones left out." }
+        return now
+    }
+
+    private fun with(overlay: File?): Searcher {
+        try {
+            overlay?.let(engine::load)
+        } catch (error: Exception) {
+            close()
+            throw error
+        }
+        return this
+    }
+
     companion object {
         /**
          * Opens a file, which is memory-mapped.
          *
+         * @param overlay A file that [saveOverlay], Python or the web page wrote for this searcher; null for none.
          * @param threads Number of threads for a query; one is fastest for small files.
-         * @throws SearcherException The file is not a searcher, or it is damaged or newer than this library.
+         * @throws SearcherException The file is not a searcher, or it is damaged or newer than this library; or so is the overlay, or it belongs
+         *   to another searcher.
          */
-        fun open(file: File, threads: Int = 1): Searcher = open(SearcherFile.map(file), threads)
+        fun open(file: File, overlay: File? = null, threads: Int = 1): Searcher = open(SearcherFile.map(file), threads).with(overlay)
 
         /** Opens an asset that is stored uncompressed: `androidResources { noCompress += "tflite" }`. */
-        fun open(assets: AssetManager, name: String, threads: Int = 1): Searcher = open(SearcherFile.map(assets, name), threads)
+        fun open(assets: AssetManager, name: String, overlay: File? = null, threads: Int = 1): Searcher =
+            open(SearcherFile.map(assets, name), threads).with(overlay)
 
         private fun open(file: SearcherFile, threads: Int) = Searcher(file) { TfLiteModel(it, threads, file.name) }
 
         /** Opens a file with another runtime than that of the app. */
-        fun open(file: File, openModel: (ByteBuffer) -> Model): Searcher = Searcher(SearcherFile.map(file), openModel)
+        fun open(file: File, overlay: File? = null, openModel: (ByteBuffer) -> Model): Searcher =
+            Searcher(SearcherFile.map(file), openModel).with(overlay)
 
         /** Opens an asset with another runtime than that of the app. */
-        fun open(assets: AssetManager, name: String, openModel: (ByteBuffer) -> Model): Searcher =
-            Searcher(SearcherFile.map(assets, name), openModel)
+        fun open(assets: AssetManager, name: String, overlay: File? = null, openModel: (ByteBuffer) -> Model): Searcher =
+            Searcher(SearcherFile.map(assets, name), openModel).with(overlay)
     }
 }

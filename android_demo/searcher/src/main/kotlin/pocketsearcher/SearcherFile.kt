@@ -10,12 +10,26 @@ import java.nio.ByteBuffer
 import java.nio.ByteOrder
 import java.nio.channels.FileChannel
 
+/** A file with named parts. */
+internal interface Parts {
+    /** Name of the file in messages. */
+    val name: String
+
+    /** What to do if it is damaged, for messages. */
+    val advice: String
+
+    /** Whether the file has a part with this name. */
+    operator fun contains(entry: String): Boolean
+
+    /** The content of a part. */
+    fun part(entry: String): ByteBuffer
+}
+
 /**
  * A searcher file in memory. It is usually mapped, so that only the parts that are read take memory.
- *
- * @property name Name of the file in messages.
  */
-internal class SearcherFile(content: ByteBuffer, val name: String) {
+internal class SearcherFile(content: ByteBuffer, override val name: String) : Parts {
+    override val advice get() = "copy the file again, or build it again."
     private val content = content.part(0, content.capacity())
     private val entries = ZipTail.locate(this.content, name)
 
@@ -32,11 +46,9 @@ internal class SearcherFile(content: ByteBuffer, val name: String) {
         model = this.content.part(0, entries.values.minOfOrNull { it.header } ?: size).order(ByteOrder.nativeOrder())
     }
 
-    /** Whether the file has an associated file with this name. */
-    operator fun contains(entry: String) = entry in entries
+    override operator fun contains(entry: String) = entry in entries
 
-    /** The content of an associated file. */
-    fun part(entry: String): ByteBuffer {
+    override fun part(entry: String): ByteBuffer {
         val place = entries[entry] ?: throw SearcherException(
             "$name: has no $entry: it is no searcher of maker build, or it was cut short; copy it again, or build it again.",
         )

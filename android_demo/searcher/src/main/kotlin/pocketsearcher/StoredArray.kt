@@ -1,7 +1,9 @@
 package pocketsearcher
 
 import org.json.JSONObject
+import java.io.ByteArrayOutputStream
 import java.nio.ByteBuffer
+import java.nio.ByteOrder
 
 /** The numbers of an array in an associated file, read in place: as the JSON beside it describes them, see docs/format.md. */
 internal class StoredArray private constructor(private val content: ByteBuffer, val size: Int, private val type: String) {
@@ -53,5 +55,39 @@ internal class StoredArray private constructor(private val content: ByteBuffer, 
             require(size == null || length == size.toLong()) { "an array has $length values, expected $size" }
             return StoredArray(data.part(offset.toInt(), bytes.toInt()), length.toInt(), type)
         }
+    }
+}
+
+/** Writes arrays one after the other for an associated file, each at a multiple of 8 bytes. */
+internal class ArraysWriter {
+    private val bytes = ByteArrayOutputStream()
+
+    /** All arrays. */
+    val content: ByteArray get() = bytes.toByteArray()
+
+    /** Appends [size] numbers of a type such as `<u4`, and returns where they are, as JSON. */
+    fun put(size: Int, type: String, number: (Int) -> Number): String {
+        while (bytes.size() % ALIGNMENT != 0) bytes.write(0)
+        val place = """{"offset": ${bytes.size()}, "length": $size, "type": "$type"}"""
+        val one = ByteBuffer.allocate(ALIGNMENT).order(ByteOrder.LITTLE_ENDIAN)
+        val width = type.last() - '0'
+        for (i in 0 until size) {
+            if (type == "<f4") {
+                one.putFloat(0, number(i).toFloat())
+            } else if (type == "<f8") {
+                one.putDouble(0, number(i).toDouble())
+            } else {
+                one.putLong(0, number(i).toLong())
+            }
+            bytes.write(one.array(), 0, width)
+        }
+        return place
+    }
+
+    /** Appends bytes. */
+    fun put(array: ByteArray): String = put(array.size, "<u1") { array[it] }
+
+    private companion object {
+        const val ALIGNMENT = 8
     }
 }

@@ -22,21 +22,21 @@ internal sealed interface Condition {
      *
      * @throws IllegalArgumentException There is no such column, or it has another type than the condition asks for.
      */
-    fun items(facts: Facts): BitSet
+    fun items(facts: FactsView): BitSet
 }
 
 /** All of some conditions hold. */
 internal class All(private val conditions: List<Condition>) : Condition {
-    override fun items(facts: Facts) = conditions.map { it.items(facts) }.reduce { found, next -> found.apply { and(next) } }
+    override fun items(facts: FactsView) = conditions.map { it.items(facts) }.reduce { found, next -> found.apply { and(next) } }
 }
 
 /** At least one of some conditions holds. */
 internal class AnyOf(private val conditions: List<Condition>) : Condition {
-    override fun items(facts: Facts) = conditions.map { it.items(facts) }.reduce { found, next -> found.apply { or(next) } }
+    override fun items(facts: FactsView) = conditions.map { it.items(facts) }.reduce { found, next -> found.apply { or(next) } }
 }
 
 internal class Not(private val condition: Condition) : Condition {
-    override fun items(facts: Facts) = condition.items(facts).apply { flip(0, facts.items) }
+    override fun items(facts: FactsView) = condition.items(facts).apply { flip(0, facts.items) }
 }
 
 /** How a value compares with another. */
@@ -65,7 +65,7 @@ internal enum class Comparison(val sign: String, val holds: (Int) -> Boolean) {
  * Texts compare by their code points. A shortened date is all of its year, month or day: `taken <= 2024-05` includes all of May.
  */
 internal class Compare(private val name: String, private val comparison: Comparison, private val value: Any) : Condition {
-    override fun items(facts: Facts): BitSet = when (val column = facts.column(name)) {
+    override fun items(facts: FactsView): BitSet = when (val column = facts.column(name)) {
         is Tags -> throw IllegalArgumentException("'$name' has tags, which do not compare; ask 'a tag' in $name.")
         is Texts -> texts(column)
         is Numbers -> if (column.time) times(column) else numbers(column)
@@ -108,7 +108,7 @@ internal class Compare(private val name: String, private val comparison: Compari
 
 /** A tag is among the tags of an item, or a text contains another, letter for letter; or the contrary, if [negated]. */
 internal class Has(private val name: String, private val text: String, private val negated: Boolean) : Condition {
-    override fun items(facts: Facts): BitSet = when (val column = facts.column(name)) {
+    override fun items(facts: FactsView): BitSet = when (val column = facts.column(name)) {
         is Numbers -> throw IllegalArgumentException("'$name' has ${column.type}s, but 'in' asks for tags or a part of a text.")
         is Texts -> {
             val part = text.toByteArray()
@@ -125,7 +125,7 @@ internal class Has(private val name: String, private val text: String, private v
 
 /** Nothing is known in a column: no number, time or text, or not one tag. */
 internal class Missing(private val name: String) : Condition {
-    override fun items(facts: Facts): BitSet = when (val column = facts.column(name)) {
+    override fun items(facts: FactsView): BitSet = when (val column = facts.column(name)) {
         is Numbers -> matching(facts.items) { !column.isKnown(it) }
         is Texts -> matching(facts.items) { column.codes[it] == column.words.size }
         is Tags -> matching(facts.items) { column.starts[it] == column.starts[it + 1] }
@@ -139,7 +139,7 @@ internal class Near(
     private val at: Pair<Double, Double>,
     private val kilometres: Double,
 ) : Condition {
-    override fun items(facts: Facts): BitSet {
+    override fun items(facts: FactsView): BitSet {
         require(at.first in -90.0..90.0 && at.second in -180.0..180.0 && kilometres >= 0 && kilometres < Double.POSITIVE_INFINITY) {
             "near: found ${at.first}, ${at.second} and $kilometres km, expected a latitude from -90 to 90, a longitude from -180 to 180 " +
                 "and a distance from 0."

@@ -58,3 +58,11 @@ internal fun isName(metadata: String, text: String): Boolean {
     val wanted = words(text)
     return wanted.isNotEmpty() && wanted in listOf(words(metadata), words(name), words(name.substringBeforeLast('.', "")))
 }
+
+/** The numbers of the words of an item, as unsigned numbers ascending: those in its metadata, texts and tags among its facts, and captions. */
+internal fun termsOf(metadata: ByteArray, facts: Map<String, Any>, captions: Iterable<String>): IntArray {
+    val texts = captions + String(metadata, Charsets.UTF_8) + facts.values.flatMap { value ->
+        if (value is String) listOf(value) else (value as? List<*>).orEmpty().map { it as String }
+    }
+    return texts.flatMap(::words).map(::term).distinct().sortedBy { it.toLong() and 0xffffffffL }.toIntArray()
+}

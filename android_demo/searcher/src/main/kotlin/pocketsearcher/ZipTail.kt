@@ -8,14 +8,15 @@ import java.nio.ByteBuffer
  * [java.util.zip.ZipFile] needs a separate file and does not give the offsets of entries.
  */
 internal object ZipTail {
-    /** Bytes [offset] to `offset + size` of the file; [header] is the offset of the header of the entry. */
-    class Entry(val offset: Int, val size: Int, val header: Int)
+    /** Bytes [offset] to `offset + size` of the file and their CRC-32; [header] is the offset of the header of the entry. */
+    class Entry(val offset: Int, val size: Int, val header: Int, val crc: Int)
 
     private const val END_SIGNATURE = 0x06054b50
     private const val END_SIZE = 22
     private const val LONGEST_COMMENT = 0xffff
     private const val DIRECTORY_SIGNATURE = 0x02014b50
     private const val DIRECTORY_SIZE = 46
+    private const val LOCAL_SIGNATURE = 0x04034b50
     private const val LOCAL_SIZE = 30
 
     /**
@@ -55,10 +56,11 @@ internal object ZipTail {
                 throw SearcherException("$file: the part $name is compressed, expected an uncompressed archive; build the file again.")
             }
             val header = content.getInt(at + 42)
+            require(content.getInt(header) == LOCAL_SIGNATURE) { "no header of $name at $header" }
             val offset = header + LOCAL_SIZE + content.unsignedShort(header + 26) + content.unsignedShort(header + 28)
             val size = content.getInt(at + 24)
             require(size >= 0 && offset <= content.capacity() - size) { "$name reaches beyond the file" }
-            found[name] = Entry(offset, size, header)
+            found[name] = Entry(offset, size, header, content.getInt(at + 16))
             at += DIRECTORY_SIZE + nameSize + content.unsignedShort(at + 30) + content.unsignedShort(at + 32)
         }
         return found

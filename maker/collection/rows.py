@@ -1,0 +1,149 @@
+"""Rows of a collection, and the steps that a shard of them goes through."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol, TypeAlias
+
+Row: TypeAlias = dict[str, Any]  # by column
+REASON = "reason"  # the column that only rejected rows have
+ITEM = "item"  # the column of values that are no rows
+BATCH = "batch"  # the column of `batch`
+
+
+class Step(Protocol):
+    """A step of a collection. It can be pickled; what it opens, it opens where it runs."""
+
+    @property
+    def name(self) -> str:
+        """What the step does, such as `map(double)`; two steps of the same name do the same."""
+
+    def __call__(self, rows: Iterator[Row]) -> Iterator[Row]:
+        """The rows after the step. Rejected rows pass unchanged."""
+
+
+@dataclass(frozen=True)
+class Shard:
+    """A part of a collection: the unit of work.
+
+    Attributes:
+        name: Its name, unique in the collection; files of results are named after it.
+        read: Gives its rows. It can be pickled.
+        state: What it reads, by which a change is noticed.
+    """
+
+    name: str
+    read: Callable[[], Iterable[Row]]
+    state: Any = None
+
+    def rows(self, steps: Sequence[Step]) -> Iterator[Row]:
+        """Its rows after the steps."""
+        rows = iter(self.read())
+        for step in steps:
+            rows = step(rows)
+        return rows
+
+
+@dataclass(frozen=True)
+class Each:
+    """A step that makes several rows, or one or none, of a row.
+
+    Attributes:
+        verb: `map`, `filter` or `flat_map`.
+        function: Called with each row.
+    """
+
+    verb: str
+    function: Callable[[Row], Any]
+
+    @property
+    def name(self) -> str:
+        """Such as `map(double)`."""
+        named = getattr(self.function, "name", None) or getattr(self.function, "__qualname__", type(self.function).__name__)
+        return f"{self.verb}({named})"
+
+    def __call__(self, rows: Iterator[Row]) -> Iterator[Row]:
+        """The rows after the step."""
+        for row in rows:
+            if REASON in row:
+                yield row
+                continue
+            try:
+                made = self._made(row)
+            except Exception as error:  # whatever the function raises is the row's own
+                made = [rejected(row, error)]
+            yield from made
+
+    def _made(self, row: Row) -> list[Row]:
+        result = self.function(row)
+        if self.verb == "filter":
+            return [row] if result else []
+        return [row_of(value) for value in result] if self.verb == "flat_map" else [row_of(result)]
+
+
+@dataclass(frozen=True)
+class Batch:
+    """A step that makes one row of `size` rows: a list in the column `batch`. Rejected rows stay rows of their own."""
+
+    size: int
+
+    @property
+    def name(self) -> str:
+        """Such as `batch(32)`."""
+        return f"batch({self.size})"
+
+    def __call__(self, rows: Iterator[Row]) -> Iterator[Row]:
+        """The rows after the step."""
+        waiting: list[Row] = []
+        for row in rows:
+            if REASON in row:
+                yield row
+                continue
+            waiting.append(row)
+            if len(waiting) == self.size:
+                yield {BATCH: waiting}
+                waiting = []
+        if waiting:
+            yield {BATCH: waiting}
+
+
+@dataclass(frozen=True)
+class Select:
+    """A step that keeps some columns, and the reason of rejected rows."""
+
+    columns: tuple[str, ...]
+
+    @property
+    def name(self) -> str:
+        """Such as `select(path, embedding)`."""
+        return f"select({', '.join(self.columns)})"
+
+    def __call__(self, rows: Iterator[Row]) -> Iterator[Row]:
+        """The rows after the step."""
+        for row in rows:
+            if REASON in row:
+                yield {column: row[column] for column in (*self.columns, REASON) if column in row}
+                continue
+            missing = [column for column in self.columns if column not in row]
+            kept = {column: row[column] for column in self.columns if column in row}
+            yield {**kept, REASON: f"no column {missing[0]!r}; found {', '.join(row)}"} if missing else kept
+
+
+def row_of(value: Any) -> Row:
+    """A value as a row: a dict as it is, any other in the column `item`."""
+    return value if isinstance(value, dict) else {ITEM: value}
+
+
+def rejected(row: Row, error: Exception) -> Row:
+    """A row that a step could not do."""
+    text = " ".join(str(error).split())
+    return {**row, REASON: text if is_own(error) else f"{type(error).__name__}: {text}".removesuffix(": ")}
+
+
+def is_own(error: Exception) -> bool:
+    """Whether this project raised the error, whose text then says all."""
+    from maker.errors import MakerError
+    from task.errors import TaskError
+
+    return isinstance(error, (MakerError, TaskError))

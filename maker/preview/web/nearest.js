@@ -1,0 +1,33 @@
+// Selects the smallest distances.
+
+/** The places of the smallest values, ascending; ties by place. NaN is left out. */
+export function smallest(values, count) {
+  const best = [];
+  for (let i = 0; i < values.length; i++) {
+    if (!(best.length < count ? values[i] === values[i] : values[i] < values[best.at(-1)])) continue;
+    let [low, high] = [0, best.length];
+    while (low < high) {
+      const middle = (low + high) >> 1;
+      if (values[best[middle]] <= values[i]) low = middle + 1;
+      else high = middle;
+    }
+    best.splice(low, 0, i);
+    if (best.length > count) best.pop();
+  }
+  return best;
+}
+
+/**
+ * Joins two results.
+ * @param {{items: number[], distances: number[]}} one The nearest first.
+ * @param {{items: number[], distances: number[]}} other
+ * @param {number} count The most results.
+ * @returns {{items: number[], distances: number[]}} The nearest first; ties by item.
+ */
+export function merged(one, other, count) {
+  const items = [...one.items, ...other.items];
+  const distances = [...one.distances, ...other.distances];
+  const order = items.map((_, i) => i).sort((a, b) => distances[a] - distances[b] || items[a] - items[b]);
+  const best = order.slice(0, count);
+  return { items: best.map((i) => items[i]), distances: best.map((i) => distances[i]) };
+}
