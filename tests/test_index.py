@@ -112,6 +112,12 @@ def test_the_share_for_a_recall_gives_that_recall(rng):
     assert index.budget < index.blocks
 
 
+@pytest.mark.parametrize(("items", "leaves"), [(50, 8), (257, 16), (1003, 16), (20_001, 8)])
+def test_there_are_as_many_leaves_as_asked_for_where_leaves_of_one_size_can(items, leaves):
+    exact = any(-(-items // rows) == leaves for rows in range(1, items))
+    assert leaf_shape(items, leaves)[0] == leaves or not exact
+
+
 @pytest.mark.parametrize(("items", "leaves"), [(1, 1), (5, 5), (257, 9), (3200, 40), (19_997, 600), (123_287, 3800), (1_000_003, 31_000)])
 def test_leaves_of_one_size_leave_fewer_rows_of_padding_than_a_leaf_has(items, leaves):
     count, rows = leaf_shape(items, leaves)

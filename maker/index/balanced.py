@@ -80,11 +80,14 @@ def partition(embeddings: Rows, leaves: int, seed: int, train: Trainer | None = 
 
 
 def leaf_shape(items: int, leaves: int) -> tuple[int, int]:
-    """Number of leaves and rows per leaf, close to the given number and with few padding rows in the last leaf."""
+    """Number of leaves and rows per leaf, close to the given number and with few padding rows in the last leaf.
+
+    One leaf more or less than asked for weighs as much as a whole leaf of padding.
+    """
     mean = items / leaves
     rows = np.arange(max(1, math.floor(mean)), math.ceil(1.1 * mean) + 1)
     counts = -(-items // rows)
-    best = np.lexsort((np.abs(counts - leaves), counts * rows - items))[0]
+    best = np.argmin(rows * np.abs(counts - leaves) + counts * rows - items)
     return int(counts[best]), int(rows[best])
 
 
