@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+from functools import partial
 
 import numpy as np
 import pytest
@@ -45,12 +46,11 @@ def test_two_killed_nodes_cost_their_unfinished_shards_only(shards, nodes, encod
         "(their reasons are in the .parquet files)"
     )
 
-    def kill() -> None:
-        nodes.kill()
-        nodes.add()
-
     with memory_of_driver() as memory:
-        killed = run_and(lambda: embed_shards(encoder, shards, tmp_path / "ray", engine=Ray()), tmp_path / "ray", {5: kill, 20: kill})
+        embedding = partial(embed_shards, encoder, shards, tmp_path / "ray", engine=Ray())
+        killed = run_and(embedding, tmp_path / "ray", {5: nodes.kill, 20: nodes.kill})
+    nodes.add()
+    nodes.add()
     assert len(killed) == 2
     assert digests(tmp_path / "ray") == digests(tmp_path / "local")
     assert len(digests(tmp_path / "ray")) == 2 * SHARDS
