@@ -235,6 +235,8 @@ def test_show_prints_a_table_and_draws_thumbnails_in_notebooks(photos, capsys):
     header, first, second = capsys.readouterr().out.splitlines()
     assert header.split() == ["path", "picture", "reason"]
     assert "uint8 20 x 30 x 3" in first
+    assert first.startswith("…")
+    assert first.split()[0].endswith("photos/0.png")
     assert second.endswith("not an image")
     shown = Shown(Collection.from_glob(f"{photos}/[0b]*.png").decode().to_list())._repr_html_()
     assert shown.count('<img src="data:image/png;base64,') == 2  # the path and the picture
