@@ -10,7 +10,7 @@ FLICKR := $(POCKET_SEARCHER_DATA)/flickr8k
 MOBILENET_FILE := $(POCKET_SEARCHER_DATA)/weights/mobilenet_v2_1.0_224_quant.tflite
 MOBILENET := tflite:$(MOBILENET_FILE)\#MobilenetV2/Logits/AvgPool
 
-.PHONY: help demo test test-all test-faults test-ray coverage old-runtime check fix bench bench-demo bench-million bench-flickr bench-retrieval bench-languages bench-queries bench-scale bench-ten-million bench-history bench-operators bench-cold bench-updates bench-threads bench-tokenizers test-checkpoints bench-checkpoints test-web bench-page android test-portable conformance notebook docs wheel test-install install-matrix clean
+.PHONY: help demo test test-all test-faults test-ray coverage old-runtime check fix bench bench-demo bench-million bench-flickr bench-retrieval bench-languages bench-queries bench-scale bench-ten-million bench-history bench-operators bench-cold bench-updates bench-threads bench-shards bench-ray bench-tokenizers bench-sound bench-video test-checkpoints bench-checkpoints test-web bench-page android test-portable conformance notebook docs wheel test-install install-matrix clean
 
 help:  ## Show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -76,6 +76,21 @@ fix: $(VENV)/installed  ## Format and apply automatic fixes
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
+# openwakeword 0.5.1 is the newest release whose wheel holds the models (Apache-2.0); only that file is downloaded.
+OPENWAKEWORD := build/sound/openwakeword
+$(OPENWAKEWORD)/embedding_model.tflite: | $(VENV)/installed
+	mkdir -p $(OPENWAKEWORD)
+	$(BIN)/pip download --quiet --disable-pip-version-check --no-deps --dest $(OPENWAKEWORD) openwakeword==0.5.1
+	$(BIN)/python -m zipfile -e $(OPENWAKEWORD)/openwakeword-0.5.1-py3-none-any.whl $(OPENWAKEWORD)/wheel
+	mv $(OPENWAKEWORD)/wheel/openwakeword/resources/models/melspectrogram.tflite $(OPENWAKEWORD)
+	mv $(OPENWAKEWORD)/wheel/openwakeword/resources/models/embedding_model.tflite $(OPENWAKEWORD)
+
+bench-sound: $(OPENWAKEWORD)/embedding_model.tflite  ## Measure what words and sounds find among synthesised sounds, with both sound encoders, three seeds each; downloads openwakeword
+	$(BIN)/python -m tests.benchmarks.sounds --openwakeword $(OPENWAKEWORD)
+
+bench-video: $(MOBILENET_FILE) $(VENV)/installed  ## Measure reading and embedding frames of a drawn video; time and bytes of 100 hours
+	$(BIN)/python -m tests.benchmarks.videos --image-encoder "$(MOBILENET)"
+
 # The other libraries are in their own environment. The table leaves out those that cannot be installed.
 PEERS := build/bench/venv
 $(PEERS)/installed: tests/benchmarks/peers/requirements.txt $(VENV)/installed
@@ -133,6 +148,12 @@ bench-cold: $(VENV)/installed  ## Open a searcher of 1,000,000 x 128 in new proc
 
 bench-threads: $(VENV)/installed  ## Measure queries of an on-device ScaNN index with one thread and with two
 	$(BIN)/python -m tests.benchmarks.scann_threads
+
+bench-shards: $(VENV)/installed  ## Measure 20 searchers that are searched as one against the sum of their searches
+	$(BIN)/python -m tests.benchmarks.shards
+
+bench-ray: $(VENV)/ray-installed  ## Embed 20,000 drawn pictures on a Ray cluster: killed nodes, memory of the driver, 1, 2 and 3 actors
+	$(BIN)/python -m tests.benchmarks.ray_cluster
 
 bench-tokenizers: $(VENV)/installed  ## Compare the tokenizers in the graph with their libraries: all captions of Flickr8k, 20,000 adversarial strings, times
 	$(BIN)/python -m tests.benchmarks.tokenizers

@@ -70,6 +70,19 @@ def test_shards_answer_as_one_file(shards, whole, results):
         assert_same(many_by_image.search(image), one_by_image.search(image))
 
 
+def test_threads_find_what_one_thread_finds(shards, monkeypatch):
+    with TextSearcher.create_from_files(shards) as alone:
+        monkeypatch.setattr("task.search.shards.LEAST", 0)
+        monkeypatch.setattr("task.search.shards._cores", lambda: 2)
+        with TextSearcher.create_from_files(shards) as together:
+            assert (len(alone.engine._threads), len(together.engine._threads)) == (0, 2)
+            for text in TEXTS:
+                assert together.search(text) == alone.search(text)
+                assert together.search(text, allowed=[299, 3, 60, 61]) == alone.search(text, allowed=[299, 3, 60, 61])
+            with pytest.raises(InvalidArgumentError, match="dimension"):
+                together.search_embedding(np.zeros(3, np.float32))
+
+
 def test_files_are_opened_as_one(shards, whole):
     with TextSearcher.create_from_files(shards) as many, TextSearcher.create_from_file(whole) as one:
         assert_same(many.search(TEXTS[2]), one.search(TEXTS[2]))

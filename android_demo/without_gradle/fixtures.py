@@ -10,6 +10,7 @@ four_bits.tflite  random vectors in 4-bit rows, for queries by vector only
 tokenized/        searchers whose pretrained text towers have their tokenizers in the graph, one of each type
 codes.tflite      random vectors as product codes, for queries by vector only, with squared distance
 asked/            the searcher and the queries of `tests/asked`
+overlays/         searchers and overlays of `tests/overlays`
 checkpoint.tflite the encoders of a drawn checkpoint, about as large as TinyCLIP, with int8 weights
 assets/           the assets of the app in the tests
 pictures/         queries, as PNG and as big-endian int32 ARGB
@@ -44,6 +45,7 @@ from task.vision.resize import prepare, resize
 sys.path.append(str(Path(__file__).parents[2]))
 from tests.asked.cases import write as write_asked  # noqa: E402 - a script is not run from the root
 from tests.found_file import JUDGED, judged, with_found  # noqa: E402
+from tests.overlays.cases import write as write_overlays  # noqa: E402
 from tests.portable.files import write_of_checkpoint  # noqa: E402
 from tests.tokenizer_files import answers_alike, tokenizing_searchers  # noqa: E402
 from tests.written_searcher import write_sample  # noqa: E402
@@ -63,6 +65,7 @@ TEXTS = (
 COMPOSED = ('a red ball -"blue car"', "-tree a house  -cat", "a boat -boats -ship", "a cat on grass -dog -dog")
 SIZES = {"large": (977, 641), "small": (61, 47), "tall": (40, 700), "clear": (300, 200)}
 ORIENTATION = 0x0112  # of EXIF
+CAMERA = (4608, 3456)  # larger than what the app decodes whole
 RESIZED = ((12, 12), (96, 64), (641, 977))
 PREPARED = (60, 48)
 PREPARATIONS = (
@@ -87,6 +90,7 @@ def make(folder: Path) -> None:
     make_four_bits(folder / "four_bits.tflite")
     make_codes(folder / "codes.tflite")
     write_asked(folder / "asked")
+    write_overlays(folder / "overlays")
     checkpoint = write_of_checkpoint(folder)
     tokenized = tokenizing_searchers(folder / "tokenized")
     make_assets(sample, scenes, folder / "assets")
@@ -108,8 +112,8 @@ def make(folder: Path) -> None:
         "judged": [judged(folder / "found.tflite", text, ANSWERS) for text in JUDGED],
         "resized": write_resized(pictures, folder / "pictures"),
         "prepared": write_prepared(pictures, folder / "pictures"),
+        "photos": write_photos(pictures["large"], folder / "pictures", (sample, checkpoint)),
     }
-    write_turned(pictures["large"], folder / "pictures")
     # ASCII, because an unpaired surrogate is not UTF-8.
     (folder / "expected.json").write_text(json.dumps(expected, indent=1), encoding="ascii")
 
@@ -238,6 +242,23 @@ def write_prepared(pictures: dict[str, np.ndarray], folder: Path) -> list[dict[s
             prepare(pixels, *PREPARED, preparation).tofile(folder / file)
             source = {"picture": name, "picture_height": len(pixels), "picture_width": pixels.shape[1]}
             found.append({**source, **preparation.describe(*PREPARED), "prepared": file})
+    return found
+
+
+def write_photos(pixels: np.ndarray, folder: Path, searchers: Sequence[Path]) -> list[dict[str, Any]]:
+    """Writes photos as cameras do: in all EXIF orientations, large, and grey. Returns their embeddings in Python."""
+    write_turned(pixels, folder)
+    photo = Image.fromarray(pixels)
+    photo.resize(CAMERA).save(folder / "camera.jpg", quality=90)
+    photo.convert("L").save(folder / "grey.jpg", quality=90)
+    found = []
+    for path in searchers:
+        engine = GraphEngine(BaseOptions(str(path), num_threads=1))
+        for name in (*(f"turned-{orientation}" for orientation in range(1, 9)), "camera", "grey"):
+            picture = TensorImage.create_from_file(str(folder / f"{name}.jpg")).buffer
+            vector = engine.embed_image(prepare(picture, *engine.image_size(), engine.preparation))
+            found.append({"searcher": path.name, "photo": f"{name}.jpg", "embedding": vector.tolist()})
+        engine.close()
     return found
 
 

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from maker.collection.rows import ITEM, Row
+from maker.data.images import load_image
 from maker.errors import DataError
 from maker.workspace import file_state
 from task.core import BaseOptions
@@ -39,7 +40,7 @@ def item_of(row: Row, column: str | None) -> Any:
 
 @dataclass(frozen=True)
 class Decoded:
-    """Adds `picture`, `(height, width, 3)` uint8 RGB, of a path or of the bytes of an image file."""
+    """Adds `picture`, `(height, width, 3)` uint8 RGB, of a path, of a moment of a video, or of the bytes of an image file."""
 
     column: str | None = None
 
@@ -54,9 +55,7 @@ class Decoded:
         if not isinstance(item, (str, os.PathLike, bytes)):
             raise DataError(f"cannot decode {type(item).__name__}; expected a path or the bytes of an image file")
         try:
-            return {**row, PICTURE: decode(io.BytesIO(item) if isinstance(item, bytes) else item)}
-        except FileNotFoundError as error:
-            raise DataError("missing file") from error
+            return {**row, PICTURE: decode(io.BytesIO(item)) if isinstance(item, bytes) else load_image(Path(item))}
         except UnreadableImageError as error:
             raise DataError(str(error)) from error
 
@@ -77,9 +76,31 @@ class Embedded:
         """The row with its embedding."""
         item = item_of(row, self.column)
         try:
-            return {**row, EMBEDDING: self.embed(item)}
+            return {**row, EMBEDDING: embedding_of(self.embed(item))}
         except DataError as error:  # the row names its item already
             raise DataError(str(error).removeprefix(f"{item}: ")) from error
+
+
+def embedding_of(value: Any) -> np.ndarray:
+    """An embedding as `(d,)` float32.
+
+    Args:
+        value: An array, or the list of a Parquet file.
+
+    Raises:
+        DataError: It is none.
+    """
+    try:
+        given = np.asarray(value)
+    except ValueError:  # a list of lists of different lengths
+        given = np.empty(0, object)
+    if given.dtype.kind not in "fiu" or given.ndim != 1 or not len(given):
+        found = f"{given.dtype} {given.shape}" if isinstance(value, np.ndarray) else type(value).__name__
+        raise DataError(f"{found} is no embedding; expected one row of numbers, (d,) float32")
+    row = given.astype(np.float32, copy=False)
+    if not np.isfinite(row).all():
+        raise DataError("the embedding has a value that is not finite")
+    return row
 
 
 @dataclass
@@ -122,8 +143,10 @@ def _query(asked: Any) -> Query | str:
         return Query(TensorImage.create_from_file(os.fspath(asked)))
     if isinstance(asked, bytes):
         return Query(TensorImage.create_from_buffer(asked))
-    if isinstance(asked, np.ndarray):
-        return Query(TensorImage.create_from_array(asked) if asked.ndim == 3 else asked)
+    if isinstance(asked, np.ndarray) and asked.ndim == 3:
+        return Query(TensorImage.create_from_array(asked))
+    if isinstance(asked, (np.ndarray, list)):
+        return Query(embedding_of(asked))
     return Query(TensorImage.create_from_file(asked)) if os.path.isfile(asked) else str(asked)
 
 

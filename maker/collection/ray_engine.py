@@ -45,7 +45,7 @@ class Ray:
             DataError: Too many actors were lost.
         """
         if jobs:
-            with _connected(self.address) as ray:
+            with connected(self.address) as ray:
                 yield from _Run(ray, self, work, jobs).results()
 
     def actors_for(self, ray: Any, jobs: int) -> int:
@@ -102,7 +102,7 @@ class _Run:
 
     def _start(self) -> None:
         """Starts an actor. It gets a job once it runs: none waits for an actor that the cluster has no room for."""
-        actor = self._actor.remote(self._work)
+        actor = self._actor.remote(self._work, os.getcwd())
         self._in_hand[actor.begin.remote()] = actor, None
 
     def _give(self, actor: Any) -> None:
@@ -132,8 +132,8 @@ class _Run:
 class _Actor:
     """A worker: it keeps what it opens for its first job."""
 
-    def __init__(self, work: Callable[[Any], Any]) -> None:
-        quiet_runtime()
+    def __init__(self, work: Callable[[Any], Any], folder: str) -> None:
+        begin_in(folder)
         self._work = work
 
     def begin(self) -> None:
@@ -144,8 +144,15 @@ class _Actor:
         return self._work(job)
 
 
+def begin_in(folder: str) -> None:
+    """Prepares the process of an actor. Relative paths count from the folder of the caller, if this machine has it."""
+    if os.path.isdir(folder):
+        os.chdir(folder)
+    quiet_runtime()
+
+
 @contextmanager
-def _connected(address: str | None) -> Iterator[Any]:
+def connected(address: str | None) -> Iterator[Any]:
     """Ray, connected to a cluster. A connection that is made here ends with the context."""
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     try:

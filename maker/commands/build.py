@@ -6,9 +6,11 @@ import argparse
 from dataclasses import fields
 from pathlib import Path
 
+from maker.commands.engine_options import add_engine_options, engine_of_options, given_options
 from maker.commands.searcher_options import add_facts_options, add_index_options, add_output_options, index_settings, print_report
 from maker.commands.text_model_options import add_text_model_options, text_model_options
 from maker.data.formats import CAPTION_FORMATS
+from maker.errors import UsageError
 from maker.training.options import CHOICES, RECIPES, SCRATCH, TrainingOptions, descriptions
 
 HELP = "train on pictures and captions, index a folder, write one searcher"
@@ -18,7 +20,8 @@ SPECS = (
     "or scratch (a small CNN, trained here)"
 )
 AUDIO_SPECS = (
-    "for --sounds: tflite:PATH[#TENSOR] (a frozen TFLite model that takes samples), or mel[:SECONDS] (a log-mel spectrogram; default mel:2)"
+    "for --sounds: tflite:PATH[#TENSOR] (a frozen TFLite model that takes samples), openwakeword:FOLDER (the speech embedding in that "
+    "package), or mel (statistics of a log-mel spectrogram, which needs no model); default mel"
 )
 TEXT_SPECS = (
     "words (trained here); a frozen model that takes token ids: tflite:PATH[#OUTPUT], keras_file:PATH, saved_model:FOLDER, hub:HANDLE; a "
@@ -30,6 +33,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Adds the verb's arguments."""
     parser.add_argument("--images", type=Path, metavar="DIR", help="the photos; not needed if the captions file contains them")
     parser.add_argument("--sounds", type=Path, metavar="DIR", help="sounds in the place of photos; long recordings become windows")
+    parser.add_argument("--videos", type=Path, metavar="DIR", help="videos in the place of photos; their moments are the items")
+    parser.add_argument(
+        "--every",
+        default="1s",
+        metavar="SECONDS",
+        help="of videos: a frame every so many seconds (default %(default)s), or scenes: one from cut to cut",
+    )
     parser.add_argument("--captions", type=Path, metavar="FILE", help="see --captions-format; not needed with --model or --encoder")
     kinds = "; ".join(f"{name}: {what}" for name, what in CAPTION_FORMATS.items())
     parser.add_argument(
@@ -81,6 +91,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--audio-encoder", metavar="SPEC", help=AUDIO_SPECS)
     parser.add_argument("--sample-rate", type=int, metavar="HZ", help="samples per second, for an audio encoder that does not say it")
+    parser.add_argument("--window", type=float, metavar="SECONDS", help="length of a sound, where the encoder takes any (default 2)")
     parser.add_argument("--text-encoder", default="words", metavar="SPEC", help=TEXT_SPECS + "; default %(default)s")
     parser.add_argument(
         "--queries",
@@ -129,9 +140,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
             text = f"{what} (default {option.default or 'none' if several else option.default}{scratch})"
             training.add_argument(flag, type=_lengths if several else type(option.default), metavar=metavar, help=text)
 
+    hosts = parser.add_argument_group("hosts of --distribute multi_worker that Ray starts")
+    add_engine_options(hosts, "as many as the cluster has room for")
+
 
 def run(given: argparse.Namespace) -> None:
     """Builds and prints the report."""
+    if given.engine != "ray" and (named := given_options(given)):
+        raise UsageError(f"{named[0]}: is for --engine ray, which starts the hosts of --distribute multi_worker")
+    from maker.encoders.audio import SoundModelOptions
     from maker.encoders.convert import ImageModelOptions
     from maker.pipeline import BuildOptions, Corpus, TowerOptions, build
     from maker.report.card import CardFields
@@ -140,6 +157,8 @@ def run(given: argparse.Namespace) -> None:
         captions=given.captions,
         images=given.images,
         sounds=given.sounds,
+        videos=given.videos,
+        every=given.every,
         captions_format=given.captions_format,
         validation_captions=given.validation_captions,
         searched=given.corpus,
@@ -149,7 +168,7 @@ def run(given: argparse.Namespace) -> None:
     towers = TowerOptions(
         image_encoder=given.image_encoder,
         audio_encoder=given.audio_encoder,
-        sample_rate=given.sample_rate,
+        sound_model=SoundModelOptions(sample_rate=given.sample_rate, window=given.window),
         image_model=ImageModelOptions(
             weights=given.image_weights, size=given.image_size, pool=given.pool, mean=given.image_mean, std=given.image_std
         ),
@@ -182,7 +201,15 @@ def run(given: argparse.Namespace) -> None:
         overwrite=given.overwrite,
         queries=given.queries,
     )
-    report = build(corpus, given.output, options)
+    if given.engine == "ray":
+        from maker.collection.ray_engine import Ray
+        from maker.pipeline.build_on_ray import build_on_ray
+
+        hosts = engine_of_options(given)
+        assert isinstance(hosts, Ray)
+        report = build_on_ray(corpus, given.output, options, hosts)
+    else:
+        report = build(corpus, given.output, options)
     print_report(report, given.json)
 
 

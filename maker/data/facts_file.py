@@ -20,6 +20,7 @@ from maker.errors import DataError
 from task.errors import TaskError
 from task.format import facts as stored_facts
 from task.format.facts import TYPES, Column
+from task.format.moment import file_of
 from task.search.facts import checked
 from task.search.moments import MomentError, seconds
 
@@ -122,6 +123,7 @@ def _names(metadata: bytes) -> Iterator[str]:
     image = image_of(metadata)
     if image:
         yield image
+        yield file_of(image)
 
 
 def _typed(path: Path, name: str, rows: Sequence[Row]) -> tuple[str, str]:

@@ -8,8 +8,10 @@ from pathlib import Path, PurePosixPath
 import numpy as np
 
 from maker.data.folders import files_below
+from maker.data.videos import is_video_name, load_frame
 from maker.errors import DataError
 from maker.workspace import Rejects
+from task.format.moment import file_of
 from task.vision.decode import UnreadableImageError, decode
 
 # Photos that Pillow cannot read without a plugin. They are listed, so that they are rejected with a reason instead of ignored.
@@ -86,10 +88,10 @@ def lies_within(name: str) -> bool:
 
 
 def load_image(path: Path, at_least: int | None = None) -> np.ndarray:
-    """Decodes an image, rotated upright; transparent parts become white.
+    """Decodes an image, or a frame of a video, rotated upright; transparent parts become white.
 
     Args:
-        path: The file.
+        path: The file; a video with the moment in its name (`task.format.moment`).
         at_least: Height and width in pixels that the caller needs. A larger JPEG is decoded at a fraction of its size, which is faster.
 
     Returns:
@@ -98,6 +100,8 @@ def load_image(path: Path, at_least: int | None = None) -> np.ndarray:
     Raises:
         DataError: The file is missing, empty or cannot be decoded; the text is the reason without the path.
     """
+    if is_video_name(Path(file_of(str(path)))):
+        return load_frame(path)
     try:
         return decode(path, at_least)
     except UnreadableImageError as error:

@@ -10,9 +10,12 @@ from pathlib import Path, PurePosixPath
 import numpy as np
 
 from maker.data.images import is_image_name
+from maker.data.sounds import is_sound_name
 from maker.data.text_file import open_bytes, without_surrogates
+from maker.data.videos import is_video_name
 from maker.errors import DataError
 from maker.workspace import atomic
+from task.format.moment import file_of
 
 IMAGE_KEYS = ("image", "path", "file")  # of an item whose metadata are a JSON object
 
@@ -72,9 +75,9 @@ def write_names(output: Path, names: Sequence[str]) -> Path:
 
 
 def image_of(metadata: bytes) -> str | None:
-    """The image path in the metadata of an item: the whole text, or the `image`, `path` or `file` of a JSON object.
+    """The path of a picture, sound or video in the metadata of an item: the whole text, or `image`, `path` or `file` of a JSON object.
 
-    None if there is none with the suffix of an image.
+    None if there is none with the suffix of one. The path may name a part of the file (`task.format.moment`).
     """
     try:
         text = metadata.decode("utf-8")
@@ -86,7 +89,9 @@ def image_of(metadata: bytes) -> str | None:
         except ValueError:
             return None
         text = next((values[k] for k in IMAGE_KEYS if isinstance(values.get(k), str)), "")
-    return text if is_image_name(Path(text)) and not any(c in text for c in "\0\n\\") else None
+    file = Path(file_of(text))
+    known = is_image_name(file) or is_sound_name(file) or is_video_name(file)
+    return text if known and not any(c in text for c in "\0\n\\") else None
 
 
 def name_of(metadata: bytes) -> str:

@@ -8,6 +8,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from maker.data.image_names import normal
+from maker.data.videos import is_video_name
 from task.format import facts
 from task.format.facts import Column
 from task.format.moment import file_of, moment_of
@@ -16,7 +17,6 @@ from task.search.moments import MomentError, seconds
 # EXIF 2.32: tags of the main directory, of the Exif directory and of the GPS directory.
 EXIF_DIRECTORY, GPS_DIRECTORY = 0x8769, 0x8825
 CHANGED, ORIGINAL, DIGITISED = 0x0132, 0x9003, 0x9004
-RECORDING = "recording"
 LATITUDE_REF, LATITUDE, LONGITUDE_REF, LONGITUDE = 1, 2, 3, 4
 
 
@@ -47,14 +47,14 @@ def photo_facts(folder: Path, images: Sequence[str], exif: bool) -> dict[str, Co
 def path_facts(images: Sequence[str]) -> dict[str, Column]:
     """The columns `name` and `folder` of items, from their paths; in the normal form that people type in filters.
 
-    Where items are parts of recordings, also `recording`, which is the path, and `start` and `end` in seconds.
+    Where items are parts of recordings or videos, also `recording` or `video`, which is the path, and `start` and `end` in seconds.
     """
     paths = [PurePosixPath(normal(file_of(image))) for image in images]
     parents = ["" if path.parent == PurePosixPath(".") else str(path.parent) for path in paths]
     columns: dict[str, Column] = {"name": facts.texts([path.name for path in paths]), "folder": facts.texts(parents)}
     moments = [moment_of(image) for image in images]
     if any(moments):
-        columns[RECORDING] = facts.texts([str(path) for path in paths])
+        columns["video" if is_video_name(Path(paths[0])) else "recording"] = facts.texts([str(path) for path in paths])
         columns["start"] = facts.numbers([moment.start if moment else None for moment in moments])
         columns["end"] = facts.numbers([moment.end if moment else None for moment in moments])
     return columns

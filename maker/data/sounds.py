@@ -59,13 +59,18 @@ def list_sounds(folder: Path, rejects: Rejects, window: float) -> list[str]:
 
 def windows(file: str, seconds: float, window: float) -> list[str]:
     """The names of the windows of a recording; its own name if it is no longer than one."""
+    return [str(Moment(file, start, end)) for start, end in window_spans(seconds, window)] or [file]
+
+
+def window_spans(seconds: float, window: float) -> list[tuple[float, float]]:
+    """Start and end of the windows of a recording, in seconds; none if it is no longer than one."""
     if seconds <= window * (1 + SPARE):
-        return [file]
+        return []
     step = window * (1 - OVERLAP)
     starts = [number * step for number in range(int((seconds - window) / step) + 1)]
     if seconds - (starts[-1] + window) > SPARE * window:
         starts.append(seconds - window)
-    return [str(Moment(file, start, start + window)) for start in starts]
+    return [(start, start + window) for start in starts]
 
 
 def load_sound(sound: Path | bytes, wanted: SoundFormat) -> np.ndarray:

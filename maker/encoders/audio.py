@@ -1,61 +1,87 @@
-"""Opens sound encoders: a TFLite model that takes samples, or the built-in `mel`."""
+"""Opens sound encoders: a TFLite model that takes samples, the speech embedding of openwakeword, or the built-in `mel`."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
 from maker.encoders.embedder import Tower, model_metadata
 from maker.encoders.mel import write_mel
+from maker.encoders.speech_embedding import write_speech_embedding
 from maker.errors import EncoderError
+from maker.graph.fixed_size import with_input_shape
 from maker.graph.source import Source
 from task.format import tflite_metadata
 from task.format.sound_format import SoundFormat, SoundFormatError, sound_format_of
 
 MEL = "mel"
-MEL_SECONDS = 2.0  # of a sound, unless the spec says another length
-FORMS = {"tflite": "tflite:PATH[#TENSOR]", MEL: f"{MEL}[:SECONDS]"}
+WINDOW = 2.0  # seconds of a sound, where neither the model nor the caller says another length
+LONGEST = 60.0
+FORMS = {"tflite": "tflite:PATH[#TENSOR]", "openwakeword": "openwakeword:FOLDER", MEL: MEL}
 
 
 def parse_audio_spec(spec: str) -> tuple[str, str]:
-    """Splits a spec `kind:rest`; the rest may be empty for `mel`.
+    """Splits a spec `kind:rest`; the rest is empty for `mel`.
 
     Raises:
-        EncoderError: The kind is unknown, the rest is missing or no number of seconds.
+        EncoderError: The kind is unknown, or the rest is missing or too much.
     """
     kind, _, rest = spec.partition(":")
     if kind not in FORMS:
         raise EncoderError(f"audio encoder {spec!r}: unknown kind {kind!r}; expected one of {', '.join(FORMS.values())}")
-    if kind == "tflite" and not rest:
+    if bool(rest) == (kind == MEL):
         raise EncoderError(f"audio encoder {spec!r}: expected {FORMS[kind]}")
-    if kind == MEL and rest and not _is_length(rest):
-        raise EncoderError(f"audio encoder {spec!r}: expected a number of seconds from 0.5 to 60 behind {MEL}:")
     return kind, rest
 
 
-def sound_tower(spec: str, sample_rate: int | None, work: Path) -> Tower:
+@dataclass(frozen=True)
+class SoundModelOptions:
+    """What a sound model does not say itself.
+
+    Attributes:
+        sample_rate: Samples per second, for a model whose metadata do not say it.
+        window: Seconds of a sound, for a model that takes sounds of any length; None for `WINDOW`.
+    """
+
+    sample_rate: int | None = None
+    window: float | None = None
+
+    def __post_init__(self) -> None:
+        """Checks the ranges.
+
+        Raises:
+            EncoderError: A number is out of its range.
+        """
+        if self.sample_rate is not None and self.sample_rate < 1:
+            raise EncoderError(f"--sample-rate {self.sample_rate}: expected a number above 0, such as 16000")
+        if self.window is not None and not 0.5 <= self.window <= LONGEST:
+            raise EncoderError(f"--window {self.window:g}: expected from 0.5 to {LONGEST:g} seconds")
+
+
+def sound_tower(spec: str, options: SoundModelOptions, work: Path) -> Tower:
     """Opens the frozen tower of a spec.
 
     Args:
         spec: The spec.
-        sample_rate: Samples per second, for a model whose metadata do not say it.
-        work: Keeps the built-in encoder.
+        options: What the model does not say.
+        work: Keeps encoders that are written here.
 
     Raises:
         EncoderError: The model is missing, takes no samples of one channel, or does not say how many there are a second.
     """
     kind, rest = parse_audio_spec(spec)
-    if kind == MEL:
+    if kind != "tflite":
         work.mkdir(parents=True, exist_ok=True)
-        path = work / f"{MEL}.tflite"
-        made = write_mel(path, float(rest or MEL_SECONDS))
+        path, seconds = work / f"{kind}.tflite", options.window or WINDOW
+        made = write_mel(path, seconds) if kind == MEL else write_speech_embedding(Path(rest), path, seconds)
         return _tower(Source(path), None, made)
     name, _, tensor = rest.partition("#")
     if not Path(name).is_file():
         raise EncoderError(f"audio encoder: no such file: {name}")
-    source = Source(name)
-    return _tower(source, tensor or None, _format(source, sample_rate))
+    source = _of_fixed_length(Source(name), options)
+    return _tower(source, tensor or None, _format(source, options))
 
 
 def _tower(source: Source, tensor: str | None, given: SoundFormat) -> Tower:
@@ -69,7 +95,23 @@ def _tower(source: Source, tensor: str | None, given: SoundFormat) -> Tower:
     return Tower("audio", source, None, source.inputs()[0], output, sound=given)
 
 
-def _format(source: Source, sample_rate: int | None) -> SoundFormat:
+def _of_fixed_length(source: Source, options: SoundModelOptions) -> Source:
+    """The model with as many samples as a window has, if it takes any number of them."""
+    inputs = source.inputs()
+    if len(inputs) != 1 or not (inputs[0].is_open or options.window):
+        return source
+    samples = round((options.window or WINDOW) * _rate(source, options))
+    return with_input_shape(source.path, (1,) * (len(inputs[0].shape) - 1) + (samples,))
+
+
+def _rate(source: Source, options: SoundModelOptions) -> int:
+    rate = _properties(source).get("sample_rate") or options.sample_rate
+    if rate is None:
+        raise EncoderError(f"{source.path}: does not say how many samples there are a second; pass --sample-rate, such as 16000")
+    return rate
+
+
+def _format(source: Source, options: SoundModelOptions) -> SoundFormat:
     """What a model takes, by its input and its TFLite Metadata."""
     inputs = source.inputs()
     query = inputs[0]
@@ -80,12 +122,9 @@ def _format(source: Source, sample_rate: int | None) -> SoundFormat:
     samples = int(np.prod(query.shape))
     if max(query.shape, default=0) != samples or samples < 2:
         raise EncoderError(f"{named} has shape {list(query.shape)}, expected samples of one channel: [1, samples] or [samples]")
-    properties = _properties(source)
-    rate = properties.get("sample_rate") or sample_rate
-    if rate is None:
-        raise EncoderError(f"{source.path}: does not say how many samples there are a second; pass --sample-rate, such as 16000")
+    channels = _properties(source).get("channels") or 1
     try:
-        return sound_format_of({"sample_rate": rate, "samples": samples, "channels": properties.get("channels") or 1})
+        return sound_format_of({"sample_rate": _rate(source, options), "samples": samples, "channels": channels})
     except SoundFormatError as error:
         raise EncoderError(f"{source.path}: {error}") from error
 
@@ -104,10 +143,3 @@ def _properties(source: Source) -> dict[str, int]:
                 properties: dict[str, int] = found.get("content_properties", {})
                 return properties
     return {}
-
-
-def _is_length(text: str) -> bool:
-    try:
-        return 0.5 <= float(text) <= 60
-    except ValueError:
-        return False

@@ -13,9 +13,9 @@ from task.format.sound_format import SoundFormat
 
 RATE = 16_000  # samples per second
 HOP, FRAME = 200, 400  # samples: 12.5 and 25 ms
-BANDS, LOWEST, HIGHEST = 40, 60.0, 7800.0  # mel bands, and the frequencies in Hz that they span
+BANDS, LOWEST, HIGHEST = 48, 60.0, 7800.0  # mel bands, and the frequencies in Hz that they span
 PARTS = 8  # of the time, of which each gets its own mean
-CHANGES = tuple(range(1, 33))  # waves in the whole length: how regularly the loudness of a band changes
+CHANGES = tuple(range(1, 41))  # waves in the whole length: how regularly the loudness of a band changes
 GROUP = 4  # bands whose changes are counted together
 SILENCE = 1e-6  # power that counts as silence
 EMBEDDING = "mel"
@@ -24,8 +24,9 @@ EMBEDDING = "mel"
 def write_mel(path: Path, seconds: float) -> SoundFormat:
     """Writes the encoder as a `.tflite`, from `[1, samples]` float32 to the statistics `[1, f]` float32, and returns what it takes.
 
-    The statistics are the loudness of each band in each part of the time, which say pitch and how it moves, and how much the loudness of a
-    group of bands swings at each rate (the modulation spectrum; Greenberg, Kingsbury, ICASSP 1997), which says fast and slow.
+    The statistics are the loudness of each band in each part of the time, which say pitch and how it moves; how much the loudness of a
+    group of bands swings at each rate (the modulation spectrum; Greenberg, Kingsbury, ICASSP 1997), which says fast and slow; and how much
+    each band changes from frame to frame, which tells noise from tones.
 
     Args:
         path: The file to write.
@@ -60,14 +61,17 @@ def _statistics(g: Subgraph, log_mel: int, frames: int) -> int:
     """`[1, f]` of `[frames, BANDS]`."""
     over_time = g.transpose(log_mel, (1, 0))
     place = np.minimum(np.arange(frames) * PARTS // frames, PARTS - 1)
-    parts = (place == np.arange(PARTS)[:, None]).astype(np.float32)
-    levels = g.fully_connected(over_time, parts / parts.sum(1, keepdims=True))
+    members = (place == np.arange(PARTS)[:, None]).astype(np.float32)
+    levels = g.fully_connected(over_time, members / members.sum(1, keepdims=True))
     angles = 2 * np.pi * np.outer(CHANGES, np.arange(frames)) / frames
     swings = [g.fully_connected(over_time, (f(angles) / frames).astype(np.float32)) for f in (np.cos, np.sin)]
     power = g.add(g.mul(swings[0], swings[0]), g.mul(swings[1], swings[1]))
     grouped = g.mean(g.reshape(power, (BANDS // GROUP, GROUP, len(CHANGES))), axis=1)
     changes = g.log(g.add(grouped, np.array(SILENCE, np.float32)))
-    return g.concat([g.reshape(levels, (1, BANDS * PARTS)), g.reshape(changes, (1, BANDS // GROUP * len(CHANGES)))], axis=1)
+    steps = g.sub(g.slice(log_mel, (1, 0), (frames - 1, BANDS)), g.slice(log_mel, (0, 0), (frames - 1, BANDS)))
+    roughness = g.log(g.add(g.mean(g.mul(steps, steps), axis=0), np.array(SILENCE, np.float32)))
+    parts = [(levels, BANDS * PARTS), (changes, BANDS // GROUP * len(CHANGES)), (roughness, BANDS)]
+    return g.concat([g.reshape(values, (1, size)) for values, size in parts], axis=1)
 
 
 def _bands(bins: int) -> np.ndarray:

@@ -10,8 +10,9 @@ from pathlib import Path
 import numpy as np
 
 from maker.data.duplicates import difference_hash
-from maker.data.images import lies_within, load_image
+from maker.data.images import lies_within
 from maker.data.items import image_of
+from maker.data.pictures import load_picture
 from maker.errors import DataError
 from maker.progress import progress
 from task.core import BaseOptions
@@ -97,7 +98,7 @@ def _hashes(images: Path, metadata: Sequence[bytes]) -> np.ndarray:
         name = image_of(entry)
         if name and lies_within(name):
             with suppress(DataError):  # counted by the caller
-                hashes[place] = difference_hash(load_image(images / name, 64))
+                hashes[place] = difference_hash(load_picture(images / name, 64))
     return hashes
 
 

@@ -17,7 +17,7 @@ from maker.errors import EncoderError
 class SourceTensor:
     """What a caller has to know of a tensor: shape, NumPy dtype and its quantisation (real = scale * (value - zero_point)).
 
-    `is_dynamic` says that a dimension behind the first, the batch, is left open.
+    `is_dynamic` says that a dimension behind the first, the batch, is left open; `is_open` that any is.
     """
 
     index: int
@@ -27,6 +27,7 @@ class SourceTensor:
     scale: float | None
     zero_point: int
     is_dynamic: bool
+    is_open: bool = False
 
     @property
     def is_readable(self) -> bool:
@@ -144,6 +145,7 @@ class Source:
             dtype=DTYPES.get(tensor.type, np.dtype(object)),
             scale=float(quantisation.scale[0]) if scaled else None,
             is_dynamic=tensor.shapeSignature is not None and bool(np.any(np.asarray(tensor.shapeSignature)[1:] < 0)),
+            is_open=tensor.shapeSignature is not None and bool(np.any(np.asarray(tensor.shapeSignature) < 0)),
             zero_point=int(quantisation.zeroPoint[0]) if scaled and quantisation.zeroPoint is not None else 0,
         )
 

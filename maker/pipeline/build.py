@@ -1,20 +1,25 @@
-"""Builds a searcher from photos or sounds, with captions or with towers that are ready."""
+"""Builds a searcher from photos, sounds or videos, with captions or with towers that are ready."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 
 from maker.data.facts_file import item_facts, read_facts
+from maker.data.images import list_images
+from maker.data.sounds import list_sounds
+from maker.data.videos import list_videos
 from maker.embedding.features import Features
+from maker.embedding.moments import captions_of_joined, joined_moments
 from maker.errors import BuildError
 from maker.evaluation.item_splits import HELD_OUT, ChosenCaptions, ItemSplits
 from maker.index.lexical import lexical_index
-from maker.pipeline.corpus_stage import OpenedCorpus, Photos, open_corpus
+from maker.pipeline.corpus_stage import Lister, OpenedCorpus, Photos, open_corpus
 from maker.pipeline.dimension import check_trained
 from maker.pipeline.distil_stage import distilled_encoder
 from maker.pipeline.encoder import Encoder, FrozenImages, ReadyTexts
@@ -128,8 +133,7 @@ def _work_folder(output: Path, options: BuildOptions, training: TrainingOptions)
 def _embed(corpus: Corpus, options: BuildOptions, training: TrainingOptions, work: Workspace) -> Embedded | None:
     """Trains an encoder or opens a ready one, and embeds the photos; None on a host that is not the chief."""
     table = None if options.facts is None else read_facts(options.facts)
-    window = sound_window(options.towers, work) if corpus.sounds is not None else None
-    opened = open_corpus(corpus, training.seed, work, window)
+    opened = open_corpus(corpus, training.seed, work, _lister(corpus, options, work))
     if table is not None:
         item_facts(table, [image.encode() for image in opened.searched.images])  # fails now, not after the training
     if corpus.captions is None and options.towers.teacher is not None:
@@ -141,10 +145,25 @@ def _embed(corpus: Corpus, options: BuildOptions, training: TrainingOptions, wor
         return None
     encoder = replace(encoder, dimension=options.index.dimension)
     items = encoder.embed_images(opened.searched, work)
-    facts = collect_facts(opened.searched.folder, items.images, table, options.exif and corpus.sounds is None)
+    if corpus.videos is not None:
+        items = joined_moments(items)
+        if not opened.searches_another_folder:
+            splits = opened.splits
+            train, validation = (captions_of_joined(captions, items.images) for captions in (splits.train, splits.validation))
+            opened = replace(opened, splits=replace(splits, train=train, validation=validation))
+    facts = collect_facts(opened.searched.folder, items.images, table, options.exif and corpus.has_photos)
     if corpus.captions is None:
         return Embedded(opened, encoder, items, facts, None, listed_queries(corpus, opened, encoder, work))
     return Embedded(opened, encoder, items, facts, _held_out(encoder, opened, items, work), None)
+
+
+def _lister(corpus: Corpus, options: BuildOptions, work: Workspace) -> Lister:
+    """What lists the items of a folder."""
+    if corpus.videos is not None:
+        return partial(list_videos, every=corpus.every)
+    if corpus.sounds is not None:
+        return partial(list_sounds, window=sound_window(options.towers, work))
+    return list_images
 
 
 def _held_out(encoder: Encoder, corpus: OpenedCorpus, items: Features, work: Workspace) -> HeldOut | None:
@@ -231,7 +250,8 @@ def _report(
     photos, rejected = len(embedded.items.images), len(work.rejects.rows)
     figures = {"photos": photos, "rejected": rejected, "bytes": output.stat().st_size, "seconds": round(seconds, 1), **manifest.report}
     reasons = f": {work.rejects.summary()}; see {work.rejects_file}" if rejected else ""
-    noun = "sounds" if "audio" in manifest.encoders else "photos"
+    sounds, moments = "audio" in manifest.encoders, "video" in embedded.facts.columns
+    noun = "sounds" if sounds else "moments" if moments else "photos"
     lines = [line(noun, f"{photos} read and indexed, {rejected} inputs rejected{reasons}")]
     similar = embedded.held_out.near_duplicates if embedded.held_out else []
     if similar:

@@ -2,27 +2,30 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TypeAlias
 
 from maker.data.captions import TRAIN, VALIDATION, Caption, CaptionFile, as_split, open_captions, select_language
 from maker.data.formats import CAPTION_FORMATS
 from maker.data.image_names import ImageNames
 from maker.data.images import list_images
 from maker.data.parts import Parts
-from maker.data.sounds import list_sounds
 from maker.data.splits import Splits, split_captions
 from maker.errors import DataError
 from maker.pipeline.options import Corpus
 from maker.progress import say
 from maker.queries import read_queries
-from maker.workspace import Workspace
+from maker.workspace import Rejects, Workspace
 from task.format.moment import file_of, moment_of
+
+Lister: TypeAlias = Callable[[Path, Rejects], list[str]]
 
 
 @dataclass(frozen=True)
 class Photos:
-    """The items of a folder, photos or sounds, by their names: paths relative to it, with the part of a recording."""
+    """The items of a folder, photos, sounds or moments, by their names: paths relative to it, with the part of a recording or video."""
 
     folder: Path
     images: list[str]
@@ -55,14 +58,14 @@ class OpenedCorpus:
         return [image for image in self.training.images if image in named]
 
 
-def open_corpus(corpus: Corpus, seed: int, work: Workspace, window: float | None = None) -> OpenedCorpus:
-    """Reads the captions or the list of queries, and lists the photos or sounds.
+def open_corpus(corpus: Corpus, seed: int, work: Workspace, listed: Lister = list_images) -> OpenedCorpus:
+    """Reads the captions or the list of queries, and lists the items.
 
     Args:
         corpus: The files and folders.
         seed: Seed for choosing held-out photos if the captions have no splits.
         work: Gets the rejected inputs, and the images that a captions file contains.
-        window: Seconds of a sound; longer recordings become several items. None for photos.
+        listed: Lists the items of a folder: photos, sounds, or the moments of videos.
 
     Raises:
         DataError: The captions, the list of queries or the folders cannot be used.
@@ -70,23 +73,19 @@ def open_corpus(corpus: Corpus, seed: int, work: Workspace, window: float | None
     if corpus.captions is None:
         assert corpus.folder is not None  # `Corpus` checked it
         queries = None if corpus.query_list is None else read_queries(corpus.query_list)
-        photos = _listed(corpus.folder, window, work)
+        photos = Photos(corpus.folder, listed(corpus.folder, work.rejects))
         return OpenedCorpus(photos, photos, Splits([], [], "no"), queries)
     source = _open_captions(corpus, corpus.captions, work)
     chosen = select_language(source.captions, corpus.language, corpus.captions)
-    training = _listed(source.images, window, work)
+    training = Photos(source.images, listed(source.images, work.rejects))
     searched = training
     if corpus.searched is not None and corpus.searched.resolve() != source.images.resolve():
-        searched = _listed(corpus.searched, window, work)
+        searched = Photos(corpus.searched, listed(corpus.searched, work.rejects))
     captions = _of_known_images(chosen, ImageNames(map(file_of, training.images)), corpus.captions, work)
     splits = split_captions(captions, seed, corpus.captions)
     parts = Parts(training.images)
     splits = replace(splits, train=parts.captions(splits.train), validation=parts.captions(splits.validation))
     return OpenedCorpus(training, searched, splits)
-
-
-def _listed(folder: Path, window: float | None, work: Workspace) -> Photos:
-    return Photos(folder, list_images(folder, work.rejects) if window is None else list_sounds(folder, work.rejects, window))
 
 
 def _open_captions(corpus: Corpus, path: Path, work: Workspace) -> CaptionFile:

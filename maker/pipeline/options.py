@@ -7,8 +7,9 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from maker.data.videos import parse_every
 from maker.embedding.views import MOST_VIEWS
-from maker.encoders.audio import MEL, parse_audio_spec
+from maker.encoders.audio import MEL, SoundModelOptions, parse_audio_spec
 from maker.encoders.convert import ImageModelOptions
 from maker.encoders.image import SCRATCH, parse_spec
 from maker.encoders.text import WORDS, is_text_spec, parse_text_spec
@@ -29,6 +30,8 @@ class Corpus:
     Attributes:
         captions: The captions file; None for towers that are ready, see `TowerOptions.model`.
         sounds: Folder of the captioned sounds, in the place of photos.
+        videos: Folder of videos, in the place of photos; their moments are the items.
+        every: Seconds of a moment before those that look alike are joined, such as `1s`; or `scenes`, from cut to cut.
         images: Folder of the captioned photos; captions name photos relative to it. None if the captions file contains the images.
         captions_format: A name in `maker.data.formats.CAPTION_FORMATS`, or `auto` to recognise it by content.
         validation_captions: A file whose captions all belong to the validation split.
@@ -40,6 +43,8 @@ class Corpus:
 
     captions: Path | None = None
     sounds: Path | None = None
+    videos: Path | None = None
+    every: str = "1s"
     images: Path | None = None
     captions_format: str = "auto"
     validation_captions: Path | None = None
@@ -53,8 +58,11 @@ class Corpus:
         Raises:
             UsageError: An option needs captions, or does not go with them.
         """
-        if self.images is not None and self.sounds is not None:
-            raise UsageError(f"--sounds {self.sounds}: --images {self.images} is given, too; a searcher has items of one kind")
+        folders = (("--images", self.images), ("--sounds", self.sounds), ("--videos", self.videos))
+        given = [f"{option} {folder}" for option, folder in folders if folder is not None]
+        if len(given) > 1:
+            raise UsageError(f"{given[1]}: {given[0]} is given, too; a searcher has items of one kind")
+        parse_every(self.every)
         if self.captions is not None:
             if self.query_list is not None:
                 raise UsageError(f"--query-list {self.query_list}: the captions are the queries of this build; leave the list out")
@@ -63,12 +71,17 @@ class Corpus:
             if value is not None:
                 raise UsageError(f"{option} {value}: goes with --captions; without captions, --images is the folder to index")
         if self.folder is None:
-            raise UsageError("--images is missing: the folder with the pictures to index, or --sounds")
+            raise UsageError("--images is missing: the folder with the pictures to index, or --sounds or --videos")
 
     @property
     def folder(self) -> Path | None:
-        """The folder of the photos or sounds."""
-        return self.images if self.sounds is None else self.sounds
+        """The folder of the photos, sounds or videos."""
+        return self.images or self.sounds or self.videos
+
+    @property
+    def has_photos(self) -> bool:
+        """Whether the items are photos."""
+        return self.sounds is None and self.videos is None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -78,7 +91,7 @@ class TowerOptions:
     Attributes:
         image_encoder: Spec of the image tower, as for --image-encoder.
         audio_encoder: Spec of the sound tower, as for --audio-encoder, in the place of the image tower; None for photos.
-        sample_rate: Samples per second, for a sound tower whose metadata do not say it.
+        sound_model: Sample rate and length, for a sound tower that does not say them.
         image_model: Weights, input size and pooling of an image model that is converted.
         text_encoder: Spec of the text tower, as for --text-encoder.
         text_model: Tokenizer, length and pooling of a pretrained text model.
@@ -99,7 +112,7 @@ class TowerOptions:
 
     image_encoder: str = SCRATCH
     audio_encoder: str | None = None
-    sample_rate: int | None = None
+    sound_model: SoundModelOptions = field(default_factory=SoundModelOptions)
     image_model: ImageModelOptions = field(default_factory=ImageModelOptions)
     text_encoder: str = WORDS
     text_model: TextModelOptions = field(default_factory=TextModelOptions)

@@ -49,7 +49,7 @@ def sound_window(towers: TowerOptions, work: Workspace) -> float:
         EncoderError: There is no tower for sounds, or it cannot be used.
     """
     if towers.audio_encoder is not None:
-        tower: AnyTower | None = sound_tower(towers.audio_encoder, towers.sample_rate, work.folder)
+        tower: AnyTower | None = sound_tower(towers.audio_encoder, towers.sound_model, work.folder)
     else:
         encoder = ready_encoder(towers, (), work)
         tower = open_embedder(encoder.file).get("audio") if encoder else None

@@ -140,7 +140,7 @@ def _train_on_frozen_features(
     photos = corpus.training
     views = 1
     if towers.audio_encoder:
-        tower = sound_tower(towers.audio_encoder, towers.sample_rate, work.folder)
+        tower = sound_tower(towers.audio_encoder, towers.sound_model, work.folder)
     else:
         tower = backbone(towers.image_encoder, towers.image_model, work.folder)
         if not options.unfreeze_from:

@@ -12,12 +12,14 @@ from pathlib import Path, PurePosixPath
 
 from PIL import Image
 
-from maker.data.images import OUTSIDE, lies_within, load_image
+from maker.data.images import OUTSIDE, lies_within
 from maker.data.items import image_of
+from maker.data.pictures import load_picture
 from maker.errors import DataError
 from maker.progress import progress
 from maker.workspace import Rejects, atomic, claim_folder
 from maker.workspace.own import MARKER
+from task.format.moment import file_of
 
 FOLDER, SUFFIX = "thumbnails", ".webp"
 PIXELS = 320  # of the shorter side: enough for a grid cell on a high-density display
@@ -70,7 +72,7 @@ def make_thumbnails(metadata: Sequence[bytes], images: Path, site: Path) -> Thum
     pool = ThreadPoolExecutor(min(4, os.cpu_count() or 1))
     try:
         with warnings.catch_warnings():
-            # load_image silences Pillow too, but the first thread to finish would end that for the others.
+            # Decoding silences Pillow too, but the first thread to finish would end that for the others.
             warnings.simplefilter("ignore")
             tasks = ((name, images, site) for name in wanted)
             done = progress(pool.map(_make, tasks), "thumbnails", total=len(wanted))
@@ -105,14 +107,14 @@ def _make(task: tuple[str, Path, Path]) -> tuple[int, bool, str]:
     source = images / path
     target = site / FOLDER / f"{path}{SUFFIX}"
     try:
-        modified = source.stat().st_mtime_ns
+        modified = Path(file_of(str(source))).stat().st_mtime_ns
     except OSError:
         return 0, False, "missing file"
     # The thumbnail has the modification time of its image, as with rsync: if the image has another one, it changed.
     if target.is_file() and target.stat().st_mtime_ns == modified:
         return modified, False, ""
     try:
-        small = Image.fromarray(load_image(source, at_least=2 * PIXELS))
+        small = Image.fromarray(load_picture(source, at_least=2 * PIXELS))
     except DataError as error:
         return modified, False, str(error)
     scale = min(1.0, PIXELS / min(small.size), LONGEST / max(small.size))

@@ -6,8 +6,9 @@ import base64
 import io
 from pathlib import Path
 
-from maker.data.images import lies_within, load_image
+from maker.data.images import lies_within
 from maker.data.items import image_of
+from maker.data.pictures import load_picture
 from maker.errors import DataError
 
 PIXELS, QUALITY = 128, 68  # side and WebP quality of a thumbnail
@@ -39,7 +40,7 @@ class InlineImages:
         from PIL import Image, ImageOps  # part of the extra `maker`, which `maker index` does not need
 
         try:
-            image = Image.fromarray(load_image(path, at_least=2 * PIXELS))
+            image = Image.fromarray(load_picture(path, at_least=2 * PIXELS))
         except DataError:
             self.missing.append(name)
             return ""

@@ -17,7 +17,11 @@ HEADER = "sound\tsplit\tlang\tcaption\n"
 CLASSES = "classes.tsv"
 SECONDS, GAP = 2.0, 0.1  # of a sound, and between its events
 SINGLE = 0.45  # of the sounds have one event, the others two
-PITCH_WORDS = {"low": ("low", "deep", "low-pitched"), "middle": ("medium", "middle", ""), "high": ("high", "shrill", "high-pitched")}
+PITCH_WORDS = {
+    "low": ("low", "deep", "low-pitched"),
+    "middle": ("medium", "middle", "mid-range"),
+    "high": ("high", "shrill", "high-pitched"),
+}
 LOUD_WORDS = {"loud": ("loud", "strong", "noisy"), "soft": ("soft", "quiet", "faint")}
 LOUD = {"loud": 0.7, "soft": 0.08}  # peak, 1 is full scale
 PAIRS = ("{0} then {1}", "{0} followed by {1}", "{0} and {1}", "{1} and {0}")
@@ -122,7 +126,7 @@ def _events(rng: random.Random) -> int:
 
 def _phrase(event: Event, rng: random.Random) -> str:
     words = [rng.choice(LOUD_WORDS[event.loudness]), rng.choice(PITCH_WORDS[event.pitch])]
-    phrase = " ".join([*filter(None, words), rng.choice(KINDS[event.kind])])
+    phrase = " ".join([*words, rng.choice(KINDS[event.kind])])
     return phrase if phrase.endswith("s") else f"{'an' if phrase[0] in 'aeiou' else 'a'} {phrase}"
 
 

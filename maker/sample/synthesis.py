@@ -53,13 +53,13 @@ def _samples(kind: str, frequency: float, time: np.ndarray, rng: np.random.Gener
         beat = 1 / rng.uniform(*((14, 18) if kind.startswith("fast") else (3.5, 5)))
         return _wave(frequency, time) * np.exp(-(time % beat) / 0.006)
     if kind.endswith("beeps"):
-        beat = 1 / rng.uniform(*((8, 10) if kind.startswith("fast") else (2.5, 3.5)))
+        beat = 1 / rng.uniform(*((5.5, 7) if kind.startswith("fast") else (2, 2.8)))
         return _wave(frequency, time) * (time % beat < beat / 2)
     if kind == "warble":
-        swing = 1 + 0.12 * np.sin(2 * np.pi * rng.uniform(5, 7) * time)
+        swing = 1 + 0.25 * np.sin(2 * np.pi * rng.uniform(5, 7) * time)
         return np.sin(2 * np.pi * np.cumsum(frequency * swing) / RATE)
     if kind == "chord":
-        return np.sum([_wave(frequency * ratio, time) for ratio in (1, 1.26, 1.5)], axis=0)
+        return np.sum([_wave(frequency * ratio, time) for ratio in (1, 1.5, 2)], axis=0)
     if kind == "bell":
         return np.sum([_wave(frequency * ratio, time) for ratio in (1, 2.76)], axis=0) * np.exp(-5 * share)
     return _wave(frequency, time)
@@ -70,7 +70,7 @@ def _wave(frequency: float, time: np.ndarray) -> np.ndarray:
 
 
 def _band(noise: np.ndarray, middle: float) -> np.ndarray:
-    """Noise of an octave around a frequency."""
+    """Noise of two octaves around a frequency."""
     spectrum = np.fft.rfft(noise)
     frequency = np.fft.rfftfreq(len(noise), 1 / RATE)
-    return np.fft.irfft(spectrum * ((frequency > middle / 1.41) & (frequency < middle * 1.41)), len(noise))
+    return np.fft.irfft(spectrum * ((frequency > middle / 2) & (frequency < middle * 2)), len(noise))

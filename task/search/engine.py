@@ -98,6 +98,10 @@ class Engine(Embedder, Protocol):
     def built_items(self) -> int:
         """The number of items that the file was built with; they have the first ids."""
 
+    @property
+    def values_scanned(self) -> int:
+        """The number of values that a search reads, about: rows times dimensions. 0 if the index does not say."""
+
     def has(self, item: int) -> bool:
         """Whether an item exists and was not removed."""
 

@@ -32,6 +32,11 @@ class FixedItems(ABC):
         return self.items
 
     @property
+    def values_scanned(self) -> int:
+        """0: nothing in these files says it."""
+        return 0
+
+    @property
     def means(self) -> Mapping[str, np.ndarray]:
         """No means: nothing in these files says them."""
         return {}

@@ -77,6 +77,13 @@ class GraphEngine(GraphEmbedder):
         """The number of items that the file was built with."""
         return self.manifest.items
 
+    @property
+    def values_scanned(self) -> int:
+        """The number of values that a search reads, about: rows times dimensions."""
+        index = self.manifest.index
+        share, dimensions = index.get("share_scanned") or 1.0, index.get("scanned_dimensions") or self.dimension
+        return int(share * self.manifest.items * dimensions)
+
     def search_text(self, query: str, request: SearchRequest) -> SearchResult:
         """Finds the items nearest to a sentence; none if it contains no word. A sentence that is too long is cut between characters.
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import threading
+import warnings
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
 
 import numpy as np
 
@@ -12,37 +12,16 @@ from ..errors import InvalidArgumentError
 from ..format.facts import Column, values_of
 from ..format.lexical import LexicalIndex
 from ..format.overlay_file import INT8, MOST_ADDED, MOST_IDS, OverlayContent, quantise
+from .added_rows import FIRST_CAPACITY, AddedRows, Scanned
 from .facts import AddedFacts, CheckedFacts
 from .lexical import LexicalPart
-from .nearest import nearest
+from .nearest import among_nearest, nearest
 from .products import products
 from .words import terms, texts_of
 
-FIRST_CAPACITY = 64
+MANY = 50_000  # added items, from which on a line says that an index is faster
 NO_WORDS = np.empty(0, np.uint32)
 LARGEST = float(np.finfo(np.float32).max)
-
-
-@dataclass(frozen=True)
-class _Added:
-    """The added rows at one moment: views of `(a, d)` and `(a,)` arrays that only grow. Only `alive` may change while it is read."""
-
-    rows: np.ndarray
-    scales: np.ndarray
-    norms: np.ndarray
-    ids: np.ndarray
-    alive: np.ndarray
-
-    @classmethod
-    def allocate(cls, count: int, dimension: int) -> _Added:
-        rows, scales, norms = np.empty((count, dimension), np.float32), np.empty(count, np.float32), np.empty(count, np.float32)
-        return cls(rows, scales, norms, np.empty(count, np.int64), np.empty(count, np.bool_))
-
-    def __len__(self) -> int:
-        return len(self.ids)
-
-    def at(self, places: np.ndarray | slice) -> _Added:
-        return _Added(*(array[places] for array in vars(self).values()))
 
 
 class Overlay:
@@ -70,8 +49,8 @@ class Overlay:
         self._l2 = distance == "squared_l2"
         self._lock = threading.Lock()
         self._next_id = base_items
-        self._metadata: list[bytes] = []  # one per row
-        self._space = self._added = _Added.allocate(0, dimension)
+        self._metadata: list[bytes] = []  # in the order in which they were added
+        self._space = self._added = AddedRows.allocate(0, dimension)
         self._facts: dict[int, Mapping[str, object]] = {}  # by id
         self._added_facts = AddedFacts({}, {}, range(base_items, base_items))
         self._hidden: np.ndarray | None = None  # (base_items,) bool
@@ -105,7 +84,10 @@ class Overlay:
             self._show_facts(facts.types)
             self.changed = True
             self.version += 1
-            return self._next_id - 1
+            item, count = self._next_id - 1, len(self._added)
+        if count == MANY:
+            _say_many(count)
+        return item
 
     def remove(self, item: int) -> None:
         """Hides an item permanently.
@@ -123,9 +105,8 @@ class Overlay:
                     self._hidden = np.zeros(self.base_items, np.bool_)
                 self._hidden[item] = True
             else:
-                place = self._place(item)
+                self._added.remove(item)
                 self._dead += 1
-                self._added.alive[place] = False
                 self._facts.pop(item, None)
                 self._terms.pop(item, None)
             self.changed = True
@@ -137,14 +118,15 @@ class Overlay:
         Raises:
             IndexError: The item does not exist.
         """
-        place = self._place(item)
-        if place == len(self._added) or self._added.ids[place] != item:
+        order = self._added.order(item)
+        if order < 0:
             raise IndexError(f"item {item} of {self._next_id}")
-        return self._metadata[place]
+        return self._metadata[order]
 
     def embedding(self, item: int) -> np.ndarray:
         """The embedding of an added item that exists, `(d,)` float32."""
-        return self._added.rows[self._place(item)].copy()
+        added = self._added
+        return added.rows[added.places[added.order(item)]].copy()
 
     def has(self, item: int) -> bool:
         """Whether an item, in the base or added, exists and was not removed."""
@@ -166,14 +148,14 @@ class Overlay:
     def present(self) -> np.ndarray:
         """All items of the base and added ones that were not removed, ascending, int64."""
         with self._lock:
-            return np.concatenate([self.base(), self._added.ids[self._added.alive]])
+            return np.concatenate([self.base(), self._added.known[self._added.left()]])
 
     def find(self, wanted: Collection[bytes]) -> dict[int, bytes]:
         """The added items that were not removed whose metadata is one of `wanted`, by id, ascending."""
         chosen = frozenset(wanted)
         with self._lock:
-            places = [place for place in np.flatnonzero(self._added.alive).tolist() if self._metadata[place] in chosen]
-            return {int(self._added.ids[place]): self._metadata[place] for place in places}
+            left = [order for order in self._added.left().tolist() if self._metadata[order] in chosen]
+            return {int(self._added.known[order]): self._metadata[order] for order in left}
 
     def nearest(self, query: np.ndarray, count: int, ids: np.ndarray | None = None, limit: float = np.inf) -> tuple[np.ndarray, np.ndarray]:
         """The nearest among the added items.
@@ -188,35 +170,37 @@ class Overlay:
             Ids, int64, and their distances, float32; the nearest first.
         """
         added, dead = self._added, self._dead
-        if ids is not None:
-            places = np.searchsorted(added.ids, ids)
-            held = places < len(added)
-            places, ids = places[held], ids[held]
-            added = added.at(places[added.ids[places] == ids])  # ids of items that were removed before a reload have no row
-        distances = -products(added.rows, query)
+        if ids is None:
+            scanned = added.scanned(query, self._l2, self.base_items)
+        else:
+            places = added.places_of(ids)
+            scanned = Scanned.of(products(added.rows[places], query), places)
+        distances = -scanned.dots
         if self._l2:
-            distances = np.maximum(np.float32(query @ query) + 2 * distances + added.norms, 0)
+            distances = np.maximum(np.float32(query @ query) + 2 * distances + scanned.of_each(added.norms), 0)
         if dead:
-            distances[~added.alive] = np.inf
+            distances[~scanned.of_each(added.alive)] = np.inf
         near = np.flatnonzero(distances <= min(limit, LARGEST))
-        best = near[nearest(added.ids[near], distances[near], count)]
-        return added.ids[best], distances[best]
+        near = near[among_nearest(distances[near], count)]
+        near_ids = added.ids[scanned.places(near)]
+        best = nearest(near_ids, distances[near], count)
+        return near_ids[best], distances[near[best]]
 
     def content(self, base: str) -> OverlayContent:
         """The content for a file; `base` is the fingerprint of the base."""
         with self._lock:
-            places = np.flatnonzero(self._added.alive)
-            kept = self._added.at(places)
+            left, added = self._added.left(), self._added
+            places, ids = added.places[left], added.known[left]
             return OverlayContent(
                 base=base,
                 items=self.base_items,
                 next_id=self._next_id,
-                rows=kept.rows,
-                scales=kept.scales if self._rounds else None,
-                ids=kept.ids,
-                metadata=[self._metadata[place] for place in places],
-                facts=self._columns(kept.ids),
-                lexical=self._words(kept.ids) if self._terms else None,
+                rows=added.rows[places],
+                scales=added.scales[places] if self._rounds else None,
+                ids=ids,
+                metadata=[self._metadata[order] for order in left],
+                facts=self._columns(ids),
+                lexical=self._words(ids) if self._terms else None,
                 removed=np.empty(0, np.int64) if self._hidden is None else np.flatnonzero(self._hidden),
             )
 
@@ -227,7 +211,7 @@ class Overlay:
             if self._next_id > self.base_items:
                 added = np.arange(self.base_items, self._next_id)
                 gone = np.ones(len(added), np.bool_)
-                gone[self._added.ids[self._added.alive] - self.base_items] = False
+                gone[self._added.known[self._added.left()] - self.base_items] = False
                 parts.append(LexicalPart(self._words(added), gone))
             return parts
 
@@ -244,6 +228,9 @@ class Overlay:
                 self._hidden[content.removed] = True
             self.changed = self._next_id > self.base_items or self._hidden is not None
             self.version += 1
+            count = len(self._added)
+        if count >= MANY:
+            _say_many(count)
 
     def _show_facts(self, types: Mapping[str, str]) -> None:
         """Replaces what readers see of the facts, after a change; `types` are those of new columns."""
@@ -284,23 +271,28 @@ class Overlay:
             rows, scales = quantise(rows)
         start, end = len(self._added), len(self._added) + len(ids)
         if end > len(self._space):
-            grown = _Added.allocate(max(2 * len(self._space), end, FIRST_CAPACITY), rows.shape[1])
-            for old, new in zip(vars(self._added).values(), vars(grown).values(), strict=True):
-                new[:start] = old
-            self._space = grown
-        space = self._space
-        space.rows[start:end], space.scales[start:end], space.ids[start:end], space.alive[start:end] = rows, scales, ids, True
-        space.norms[start:end] = np.einsum("nd,nd->n", rows, rows)
+            self._space = self._added.grown(max(2 * len(self._space), end, FIRST_CAPACITY))
+        space, new = self._space, slice(start, end)
+        space.rows[new], space.scales[new], space.norms[new] = rows, scales, np.einsum("nd,nd->n", rows, rows)
+        space.ids[new], space.known[new], space.places[new], space.alive[new] = ids, ids, np.arange(start, end), True
         self._metadata.extend(metadata)
-        self._added = space.at(slice(end))
-
-    def _place(self, item: int) -> int:
-        return int(np.searchsorted(self._added.ids, item))
+        self._added = space.first(end)
+        regrouped = self._added.regrouped()
+        if regrouped is not self._added:
+            self._space = self._added = regrouped
 
     def _has(self, item: int) -> bool:
         if not 0 <= item < self._next_id:
             return False
         if item < self.base_items:
             return self._hidden is None or not self._hidden[item]
-        place = self._place(item)
-        return place < len(self._added) and bool(self._added.ids[place] == item and self._added.alive[place])
+        added = self._added
+        order = added.order(item)
+        return order >= 0 and bool(added.alive[added.places[order]])
+
+
+def _say_many(count: int) -> None:
+    warnings.warn(
+        f"{count:,} items were added; make one file of them and the searcher, which has an index and is faster: `maker index --update`",
+        stacklevel=2,
+    )

@@ -22,6 +22,7 @@ from .lexical import LexicalPart
 from .request import SearchRequest
 
 PROBE = "a photo of two people and a dog"
+LEAST = 4_000_000  # values that the search of a shard reads; one of fewer ends before a thread begins
 TOLERANCE = 1e-3  # relative difference between embeddings of a probe; equal towers on one machine differ much less
 
 
@@ -29,7 +30,8 @@ class ShardedEngine(FixedItems):
     """Embeds a query once, searches every shard and merges the results by distance; thread-safe.
 
     Ids continue from shard to shard: the first id of the second shard is the number of items in the first. Shards are searched at the same
-    time by threads of the engine, one a core. A shard always has the same thread, because each thread has an interpreter of its own.
+    time by threads of the engine, one a core, if each takes long enough. A shard always has the same thread, because each thread has an
+    interpreter of its own.
     """
 
     def __init__(self, shards: Sequence[Engine], names: Sequence[str]) -> None:
@@ -45,7 +47,8 @@ class ShardedEngine(FixedItems):
         self._shards, self._names = list(shards), list(names)
         _check(self._shards, self._names)
         self._starts = np.cumsum([0, *(shard.items for shard in shards)])
-        cores = min(_cores(), len(self._shards))
+        takes_long = sum(shard.values_scanned for shard in shards) >= LEAST * len(shards)
+        cores = min(_cores(), len(self._shards)) if takes_long else 1
         self._threads = [ThreadPoolExecutor(1, f"shards-{number}") for number in range(cores)] if cores > 1 else []
 
     @property

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import io
 import os
+import resource
 import tarfile
 import threading
 import time
@@ -15,7 +16,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import psutil
 from PIL import Image
 
 STORE = 100_000_000  # bytes of the object store of each node
@@ -105,11 +105,11 @@ def run_and(work: Callable[[], object], folder: Path, steps: dict[int, Callable[
 @contextmanager
 def memory_of_driver() -> Iterator[list[int]]:
     """The resident memory of this process in bytes, ten times a second."""
-    process, found, leave = psutil.Process(), list[int](), threading.Event()
+    found, leave = list[int](), threading.Event()
 
     def watch() -> None:
         while not leave.wait(0.1):
-            found.append(process.memory_info().rss)
+            found.append(int(Path("/proc/self/statm").read_text().split()[1]) * resource.getpagesize())
 
     watcher = threading.Thread(target=watch)
     watcher.start()

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import shutil
+from functools import partial
 
 import numpy as np
 import pytest
@@ -12,12 +14,17 @@ from maker.cli import main
 from maker.collection.ray_engine import Ray
 from maker.errors import DataError
 from maker.pipeline import embed_shards
+from task.text import TextSearcher
 
 pytest.importorskip("ray", reason="Ray is not installed: pip install '.[ray]', as make test-ray does")
 pytestmark = pytest.mark.slow
 
 from tests.clusters.cluster import cluster, digests, draw_shards, memory_of_driver, run_and  # noqa: E402
+from tests.documents.files import write_photos  # noqa: E402
+from tests.documents.pages import ROOT, blocks  # noqa: E402
+from tests.test_documents import run_block  # noqa: E402
 
+PAGES = ("docs/guide/collections.md", "docs/guide/coming-from.md")
 SHARDS, PICTURES = 40, int(os.environ.get("PICTURES", "2000"))
 
 
@@ -40,12 +47,11 @@ def test_two_killed_nodes_cost_their_unfinished_shards_only(shards, nodes, encod
         "(their reasons are in the .parquet files)"
     )
 
-    def kill() -> None:
-        nodes.kill()
-        nodes.add()
-
     with memory_of_driver() as memory:
-        killed = run_and(lambda: embed_shards(encoder, shards, tmp_path / "ray", engine=Ray()), tmp_path / "ray", {5: kill, 20: kill})
+        embedding = partial(embed_shards, encoder, shards, tmp_path / "ray", engine=Ray())
+        killed = run_and(embedding, tmp_path / "ray", {5: nodes.kill, 20: nodes.kill})
+    nodes.add()
+    nodes.add()
     assert len(killed) == 2
     assert digests(tmp_path / "ray") == digests(tmp_path / "local")
     assert len(digests(tmp_path / "ray")) == 2 * SHARDS
@@ -71,3 +77,29 @@ def test_lambdas_and_pictures_go_through_ray_in_order(nodes, shards, encoder):
 def test_a_shard_that_kills_every_actor_ends_the_run_with_its_name(nodes):
     with pytest.raises(DataError, match="5 Ray actors were lost with part-000001"):
         Collection.from_list([1, 2, 3], shard_size=1).filter(lambda row: row["item"] != 2 or os._exit(1)).engine("ray").to_list()
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_the_blocks_of_a_page_that_need_ray_work(page, nodes, encoder, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    write_photos(tmp_path / "photos", tmp_path / "captions.tsv")
+    shutil.copy(encoder, tmp_path / "searcher.tflite")
+    ran = [run_block(block, {}, capsys) for block in blocks(ROOT / page) if block.target == "test-ray"]
+    assert len(ran) == 1
+
+
+def test_ray_starts_the_hosts_of_a_training(nodes, photos, tmp_path, capsys):
+    output = tmp_path / "trained.tflite"
+    arguments = ["build", "--images", str(photos), "--captions", str(photos / "captions.tsv"), "--image-encoder", "scratch", "--no-report"]
+    arguments += ["--epochs", "2", "--batch-size", "8", "--dimension", "16", "--min-steps", "0", "--output", str(output)]
+    assert main([*arguments, "--engine", "ray"]) == 2
+    assert "pass --distribute multi_worker" in capsys.readouterr().err
+    assert main([*arguments, "--workers", "2"]) == 2
+    assert "--workers: is for --engine ray" in capsys.readouterr().err
+    status = main([*arguments, "--distribute", "multi_worker", "--engine", "ray", "--workers", "2"])
+    printed = capsys.readouterr()
+    assert status == 0, printed.err
+    assert "24 read and indexed" in printed.out
+    assert (tmp_path / "trained.work" / "worker-1").is_dir()
+    with TextSearcher.create_from_file(str(output)) as searcher:
+        assert searcher.items == 24

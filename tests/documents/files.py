@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import shutil
+from base64 import b64encode
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +14,7 @@ from maker.cli import main
 from maker.graph.model import Model
 from tests.checkpoints.files import clip
 from tests.conftest import DIMENSION, SIDE, PooledColours
+from tests.written_videos import write_video
 
 ITEMS = 400
 COLOURS = ("red", "green", "blue", "yellow", "aqua", "fuchsia", "white", "orange", "brown")  # of different directions
@@ -28,6 +31,8 @@ SHORT = {"--epochs": "1", "--batch-size": "8", "--dimension": str(DIMENSION)}
 def make_files(folder: Path, encoder: Path) -> None:
     """Photos and captions, pretrained models, a searcher, embeddings and sentences."""
     write_photos(folder / "photos", folder / "captions.tsv")
+    (folder / "videos").mkdir()
+    write_video(folder / "videos" / "colours.mp4", [np.asarray(Image.new("RGB", (64, 48), colour)) for colour in COLOURS[:4]])
     write_image_model(folder / TOWER, TENSOR)
     write_text_model(folder / "text_encoder.tflite")
     (folder / "vocab.txt").write_text("\n".join(VOCABULARY) + "\n", encoding="utf-8")
@@ -41,6 +46,8 @@ def make_files(folder: Path, encoder: Path) -> None:
     (folder / "queries.txt").write_text("".join(f"a {way} {colour} picture\n" for way in WAYS for colour in COLOURS), encoding="utf-8")
     asked = "a plain red picture,0.png|4.png,\na plain picture -red,1.png,name != '5.png'\n"
     (folder / "queries.csv").write_text(f"query,relevant,where\n{asked}", encoding="utf-8")
+    for split, part in (("train", slice(0, 48)), ("valid", slice(48, PHOTOS))):
+        write_easynlp(folder / f"easynlp_{split}.tsv", sorted((folder / "photos").glob("*.png"))[part])
     clip(folder / "clip-vit-base-patch32")
     (folder / "sentences.txt").write_text("a red picture\na blue picture\n", encoding="utf-8")
     for colour in COLOURS:
@@ -61,6 +68,15 @@ def write_photos(photos: Path, captions: Path) -> None:
         split = "val" if number >= PHOTOS // 2 else "train"
         lines += [f"{number}.png\t{split}\ten\ta {way} {colour} picture" for way in ("plain", "small")]
     captions.write_text("\n".join(lines) + "\n", encoding="utf-8")
+
+
+def write_easynlp(path: Path, photos: Sequence[Path]) -> None:
+    """Pairs as EasyNLP's examples have them: a text, and a picture in base64."""
+    lines = []
+    for photo in photos:
+        colour = COLOURS[int(photo.stem) % len(COLOURS)]
+        lines.append(f"a plain {colour} picture\t{b64encode(photo.read_bytes()).decode()}\n")
+    path.write_text("".join(lines), encoding="utf-8")
 
 
 def write_image_model(path: Path, tensor: str) -> None:

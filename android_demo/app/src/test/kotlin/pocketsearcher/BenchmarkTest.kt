@@ -27,6 +27,14 @@ class BenchmarkTest {
         assertTrue("$resident", keys(resident) == setOf("start", "opened", "asked") && resident.getDouble("asked") > 10)
     }
 
+    @Test
+    fun `of a searcher without items the encoders are measured`() {
+        val file = Fixtures.overlay("empty.tflite")
+        val found = benchmark("empty.tflite", "LiteRT", "2", queries = 3, opens = 1) { Fixtures.open(file) }
+        assertEquals(listOf(2, 0, 0), listOf("embed_ms", "search_ms", "first_query_ms").map { found.getJSONObject(it).length() })
+        percentiles("open_ms", found.getJSONObject("open_ms"))
+    }
+
     private fun percentiles(what: String, found: JSONObject) {
         assertEquals(what, setOf("p50", "p90", "p99", "count"), keys(found))
         assertTrue("$what $found", found.getDouble("p50") > 0 && found.getDouble("p50") <= found.getDouble("p99"))

@@ -11,6 +11,10 @@ import java.nio.ByteBuffer
 /** The files that `without_gradle/fixtures.py` wrote. */
 internal object Fixtures {
     private val folder get() = File(property("pocketsearcher.fixtures"))
+
+    /** A searcher by the name of its file. */
+    fun searcher(name: String) = folder.resolve(name)
+
     val sample get() = folder.resolve("sample.tflite")
     val withRelevance get() = folder.resolve("relevance.tflite")
     val withFound get() = folder.resolve("found.tflite")
@@ -24,6 +28,10 @@ internal object Fixtures {
     val checkpoint get() = folder.resolve("checkpoint.tflite")
     val asked get() = folder.resolve("asked").resolve("asked.tflite")
     val askedCases by lazy { JSONObject(folder.resolve("asked").resolve("asked.json").readText()) }
+    val overlayCases by lazy { JSONObject(overlay("overlays.json").readText()) }
+
+    fun overlay(name: String) = folder.resolve("overlays").resolve(name)
+
     val expected by lazy { JSONObject(folder.resolve("expected.json").readText()) }
 
     fun picture(file: String) = folder.resolve("pictures").resolve(file)

@@ -109,6 +109,22 @@ class OverlayTest {
     }
 
     @Test
+    fun `a searcher without items finds nothing until items are added`() = ask(Fixtures.overlay("empty.tflite")) { searcher ->
+        assertEquals(emptyList<String>(), searcher.check(pictures = true))
+        assertEquals(setOf("embed_text", "embed_image"), searcher.signatures)
+        for (mode in Lexical.entries) assertEquals(emptyList<Neighbor>(), searcher.search("a red ball", lexical = mode).neighbors)
+        assertEquals(0, searcher.size)
+        val item = searcher.add(searcher.embed("a red ball"), "ball.jpg", mapOf("album" to "Norway"))
+        searcher.add(unit(searcher), "other.jpg")
+        assertEquals(listOf(item, 1), searcher.search("a red ball").neighbors.map { it.item })
+        assertEquals(item, searcher.search("ball", lexical = Lexical.ONLY).neighbors.single().item)
+        assertEquals(item, searcher.search("a boat", where = "album == 'Norway'").neighbors.single().item)
+        assertEquals(listOf(1), searcher.similar(item).neighbors.map { it.item })
+        searcher.remove(item)
+        assertEquals(1, searcher.search("a red ball").neighbors.single().item)
+    }
+
+    @Test
     fun `what cannot be added is refused`() = ask(Fixtures.asked) { searcher ->
         val vector = unit(searcher)
         fun message(add: () -> Unit) = assertThrows(IllegalArgumentException::class.java) { add() }.message.orEmpty()

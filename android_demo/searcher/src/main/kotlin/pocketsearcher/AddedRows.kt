@@ -86,7 +86,7 @@ internal class AddedRows private constructor(
     }
 
     /** With four sums, which do not wait for each other. */
-    private fun dot(row: Int, query: FloatArray): Float {
+    fun dot(row: Int, query: FloatArray): Float {
         val start = row * dimension
         val whole = dimension and 3.inv()
         var (a, b) = 0f to 0f

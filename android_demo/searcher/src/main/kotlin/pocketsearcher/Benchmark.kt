@@ -50,7 +50,7 @@ fun benchmark(
         resident["asked"] = residentMegabytes()
     }
     val opening = mutableListOf<Double>()
-    val first = asked.associateWith { mutableListOf<Double>() }
+    val first = asked.ifEmpty { warm.keys }.associateWith { mutableListOf<Double>() }
     for ((kind, times) in first) {
         repeat(opens) {
             val start = System.nanoTime()

@@ -4,7 +4,8 @@ import java.security.MessageDigest
 import kotlin.math.abs
 
 private const val TOLERANCE = 1e-5f
-private val ASKED = setOf("search_text", "search_embedding")
+private val ASKED = setOf("search_text", "search_embedding", "embed_text")
+private val PICTURES = setOf("search_image", "embed_image")
 
 /**
  * Checks that the file is complete, and that the golden queries have the same results on this device as in the builder.
@@ -14,7 +15,7 @@ private val ASKED = setOf("search_text", "search_embedding")
  * @return One line per difference; empty if there are none.
  */
 fun Searcher.check(pictures: Boolean = false): List<String> =
-    damagedParts() + manifest.golden.filter { it.signature in ASKED || pictures && it.signature == "search_image" }.mapNotNull(::difference)
+    damagedParts() + manifest.golden.filter { it.signature in ASKED || pictures && it.signature in PICTURES }.mapNotNull(::difference)
 
 private fun Searcher.damagedParts(): List<String> =
     manifest.digests.mapNotNull { (name, expected) ->
@@ -25,12 +26,19 @@ private fun Searcher.damagedParts(): List<String> =
     }
 
 private fun Searcher.difference(golden: GoldenQuery): String? {
+    if (golden.embedding != null) return differenceOf(golden, golden.embedding)
     val answer = ask(golden)
     val found = (answer.neighbors + answer.weaker).take(golden.ids.size)
     val apart = found.zip(golden.distances) { neighbor, distance -> abs(neighbor.distance - distance) }.maxOrNull() ?: 0f
     val same = golden.tolerance != null || found.map { it.item } == golden.ids
     if (same && found.size == golden.ids.size && apart <= (golden.tolerance ?: TOLERANCE)) return null
     return "${golden.signature}: found ${found.map { it.item }}, up to $apart apart, expected ${golden.ids}"
+}
+
+private fun Searcher.differenceOf(golden: GoldenQuery, expected: FloatArray): String? {
+    val found = if (golden.signature in PICTURES) embed(pattern()) else embed(golden.query as String)
+    val apart = expected.indices.maxOf { abs(expected[it] - found[it]) }
+    return "${golden.signature}: the embedding is up to $apart apart".takeIf { apart > (golden.tolerance ?: TOLERANCE) }
 }
 
 private fun Searcher.ask(golden: GoldenQuery): Answer =

@@ -150,7 +150,7 @@ internal class Engine(private val file: SearcherFile, val manifest: Manifest, op
         val shown = answered.filter { !now.hidden[it] }
         val near = shown.first(count)
         val limit = if (near.size == count) near.distances.last() else Float.MAX_VALUE
-        val added = now.nearest(vector, squared, count, limit = limit)
+        val added = now.nearest(vector, squared, count, cells = overlay.cells, limit = limit)
         val found = near.mergedWith(added, count)
         // All further items are at least as far as the last result of the graph. There are none if it returns fewer than k.
         val complete = answered.size < manifest.k || found.size == count && found.distances.last() <= answered.distances.last()

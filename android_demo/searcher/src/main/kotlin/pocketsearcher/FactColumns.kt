@@ -105,13 +105,9 @@ internal fun compareUtf8(one: ByteArray, other: ByteArray): Int {
     return one.size - other.size
 }
 
-/**
- * A column of a type from the values of its items, as [Column.value] gives them.
- *
- * @param whole Whether it says which numbers are known only if some are not.
- */
+/** A column of a type from the values of its items, as [Column.value] gives them. */
 @Suppress("UNCHECKED_CAST")
-internal fun columnOf(type: String, values: Array<Any?>, whole: Boolean = true): Column {
+internal fun columnOf(type: String, values: Array<Any?>): Column {
     if (type == Facts.TEXT) {
         val words = SortedTexts.of(values.mapNotNull { it as String? })
         return Texts(words, IntArray(values.size) { item -> values[item]?.let { words.numberOf(it as String)!! } ?: words.size })
@@ -127,7 +123,7 @@ internal fun columnOf(type: String, values: Array<Any?>, whole: Boolean = true):
     val known = ByteArray((values.size + 7) / 8)
     values.forEachIndexed { item, value -> if (value != null) known[item shr 3] = (known[item shr 3].toInt() or (1 shl (item and 7))).toByte() }
     val numbers = DoubleArray(values.size) { (values[it] as Number? ?: 0).toDouble() }
-    return Numbers(numbers, known.takeIf { !whole || values.any { it == null } }, type == Facts.TIME)
+    return Numbers(numbers, known.takeIf { values.any { it == null } }, type == Facts.TIME)
 }
 
 /** A column in which nothing is known of any item. */

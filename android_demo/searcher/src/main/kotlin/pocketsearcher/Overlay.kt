@@ -1,6 +1,7 @@
 package pocketsearcher
 
 import java.util.BitSet
+import kotlin.concurrent.thread
 
 /**
  * Items that were added to or removed from an open searcher, searched beside its graph.
@@ -13,6 +14,12 @@ internal class Overlay(private val baseItems: Int, dimension: Int, exact: Boolea
     @Volatile
     var state = OverlayState(baseItems, baseItems, Added(AddedRows(dimension, exact)), 0, BitSet(), BitSet(), emptyMap(), 0)
         private set
+
+    /** The cells of the added rows; null where there are few, or where they are still being made. */
+    @Volatile
+    var cells: Cells? = null
+        private set
+    private var cellsOf = 0 // rows that the newest cells are made of, which may still be under way
 
     /** Adds an item and returns its number; [terms] are the numbers of its words, null where words are not indexed. */
     @Synchronized
@@ -28,7 +35,8 @@ internal class Overlay(private val baseItems: Int, dimension: Int, exact: Boolea
         val added = now.added.withSpaceFor(now.count + 1)
         added.rows.put(now.count, vector)
         added.put(now.count, AddedItem(now.nextId, metadata, facts.values, terms))
-        state = now.with(nextId = now.nextId + 1, added = added, count = now.count + 1, types = facts.types + now.types)
+        state = now.with(nextId = now.nextId + 1, added = added, count = now.count + 1, types = now.types + facts.types)
+        keepCells()
         return now.nextId
     }
 
@@ -51,6 +59,29 @@ internal class Overlay(private val baseItems: Int, dimension: Int, exact: Boolea
         }
         val hidden = BitSet().apply { content.removed.forEach { set(it) } }
         state = now.with(nextId = content.nextId, added = added, count = content.items.size, hidden = hidden, types = content.types)
+        keepCells()
+    }
+
+    /** Gives new rows a cell; where the cells have to be made anew, that is done on a thread of its own, and the old ones serve until then. */
+    private fun keepCells() {
+        val now = state
+        if (now.count <= Cells.FEW) return
+        cells?.assign(now.added.rows, now.count)
+        val rows = Cells.madeOf(now.count)
+        if (rows == cellsOf) return
+        cellsOf = rows
+        thread(name = "cells", isDaemon = true, priority = Thread.MIN_PRIORITY) {
+            val made = Cells.of(now.added.rows, now.count)
+            made.assign(now.added.rows, now.count)
+            publish(made, rows)
+        }
+    }
+
+    @Synchronized
+    private fun publish(made: Cells, rows: Int) {
+        if (rows != cellsOf) return // more were added meanwhile, and others are being made
+        made.assign(state.added.rows, state.count)
+        cells = made
     }
 
     private fun BitSet.plus(number: Int) = (clone() as BitSet).apply { set(number) }
@@ -101,6 +132,9 @@ internal class OverlayState(
 ) {
     /** Whether an item was ever added or removed. */
     val changed get() = nextId > baseItems || !hidden.isEmpty
+
+    /** The number of items that were not removed. */
+    val size get() = baseItems - hidden.cardinality() + count - gone.cardinality()
 
     fun with(
         nextId: Int = this.nextId,
@@ -159,18 +193,33 @@ internal class OverlayState(
     /**
      * The nearest among the added items.
      *
-     * @param items Search these alone; null for all.
+     * @param items Search these alone, all of them; null for any.
+     * @param cells Where to look for them, if they are many.
      * @param limit Leave out what is farther.
      */
-    fun nearest(query: FloatArray, squared: Boolean, count: Int, items: BitSet? = null, limit: Float = Float.MAX_VALUE): Nearest {
+    fun nearest(
+        query: FloatArray,
+        squared: Boolean,
+        count: Int,
+        items: BitSet? = null,
+        cells: Cells? = null,
+        limit: Float = Float.MAX_VALUE,
+    ): Nearest {
         if (this.count == 0) return Nearest.NONE
         val distances = added.rows.distances(query, squared)
         val best = Best(count)
-        for (place in 0 until this.count) {
-            if (gone[place] || items != null && !items[added[place].id]) continue
+        var scanned = 0
+
+        fun look(place: Int) {
+            if (place >= this.count || gone[place] || items != null && !items[added[place].id]) return
+            scanned++
             val distance = distances(place)
             if (distance <= limit) best.offer(place, distance)
         }
+        val parted = if (items == null && cells != null && this.count > Cells.FEW) cells else null
+        val rest = parted?.assigned ?: 0 // rows that were added since are looked at, whatever cell they will have
+        parted?.scan(query, squared, enough = { scanned >= Cells.scanned(this.count) }) { if (it < rest) look(it) }
+        for (place in rest until this.count) look(place)
         val found = best.found()
         return Nearest(IntArray(found.size) { added[found.ids[it]].id }, found.distances)
     }

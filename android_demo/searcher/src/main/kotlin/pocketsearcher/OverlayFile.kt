@@ -110,8 +110,7 @@ private fun encode(target: OutputStream, state: OverlayState, base: String, inde
     zip.add(ItemTable.OFFSETS, numbers(ends.size) { putInt(ends[it]) })
     zip.add(ItemTable.BYTES, ByteArray(ends.last()).also { all -> items.forEachIndexed { i, item -> item.metadata.copyInto(all, ends[i]) } })
     if (state.types.isNotEmpty()) {
-        val whole = items.size == state.nextId - state.baseItems
-        val columns = state.types.mapValues { (name, type) -> columnOf(type, Array(items.size) { items[it].facts[name] }, whole) }
+        val columns = state.types.mapValues { (name, type) -> columnOf(type, Array(items.size) { items[it].facts[name] }) }
         val (list, data) = encodeFacts(columns, items.size)
         zip.add(StoredFacts.LIST, list)
         zip.add(StoredFacts.DATA, data)

@@ -36,6 +36,9 @@ class Searcher private constructor(private val file: SearcherFile, openModel: (B
     /** How many numbers of items there are. Added items count, and removed ones still count. */
     val items: Int get() = engine.overlay.state.nextId
 
+    /** How many items there are; added ones count, removed ones do not. */
+    val size: Int get() = engine.overlay.state.size
+
     /** Whether the file has an index of words, for [Lexical]. */
     val hasWords: Boolean get() = engine.hasWords
 
@@ -156,7 +159,10 @@ class Searcher private constructor(private val file: SearcherFile, openModel: (B
     fun item(number: Int): ByteArray = engine.metadata(number, existing(number))
 
     /** What is known about an item that was not removed, by column: a [Double], seconds since 1970 as a [Long], a text or a list of tags. */
-    fun factsOf(item: Int): Map<String, Any> = engine.facts(existing(item)).of(item)
+    fun factsOf(item: Int): Map<String, Any> {
+        val now = existing(item)
+        return if (item < manifest.items) engine.facts(now).of(item) else now.added[now.place(item)].facts
+    }
 
     /** Whether an item exists and was not removed. */
     fun has(item: Int): Boolean = engine.overlay.state.has(item)

@@ -21,6 +21,8 @@ class MainActivity : Activity() {
     private lateinit var kept: Kept
     private lateinit var adapter: PhotoGrid
     private lateinit var chips: Chips
+    private lateinit var gallery: GalleryRow
+    private val app get() = application as DemoApplication
     private var restoring = false // the text changes, but nothing new is asked
 
     private val query by lazy { findViewById<EditText>(R.id.query) }
@@ -39,7 +41,7 @@ class MainActivity : Activity() {
         super.onCreate(saved)
         setContentView(R.layout.main)
         kept = lastNonConfigurationInstance as Kept?
-            ?: Kept(SearchModel((application as DemoApplication)::openSearch), Thumbnails(assets))
+            ?: Kept(SearchModel(app::shareSearch), Thumbnails(assets, applicationContext.contentResolver))
         adapter = PhotoGrid(kept.thumbnails)
         chips = Chips(findViewById(R.id.chips)) { change -> kept.model.ask(change(kept.model.question)) }
         grid.adapter = adapter
@@ -47,7 +49,15 @@ class MainActivity : Activity() {
         pick.setOnClickListener { pickAPicture() }
         status.setOnClickListener { showReport() }
         query.addTextChangedListener(Typed { if (!restoring) kept.model.ask(kept.model.question.copy(text = it)) })
+        grid.setOnItemLongClickListener { _, _, position, _ -> open(adapter.getItem(position)) }
+        gallery = GalleryRow(findViewById(R.id.gallery), app.gallery, ask = ::askForPhotos, pick = { pick(pickPictures(), PICK_MINE) })
         kept.model.listener = ::show
+        app.gallery.listener = { if (kept.model.takesPictures) gallery.show(it) }
+    }
+
+    override fun onStart() {
+        super.onStart()
+        app.gallery.start() // what was added, changed or deleted while the app was not seen
     }
 
     override fun onRestoreInstanceState(saved: Bundle) {
@@ -62,6 +72,7 @@ class MainActivity : Activity() {
 
     override fun onDestroy() {
         kept.model.listener = null
+        app.gallery.listener = null
         if (!isChangingConfigurations) {
             kept.model.close()
             kept.thumbnails.close()
@@ -73,6 +84,7 @@ class MainActivity : Activity() {
         opening.visible = screen is Screen.Opening
         pick.visible = kept.model.takesPictures
         chips.show(kept.model.filters, kept.model.question)
+        if (kept.model.takesPictures) gallery.show(app.gallery.state)
         adapter.photos = emptyList()
         status.text = ""
         action.visible = false
@@ -135,18 +147,44 @@ class MainActivity : Activity() {
         kept.model.ask(kept.model.question.copy(text = "", like = like))
     }
 
-    @Suppress("DEPRECATION") // AndroidX's result contracts are built on it
-    private fun pickAPicture() =
+    /** Opens a photo of the phone in the app that shows photos. */
+    private fun open(photo: Photo): Boolean {
+        val uri = photo.uri ?: return false
         try {
-            startActivityForResult(pickPicture(), PICK)
+            startActivity(Intent(Intent.ACTION_VIEW).setDataAndType(uri, "image/*").addFlags(Intent.FLAG_GRANT_READ_URI_PERMISSION))
+        } catch (_: ActivityNotFoundException) {
+            say(getString(R.string.no_picker))
+        }
+        return true
+    }
+
+    /** Asks for the permission when the user wants their photos to be found; Android shows its own dialog, or the chosen photos. */
+    private fun askForPhotos() =
+        if (applicationContext.galleryAccess() == Access.ALL) app.gallery.turnOn() else requestPermissions(galleryPermissions(), READ_PHOTOS)
+
+    override fun onRequestPermissionsResult(request: Int, permissions: Array<String>, results: IntArray) {
+        if (request == READ_PHOTOS) app.gallery.turnOn()
+    }
+
+    private fun pickAPicture() = pick(pickPicture(), PICK)
+
+    @Suppress("DEPRECATION") // AndroidX's result contracts are built on it
+    private fun pick(intent: Intent, request: Int) =
+        try {
+            startActivityForResult(intent, request)
         } catch (_: ActivityNotFoundException) {
             say(getString(R.string.no_picker))
         }
 
     @Deprecated("AndroidX's result contracts are built on it.")
     override fun onActivityResult(request: Int, result: Int, data: Intent?) {
-        val picked: Uri = data?.data ?: return
-        if (request != PICK || result != RESULT_OK) return
+        if (data == null || result != RESULT_OK) return
+        if (request == PICK_MINE) {
+            val several = data.clipData?.run { List(itemCount) { getItemAt(it).uri } }
+            app.gallery.add(several ?: listOfNotNull(data.data))
+        }
+        val picked: Uri = data.data ?: return
+        if (request != PICK) return
         val resolver = applicationContext.contentResolver
         askLike(Like.Picture(getString(R.string.your_picture)) { resolver.decodePicture(picked) })
     }
@@ -176,5 +214,7 @@ class MainActivity : Activity() {
 
     private companion object {
         const val PICK = 1
+        const val PICK_MINE = 2
+        const val READ_PHOTOS = 3
     }
 }

@@ -33,18 +33,18 @@ class PhotoGrid(private val thumbnails: Thumbnails) : BaseAdapter() {
         private val name: TextView = view.findViewById(R.id.name)
         private val distance: TextView = view.findViewById(R.id.distance)
 
-        @Volatile private var path = ""
+        @Volatile private var key = ""
 
         fun show(photo: Photo) {
             distance.text = view.context.getString(R.string.distance, photo.distance)
             view.contentDescription = photo.path
-            if (photo.path == path && image.drawable != null) return
-            path = photo.path
+            if (photo.key == key && image.drawable != null) return
+            key = photo.key
             name.text = photo.path
-            val ready = thumbnails.now(photo.path)
+            val ready = thumbnails.now(photo)
             image.setImageBitmap(ready)
             if (ready != null) return
-            thumbnails.load(photo.path, wanted = { path == photo.path }) { if (path == photo.path) image.setImageBitmap(it) }
+            thumbnails.load(photo, wanted = { key == photo.key }) { if (key == photo.key) image.setImageBitmap(it) }
         }
     }
 }

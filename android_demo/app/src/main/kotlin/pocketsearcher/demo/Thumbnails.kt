@@ -1,5 +1,6 @@
 package pocketsearcher.demo
 
+import android.content.ContentResolver
 import android.content.res.AssetManager
 import android.graphics.Bitmap
 import android.graphics.BitmapFactory
@@ -9,16 +10,16 @@ import android.util.LruCache
 import java.io.IOException
 import java.util.concurrent.Executors
 
-/** Thumbnails of photos in the assets of the app, decoded on their own threads and cached. */
-class Thumbnails(private val assets: AssetManager) {
+/** Thumbnails of photos, in the assets of the app or on the phone, decoded on their own threads and cached. */
+class Thumbnails(private val assets: AssetManager, private val resolver: ContentResolver) {
     private val main = Handler(Looper.getMainLooper())
     private val workers = Executors.newFixedThreadPool(2)
     private val kept = object : LruCache<String, Bitmap>(cacheBytes()) {
-        override fun sizeOf(path: String, bitmap: Bitmap) = bitmap.byteCount
+        override fun sizeOf(key: String, bitmap: Bitmap) = bitmap.byteCount
     }
 
     /** The thumbnail if it is cached. */
-    fun now(path: String): Bitmap? = kept.get(path)
+    fun now(photo: Photo): Bitmap? = kept.get(photo.key)
 
     /**
      * Loads a thumbnail.
@@ -26,21 +27,27 @@ class Thumbnails(private val assets: AssetManager) {
      * @param wanted Called on a worker before decoding; false if the cell has been scrolled away.
      * @param use Receives the thumbnail on the main thread; null if there is none.
      */
-    fun load(path: String, wanted: () -> Boolean, use: (Bitmap?) -> Unit) = workers.execute {
+    fun load(photo: Photo, wanted: () -> Boolean, use: (Bitmap?) -> Unit) = workers.execute {
         if (!wanted()) return@execute
-        val bitmap = decode(path)
+        val bitmap = decode(photo)
         main.post {
-            bitmap?.let { kept.put(path, it) }
+            bitmap?.let { kept.put(photo.key, it) }
             use(bitmap)
         }
     }
 
     /** Decodes a thumbnail; null if there is none. */
-    fun decode(path: String): Bitmap? =
+    fun decode(photo: Photo): Bitmap? =
         try {
-            assets.open("$FOLDER/$path$SUFFIX").use(BitmapFactory::decodeStream)
+            if (photo.uri != null) {
+                resolver.decodePicture(photo.uri, SIDE)
+            } else {
+                assets.open("$FOLDER/${photo.path}$SUFFIX").use(BitmapFactory::decodeStream)
+            }
         } catch (_: IOException) {
-            null // the photo could not be read when the app was built; the cell shows its name
+            null // the photo could not be read when the app was built, or is gone since; the cell shows its name
+        } catch (_: SecurityException) {
+            null // the app may not read it any more
         }
 
     fun close() = workers.shutdownNow()
@@ -49,7 +56,11 @@ class Thumbnails(private val assets: AssetManager) {
         // The same as in maker/preview/thumbnails.py.
         const val FOLDER = "thumbnails"
         const val SUFFIX = ".webp"
+        const val SIDE = 320
 
         fun cacheBytes() = (Runtime.getRuntime().maxMemory() / 8).toInt()
     }
 }
+
+/** What tells a photo from all others. */
+internal val Photo.key get() = uri?.toString() ?: path

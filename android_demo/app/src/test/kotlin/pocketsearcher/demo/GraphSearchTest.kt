@@ -12,6 +12,7 @@ import pocketsearcher.Fixtures
 import pocketsearcher.Lexical
 import pocketsearcher.Query
 import pocketsearcher.Searcher
+import java.io.File
 
 @RunWith(RobolectricTestRunner::class)
 class GraphSearchTest {
@@ -58,6 +59,6 @@ class GraphSearchTest {
     private fun same(expected: Answer, found: Found) = assertEquals(expected.neighbors.map { it.item }, found.photos.map { it.item })
 
     private fun open(test: (GraphSearch, Searcher) -> Unit) = Fixtures.open(Fixtures.asked).use { searcher ->
-        GraphSearch("" to "") { Fixtures.open(Fixtures.asked) }.use { test(it, searcher) }
+        GraphSearch("" to "", File("none")) { Fixtures.open(Fixtures.asked, it) }.use { test(it, searcher) }
     }
 }

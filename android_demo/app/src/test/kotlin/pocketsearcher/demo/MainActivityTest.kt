@@ -12,6 +12,7 @@ import android.widget.ToggleButton
 import org.junit.After
 import org.junit.Assert.assertEquals
 import org.junit.Assert.assertFalse
+import org.junit.Assert.assertNull
 import org.junit.Assert.assertTrue
 import org.junit.Test
 import org.junit.runner.RunWith
@@ -153,6 +154,52 @@ class MainActivityTest {
         assertEquals(all, app.search.asked.last())
         chips.forEach { it.performClick() }
         waitFor("no filter") { app.search.asked.last() == "boat" }
+    }
+
+    @Test
+    fun `the permission is asked for when the user wants their photos, and photos can be picked without it`() {
+        start()
+        assertEquals("Find your own photos, too. They stay on this phone.", text(R.id.gallery_text))
+        assertNull(shadowOf(activity).lastRequestedPermission)
+        activity.findViewById<View>(R.id.gallery_action).performClick()
+        val asked = shadowOf(activity).lastRequestedPermission
+        assertEquals(galleryPermissions().toList(), asked.requestedPermissions.toList())
+        activity.onRequestPermissionsResult(asked.requestCode, asked.requestedPermissions, intArrayOf(-1, -1))
+        assertTrue(text(R.id.gallery_text), "may not read your photos" in text(R.id.gallery_text))
+        activity.screenshot("gallery_denied")
+        activity.findViewById<View>(R.id.gallery_action).performClick()
+        val started = shadowOf(activity).nextStartedActivityForResult
+        assertEquals("android.provider.action.PICK_IMAGES", started.intent.action)
+    }
+
+    @Test
+    fun `the row of the user's photos says how far they are, and a long press opens one`() {
+        start()
+        val row = GalleryRow(activity.findViewById(R.id.gallery), app.gallery, ask = {}, pick = {})
+        val broken = listOf("Camera/a.jpg: it cannot be read")
+        for ((state, said) in listOf(
+            GalleryState.Working(GalleryProgress(1200, 4000)) to "Reading your photos: 1,200 of 4,000",
+            GalleryState.Working(GalleryProgress(3, 40), Rest.WARM) to "Your photos: 3 of 40, waiting until the phone is cooler",
+            GalleryState.Paused(GalleryProgress(3, 40)) to "Paused: 3 of 40 of your photos",
+            GalleryState.Paused(null) to "Reading your photos is paused.",
+            GalleryState.Done(GalleryProgress(40, 40), some = false) to "40 photos of this phone",
+            GalleryState.Done(GalleryProgress(1, 1), some = true) to "1 photo that you chose",
+            GalleryState.Failed("no space left") to "no space left",
+            GalleryState.Done(GalleryProgress(40, 40, broken), some = false) to "39 photos of this phone, 1 cannot be read",
+        )) {
+            row.show(state)
+            assertEquals(said, text(R.id.gallery_text))
+        }
+        activity.findViewById<View>(R.id.gallery_action).performClick()
+        assertEquals(broken[0], ShadowAlertDialog.getLatestAlertDialog().findViewById<TextView>(android.R.id.message).text)
+        ShadowAlertDialog.getLatestAlertDialog().dismiss()
+        activity.screenshot("gallery_broken")
+        app.search.answer = { Found(listOf(Photo("Camera/b.jpg", -0.5f, item = 9, uri = FakeMedia.uri(9)))) }
+        type("boat")
+        waitFor("photos") { grid.count == 1 }
+        grid.onItemLongClickListener!!.onItemLongClick(grid, null, 0, 0)
+        val viewed = shadowOf(activity).nextStartedActivity
+        assertEquals(Intent.ACTION_VIEW to FakeMedia.uri(9), viewed.action to viewed.data)
     }
 
     @Test
