@@ -78,7 +78,8 @@ const calls = {
 
 onmessage = async ({ data: { id, call, values } }) => {
   try {
-    postMessage({ id, result: await calls[call](...values) });
+    const result = await calls[call](...values);
+    postMessage({ id, result }, result?.model ? [result.model.buffer] : []);
   } catch (error) {
     postMessage({ id, error: error?.message ?? String(error) });
   }
