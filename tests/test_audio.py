@@ -12,7 +12,7 @@ import pytest
 from maker.pipeline.index import index_embeddings
 from task.audio import AudioEmbedder, AudioRecord, AudioSearcher, TensorAudio, decode
 from task.audio.resample import resample
-from task.errors import InvalidArgumentError, MissingFileError
+from task.errors import DamagedFileError, InvalidArgumentError, MissingFileError
 from task.format.moment import Moment, file_of, moment_of
 from task.format.sound_format import SoundFormat
 from task.processor import NearestNeighbor, SearchResult, found_moments
@@ -186,6 +186,16 @@ def test_what_a_file_takes_is_told_apart(sound_searcher, searcher_file):
         pytest.raises(InvalidArgumentError, match="there is no 'search_image'"),
     ):
         images.search(TensorImage(np.zeros((4, 4, 3), np.uint8)))
+
+
+@pytest.mark.parametrize(
+    "described", [{}, {"sample_rate": 8000, "samples": 7, "channels": 1}, {"sample_rate": "8000", "samples": 1600, "channels": 1}]
+)
+def test_a_manifest_that_does_not_fit_the_model_is_damaged(sound_searcher, described):
+    with AudioSearcher.create_from_file(str(sound_searcher)) as searcher:
+        searcher.engine.manifest.query["audio"] = described  # type: ignore[attr-defined]
+        with pytest.raises(DamagedFileError, match="samples"):
+            searcher.search(TensorAudio(np.zeros(10), RATE))
 
 
 def test_a_record_keeps_the_newest_samples(monkeypatch):

@@ -104,7 +104,8 @@ def test_an_embedder_takes_sounds_as_paths_bytes_and_samples(built, sounds, enco
 
 def test_another_searcher_is_built_with_its_towers(built, sounds, tmp_path):
     output = tmp_path / "again.tflite"
-    options = ["--encoder", str(built), "--work-dir", str(tmp_path / "work"), "--no-report"]
+    (tmp_path / "queries.txt").write_text("".join(f"a high tone of {number} hertz\n" for number in range(60)))
+    options = ["--encoder", str(built), "--query-list", str(tmp_path / "queries.txt"), "--work-dir", str(tmp_path / "work"), "--no-report"]
     assert main(["build", "--sounds", str(sounds), "--output", str(output), *options]) == 0
     with AudioSearcher.create_from_file(str(output)) as searcher:
         nearest, *_ = searcher.search(TensorAudio.create_from_file(str(sounds / "sounds/00003.wav"))).nearest_neighbors

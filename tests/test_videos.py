@@ -43,8 +43,10 @@ def videos(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def built(videos: Path, encoder: Path) -> Path:
     """A searcher of their moments, with ready towers."""
-    output = videos.parent / "built-moments.tflite"
-    assert main(["build", "--videos", str(videos), "--encoder", str(encoder), "--output", str(output)]) == 0
+    output, queries = videos.parent / "built-moments.tflite", videos.parent / "queries.txt"
+    queries.write_text("".join(f"a red kite of {number} metres\n" for number in range(60)))
+    given = ["--encoder", str(encoder), "--query-list", str(queries), "--no-report"]
+    assert main(["build", "--videos", str(videos), "--output", str(output), *given]) == 0
     return output
 
 
