@@ -10,7 +10,7 @@ FLICKR := $(POCKET_SEARCHER_DATA)/flickr8k
 MOBILENET_FILE := $(POCKET_SEARCHER_DATA)/weights/mobilenet_v2_1.0_224_quant.tflite
 MOBILENET := tflite:$(MOBILENET_FILE)\#MobilenetV2/Logits/AvgPool
 
-.PHONY: help demo test test-all test-faults test-ray coverage old-runtime check fix bench bench-demo bench-million bench-flickr bench-retrieval bench-languages bench-queries bench-scale bench-ten-million bench-history bench-operators bench-cold bench-updates bench-threads bench-shards bench-ray bench-tokenizers bench-android bench-sound test-checkpoints bench-checkpoints test-web android test-portable conformance notebook docs wheel test-install install-matrix clean
+.PHONY: help demo test test-all test-faults test-ray coverage old-runtime check fix bench bench-demo bench-million bench-flickr bench-retrieval bench-languages bench-queries bench-scale bench-ten-million bench-history bench-operators bench-cold bench-updates bench-threads bench-shards bench-ray bench-tokenizers bench-android bench-sound bench-video test-checkpoints bench-checkpoints test-web android test-portable conformance notebook docs wheel test-install install-matrix clean
 
 help:  ## Show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -87,6 +87,9 @@ $(OPENWAKEWORD)/embedding_model.tflite: | $(VENV)/installed
 
 bench-sound: $(OPENWAKEWORD)/embedding_model.tflite  ## Measure what words and sounds find among synthesised sounds, with both sound encoders, three seeds each; downloads openwakeword
 	$(BIN)/python -m tests.benchmarks.sounds --openwakeword $(OPENWAKEWORD)
+
+bench-video: $(MOBILENET_FILE) $(VENV)/installed  ## Measure reading and embedding frames of a drawn video; time and bytes of 100 hours
+	$(BIN)/python -m tests.benchmarks.videos --image-encoder "$(MOBILENET)"
 
 # The other libraries are in their own environment. The table leaves out those that cannot be installed.
 PEERS := build/bench/venv

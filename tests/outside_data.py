@@ -12,6 +12,7 @@ FLICKR = DATA / "flickr8k"
 WEIGHTS = DATA / "weights"
 LEGACY = DATA / "legacy"
 MINILM = DATA / "minilm"
+OPENWAKEWORD = ROOT / "build" / "sound" / "openwakeword"  # where `make bench-sound` downloads it to
 
 
 def absent(path: Path) -> str:

@@ -15,10 +15,10 @@ from task.audio.resample import resample
 from task.errors import InvalidArgumentError, MissingFileError
 from task.format.moment import Moment, file_of, moment_of
 from task.format.sound_format import SoundFormat
-from task.processor.results import SearchResult
-from task.text import Query, TextSearcher
+from task.processor import NearestNeighbor, SearchResult, found_moments
+from task.text import Query, TextEmbedder, TextSearcher
 from task.vision import ImageSearcher, TensorImage
-from tests.written_sounds import FORMAT, RATE, sound_encoder, tone, write_wave
+from tests.written_sounds import FORMAT, RATE, plain_model, sound_encoder, tone, write_wave
 
 STARTS = (0.0, 0.04, 0.08, 0.12)  # of the tones that the searcher finds
 
@@ -70,8 +70,8 @@ def test_wav_files_are_read_alike_by_every_package(tmp_path, monkeypatch, width,
     assert rate == RATE
     assert decode.duration(path) == pytest.approx(0.3)
     np.testing.assert_allclose(samples, stereo.mean(1), atol=0.02 if width == 1 else 1e-3)
-    part, _ = decode.decode(path, start=0.1, seconds=0.05)
-    np.testing.assert_allclose(part, samples[800:1200], atol=1e-6)
+    part, _ = decode.decode(path, start=0.11, seconds=0.05)
+    np.testing.assert_allclose(part, samples[880:1280], atol=1e-6)
 
 
 def test_other_formats_are_read_by_soundfile_and_by_av(tmp_path, monkeypatch):
@@ -218,6 +218,31 @@ def test_a_record_says_what_it_needs(monkeypatch):
     monkeypatch.setitem(sys.modules, "sounddevice", None)
     with pytest.raises(InvalidArgumentError, match="pip install sounddevice"):
         AudioRecord(1, RATE, 10)
+
+
+def test_results_of_one_recording_that_overlap_are_one_span():
+    names = ["b.wav#t=3,5", "a.wav#t=0,2", "a.wav#t=8,10", "a.wav#t=1,3", "whole.wav", "b.wav#t=5.4,7", "a.wav#t=2,4"]
+    found = found_moments([NearestNeighbor(name.encode(), place / 10, None, place) for place, name in enumerate(names)])
+    assert [(str(span.moment), span.best.id, span.results) for span in found] == [
+        ("b.wav#t=3,7", 0, 2),
+        ("a.wav#t=0,4", 1, 3),
+        ("a.wav#t=8,10", 2, 1),
+    ]
+    assert found_moments([]) == []
+    assert [Moment("a", start, end).clock for start, end in ((4, 67.5), (3600, 3659.97))] == ["0:04-1:07.5", "1:00:00-1:01:00"]
+
+
+def test_a_task_library_model_for_sounds_is_opened_by_its_metadata(tmp_path):
+    path = plain_model(tmp_path / "embedder.tflite", (1, 400), 8000)
+    with AudioEmbedder.create_from_file(str(path)) as embedder:
+        assert (embedder.required_sample_rate, embedder.required_input_buffer_size) == (8000, 400)
+        sound = np.linspace(-1, 1, 400).astype(np.float32)
+        np.testing.assert_allclose(embedder.embed(TensorAudio(sound, 8000)).embeddings[0].feature_vector.value, sound[:8])
+    with TextEmbedder.create_from_file(str(path)) as text, pytest.raises(InvalidArgumentError, match="embeds sounds, not text"):
+        text.embed("words")
+    stereo = plain_model(tmp_path / "stereo.tflite", (1, 400), 8000, channels=2)
+    with pytest.raises(InvalidArgumentError, match="one channel"):
+        AudioEmbedder.create_from_file(str(stereo))
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,6 @@ import pytest
 from maker import searcher
 from maker.errors import BuildError, DataError
 from maker.export.searcher_file import SearcherContent, write_searcher
-from maker.index import balanced
 from maker.index.balanced import leaf_shape, partition
 from maker.index.build import build_index, default_options, with_routing
 from maker.index.kmeans import assign_leaves, train_centroids
@@ -113,6 +112,12 @@ def test_the_share_for_a_recall_gives_that_recall(rng):
     assert index.budget < index.blocks
 
 
+@pytest.mark.parametrize(("items", "leaves"), [(50, 8), (257, 16), (1003, 16), (20_001, 8)])
+def test_there_are_as_many_leaves_as_asked_for_where_leaves_of_one_size_can(items, leaves):
+    exact = any(-(-items // rows) == leaves for rows in range(1, items))
+    assert leaf_shape(items, leaves)[0] == leaves or not exact
+
+
 @pytest.mark.parametrize(("items", "leaves"), [(1, 1), (5, 5), (257, 9), (3200, 40), (19_997, 600), (123_287, 3800), (1_000_003, 31_000)])
 def test_leaves_of_one_size_leave_fewer_rows_of_padding_than_a_leaf_has(items, leaves):
     count, rows = leaf_shape(items, leaves)
@@ -135,17 +140,16 @@ def test_a_partition_holds_each_item_once_with_others_that_are_near(items, leave
     assert spread < 0.5 * ((embeddings - embeddings.mean(0)) ** 2).sum(1).mean()
 
 
-def test_groups_have_the_leaves_that_their_rows_fill(monkeypatch, rng):
-    filled = np.array([8.9, 9.9, 10.9, 11.1, 9.1, 10.1, 8.9, 10.9, 10.1, 10.1])  # leaves, of 13 that a group may have
-    owner = np.repeat(np.arange(10), np.rint(20 * filled).astype(int))
-    centres = 20 * np.eye(10, 16, dtype=np.float32)
-    embeddings = (centres[owner] + rng.standard_normal((len(owner), 16))).astype(np.float32)
-    monkeypatch.setattr(balanced, "MANY_GROUPS", 10)
-    monkeypatch.setattr(balanced, "_priced_centroids", lambda *_: balanced._PricedCentroids(centres, np.zeros(10, np.float32)))
-    groups = balanced._groups(embeddings, 100, 20, rng)
-    assert [len(group) for group in groups] == (20 * np.rint(filled)).tolist()
-    assert sorted(np.concatenate(groups).tolist()) == list(range(len(owner)))
-    assert np.mean([(owner[group] == number).mean() for number, group in enumerate(groups)]) > 0.98
+def test_clusters_share_leaves_with_their_nearest_neighbours_only():
+    rng = np.random.default_rng(1)
+    sizes = np.array([9, 11, 9, 11, 9, 11] * 200)  # rows around each of 1,200 places, of leaves with 10 rows
+    centres = 5 * rng.standard_normal((1200, 16)).astype(np.float32)
+    centres[1::2] = centres[::2] + 1
+    owner = np.repeat(np.arange(1200), sizes)
+    embeddings = centres[owner] + 0.1 * rng.standard_normal((12_000, 16)).astype(np.float32)
+    cut = partition(embeddings, 1200, 0)
+    pair = owner[cut.order].reshape(1200, 10) // 2
+    assert (pair == pair[:, :1]).mean() > 0.955
 
 
 @pytest.mark.parametrize("leaves", [120, 1200])

@@ -3,23 +3,26 @@
 from __future__ import annotations
 
 import csv
+import json
 from pathlib import Path
 
 import numpy as np
 import pytest
+from ai_edge_litert.interpreter import Interpreter
 
 from maker import Collection, embedder
 from maker.cli import main
 from maker.data.caption import Caption
+from maker.data.facts_file import item_facts, read_facts
 from maker.data.parts import Parts
 from maker.data.sounds import list_sounds, load_sound, windows
 from maker.data.splits import split_captions
 from maker.encoders.audio import SoundModelOptions, parse_audio_spec, sound_tower
 from maker.encoders.embedder import open_embedder
 from maker.encoders.mel import write_mel
+from maker.encoders.speech_embedding import write_speech_embedding
 from maker.errors import DataError, EncoderError, UsageError
 from maker.export.encoder_file import write_encoder
-from maker.graph.model import Model
 from maker.pipeline import Corpus, TowerOptions
 from maker.sample.sounds import plan_sounds, write_sounds
 from maker.workspace import Rejects
@@ -27,11 +30,12 @@ from task.audio import AudioSearcher, TensorAudio
 from task.core import BaseOptions
 from task.core.interpreter import TensorRunner
 from task.core.model_file import ModelFile
-from task.format import tflite_metadata
+from task.format import facts
 from task.format.moment import file_of
 from task.format.sound_format import SoundFormat
 from task.text import TextSearcher
-from tests.written_sounds import RATE, tone, write_wave
+from tests.outside_data import OPENWAKEWORD, absent
+from tests.written_sounds import RATE, plain_model, tone, write_wave
 
 QUICK = ["--epochs", "2", "--batch-size", "16", "--no-report", "--min-count", "1"]
 
@@ -209,21 +213,6 @@ def test_a_wrong_spec_says_what_is_expected(spec, reason):
         parse_audio_spec(spec)
 
 
-def plain_model(path: Path, shape: tuple[int, ...], rate: int | None = None, channels: int = 1) -> Path:
-    """A model that returns 8 of its samples; its metadata may say how many there are a second."""
-    model = Model("plain")
-    g = model.subgraph("plain")
-    query = g.tensor("samples", shape, np.float32)
-    samples = g.reshape(query, (1, int(np.prod(shape))))
-    model.signature(g, {"samples": query}, {"embedding": g.slice(samples, (0, 0), (1, 8))})
-    if rate is not None:
-        content = {"content_properties_type": tflite_metadata.AUDIO, "content_properties": {"sample_rate": rate, "channels": channels}}
-        described = {"subgraph_metadata": [{"input_tensor_metadata": [{"name": "samples", "content": content}]}]}
-        model.metadata(tflite_metadata.NAME, tflite_metadata.encode(described))
-    model.write(path)
-    return path
-
-
 def test_the_rate_of_a_model_is_in_its_metadata_or_given(tmp_path):
     said = sound_tower(f"tflite:{plain_model(tmp_path / 'said.tflite', (1, 400), 8000)}", SoundModelOptions(), tmp_path)
     assert said.sound == SoundFormat(8000, 400)
@@ -266,3 +255,72 @@ def test_the_sample_sounds_are_the_same_each_time_and_hold_out_orders(tmp_path):
     assert train
     assert held_out
     assert not train & held_out
+
+
+def test_sounds_are_asked_for_on_the_command_line(built, sounds, capsys):
+    assert main(["search", str(built), str(sounds / "sounds/long.wav"), "--by-sound", "--json"]) == 0
+    answer = json.loads(capsys.readouterr().out)
+    assert answer["moments"][0]["file"] == "sounds/long.wav"
+    assert main(["search", str(built), "a high tone", "-k", "40", "--where", "recording == 'sounds/long.wav'"]) == 0
+    assert "  0:00-0:10 of sounds/long.wav" in capsys.readouterr().out
+
+
+def test_a_folder_of_sounds_is_embedded_and_a_searcher_of_sounds_evaluated(built, sounds, tmp_path, capsys):
+    output = tmp_path / "sounds.npy"
+    assert main(["embed", str(built), str(sounds), "--kind", "audio", "--output", str(output)]) == 0
+    assert np.load(output).shape[0] == 59
+    assert "sounds/long.wav#t=8,10" in output.with_suffix(".txt").read_text().splitlines()
+    assert main(["evaluate", str(built), "--images", str(sounds), "--captions", str(sounds / "captions.tsv"), "--json"]) == 0
+    assert json.loads(capsys.readouterr().out.splitlines()[-1])
+
+
+def test_facts_of_a_recording_are_facts_of_its_windows(sounds, tmp_path):
+    (tmp_path / "facts.csv").write_text("item,place\nsounds/long.wav,harbour\nsounds/00001.wav,forest\n")
+    table = read_facts(tmp_path / "facts.csv")
+    columns, summary = item_facts(table, [b"sounds/long.wav#t=0,2", b"sounds/00001.wav", b"sounds/00002.wav"])
+    assert facts.values_of(columns["place"]) == ["harbour", "forest", None]
+    assert "name no item" not in summary
+
+
+def test_the_card_of_sounds_speaks_of_sounds(built):
+    card = built.with_suffix(".card.md").read_text()
+    assert "Finding sounds of this collection by a sentence or by another sound" in card
+    assert "captions whose own sound is among the first k results" in card
+
+
+def test_a_model_of_any_length_gets_the_length_of_the_window(tmp_path):
+    """As YAMNet's: the model says no length."""
+    source = plain_model(tmp_path / "open.tflite", (1, 16), 8000, is_open=True)
+    tower = sound_tower(f"tflite:{source}", SoundModelOptions(window=0.5), tmp_path)
+    assert tower.sound == SoundFormat(8000, 4000)
+    assert tower.dimension == 8
+    with pytest.raises(EncoderError, match="--window 0.1: expected from 0.5 to 60 seconds"):
+        SoundModelOptions(window=0.1)
+
+
+@pytest.mark.skipif(not OPENWAKEWORD.is_dir(), reason=absent(OPENWAKEWORD))
+def test_the_speech_embedding_is_that_of_its_two_models(tmp_path, rng):
+    path = tmp_path / "speech.tflite"
+    given = write_speech_embedding(OPENWAKEWORD, path, 2.0)
+    assert given == SoundFormat(16000, 32000)
+    samples = rng.normal(0, 0.1, given.samples).astype(np.float32)
+
+    def run(model: Path, values: np.ndarray) -> np.ndarray:
+        interpreter = Interpreter(str(model), num_threads=1)
+        interpreter.resize_tensor_input(interpreter.get_input_details()[0]["index"], values.shape)
+        interpreter.allocate_tensors()
+        interpreter.set_tensor(interpreter.get_input_details()[0]["index"], values.astype(np.float32))
+        interpreter.invoke()
+        return interpreter.get_tensor(interpreter.get_output_details()[0]["index"])
+
+    mel = run(OPENWAKEWORD / "melspectrogram.tflite", 32768 * samples[None])[0, 0] / 10 + 2
+    each = np.stack([run(OPENWAKEWORD / "embedding_model.tflite", mel[None, at : at + 76, :, None])[0, 0, 0] for at in range(0, 122, 8)])
+    means = each.reshape(4, 4, 96).mean(1)
+    np.testing.assert_allclose(run(path, samples[None])[0], [*means.T.reshape(-1), *each.max(0)], rtol=1e-3, atol=1e-3)
+
+
+def test_a_folder_without_the_speech_embedding_is_refused(tmp_path):
+    with pytest.raises(EncoderError, match="has no melspectrogram.tflite; expected the models of the package openwakeword 0.5.1"):
+        sound_tower(f"openwakeword:{tmp_path}", SoundModelOptions(), tmp_path)
+    with pytest.raises(EncoderError, match=r"sounds of 1 seconds are too short; expected at least 1.3"):
+        sound_tower(f"openwakeword:{tmp_path}", SoundModelOptions(window=1.0), tmp_path)

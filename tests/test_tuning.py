@@ -89,6 +89,19 @@ def test_more_scanned_dimensions_than_there_are_have_no_effect(tmp_path, capsys,
     assert "the rows have 16 dimensions: whole rows are scanned; --scan-dimension 16 has no effect" in capsys.readouterr().err
 
 
+def test_a_partitioner_without_leaves_is_refused_or_named(tmp_path, capsys):
+    with pytest.raises(BuildError, match="partitioner scann makes leaves, but 0 are asked for"):
+        IndexSettings(partitioner="scann", leaves=0)
+    choose_index(ITEMS, IndexSettings(partitioner="scann", k=10), Queries(ASKED, "test"), {}, tmp_path / "s.tflite")
+    assert "items get no leaves: partitioner scann has no effect; ask for --leaves" in capsys.readouterr().err
+
+
+def test_another_number_of_leaves_than_asked_for_is_named(tmp_path, capsys):
+    found = choose_index(ITEMS[:50], IndexSettings(leaves=20, k=10), Queries(ASKED, "test"), {}, tmp_path / "s.tflite").index
+    assert (found.blocks, found.block) == (25, 2)
+    assert "25 leaves in place of 20: all leaves have one size, here 2 rows" in capsys.readouterr().err
+
+
 def test_queries_that_tune_an_index_do_not_measure_it(tmp_path):
     queries = Queries(ASKED, "test")
     assert len(queries.tuning) == len(queries.held_out) == 100

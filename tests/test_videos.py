@@ -102,12 +102,10 @@ def test_each_moment_shows_its_scene(tmp_path, every):
     write_video(tmp_path / "drawn.mp4", pictures)
     names = list_videos(tmp_path, Rejects(), every)
     assert len(names) == {"1s": 8, "0.5": 16, "scenes": 4}[every]
-    for place, name in enumerate(names):
+    for place, name in [*enumerate(names), *reversed(list(enumerate(names)))]:  # backwards, each needs a jump
         differences = [np.abs(load_image(tmp_path / name).astype(int) - picture).mean() for picture in pictures]
         assert int(np.argmin(differences)) == place * 4 // len(names)
         assert min(differences) < 10
-    for name in names[::-1]:  # backwards, each needs a jump
-        assert load_image(tmp_path / name).shape == pictures[0].shape
 
 
 def test_the_last_moment_ends_with_the_video(tmp_path):
@@ -130,14 +128,14 @@ def test_a_folder_without_videos_is_refused(tmp_path):
 
 
 def test_a_moment_grows_while_its_frames_look_like_the_first():
-    angles = np.array([0, 5, 10, 30, 31, 32, 90])
+    angles = np.array([0, 8, 16, 18, 40, 42, 90])
     values = np.stack([np.cos(np.radians(angles)), np.sin(np.radians(angles))], axis=1).astype(np.float32)
     names = [*(f"a.mp4#t={t},{t + 1}" for t in range(5)), "b.mp4#t=0,1", "photo.jpg"]
     joined = joined_moments(Features(names, values, list(range(7))), alike=0.98)
-    assert joined.images == ["a.mp4#t=0,3", "a.mp4#t=3,5", "b.mp4#t=0,1", "photo.jpg"]
-    assert joined.hashes == [1, 4, 5, 6]
+    assert joined.images == ["a.mp4#t=0,2", "a.mp4#t=2,4", "a.mp4#t=4,5", "b.mp4#t=0,1", "photo.jpg"]
+    assert joined.hashes == [1, 3, 4, 5, 6]
     captions = [Caption(name, text, "val", "", 1) for name, text in (("a.mp4#t=0,1", "x"), ("a.mp4#t=1,2", "x"), ("a.mp4#t=4,5", "y"))]
-    assert [(c.image, c.text) for c in captions_of_joined(captions, joined.images)] == [("a.mp4#t=0,3", "x"), ("a.mp4#t=3,5", "y")]
+    assert [(c.image, c.text) for c in captions_of_joined(captions, joined.images)] == [("a.mp4#t=0,2", "x"), ("a.mp4#t=4,5", "y")]
 
 
 def test_a_collection_takes_videos_apart(videos, encoder):

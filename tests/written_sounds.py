@@ -8,7 +8,9 @@ from pathlib import Path
 import numpy as np
 
 from maker.export.encoder_file import write_encoder
+from maker.graph.model import Model
 from maker.graph.subgraph import Subgraph
+from task.format import tflite_metadata
 from task.format.sound_format import SoundFormat
 from tests.conftest import DIMENSION, TEXTS, words_tower
 
@@ -57,4 +59,21 @@ def write_wave(path: Path, samples: np.ndarray, rate: int = RATE, width: int = 2
         file.setsampwidth(width)
         file.setframerate(rate)
         file.writeframes(np.ascontiguousarray(numbers).view(np.uint8).reshape(-1, 4)[:, :width].tobytes())
+    return path
+
+
+def plain_model(path: Path, shape: tuple[int, ...], rate: int | None = None, channels: int = 1, is_open: bool = False) -> Path:
+    """A model that returns 8 of its samples; its metadata may say how many there are a second."""
+    model = Model("plain")
+    g = model.subgraph("plain")
+    query = g.tensor("samples", shape, np.float32)
+    samples = query if is_open else g.reshape(query, (1, int(np.prod(shape))))
+    model.signature(g, {"samples": query}, {"embedding": g.slice(samples, (0, 0), (1, 8))})
+    if rate is not None:
+        content = {"content_properties_type": tflite_metadata.AUDIO, "content_properties": {"sample_rate": rate, "channels": channels}}
+        described = {"subgraph_metadata": [{"input_tensor_metadata": [{"name": "samples", "content": content}]}]}
+        model.metadata(tflite_metadata.NAME, tflite_metadata.encode(described))
+    if is_open:
+        g.table.tensors[query].shapeSignature = [*shape[:-1], -1]
+    model.write(path)
     return path

@@ -22,6 +22,7 @@ from maker.collection.sinks import Counts, EmbeddingFiles, ParquetFiles, Sink, W
 from maker.data.videos import parse_every
 from maker.errors import DataError, UsageError
 from maker.progress import progress
+from maker.workspace import claim_folder, sole_writer
 
 
 @dataclass(frozen=True)
@@ -257,27 +258,32 @@ class Collection:
         """
         return write_npy(Path(file), self)
 
-    def to_parquet(self, folder: str | Path) -> Counts:
+    def to_parquet(self, folder: str | Path, overwrite: bool = False) -> Counts:
         """Writes a Parquet file for each shard; rejected rows have a `reason`. Decoded pictures are left out.
 
         A shard whose file is there is not worked on again: the same call after an interruption does what is left. It is done again if what
-        the shard is read from, or the name of a step, has changed; a function that was edited keeps its name, so give it another folder.
+        the shard is read from, or the name of a step, has changed; a function that was edited keeps its name, so set `overwrite`.
+
+        Args:
+            folder: The folder.
+            overwrite: Work on finished shards again.
 
         Returns:
             The number of rows, and of rejected ones among them.
 
         Raises:
             DataError: pyarrow is not installed, or a column has values of different types.
-            BuildError: The folder has files of somebody else, or of other shards.
+            BuildError: The folder has files of somebody else, or of other shards, or another run writes to it.
         """
-        return self._write(ParquetFiles(Path(folder)))
+        return self._write(ParquetFiles(Path(folder)), overwrite)
 
-    def to_shards(self, folder: str | Path) -> Counts:
+    def to_shards(self, folder: str | Path, overwrite: bool = False) -> Counts:
         """Writes for each shard its embeddings (`.npy`), and a Parquet file with the `name`, `reason` and `captions` of its rows.
 
-        It resumes and raises as `to_parquet` does. `maker index --shards` makes searchers of the folder.
+        It resumes and raises as `to_parquet` does; all embeddings of a shard have to have one dimension. `maker index --shards` makes
+        searchers of the folder.
         """
-        return self._write(EmbeddingFiles(Path(folder)))
+        return self._write(EmbeddingFiles(Path(folder)), overwrite)
 
     def show(self, rows: int = 10) -> None:
         """Prints the first rows as a table; in notebooks, pictures are thumbnails."""
@@ -289,12 +295,14 @@ class Collection:
         else:
             sys.stdout.write(f"{shown}\n")
 
-    def _write(self, sink: Sink) -> Counts:
+    def _write(self, sink: Sink, overwrite: bool) -> Counts:
         work = WriteShard(self.steps, sink)
-        left, counts = work.left(self.shards)
-        done = replace(self, shards=left)._run(work)
-        for _, made in progress(done, f"shards to {sink.folder.name}", total=len(left), quiet=len(left) < 2):
-            counts += made
+        claim_folder(sink.folder)
+        with sole_writer(sink.folder):
+            left, counts = work.left(self.shards, overwrite)
+            done = replace(self, shards=left)._run(work)
+            for _, made in progress(done, f"shards to {sink.folder.name}", total=len(left), quiet=len(left) < 2):
+                counts += made
         return counts
 
     def _run(self, work: Callable[[Shard], Any]) -> Iterator[tuple[int, Any]]:

@@ -55,7 +55,7 @@ class Local:
         Raises:
             concurrent.futures.process.BrokenProcessPool: A worker process was killed.
         """
-        workers = min(self.workers or os.cpu_count() or 1, len(jobs))
+        workers = min(self.workers or _cores(), len(jobs))
         if workers <= 1:
             yield from enumerate(map(work, jobs))
             return
@@ -90,6 +90,12 @@ def engine_of(name: str, *, workers: int | None, address: str | None = None, cpu
     if cpus < 0 or gpus < 0 or cpus + gpus <= 0:
         raise UsageError(f"an actor needs a CPU or a GPU, found {cpus:g} CPUs and {gpus:g} GPUs")
     return Ray(address, workers, cpus, gpus)
+
+
+def _cores() -> int:
+    """The number of cores that this process may use."""
+    cores = os.cpu_count() or 1
+    return min(cores, len(os.sched_getaffinity(0))) if hasattr(os, "sched_getaffinity") else cores
 
 
 def can_be_sent(work: Any) -> bool:

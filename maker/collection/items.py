@@ -76,9 +76,31 @@ class Embedded:
         """The row with its embedding."""
         item = item_of(row, self.column)
         try:
-            return {**row, EMBEDDING: self.embed(item)}
+            return {**row, EMBEDDING: embedding_of(self.embed(item))}
         except DataError as error:  # the row names its item already
             raise DataError(str(error).removeprefix(f"{item}: ")) from error
+
+
+def embedding_of(value: Any) -> np.ndarray:
+    """An embedding as `(d,)` float32.
+
+    Args:
+        value: An array, or the list of a Parquet file.
+
+    Raises:
+        DataError: It is none.
+    """
+    try:
+        given = np.asarray(value)
+    except ValueError:  # a list of lists of different lengths
+        given = np.empty(0, object)
+    if given.dtype.kind not in "fiu" or given.ndim != 1 or not len(given):
+        found = f"{given.dtype} {given.shape}" if isinstance(value, np.ndarray) else type(value).__name__
+        raise DataError(f"{found} is no embedding; expected one row of numbers, (d,) float32")
+    row = given.astype(np.float32, copy=False)
+    if not np.isfinite(row).all():
+        raise DataError("the embedding has a value that is not finite")
+    return row
 
 
 @dataclass
@@ -121,8 +143,10 @@ def _query(asked: Any) -> Query | str:
         return Query(TensorImage.create_from_file(os.fspath(asked)))
     if isinstance(asked, bytes):
         return Query(TensorImage.create_from_buffer(asked))
-    if isinstance(asked, np.ndarray):
-        return Query(TensorImage.create_from_array(asked) if asked.ndim == 3 else asked)
+    if isinstance(asked, np.ndarray) and asked.ndim == 3:
+        return Query(TensorImage.create_from_array(asked))
+    if isinstance(asked, (np.ndarray, list)):
+        return Query(embedding_of(asked))
     return Query(TensorImage.create_from_file(asked)) if os.path.isfile(asked) else str(asked)
 
 

@@ -131,8 +131,10 @@ class Select:
 
 
 def row_of(value: Any) -> Row:
-    """A value as a row: a dict as it is, any other in the column `item`."""
-    return value if isinstance(value, dict) else {ITEM: value}
+    """A value as a row: a dict as it is, any other in the column `item`. A reason of None, as files of results have it, is none."""
+    if not isinstance(value, dict):
+        return {ITEM: value}
+    return {column: one for column, one in value.items() if column != REASON} if value.get(REASON, "") is None else value
 
 
 def rejected(row: Row, error: Exception) -> Row:

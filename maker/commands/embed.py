@@ -8,16 +8,16 @@ from pathlib import Path
 from maker.commands.engine_options import NAMES, add_engine_options, engine_of_options, given_options
 from maker.errors import UsageError
 
-HELP = "embed a folder of images, shards of images, or a file of sentences"
+HELP = "embed a folder of images or sounds, shards of images, or a file of sentences"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Adds the verb's arguments."""
     parser.add_argument("embedder", type=Path, help="a searcher, or the encoder of a work folder")
     parser.add_argument(
-        "source", type=Path, help="a folder of images, or a file with one sentence per line; with a folder as output also shards"
+        "source", type=Path, help="a folder of images or sounds, or a file with one sentence per line; with a folder as output also shards"
     )
-    parser.add_argument("--kind", choices=("image", "text"), required=True)
+    parser.add_argument("--kind", choices=("image", "audio", "text"), required=True)
     written = ".npy (names beside it in .txt), .tsv or .parquet; or a folder, for a .npy and a .parquet for each shard"
     parser.add_argument("--output", type=Path, required=True, metavar="FILE", help=written)
     parser.add_argument("--work-dir", type=Path, metavar="DIR")

@@ -5,19 +5,22 @@ from __future__ import annotations
 import argparse
 import json
 import sys
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from maker.errors import UsageError
 
-HELP = "search with sentences or images"
+HELP = "search with sentences, images or sounds"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Adds the verb's arguments."""
     parser.add_argument("searcher", type=Path)
     parser.add_argument(
-        "query", nargs="+", help="sentences, in which a minus before a word leaves out what shows it; with --by-image, image files"
+        "query",
+        nargs="+",
+        help="sentences, in which a minus before a word leaves out what shows it; with --by-image or --by-sound, files",
     )
     parser.add_argument("--and", action="append", default=[], metavar="WORDS", dest="more", help="add a sentence to each query; repeatable")
     parser.add_argument("--and-image", action="append", default=[], metavar="FILE", help="add an image file to each query; repeatable")
@@ -32,7 +35,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="also look up words, in files built with --lexical (default off)",
     )
     parser.add_argument("-k", type=int, default=5, help="results per query (default %(default)s)")
-    parser.add_argument("--by-image", action="store_true", help="the queries are image files")
+    by = parser.add_mutually_exclusive_group()
+    by.add_argument("--by-image", action="store_true", help="the queries are image files")
+    by.add_argument("--by-sound", action="store_true", help="the queries are sound files")
     parser.add_argument(
         "--min-relevance",
         type=_relevance,
@@ -48,8 +53,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(given: argparse.Namespace) -> None:
     """Searches, prints the results and draws the contact sheet."""
+    from task.audio import TensorAudio
     from task.core import BaseOptions
-    from task.processor import SearchOptions
+    from task.processor import SearchOptions, found_moments
     from task.text import Query, TextSearcher, TextSearcherOptions
     from task.vision import TensorImage
 
@@ -60,7 +66,8 @@ def run(given: argparse.Namespace) -> None:
     with TextSearcher.create_from_options(TextSearcherOptions(base, search_options=options)) as searcher:
         items, results = searcher.items, []
         for query in given.query:
-            composed = Query(TensorImage.create_from_file(query)) if given.by_image else Query.parse(query)
+            opened = TensorImage if given.by_image else TensorAudio if given.by_sound else None
+            composed = Query(opened.create_from_file(query)) if opened else Query.parse(query)
             for part in [*given.more, *map(TensorImage.create_from_file, given.and_image)]:
                 composed += part
             for part in given.excluded:
@@ -73,9 +80,14 @@ def run(given: argparse.Namespace) -> None:
             for n in result.nearest_neighbors
         ]
         if given.json:
-            print(json.dumps({"query": query, "neighbors": neighbors}, ensure_ascii=False))
+            spans = [
+                {**asdict(span.moment), "best": span.best.metadata.decode("utf-8", "backslashreplace")}
+                for span in found_moments(result.nearest_neighbors)
+            ]
+            print(json.dumps({"query": query, "neighbors": neighbors, **({"moments": spans} if spans else {})}, ensure_ascii=False))
         else:
-            print("\n".join([query, *map(_neighbor_line, neighbors)] if neighbors else [query, nothing]))
+            lines = [f"  {span.moment.clock} of {span.moment.file}" for span in found_moments(result.nearest_neighbors)]
+            print("\n".join([query, *map(_neighbor_line, neighbors), *lines] if neighbors else [query, nothing]))
     if given.contact_sheet:
         from maker.evaluation.contact_sheet import write_contact_sheet
 
@@ -98,7 +110,7 @@ def _nothing(given: argparse.Namespace, items: int) -> str:
         return "  nothing found: the searcher has no items"
     if given.min_relevance is not None:
         return "  nothing relevant"
-    reasons = [] if given.by_image else ["the query holds no word"]
+    reasons = [] if given.by_image or given.by_sound else ["the query holds no word"]
     if given.lexical == "only":
         reasons = ["no item has a word of the query (words that more than a quarter of the items have do not count)"]
     reasons += ["no item meets the filter"] if given.where else []

@@ -11,6 +11,7 @@ from maker.data.images import OUTSIDE, lies_within
 from maker.data.pictures import load_picture
 from maker.errors import DataError
 from maker.workspace import atomic
+from task.format.moment import moment_of
 from task.processor import SearchResult
 
 THUMBNAIL, MARGIN, CAPTION, TITLE = 176, 14, 20, 40
@@ -44,7 +45,9 @@ def write_contact_sheet(path: Path, images: Path, results: Sequence[tuple[str, S
                 sheet.paste(picture, (left + offset[0], top + TITLE + offset[1]))
             except DataError:
                 draw.rectangle((left, top + TITLE, left + THUMBNAIL, top + TITLE + THUMBNAIL), EMPTY)
-            below = f"{neighbor.distance:.3f}  {Path(name).name}"
+            moment = moment_of(name)
+            shown = Path(name).name if moment is None else f"{moment.clock}  {Path(moment.file).name}"
+            below = f"{neighbor.distance:.3f}  {shown}"
             draw.text((left, top + TITLE + THUMBNAIL + 4), _fit(draw, below, small_font, THUMBNAIL), GREY, small_font)
     with atomic(path) as temporary:
         sheet.save(temporary, "PNG")

@@ -10,7 +10,8 @@ import numpy as np
 
 from maker.errors import BuildError, DataError
 from maker.index import product_quantisation
-from maker.index.balanced import Trainer, partition
+from maker.index.balanced import partition
+from maker.index.clustering import Trainer
 from maker.index.kmeans import scann_tree
 from maker.index.metric import TransformedEmbeddings, learn_transform
 from maker.index.options import EXACT_BELOW, PARTITIONERS, ScaNNOptions, ScoreAH, Tree

@@ -1,4 +1,4 @@
-"""Embeds a folder of images or a file of sentences, and writes the embeddings to disk."""
+"""Embeds a folder of images or sounds, or a file of sentences, and writes the embeddings to disk."""
 
 from __future__ import annotations
 
@@ -9,9 +9,10 @@ import numpy as np
 
 from maker.data.images import list_images
 from maker.data.items import read_metadata, write_names
+from maker.data.sounds import list_sounds
 from maker.embedding.features import image_features
 from maker.embedding.texts import embed_texts
-from maker.encoders.embedder import SENTENCES, open_embedder
+from maker.encoders.embedder import SENTENCES, AnyTower, Tower, open_embedder
 from maker.errors import DataError, EncoderError
 from maker.workspace import Workspace, atomic, prepare_output
 
@@ -19,12 +20,12 @@ EMBEDDING_SUFFIXES = (".npy", ".tsv", ".parquet")
 
 
 def embed(embedder: Path, kind: str, source: Path, output: Path, *, work_dir: Path | None = None, overwrite: bool = False) -> list[str]:
-    """Embeds images or sentences.
+    """Embeds images, sounds or sentences.
 
     Args:
         embedder: An encoder or searcher file of this project.
-        kind: `image` or `text`.
-        source: A folder of images, or a file with one sentence per line.
+        kind: `image`, `audio` or `text`.
+        source: A folder of images or sounds, or a file with one sentence per line.
         output: `.npy` (the names go beside it in `.txt`, as `maker index` takes them), `.tsv` or `.parquet`.
         work_dir: The folder for unfinished image embeddings; the output with suffix `.work` if None.
         overwrite: Replace existing outputs.
@@ -45,9 +46,9 @@ def embed(embedder: Path, kind: str, source: Path, output: Path, *, work_dir: Pa
     if not any(name in towers and towers[name].signature for name in kinds):
         raise EncoderError(f"{embedder}: has no embed_{kind}; expected a file of `maker build` or its work folder's encoder")
     rejected = ""
-    if kind == "image":
+    if kind != "text":
         with Workspace.open(work_dir or output.with_suffix(".work")) as work:
-            features = image_features(source, list_images(source, work.rejects), embedder, work)
+            features = image_features(source, _items(source, towers[kind], work), embedder, work)
             embedded, values = features.images, np.asarray(features.values)
             work.write_rejects()
             if work.rejects.rows:
@@ -60,6 +61,13 @@ def embed(embedder: Path, kind: str, source: Path, output: Path, *, work_dir: Pa
     _write(output, embedded, values)
     beside = f", names in {write_names(output, embedded)}" if names else ""
     return [f"{output}: {len(embedded)} embeddings of {values.shape[1]} dimensions{rejected}{beside}"]
+
+
+def _items(folder: Path, tower: AnyTower, work: Workspace) -> list[str]:
+    """The images of a folder; for a sound tower its sounds, and windows of those that are longer than the tower takes."""
+    if isinstance(tower, Tower) and tower.sound is not None:
+        return list_sounds(folder, work.rejects, tower.sound.seconds)
+    return list_images(folder, work.rejects)
 
 
 def _write(output: Path, names: Sequence[str], values: np.ndarray) -> None:

@@ -42,10 +42,7 @@ def embed_shards(
     if photos_per_shard < 1:
         raise DataError(f"a shard has at least 1 photo, found {photos_per_shard}")
     pictures = _pictures(source, photos_per_shard).embed(embed)
-    if overwrite:
-        for shard in pictures.shards:
-            (output / f"{shard.name}.npy").unlink(missing_ok=True)
-    counts = pictures.on(engine or Local()).to_shards(output)
+    counts = pictures.on(engine or Local()).to_shards(output, overwrite)
     rejected = f", {counts.rejected} rejected (their reasons are in the .parquet files)" if counts.rejected else ""
     described = embedder_manifest(embedder)
     dimensions = f" of {described.dimension} dimensions" if described else ""

@@ -14,6 +14,7 @@ from maker.evaluation.identical_captions import share_in_words
 from maker.evaluation.index_quality import index_recall
 from maker.evaluation.typed_figures import in_words, typed_rows
 from maker.evaluation.typed_queries import LENGTHS
+from maker.report.card import item_noun
 from maker.training.metrics import best_epoch, few_images
 from maker.training.safety_net import described
 from task.format.manifest import Manifest
@@ -89,7 +90,7 @@ def file_lines(manifest: Manifest, output: Path) -> list[str]:
         lines.append(line("retrieval", f"{_recalls(retrieval)}, 95 % interval {low:.1f} to {high:.1f}"))
         searched = retrieval.get("items", retrieval["images"])  # older files do not say
         sizes = f"{retrieval['queries']} held-out captions of {retrieval['images']} images, searched among {searched} images"
-        lines.append(line("", f"R@10 is the share of captions whose own picture is among the first ten results; {sizes}"))
+        lines.append(line("", f"R@10 is the share of captions whose own {item_noun(manifest)} is among the first ten results; {sizes}"))
         if warning := few_images(retrieval):
             lines.append(line("", f"warning: {warning}"))
         if lenient := retrieval.get(IDENTICAL):

@@ -99,6 +99,8 @@ class IndexSettings:
             raise BuildError(f"seed must be at least 0, found {self.seed}")
         if self.partitioner not in PARTITIONERS:
             raise BuildError(f"partitioner must be one of {', '.join(PARTITIONERS)}, found {self.partitioner!r}")
+        if self.partitioner != PARTITIONERS[0] and self.leaves == 0:
+            raise BuildError(f"partitioner {self.partitioner} makes leaves, but 0 are asked for; leave one of the two out")
 
 
 @dataclass(frozen=True)
@@ -196,9 +198,13 @@ def choose_index(
     if settings.leaves is not None:
         tree = Tree(settings.leaves, settings.leaves) if settings.leaves else None
         options = ScaNNOptions(settings.distance, tree=tree, score_ah=options.score_ah)
+    if options.tree is None and settings.partitioner != PARTITIONERS[0]:
+        say(f"warning: {len(embeddings)} items get no leaves: partitioner {settings.partitioner} has no effect; ask for --leaves")
     measuring = queries.tuning
     # Leaves must not be formed by the measuring queries: that would overestimate the recall.
     index = build_index(embeddings, options, settings.seed, settings.bits, queries.routing, settings.partitioner)
+    if settings.leaves and index.blocks != settings.leaves:
+        say(f"{index.blocks} leaves in place of {settings.leaves}: all leaves have one size, here {index.block} rows")
     index = _rescored(index, settings, queries.routing if len(queries.routing) else measuring)
     index = _fitting(index, settings, rest, lengths)
     truth = exact_neighbours(embeddings, measuring, settings.distance)

@@ -24,7 +24,8 @@ from task.format.manifest import Manifest
 
 LABELS = {"author": "Author", "license": "Licence of this file", "data": "Source and licence of pictures and captions"}
 BLANK = "_to be filled in_"
-USE = "Finding pictures of this collection by a sentence{}, on a phone, in a browser or on a computer, without a connection."
+ITEM_NOUNS = ("picture", "sound")
+USE = "Finding {}s of this collection by a sentence{}, on a phone, in a browser or on a computer, without a connection."
 COLUMNS = ("R@1", "R@5", "R@10", "median_rank", "MRR")
 TYPED_COLUMNS = [*(f"P@{k}" for k in CUTOFFS), "answered"]
 RELEVANCE_COLUMNS = [
@@ -67,23 +68,25 @@ def model_card(manifest: Manifest, fields: CardFields, title: str) -> str:
     retrieval = manifest.report.get("retrieval")
     curve = manifest.relevance.get("search_text")
     _, recall = index_recall(manifest.report["index"])
-    by_image = "image" in manifest.query
+    item = item_noun(manifest)
+    by_image, by_audio = "image" in manifest.query, "audio" in manifest.query
     by_text = bool({"text", "tokens"} & set(manifest.query))
     return template("card.md").render(
         title=title,
+        item=item,
         m=manifest,
         t=manifest.training,
         fields=fields,
         known=[(label, getattr(fields, name)) for name, label in LABELS.items()],
         blank=BLANK,
-        query_kinds=" or ".join(["a sentence"] * by_text + ["a picture"] * by_image) or "an embedding",
-        default_use=USE.format(" or by another picture" if by_image else ""),
+        query_kinds=" or ".join(["a sentence"] * by_text + ["a picture"] * by_image + ["a sound"] * by_audio) or "an embedding",
+        default_use=USE.format(item, f" or by another {item}" if by_image or by_audio else ""),
         encoders=[(kind, _encoder(described)) for kind, described in manifest.encoders.items()],
         restricted=sorted({_restriction(described) for described in manifest.encoders.values()} - {""}),
         index=index_in_words(manifest),
         prefixes=prefixes_in_words(manifest.training),
         retrieval=retrieval,
-        near_duplicates=_near_duplicates(retrieval) if retrieval else "",
+        near_duplicates=_near_duplicates(retrieval, item) if retrieval else "",
         few_images=few_images(retrieval) if retrieval else "",
         columns=[name.replace("_", " ") for name in COLUMNS],
         rows=list(retrieval_rows(retrieval)) if retrieval else [],
@@ -98,6 +101,11 @@ def model_card(manifest: Manifest, fields: CardFields, title: str) -> str:
         percent=percent,
         limits=list(_limits(manifest)),
     )
+
+
+def item_noun(manifest: Manifest) -> str:
+    """What an item of a searcher is called: `picture` or `sound`."""
+    return ITEM_NOUNS["audio" in manifest.encoders]
 
 
 def read_card(searcher: Path) -> str:
@@ -120,7 +128,7 @@ def card_fields(card: str) -> CardFields:
         fields[name] = found[1] if found and found[1] != BLANK else ""
     _, _, use = card.partition("## Intended use\n\n")
     use = use.split("\n", 1)[0]
-    if use not in (USE.format(""), USE.format(" or by another picture")):
+    if use not in (USE.format(item, by) for item in ITEM_NOUNS for by in ("", f" or by another {item}")):
         fields["intended_use"] = use
     return CardFields(**fields)
 
@@ -166,9 +174,9 @@ def _chances(figures: Mapping[str, Any]) -> list[str]:
     return [f"{figures[f'{name}_chance']:.1f}" if f"{name}_chance" in figures else "" for name in COLUMNS]
 
 
-def _near_duplicates(retrieval: Mapping[str, Any]) -> str:
+def _near_duplicates(retrieval: Mapping[str, Any], item: str) -> str:
     count = retrieval.get("images_like_a_training_image", 0)
-    return f"{count} of them are near-duplicates of a training picture." if count else ""
+    return f"{count} of them are near-duplicates of a training {item}." if count else ""
 
 
 def _encoder(described: Mapping[str, Any]) -> str:
@@ -189,17 +197,18 @@ def _restriction(described: Mapping[str, Any]) -> str:
 
 
 def _limits(manifest: Manifest) -> Iterator[str]:
+    item = item_noun(manifest)
     spec = manifest.encoders.get("text", {}).get("spec")
     if spec == "words":
         yield "The text encoder knows the words of its training captions; it guesses other words from their letters."
         yield (
-            "Rare words of the training captions pull queries towards the few pictures they came with. Queries for things that are not in "
-            "the collection can therefore find such pictures, and the relevance curve does not always detect this."
+            f"Rare words of the training captions pull queries towards the few {item}s they came with. Queries for things that are not in "
+            f"the collection can therefore find such {item}s, and the relevance curve does not always detect this."
         )
         yield "Word order hardly matters (a query is close to a bag of words), so the searcher mostly ignores who does what to whom."
     languages = manifest.report.get("retrieval", {}).get("languages")
     if languages:
         yield f"Queries were measured in {', '.join(name or 'an unnamed language' for name in languages)} only."
-    yield "The searcher inherits the gaps and biases of the training pictures and captions."
+    yield f"The searcher inherits the gaps and biases of the training {item}s and captions."
     if manifest.items < 100:
         yield f"With only {manifest.items} items, the figures are imprecise."

@@ -22,7 +22,7 @@ from maker.evaluation.retrieval import stored_rows
 from maker.export import golden
 from maker.progress import say
 from maker.report import charts
-from maker.report.card import COLUMNS, RELEVANCE_COLUMNS, TYPED_COLUMNS, relevance_cells, retrieval_rows, typed_cells
+from maker.report.card import COLUMNS, RELEVANCE_COLUMNS, TYPED_COLUMNS, item_noun, relevance_cells, retrieval_rows, typed_cells
 from maker.report.corpus_map import CorpusMap, map_corpus
 from maker.report.facts import example_filter, facts_rows
 from maker.report.inline_images import InlineImages
@@ -146,6 +146,7 @@ def _contents(searcher: Path, manifest: Manifest) -> dict[str, Any]:
         golden_state = str(error)
     return {
         "title": searcher.stem.replace("_", " "),
+        "item": item_noun(manifest),
         "m": manifest,
         "bytes": contents["bytes"],
         "sizes": [*(part for part in sizes if part not in small), *([("other parts", sum(s for _, s in small))] if small else [])],

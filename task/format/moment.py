@@ -24,6 +24,11 @@ class Moment:
     start: float
     end: float
 
+    @property
+    def clock(self) -> str:
+        """Where it begins and ends, as people write it: `1:04-1:07`, `1:00:00-1:00:02.5`."""
+        return f"{_clock(self.start)}-{_clock(self.end)}"
+
     def __str__(self) -> str:
         """The name of the part."""
         return f"{self.file}#t={_seconds(self.start)},{_seconds(self.end)}"
@@ -41,6 +46,13 @@ def file_of(name: str) -> str:
     """The path of the file in the name of a part or of a whole file."""
     moment = moment_of(name)
     return name if moment is None else moment.file
+
+
+def _clock(value: float) -> str:
+    minutes, seconds = divmod(round(value, 1), 60)
+    hours, minutes = divmod(int(minutes), 60)
+    shown = f"{seconds:04.1f}".removesuffix(".0")
+    return f"{hours}:{minutes:02d}:{shown}" if hours else f"{minutes}:{shown}"
 
 
 def _seconds(value: float) -> str:

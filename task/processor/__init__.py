@@ -1,6 +1,7 @@
 """Options and results that tasks share."""
 
 from .embeddings import Embedding, EmbeddingResult, FeatureVector
+from .moments import FoundMoment, found_moments
 from .options import BoundingBox, EmbeddingOptions, SearchOptions
 from .results import NearestNeighbor, SearchResult
 
@@ -10,7 +11,9 @@ __all__ = [
     "EmbeddingOptions",
     "EmbeddingResult",
     "FeatureVector",
+    "FoundMoment",
     "NearestNeighbor",
     "SearchOptions",
     "SearchResult",
+    "found_moments",
 ]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+from functools import partial
 
 import numpy as np
 import pytest
@@ -13,6 +14,7 @@ from maker.cli import main
 from maker.collection.ray_engine import Ray
 from maker.errors import DataError
 from maker.pipeline import embed_shards
+from task.text import TextSearcher
 
 pytest.importorskip("ray", reason="Ray is not installed: pip install '.[ray]', as make test-ray does")
 pytestmark = pytest.mark.slow
@@ -45,12 +47,11 @@ def test_two_killed_nodes_cost_their_unfinished_shards_only(shards, nodes, encod
         "(their reasons are in the .parquet files)"
     )
 
-    def kill() -> None:
-        nodes.kill()
-        nodes.add()
-
     with memory_of_driver() as memory:
-        killed = run_and(lambda: embed_shards(encoder, shards, tmp_path / "ray", engine=Ray()), tmp_path / "ray", {5: kill, 20: kill})
+        embedding = partial(embed_shards, encoder, shards, tmp_path / "ray", engine=Ray())
+        killed = run_and(embedding, tmp_path / "ray", {5: nodes.kill, 20: nodes.kill})
+    nodes.add()
+    nodes.add()
     assert len(killed) == 2
     assert digests(tmp_path / "ray") == digests(tmp_path / "local")
     assert len(digests(tmp_path / "ray")) == 2 * SHARDS
@@ -85,3 +86,20 @@ def test_the_blocks_of_a_page_that_need_ray_work(page, nodes, encoder, tmp_path,
     shutil.copy(encoder, tmp_path / "searcher.tflite")
     ran = [run_block(block, {}, capsys) for block in blocks(ROOT / page) if block.target == "test-ray"]
     assert len(ran) == 1
+
+
+def test_ray_starts_the_hosts_of_a_training(nodes, photos, tmp_path, capsys):
+    output = tmp_path / "trained.tflite"
+    arguments = ["build", "--images", str(photos), "--captions", str(photos / "captions.tsv"), "--image-encoder", "scratch", "--no-report"]
+    arguments += ["--epochs", "2", "--batch-size", "8", "--dimension", "16", "--min-steps", "0", "--output", str(output)]
+    assert main([*arguments, "--engine", "ray"]) == 2
+    assert "pass --distribute multi_worker" in capsys.readouterr().err
+    assert main([*arguments, "--workers", "2"]) == 2
+    assert "--workers: is for --engine ray" in capsys.readouterr().err
+    status = main([*arguments, "--distribute", "multi_worker", "--engine", "ray", "--workers", "2"])
+    printed = capsys.readouterr()
+    assert status == 0, printed.err
+    assert "24 read and indexed" in printed.out
+    assert (tmp_path / "trained.work" / "worker-1").is_dir()
+    with TextSearcher.create_from_file(str(output)) as searcher:
+        assert searcher.items == 24
