@@ -30,10 +30,10 @@ const MB = 1 << 20;
 const made = spawnSync(given.python, [join(HERE, "bench_fixtures.py"), work], { env: environment, stdio: "inherit" });
 if (made.status !== 0) process.exit(1);
 
-/** The memory of a process and of what it shares, by share, in bytes. */
+/** The memory of a process that is not that of files, in bytes: what Chromium's task manager counts, and shared memory. */
 function memoryOf(pid) {
-  const found = /^Pss:\s+(\d+) kB/m.exec(readFileSync(`/proc/${pid}/smaps_rollup`, "utf8"));
-  return 1024 * Number(found[1]);
+  const status = readFileSync(`/proc/${pid}/status`, "utf8");
+  return ["RssAnon", "RssShmem", "VmSwap"].reduce((sum, name) => sum + 1024 * Number(new RegExp(`^${name}:\\s+(\\d+) kB`, "m").exec(status)[1]), 0);
 }
 
 /** Adds photos to a page, asks meanwhile, and says how that went. */
