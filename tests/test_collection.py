@@ -339,3 +339,22 @@ def test_lists_of_windows_and_names_that_are_no_text_are_rows(tmp_path):
 def test_numbers_beyond_64_bits_are_refused_with_the_file(tmp_path):
     with pytest.raises(DataError, match="part-000000.parquet: cannot be written as Parquet"):
         Collection.from_list([2**70]).to_parquet(tmp_path / "out")
+
+
+def test_a_sentence_of_any_length_is_embedded(encoder):
+    assert embedder(encoder)("a red kite over the sea " * 50).shape == (16,)
+
+
+def test_a_missing_encoder_is_said_to_be_missing():
+    with pytest.raises(EncoderError, match=r"absent.tflite: no such file; expected a searcher"):
+        embedder("absent.tflite")
+
+
+def test_a_missing_picture_is_no_sentence_to_search(asked_searcher):
+    rows = Collection.from_list(["absent.png", "absent.wav", 7, "a red kite"]).search(asked_searcher, k=1).to_list()
+    assert [row.get("reason") for row in rows] == [
+        "missing file",
+        "Unable to open file at absent.wav: no such file.",
+        "cannot search for int; expected a path, a picture, a sound, an embedding or a sentence",
+        None,
+    ]

@@ -18,7 +18,7 @@ from maker.collection.items import Decoded, Embedded, Searched
 from maker.collection.parts import Frames, Windows
 from maker.collection.rows import Batch, Each, Row, Select, Shard, Step
 from maker.collection.show import Shown
-from maker.collection.sinks import Counts, EmbeddingFiles, ParquetFiles, Sink, WriteShard, write_npy
+from maker.collection.sinks import UNFINISHED, Counts, EmbeddingFiles, ParquetFiles, Sink, WriteShard, write_npy
 from maker.data.videos import parse_every
 from maker.errors import DataError, UsageError
 from maker.progress import progress
@@ -300,9 +300,11 @@ class Collection:
         claim_folder(sink.folder)
         with sole_writer(sink.folder):
             left, counts = work.left(self.shards, overwrite)
+            (unfinished := sink.folder / UNFINISHED).touch()
             done = replace(self, shards=left)._run(work)
             for _, made in progress(done, f"shards to {sink.folder.name}", total=len(left), quiet=len(left) < 2):
                 counts += made
+            unfinished.unlink()
         return counts
 
     def _run(self, work: Callable[[Shard], Any]) -> Iterator[tuple[int, Any]]:

@@ -16,6 +16,7 @@ from maker.errors import BuildError, DataError
 from maker.workspace import Rejects, atomic, digest
 
 KEY = b"pocket-searcher"  # in the metadata of a Parquet file: `WriteShard.key`
+UNFINISHED = ".unfinished"  # a file in a folder whose shards are not all written
 VERSION = 1  # changes whenever the same steps write something else
 
 

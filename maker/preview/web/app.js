@@ -26,6 +26,7 @@ const $ = (id) => document.getElementById(id);
 let opened; // facts about the searcher, from the worker
 let asked = NOTHING; // what the address asks for
 let picture = null; // that somebody gave as the query, which no address can hold
+let sound = null; // the same: its samples and its name
 let latest = 0; // number of the latest query; results of older ones are dropped
 let running = false;
 let pending = null; // the latest query, while another one runs
@@ -53,11 +54,12 @@ async function open() {
   document.title = `${site.title} · picture search`;
   $("title").textContent = site.title;
   $("query").disabled = !opened.takesText;
-  $("query").placeholder = opened.takesText ? "What is in the picture?" : "This searcher takes pictures only";
-  if (!opened.takesText && !opened.takesImages) $("query").placeholder = "This searcher takes no text: choose a picture below";
+  if (opened.takesSounds) takeSounds();
+  $("query").placeholder = opened.takesText ? placeholder() : `This searcher takes ${noun(opened)}s only`;
+  if (!opened.takesText && !opened.takesImages && !opened.takesSounds) $("query").placeholder = "This searcher takes no text: choose a picture below";
   if (can("search_tokens")) $("query").placeholder = "Text queries need a tokenizer that this page does not have: choose a picture";
-  $("choose").hidden = !opened.takesImages;
-  $("take").hidden = !opened.takesImages || !matchMedia("(pointer: coarse)").matches;
+  $("choose").hidden = !opened.takesImages && !opened.takesSounds;
+  $("take").hidden = opened.takesSounds ? !navigator.mediaDevices?.getUserMedia : !opened.takesImages || !matchMedia("(pointer: coarse)").matches;
   showExamples(manifest.golden ?? []);
   showAbout(opened);
   $("about").hidden = false;
@@ -73,6 +75,19 @@ async function open() {
   keepOffline(opened);
   await checkDamage();
   if (hasFilters()) await filters.load(opened.manifest.items).catch((error) => warn(error.message));
+}
+
+const placeholder = () => (opened.takesSounds ? "What is to be heard?" : "What is in the picture?");
+
+/** Makes the buttons for pictures those for sounds. */
+function takeSounds() {
+  $("file").accept = "audio/*,video/*";
+  $("choose").title = "Search with a sound: choose or drop one";
+  $("choose").ariaLabel = "Search with a sound";
+  $("take").title = "Record a sound";
+  $("take").ariaLabel = "Record a sound to search with";
+  $("take").querySelector("use").setAttribute("href", "icon.svg#microphone");
+  document.querySelector("label[for=query]").textContent = placeholder();
 }
 
 const can = (signature) => opened.signatures.includes(signature);
@@ -108,7 +123,7 @@ async function openPhotos() {
   if (photos.unfinished && !photos.elsewhere) photosPanel.continue(false);
 }
 
-const asksForNothing = () => !asked.words && !asked.like.length && !picture && !filters.where;
+const asksForNothing = () => !asked.words && !asked.like.length && !picture && !sound && !filters.where;
 
 function fail(reason) {
   $("loading").hidden = true;
@@ -137,7 +152,7 @@ function warn(text) {
 
 /** Asks for what the address says. */
 async function searchByAddress() {
-  picture = null;
+  picture = sound = null;
   asked = readAddress();
   $("query").value = asked.words;
   $("lexical").checked = asked.lexical;
@@ -161,7 +176,8 @@ async function search() {
   selection.set(like);
   const spoken = opened.takesText ? words.trim() : "";
   const about = { words: spoken, like, picture: picture && pictureAddress, name: picture?.name };
-  if (picture || like.length) await submit("searchTogether", [{ words: spoken, like, picture }, options], about);
+  if (sound) await submit("searchSound", [sound.samples, options], { ...about, sound: sound.name });
+  else if (picture || like.length) await submit("searchTogether", [{ words: spoken, like, picture }, options], about);
   else if (spoken) await submit("searchWords", [spoken, { ...options, ...lexicalOf(spoken) }], about);
   else await showGallery(options);
 }
@@ -171,7 +187,32 @@ function lexicalOf(words) {
   return hasWords() && asked.lexical && !parseQuery(words).excluded.length ? { lexical: "auto" } : {};
 }
 
+/** Searches with a sound file, or with what is recorded. */
+async function searchBySound(getting) {
+  const { samplesOf } = await import("./sound.js");
+  try {
+    const blob = await getting;
+    sound = { samples: await samplesOf(blob, opened.soundFormat), name: blob.name || "your recording" };
+  } catch (error) {
+    refuse(error.message);
+    return;
+  }
+  $("query").value = "";
+  askFor({ words: "", like: [] }, true);
+}
+
+/** Records as many seconds as a query has. */
+async function recordSound() {
+  const { record } = await import("./sound.js");
+  const { sample_rate: rate, samples } = opened.soundFormat;
+  $("take").disabled = true;
+  showStatus(`Listening for ${(samples / rate).toFixed(1)} seconds…`);
+  await searchBySound(record(samples / rate));
+  $("take").disabled = false;
+}
+
 function searchByPicture(blob) {
+  if (opened?.takesSounds) searchBySound(blob);
   if (!opened || !opened.takesImages) return;
   if (pictureAddress) URL.revokeObjectURL(pictureAddress);
   pictureAddress = URL.createObjectURL(blob);
@@ -216,16 +257,18 @@ async function run({ name, values, about, filtered, number }) {
   showResult({ ...result, words: about.words, among, filtered }, false);
 }
 
-function headingOf({ words, like, picture: given }) {
-  if (!like.length && !given) return `Pictures for “${words}”`;
+function headingOf({ words, like, picture: given, sound: heard }) {
+  const things = opened.takesSounds ? "Sounds" : "Pictures";
+  if (heard) return `${things} like yours`;
+  if (!like.length && !given) return `${things} for “${words}”`;
   const chosen = like.length > 1 ? `the ${like.length} chosen ones` : "the chosen one";
-  return `Pictures like ${[given && "yours", like.length && chosen, words && `“${words}”`].filter(Boolean).join(" and ")}`;
+  return `${things} like ${[given && "yours", like.length && chosen, words && `“${words}”`].filter(Boolean).join(" and ")}`;
 }
 
 /** Shows why there is no result. Pictures that cannot be searched alone are forgotten. */
 function refuse(message, about = {}) {
   if (!about.words) {
-    picture = null;
+    picture = sound = null;
     asked = { ...asked, like: [] };
   }
   showQuery(about.words ? about : {});
@@ -290,7 +333,8 @@ async function showGallery({ where }) {
   if (number !== latest) return;
   showQuery({});
   $("examples").hidden = Boolean(where) || $("examples").childElementCount === 0;
-  $("heading").textContent = where ? "Pictures that meet the filters" : "Some of the pictures";
+  const things = opened.takesSounds ? "sounds" : "pictures";
+  $("heading").textContent = where ? `${things[0].toUpperCase()}${things.slice(1)} that meet the filters` : `Some of the ${things}`;
   showItems(chosen, metadata, number);
   const hint = opened.knowsItems ? " Choose one to find similar ones; tick several for more like all of them." : "";
   if (!items) {
@@ -321,7 +365,10 @@ function showStatus(text, milliseconds) {
 }
 
 const ownThumbnail = (item) => photos.thumbnail(item);
-const showQuery = (query) => showQueryPicture(query, opened, ownThumbnail);
+const showQuery = (query) => {
+  showQueryPicture(query, opened, ownThumbnail);
+  if (opened.takesText) $("query").placeholder = !$("query-picture").hidden && !query.sound ? "Add words" : placeholder();
+};
 
 function showExamples(golden) {
   const texts = [...new Set(golden.filter((g) => ["search_text", "embed_text"].includes(g.signature)).map((g) => g.query.replace(/\s+([.,!?])/g, "$1").replace(/\.$/, "")))];
@@ -351,6 +398,7 @@ $("search").addEventListener("submit", (event) => {
 });
 
 function askForWords() {
+  sound = null;
   askFor({ words: $("query").value.trim() });
 }
 
@@ -361,13 +409,13 @@ function clearWords() {
 }
 
 function clearPictures() {
-  picture = null;
+  picture = sound = null;
   askFor({ like: [] }, true);
   if (!$("query").disabled) $("query").focus();
 }
 
 function clearQuery() {
-  picture = null;
+  picture = sound = null;
   $("query").value = "";
   askFor({ words: "", like: [] }, true);
   if (!$("query").disabled) $("query").focus();
@@ -414,7 +462,7 @@ async function removePhoto(item) {
 }
 
 function findLike(items) {
-  picture = null;
+  picture = sound = null;
   $("query").value = "";
   scrollTo({ top: 0 });
   askFor({ words: "", like: items }, true);
@@ -440,7 +488,12 @@ const filters = new Filters(call, askFor);
 const selection = new Selection(findLike);
 const results = new Results(selection, (item, metadata) => makeCard(item, metadata, opened, ownThumbnail));
 
-listenForPictures(() => opened?.takesImages, searchByPicture, (transfer) => photosPanel?.drop(transfer));
+listenForPictures({
+  ready: () => opened?.takesImages || opened?.takesSounds,
+  search: searchByPicture,
+  drop: (transfer) => photosPanel?.drop(transfer),
+  take: () => (opened.takesSounds ? recordSound() : $("camera").click()),
+});
 
 // For the tests, and for debugging in the browser's console.
 globalThis.pocketSearcher = { call, opened: () => opened, photos: () => photos };

@@ -4,13 +4,16 @@ const $ = (id) => document.getElementById(id);
 
 /**
  * Listens for pictures.
- * @param {() => boolean} ready Whether pictures can be queries now.
- * @param {(picture: File) => void} search Is given one picture as a query.
- * @param {(transfer: DataTransfer) => void} drop Is given what was dropped, if it is not one picture.
+ * @param {object} given
+ * @param {() => boolean} given.ready Whether what is given can be a query now.
+ * @param {(picture: File) => void} given.search Is given one picture as a query.
+ * @param {(transfer: DataTransfer) => void} given.drop Is given what was dropped, if it is not one picture.
+ * @param {() => void} given.take Takes a picture.
  */
-export function listenForPictures(ready, search, drop) {
-  for (const [button, input] of [["choose", "file"], ["take", "camera"]]) {
-    $(button).addEventListener("click", () => $(input).click());
+export function listenForPictures({ ready, search, drop, take }) {
+  $("take").addEventListener("click", take);
+  $("choose").addEventListener("click", () => $("file").click());
+  for (const input of ["file", "camera"]) {
     $(input).addEventListener("change", () => {
       if ($(input).files[0]) search($(input).files[0]);
       $(input).value = "";
