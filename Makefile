@@ -177,7 +177,7 @@ test-web: $(VENV)/installed $(LITERT)  ## Test the preview in headless Chromium 
 	node tests/web/run.mjs --python $(BIN)/python --chromium "$(CHROMIUM)"
 	$(BIN)/pytest -q tests/test_report.py -k chromium
 
-bench-page: $(VENV)/installed $(LITERT)  ## Measure how fast the page adds photos, its memory, and queries meanwhile: 10,000 photos, two encoders; an hour
+bench-page: $(VENV)/installed $(LITERT)  ## Measure how fast the page adds photos, its memory, and queries meanwhile; 10,000 photos; half an hour
 	npm ci --prefix tests/web --ignore-scripts --no-audit --no-fund
 	node tests/web/bench.mjs --python $(BIN)/python --chromium "$(CHROMIUM)"
 
