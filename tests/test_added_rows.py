@@ -52,7 +52,7 @@ def test_the_nearest_of_many_are_found_in_few_cells(distance):
         np.testing.assert_allclose(distances, exact[ids - BASE], atol=1e-4)
         assert (np.diff(distances) >= 0).all()
         found += len(np.intersect1d(ids - BASE, np.argsort(exact)[:10]))
-        scanned.append(len(overlay._added.scanned(query, distance == "squared_l2", BASE).dots))
+        scanned.append(len(overlay._added.scanned(query, distance == "squared_l2", BASE)[1]))
     assert found / 1000 > 0.97
     assert 64 <= np.mean(scanned) < 1200
 

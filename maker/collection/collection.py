@@ -302,7 +302,7 @@ class Collection:
             sys.stdout.write(f"{shown}\n")
 
     def _write(self, sink: Sink, overwrite: bool) -> Counts:
-        work = WriteShard(self.steps, sink)
+        work = WriteShard.of(self.steps, sink)
         claim_folder(sink.folder)
         with sole_writer(sink.folder):
             left, counts = work.left(self.shards, overwrite)

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import argparse
-from dataclasses import fields
+from dataclasses import fields, replace
 from pathlib import Path
 
-from maker.commands.engine_options import add_engine_options, engine_of_options, given_options
+from maker.commands.engine_options import add_engine_options, engine_of_options
 from maker.commands.searcher_options import add_facts_options, add_index_options, add_output_options, index_settings, print_report
 from maker.commands.text_model_options import add_text_model_options, text_model_options
 from maker.data.formats import CAPTION_FORMATS
-from maker.errors import UsageError
 from maker.training.options import CHOICES, RECIPES, SCRATCH, TrainingOptions, descriptions
 
 HELP = "train on pictures and captions, index a folder, write one searcher"
@@ -140,17 +139,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
             text = f"{what} (default {option.default or 'none' if several else option.default}{scratch})"
             training.add_argument(flag, type=_lengths if several else type(option.default), metavar=metavar, help=text)
 
-    hosts = parser.add_argument_group("hosts of --distribute multi_worker that Ray starts")
-    add_engine_options(hosts, "as many as the cluster has room for")
+    engine = parser.add_argument_group("where photos are embedded; with --distribute multi_worker, the hosts that Ray starts")
+    add_engine_options(engine, "all that there is room for")
 
 
 def run(given: argparse.Namespace) -> None:
     """Builds and prints the report."""
-    if given.engine != "ray" and (named := given_options(given)):
-        raise UsageError(f"{named[0]}: is for --engine ray, which starts the hosts of --distribute multi_worker")
     from maker.encoders.audio import SoundModelOptions
     from maker.encoders.convert import ImageModelOptions
     from maker.pipeline import BuildOptions, Corpus, TowerOptions, build
+    from maker.pipeline.build_on_ray import STRATEGY, build_on_ray
     from maker.report.card import CardFields
 
     corpus = Corpus(
@@ -200,14 +198,10 @@ def run(given: argparse.Namespace) -> None:
         work_dir=given.work_dir,
         overwrite=given.overwrite,
         queries=given.queries,
+        engine=engine_of_options(given),
     )
-    if given.engine == "ray":
-        from maker.collection.ray_engine import Ray
-        from maker.pipeline.build_on_ray import build_on_ray
-
-        hosts = engine_of_options(given)
-        assert isinstance(hosts, Ray)
-        report = build_on_ray(corpus, given.output, options, hosts)
+    if given.engine == "ray" and given.distribute == STRATEGY:
+        report = build_on_ray(corpus, given.output, replace(options, engine=None), options.engine)
     else:
         report = build(corpus, given.output, options)
     print_report(report, given.json)

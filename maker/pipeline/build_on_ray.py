@@ -8,6 +8,7 @@ import socket
 from pathlib import Path
 from typing import Any
 
+from maker.collection.engines import Engine
 from maker.collection.ray_engine import Ray, begin_in, connected
 from maker.errors import TrainingError, UsageError
 from maker.pipeline.build import build
@@ -17,7 +18,7 @@ from maker.pipeline.report import BuildReport
 STRATEGY = "multi_worker"
 
 
-def build_on_ray(corpus: Corpus, output: Path, options: BuildOptions, engine: Ray) -> BuildReport:
+def build_on_ray(corpus: Corpus, output: Path, options: BuildOptions, engine: Engine | None) -> BuildReport:
     """Builds as `build` does, on several machines of a Ray cluster, which share each batch of the training.
 
     Every machine sees the same paths. The first host also embeds, indexes and writes the searcher.
@@ -36,8 +37,8 @@ def build_on_ray(corpus: Corpus, output: Path, options: BuildOptions, engine: Ra
         TrainingError: A machine was lost. The same call goes on from the last checkpoint.
         MakerError: As for `build`.
     """
-    if options.training.get("distribute") != STRATEGY:
-        raise UsageError(f"a build on Ray is for training on several machines: pass --distribute {STRATEGY}")
+    if options.training.get("distribute") != STRATEGY or not isinstance(engine, Ray):
+        raise UsageError(f"hosts on Ray are for training on several machines: pass --engine ray and --distribute {STRATEGY}")
     with connected(engine.address) as ray:
         spread = {"num_cpus": engine.cpus, "num_gpus": engine.gpus, "scheduling_strategy": "SPREAD", "max_restarts": 0}
         actor = ray.remote(_Host).options(**spread)

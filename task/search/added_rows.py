@@ -10,7 +10,7 @@ from .cells import Cells, make_centres, rows_of_centres
 from .products import products
 
 FIRST_CAPACITY = 64
-FLAT = 1 << 21  # values up to which all rows are scanned: BLAS reads so few faster than cell by cell
+FLAT = 1 << 20  # values up to which all rows are scanned: BLAS reads so few faster than cell by cell
 TAIL, TAIL_SHARE = 1024, 8  # rows behind the cells that wait to be sorted into them: so many, and at most one in eight
 
 
@@ -114,50 +114,21 @@ class AddedRows:
                 getattr(space, name)[: len(self)] = array
         return replace(space, cells=self.cells)
 
-    def scanned(self, query: np.ndarray, squared: bool, others: int) -> Scanned:
-        """The rows that a query, `(d,)` float32, scans; for the other arguments see `Cells.best`."""
+    def scanned(self, query: np.ndarray, squared: bool, others: int) -> tuple[np.ndarray | slice, np.ndarray]:
+        """The places of the rows that a query scans, and their dot products with it; for the arguments see `Cells.best`."""
         cells = self.cells
         if cells is None:
-            return Scanned(products(self.rows, query), None, None)
+            return slice(None), products(self.rows, query)
         chosen = cells.best(query, squared, others)
         starts = cells.starts[chosen]
-        ends = np.cumsum(cells.starts[chosen + 1] - starts)
-        inside = int(ends[-1])
-        dots = np.empty(inside + len(self) - len(cells), np.float32)
-        at = 0
-        for start, end in zip(starts.tolist(), ends.tolist(), strict=True):
-            np.dot(self.rows[start : start + end - at], query, out=dots[at:end])
-            at = end
+        lengths = cells.starts[chosen + 1] - starts
+        ends = np.cumsum(lengths)
+        inside, behind = int(ends[-1]), len(self) - len(cells)
+        dots = np.empty(inside + behind, np.float32)
+        done = 0
+        for start, end in zip(starts.tolist(), ends.tolist(), strict=True):  # a copy of all these rows would cost more than the calls
+            np.dot(self.rows[start : start + end - done], query, out=dots[done:end])
+            done = end
         dots[inside:] = products(self.rows[len(cells) :], query)
-        return Scanned(dots, np.append(starts, len(cells)), np.append(ends, len(dots)))
-
-
-@dataclass(frozen=True, eq=False)
-class Scanned:
-    """Rows that a query scanned: stretches of `AddedRows.rows`.
-
-    Attributes:
-        dots: `(m,)` float32, their dot products with the query.
-        starts: Where each stretch begins in the rows; None for one of all rows.
-        ends: Where each ends in `dots`.
-    """
-
-    dots: np.ndarray
-    starts: np.ndarray | None
-    ends: np.ndarray | None
-
-    @classmethod
-    def of(cls, dots: np.ndarray, places: np.ndarray) -> Scanned:
-        """Single rows at these places."""
-        return cls(dots, places, np.arange(1, len(places) + 1))
-
-    def places(self, numbers: np.ndarray) -> np.ndarray:
-        """The places of scanned rows, by their numbers in `dots`."""
-        if self.starts is None or self.ends is None:
-            return numbers
-        stretch = np.searchsorted(self.ends, numbers, side="right")
-        return self.starts[stretch] + numbers - np.append(0, self.ends)[stretch]
-
-    def of_each(self, values: np.ndarray) -> np.ndarray:
-        """The values, one for each row, of the scanned rows."""
-        return values if self.starts is None else values[self.places(np.arange(len(self.dots)))]
+        places = np.arange(inside) + np.repeat(starts - ends + lengths, lengths)
+        return np.concatenate([places, np.arange(len(cells), len(self))]), dots

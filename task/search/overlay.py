@@ -12,7 +12,7 @@ from ..errors import InvalidArgumentError
 from ..format.facts import Column, values_of
 from ..format.lexical import LexicalIndex
 from ..format.overlay_file import INT8, MOST_ADDED, MOST_IDS, OverlayContent, quantise
-from .added_rows import FIRST_CAPACITY, AddedRows, Scanned
+from .added_rows import FIRST_CAPACITY, AddedRows
 from .facts import AddedFacts, CheckedFacts
 from .lexical import LexicalPart
 from .nearest import among_nearest, nearest
@@ -171,18 +171,18 @@ class Overlay:
         """
         added, dead = self._added, self._dead
         if ids is None:
-            scanned = added.scanned(query, self._l2, self.base_items)
+            places, dots = added.scanned(query, self._l2, self.base_items)
         else:
             places = added.places_of(ids)
-            scanned = Scanned.of(products(added.rows[places], query), places)
-        distances = -scanned.dots
+            dots = products(added.rows[places], query)
+        distances = -dots
         if self._l2:
-            distances = np.maximum(np.float32(query @ query) + 2 * distances + scanned.of_each(added.norms), 0)
+            distances = np.maximum(np.float32(query @ query) + 2 * distances + added.norms[places], 0)
         if dead:
-            distances[~scanned.of_each(added.alive)] = np.inf
+            distances[~added.alive[places]] = np.inf
         near = np.flatnonzero(distances <= min(limit, LARGEST))
         near = near[among_nearest(distances[near], count)]
-        near_ids = added.ids[scanned.places(near)]
+        near_ids = added.ids[near if isinstance(places, slice) else places[near]]
         best = nearest(near_ids, distances[near], count)
         return near_ids[best], distances[near[best]]
 

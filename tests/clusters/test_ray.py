@@ -20,7 +20,7 @@ pytest.importorskip("ray", reason="Ray is not installed: pip install '.[ray]', a
 pytestmark = pytest.mark.slow
 
 from tests.clusters.cluster import cluster, digests, draw_shards, memory_of_driver, run_and  # noqa: E402
-from tests.documents.files import write_photos  # noqa: E402
+from tests.documents.files import write_image_model, write_photos  # noqa: E402
 from tests.documents.pages import ROOT, blocks  # noqa: E402
 from tests.test_documents import run_block  # noqa: E402
 
@@ -92,10 +92,6 @@ def test_ray_starts_the_hosts_of_a_training(nodes, photos, tmp_path, capsys):
     output = tmp_path / "trained.tflite"
     arguments = ["build", "--images", str(photos), "--captions", str(photos / "captions.tsv"), "--image-encoder", "scratch", "--no-report"]
     arguments += ["--epochs", "2", "--batch-size", "8", "--dimension", "16", "--min-steps", "0", "--output", str(output)]
-    assert main([*arguments, "--engine", "ray"]) == 2
-    assert "pass --distribute multi_worker" in capsys.readouterr().err
-    assert main([*arguments, "--workers", "2"]) == 2
-    assert "--workers: is for --engine ray" in capsys.readouterr().err
     status = main([*arguments, "--distribute", "multi_worker", "--engine", "ray", "--workers", "2"])
     printed = capsys.readouterr()
     assert status == 0, printed.err
@@ -103,3 +99,15 @@ def test_ray_starts_the_hosts_of_a_training(nodes, photos, tmp_path, capsys):
     assert (tmp_path / "trained.work" / "worker-1").is_dir()
     with TextSearcher.create_from_file(str(output)) as searcher:
         assert searcher.items == 24
+
+
+def test_the_features_of_a_build_on_ray_are_those_of_a_local_one(nodes, photos, tmp_path):
+    write_image_model(tmp_path / "model.tflite", "features")
+    arguments = ["build", "--images", str(photos), "--captions", str(photos / "captions.tsv"), "--no-report", "--epochs", "1"]
+    arguments += ["--image-encoder", f"tflite:{tmp_path / 'model.tflite'}", "--batch-size", "8", "--dimension", "16"]
+    features = []
+    for engine in ("local", "ray"):
+        (tmp_path / engine).mkdir()
+        assert main([*arguments, "--output", str(tmp_path / engine / "s.tflite"), "--engine", engine, "--workers", "2"]) == 0
+        features.append([path.read_bytes() for path in sorted((tmp_path / engine / "s.work" / "features").rglob("features.npy"))])
+    assert features[0] == features[1] != []

@@ -18,6 +18,7 @@ import { chromium } from "playwright-core";
 import { filterTests } from "./filters.mjs";
 import { overlayTests } from "./overlays.mjs";
 import { photoTests } from "./photos.mjs";
+import { soundTests } from "./sounds.mjs";
 import { environment, FLAGS, serverOf } from "./serving.mjs";
 
 const HERE = dirname(fileURLToPath(import.meta.url));
@@ -739,6 +740,7 @@ test("100,000 items: first result and query in time", async () => {
 filterTests({ test, visit, serve, items, answered, ask, violations, shoot, newPage: () => browser.newPage(), work, sites, PHONE });
 
 overlayTests({ test, serve, newPage: () => browser.newPage(), work });
+soundTests({ test, visit, serve, names, answered, work });
 photoTests({ test, visit, serve, python, answered, ask, violations, shoot, work, sites, expected: () => expected, PHONE });
 
 // ---- running them ------------------------------------------------------------------------------------------------------------------
