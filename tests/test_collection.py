@@ -135,10 +135,12 @@ def test_a_finished_shard_is_not_worked_on_again_unless_its_items_change(photos,
     kept = {file.name: file.read_bytes() for file in (tmp_path / "shards").glob("part-*")}
     assert len(kept) == 6
     (tmp_path / "shards" / "part-000001.npy").unlink()
+    (tmp_path / "shards" / ".part-000001.npy.1a2b3c4d.partial").write_bytes(b"of a killed worker")
     embedded = []
     monkeypatch.setattr("maker.embedding.inputs.load_image", lambda path: embedded.append(path.name) or load_image(path))
     assert collection.to_shards(tmp_path / "shards").rows == 24
     assert len(embedded) == 10
+    assert not list((tmp_path / "shards").glob(".*.partial"))
     assert {file.name: file.read_bytes() for file in (tmp_path / "shards").glob("part-*")} == kept
     Image.new("RGB", (9, 9), "red").save(photos / "9.png")
     embedded.clear()

@@ -325,3 +325,9 @@ def test_a_folder_without_the_speech_embedding_is_refused(tmp_path):
         sound_tower(f"openwakeword:{tmp_path}", SoundModelOptions(), tmp_path)
     with pytest.raises(EncoderError, match=r"sounds of 1 seconds are too short; expected at least 1.3"):
         sound_tower(f"openwakeword:{tmp_path}", SoundModelOptions(window=1.0), tmp_path)
+
+
+@pytest.mark.parametrize("seconds", [0, -1, float("nan")])
+def test_windows_of_no_length_are_refused(seconds):
+    with pytest.raises(UsageError, match="a window has to be longer than 0 seconds, found"):
+        Collection.from_list(["a.wav"]).windows(seconds)

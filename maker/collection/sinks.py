@@ -57,10 +57,22 @@ class Sink(Protocol):
 
 @dataclass(frozen=True)
 class WriteShard:
-    """The work of an engine: writes a shard after its steps."""
+    """The work of an engine: writes a shard after its steps.
+
+    Attributes:
+        steps: The steps.
+        sink: What writes.
+        made_by: The digest of the names of the steps. It is the caller's: the states of files may look different on other machines.
+    """
 
     steps: tuple[Step, ...]
     sink: Sink
+    made_by: str
+
+    @classmethod
+    def of(cls, steps: tuple[Step, ...], sink: Sink) -> WriteShard:
+        """The work of these steps."""
+        return cls(steps, sink, digest(VERSION, [step.name for step in steps]))
 
     def __call__(self, shard: Shard) -> Counts:
         """Writes it, unless it was finished by a worker that was lost before it could say so."""
@@ -69,7 +81,7 @@ class WriteShard:
 
     def key(self, shard: Shard) -> str:
         """The digest of the steps, and that of what the shard is read from."""
-        return f"{digest(VERSION, [step.name for step in self.steps])}-{digest(shard.state)}"
+        return f"{self.made_by}-{digest(shard.state)}"
 
     def left(self, shards: Sequence[Shard], overwrite: bool) -> tuple[list[Shard], Counts]:
         """The shards that have to be written, and the counts of the others; with `overwrite`, all have to be.

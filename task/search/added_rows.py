@@ -123,7 +123,12 @@ class AddedRows:
         starts = cells.starts[chosen]
         lengths = cells.starts[chosen + 1] - starts
         ends = np.cumsum(lengths)
-        inside = np.arange(ends[-1]) + np.repeat(starts - ends + lengths, lengths)
-        # A copy of the rows costs less than a call for each cell.
-        dots = products(self.rows.take(inside, axis=0, mode="clip"), query), products(self.rows[len(cells) :], query)
-        return np.concatenate([inside, np.arange(len(cells), len(self))]), np.concatenate(dots)
+        inside, behind = int(ends[-1]), len(self) - len(cells)
+        dots = np.empty(inside + behind, np.float32)
+        done = 0
+        for start, end in zip(starts.tolist(), ends.tolist(), strict=True):  # a copy of all these rows would cost more than the calls
+            np.dot(self.rows[start : start + end - done], query, out=dots[done:end])
+            done = end
+        dots[inside:] = products(self.rows[len(cells) :], query)
+        places = np.arange(inside) + np.repeat(starts - ends + lengths, lengths)
+        return np.concatenate([places, np.arange(len(cells), len(self))]), dots

@@ -20,7 +20,7 @@ from tests.written_searcher import run  # noqa: E402 - a script is not run from 
 DATA = Path(os.environ.get("POCKET_SEARCHER_DATA", "../shared/data"))
 TOWERS = {"MobileNetV2": "mobilenet_v2_1.0_224_quant.tflite", "EfficientNet-Lite2": "efficientnet_lite2_260_int8.tflite"}
 SCENES, PHOTOS = 240, 40
-SIZES = {"large": (4032, 3024), "small": (1024, 768)}  # pixels: what a phone takes, and what it sends
+SIZES = {"large": (4032, 3024), "small": (1024, 768), "least": (400, 300)}  # pixels: what a phone takes, what it sends, and for many
 
 
 def make(folder: Path) -> None:

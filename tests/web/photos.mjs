@@ -232,6 +232,31 @@ with TextSearcher.create_from_file(sys.argv[1], overlay=sys.argv[2]) as searcher
     await phone.close();
   });
 
+  test("several photos that are dropped are added, and an overlay file is opened", async () => {
+    const { page, errors, close } = await visit(sites.empty.address, { waitFor: "#nothing-add:not([hidden])" });
+    const drop = (names) =>
+      page.evaluate((files) => {
+        const transfer = new DataTransfer();
+        for (const [name, content] of files) transfer.items.add(new File([Uint8Array.from(atob(content), (c) => c.charCodeAt(0))], name, { lastModified: 1 }));
+        for (const step of ["dragenter", "dragover", "drop"]) document.body.dispatchEvent(new DragEvent(step, { dataTransfer: transfer, bubbles: true, cancelable: true }));
+      }, names.map((name) => [name.split("/").at(-1), readFileSync(name).toString("base64")]));
+    await drop(["home/älter/000 exif.jpg", "trip/001 exif.jpg", "broken/letter.jpg", "trip/.nomedia"].map((name) => join(folder, name)));
+    await settled(page);
+    assert.match(await page.textContent("#photos-text"), /^2 photos of yours, kept in this browser; 1 other file left out$/);
+    assert.deepEqual(await page.$$eval("#photos-failed-list li", (all) => all.map((entry) => entry.textContent)), ["letter.jpg: it is a text, not a picture"]);
+    await drop([join(work, "sample.tflite")]); // one file is a query
+    await page.waitForFunction(() => document.getElementById("message").textContent.includes("“sample.tflite” cannot be read as a picture."));
+    const bytes = await page.evaluate(async () => btoa(String.fromCharCode(...(await pocketSearcher.photos().exported()))));
+    writeFileSync(join(work, "dropped.overlay"), Buffer.from(bytes, "base64"));
+    page.on("dialog", (dialog) => dialog.accept());
+    await page.click("#photos-forget");
+    await page.waitForFunction(() => document.getElementById("photos").hidden);
+    await drop([join(work, "dropped.overlay")]);
+    await page.waitForFunction(() => Number(document.getElementById("photos").dataset.count) === 2);
+    assert.deepEqual(errors, []);
+    await close();
+  });
+
   test("the page of the guide on own photos works as it stands there", async () => {
     const guide = readFileSync(join(ROOT, "docs", "guide", "own-photos.md"), "utf8");
     const block = (language) => new RegExp(`\n\`\`\`${language}\n([\\s\\S]*?)\n\`\`\``).exec(guide)[1];

@@ -3,22 +3,23 @@
 import { fact, showAbout } from "./about.js";
 import { NOTHING, readAddress, writeAddress } from "./address.js";
 import { call, startWorker } from "./calls.js";
-import { label, makeCard, thumbnail } from "./cards.js";
+import { makeCard } from "./cards.js";
 import { parseQuery } from "./compose.js";
 import { Filters } from "./filters.js";
+import { listenForPictures } from "./given.js";
 import { keepOffline } from "./offline.js";
-import { filesDropped } from "./photo_files.js";
 import { Photos } from "./photos.js";
 import { PhotosPanel } from "./photos_panel.js";
 import { PhotoStore } from "./photo_store.js";
+import { showQueryPicture } from "./query_picture.js";
+import { moveInGrid, Results } from "./results.js";
 import { Selection } from "./selection.js";
-import { counted, minus, noun, percent } from "./wording.js";
+import { counted, noun, percent } from "./wording.js";
 
 const DEBOUNCE = 60; // milliseconds from a keystroke to the query
 const GALLERY = 24; // items shown without a query
 const EXAMPLES = 4;
 const MATCHING = 60; // items shown at a time if there are filters, but no query
-const EAGER = 12; // thumbnails loaded at once; the others when they come into view
 
 const $ = (id) => document.getElementById(id);
 
@@ -33,7 +34,6 @@ let more = () => {}; // shows what the latest query found beyond what is shown
 let photos = null; // the user's own, where the file can embed pictures
 let photosPanel = null;
 let pictureAddress = null; // of the picture in an image query
-const cards = new Map(); // list entry by item; reused, so that a picture in successive results does not flicker
 
 // ---- opening -----------------------------------------------------------------------------------------------------------------------
 
@@ -102,7 +102,7 @@ async function openPhotos() {
   let running = false;
   const changed = (anew = false) => {
     photosPanel?.show();
-    if (anew) cards.clear(); // ids are given from the first on again
+    if (anew) results.forget(); // ids are given from the first on again
     const { progress, count } = photos;
     // While photos are added, the pictures without a query change a few times only.
     const few = progress.running && asksForNothing() && count <= GALLERY && count >= 2 * shown;
@@ -251,7 +251,7 @@ async function run({ name, values, about, filtered, number }) {
     return;
   }
   if (number !== latest) return;
-  showQueryPicture(about);
+  showQuery(about);
   $("examples").hidden = true;
   $("heading").textContent = headingOf(about);
   showResult({ ...result, words: about.words, among, filtered }, false);
@@ -271,9 +271,9 @@ function refuse(message, about = {}) {
     picture = sound = null;
     asked = { ...asked, like: [] };
   }
-  showQueryPicture(about.words ? about : {});
+  showQuery(about.words ? about : {});
   $("examples").hidden = true;
-  showNeighbors([]);
+  results.show([]);
   showStatus(message);
   if (asked.where) call("matching", asked.where).catch((error) => filters.refuse(error.message));
 }
@@ -299,7 +299,7 @@ function showResult(result, weaker) {
   else if (!shown.length) showStatus(`No match among ${all}`, milliseconds);
   else if (hidden) showStatus(`${counted(shown.length, "match", "matches")} among ${all}`, milliseconds);
   else showStatus(`${shown.length} nearest of ${all}`, milliseconds);
-  showNeighbors(shown);
+  results.show(shown);
   $("nothing").hidden = shown.length > 0 || !hidden;
   $("nothing-text").textContent = `Nothing seems to match “${words}”. The probability that the nearest result matches is ${percent(neighbors[0]?.relevance ?? 0)}.`;
   offerMore(hidden && `Show ${counted(hidden, "weaker match", "weaker matches")}`, () => showResult(result, true));
@@ -331,7 +331,7 @@ async function showGallery({ where }) {
     return;
   }
   if (number !== latest) return;
-  showQueryPicture({});
+  showQuery({});
   $("examples").hidden = Boolean(where) || $("examples").childElementCount === 0;
   const things = opened.takesSounds ? "sounds" : "pictures";
   $("heading").textContent = where ? `${things[0].toUpperCase()}${things.slice(1)} that meet the filters` : `Some of the ${things}`;
@@ -349,7 +349,7 @@ async function showGallery({ where }) {
 
 /** Shows the first of some items, as many as there are metadata, and offers the others. */
 function showItems(items, metadata, number) {
-  showNeighbors(metadata.map((text, i) => ({ item: items[i], metadata: text })));
+  results.show(metadata.map((text, i) => ({ item: items[i], metadata: text })));
   const hidden = items.length - metadata.length;
   offerMore(hidden && `Show ${counted(Math.min(hidden, MATCHING), `more ${noun(opened)}`)}`, async () => {
     const further = await call("items", items.slice(metadata.length, metadata.length + MATCHING));
@@ -364,52 +364,11 @@ function showStatus(text, milliseconds) {
   $("latency").textContent = milliseconds === undefined ? "" : `in ${milliseconds < 10 ? milliseconds.toFixed(1) : Math.round(milliseconds)} ms`;
 }
 
-/** Shows the pictures of a query in the search box. */
-function showQueryPicture({ like = [], metadata, picture: given, name, sound: heard }) {
-  const any = Boolean(given || heard) || metadata !== undefined;
-  const others = like.length - (given ? 0 : 1);
-  const own = any && !given && like[0] >= opened.manifest.items;
-  const address = given || (any && !heard && !own && thumbnail(metadata, opened.site));
-  const text = heard || (given ? name || "your picture" : any && label(metadata).slice(0, 80));
-  $("query-picture").hidden = !any;
-  showQueryImage(address);
-  if (own) photos.thumbnail(like[0]).then((made) => like[0] === asked.like[0] && showQueryImage(made));
-  $("query-picture-name").textContent = any ? `${text}${others > 0 ? ` and ${others} more` : ""}` : "";
-  $("search").classList.toggle("with-picture", any);
-  if (opened.takesText) $("query").placeholder = any && !heard ? "Add words" : placeholder();
-}
-
-function showQueryImage(address) {
-  $("query-picture-image").hidden = !address;
-  if (address) $("query-picture-image").src = address;
-  else $("query-picture-image").removeAttribute("src");
-}
-
-/** Shows items, and hides the notes of an earlier result. */
-function showNeighbors(neighbors) {
-  $("nothing").hidden = $("weaker").hidden = $("nothing-add").hidden = true;
-  const shown = neighbors.map(({ item, distance, relevance, metadata }, i) => {
-    const card = cards.get(item) ?? makeCard(item, metadata, opened, (own) => photos.thumbnail(own));
-    cards.set(item, card);
-    const image = card.querySelector("img");
-    if (image && i < EAGER) image.loading = "eager";
-    card.querySelector(".distance").hidden = distance === undefined;
-    const far = distance === undefined ? "" : minus(distance.toFixed(3));
-    card.querySelector(".measure").textContent = relevance === undefined ? "distance " : "relevance ";
-    card.querySelector(".figure").textContent = relevance === undefined ? far : percent(relevance);
-    card.querySelector(".distance").title = relevance === undefined ? "" : `distance ${far}`;
-    return card;
-  });
-  shown.forEach((card) => selection.mark(card));
-  const focused = document.activeElement.closest?.("#results li");
-  $("results").replaceChildren(...shown);
-  // A moved element loses the focus, so keyboard users would lose their position.
-  if (focused) (shown.includes(focused) ? focused : shown[0])?.querySelector("button").focus({ preventScroll: true });
-  if (cards.size > 2000) {
-    cards.clear();
-    neighbors.forEach(({ item }, i) => cards.set(item, shown[i]));
-  }
-}
+const ownThumbnail = (item) => photos.thumbnail(item);
+const showQuery = (query) => {
+  showQueryPicture(query, opened, ownThumbnail);
+  if (opened.takesText) $("query").placeholder = !$("query-picture").hidden && !query.sound ? "Add words" : placeholder();
+};
 
 function showExamples(golden) {
   const texts = [...new Set(golden.filter((g) => ["search_text", "embed_text"].includes(g.signature)).map((g) => g.query.replace(/\s+([.,!?])/g, "$1").replace(/\.$/, "")))];
@@ -487,23 +446,19 @@ $("results").addEventListener("click", (event) => {
   const card = event.target.closest("li");
   if (!card || !opened.knowsItems) return;
   const item = Number(card.dataset.item);
-  if (event.target.closest(".remove")) removePhoto(item, card);
+  if (event.target.closest(".remove")) removePhoto(item);
   else if (event.target.closest(".tick")) selection.toggle(item);
   else if (event.shiftKey && asked.like.length) askFor({ like: [...new Set([...asked.like, item])] }, true);
   else findLike([item]);
 });
 
-async function removePhoto(item, card) {
+async function removePhoto(item) {
   try {
     await photos.remove(item);
+    results.remove(item);
   } catch (error) {
     photosPanel.fail(error);
-    return;
   }
-  const next = card.nextElementSibling ?? card.previousElementSibling;
-  card.remove();
-  cards.delete(item);
-  next?.querySelector("button").focus({ preventScroll: true });
 }
 
 function findLike(items) {
@@ -511,46 +466,6 @@ function findLike(items) {
   $("query").value = "";
   scrollTo({ top: 0 });
   askFor({ words: "", like: items }, true);
-}
-
-for (const [button, input] of [["choose", "file"], ["take", "camera"]]) {
-  $(button).addEventListener("click", () => (opened.takesSounds && button === "take" ? recordSound() : $(input).click()));
-  $(input).addEventListener("change", () => {
-    if ($(input).files[0]) searchByPicture($(input).files[0]);
-    $(input).value = "";
-  });
-}
-
-addEventListener("paste", (event) => {
-  const picture = [...(event.clipboardData?.files ?? [])].find((file) => file.type.startsWith("image/"));
-  if (!picture) return;
-  event.preventDefault();
-  searchByPicture(picture);
-});
-
-// A drag crosses many elements, and each fires its own enter and leave events.
-let depth = 0;
-const dragsFile = (event) => opened && (opened.takesImages || opened.takesSounds) && event.dataTransfer?.types.includes("Files");
-function showDrop(change) {
-  depth = change === 0 ? 0 : depth + change;
-  $("drop").hidden = depth <= 0;
-}
-addEventListener("dragenter", (event) => dragsFile(event) && showDrop(1));
-addEventListener("dragleave", (event) => dragsFile(event) && showDrop(-1));
-addEventListener("dragover", (event) => dragsFile(event) && event.preventDefault());
-addEventListener("drop", (event) => {
-  if (!dragsFile(event)) return;
-  event.preventDefault();
-  showDrop(0);
-  dropped(event.dataTransfer);
-});
-
-/** One picture is a query; several, or a folder, are photos to add. */
-async function dropped(transfer) {
-  const [file] = transfer.files;
-  const single = transfer.files.length === 1 && !transfer.items[0]?.webkitGetAsEntry?.()?.isDirectory;
-  if (single) searchByPicture(file);
-  else if (photos) await filesDropped(transfer).then((files) => photos.add(files)).catch((error) => photosPanel.fail(error));
 }
 
 addEventListener("keydown", (event) => {
@@ -569,19 +484,16 @@ addEventListener("keydown", (event) => {
   }
 });
 
-/** Arrow keys move through the grid as it is laid out; up from the first row moves to the search box. */
-function moveInGrid(event) {
-  const all = [...$("results").children];
-  const at = all.indexOf(document.activeElement.closest("li"));
-  const columns = Math.max(1, all.filter((card) => card.offsetTop === all[0].offsetTop).length);
-  const next = at + { ArrowRight: 1, ArrowLeft: -1, ArrowDown: columns, ArrowUp: -columns }[event.key];
-  event.preventDefault();
-  if (next < 0 && event.key === "ArrowUp" && !$("query").disabled) $("query").focus();
-  else all[next]?.querySelector("button").focus();
-}
-
 const filters = new Filters(call, askFor);
 const selection = new Selection(findLike);
+const results = new Results(selection, (item, metadata) => makeCard(item, metadata, opened, ownThumbnail));
+
+listenForPictures({
+  ready: () => opened?.takesImages || opened?.takesSounds,
+  search: searchByPicture,
+  drop: (transfer) => photosPanel?.drop(transfer),
+  take: () => (opened.takesSounds ? recordSound() : $("camera").click()),
+});
 
 // For the tests, and for debugging in the browser's console.
 globalThis.pocketSearcher = { call, opened: () => opened, photos: () => photos };

@@ -226,6 +226,9 @@ class Searcher private constructor(private val file: SearcherFile, openModel: (B
 
     override fun close() = engine.close()
 
+    /** Whether many added items are in cells; until then, all are scanned. */
+    internal val hasCells get() = engine.overlay.run { cells?.made == Cells.madeOf(state.count) }
+
     /** Size of the file in bytes. */
     internal val bytes get() = file.size
 
