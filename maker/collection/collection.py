@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures.process import BrokenProcessPool
@@ -174,7 +175,12 @@ class Collection:
         """Replaces each recording, in the column `path` or `item`, by its windows, each of which begins half a window after the last.
 
         Their rows have the columns `recording`, `start` and `end` (seconds), and a `path` that names the window.
+
+        Raises:
+            UsageError: `seconds` is not above 0.
         """
+        if not 0 < seconds < math.inf:
+            raise UsageError(f"a window has to be longer than 0 seconds, found {seconds:g}")
         return self.then(Each("flat_map", Windows(seconds)))
 
     def embed(self, embed: Callable[[Any], np.ndarray], column: str | None = None) -> Collection:
