@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import io
 import tarfile
+import time
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -360,3 +362,25 @@ def test_a_missing_picture_is_no_sentence_to_search(asked_searcher):
         "cannot search for int; expected a path, a picture, a sound, an embedding or a sentence",
         None,
     ]
+
+
+def test_workers_do_only_a_few_shards_ahead_of_the_loop_that_takes_the_rows(tmp_path):
+    rows = iter(Collection.from_list([str(tmp_path / str(n)) for n in range(40)], shard_size=1).map(touch).engine(workers=2))
+    next(rows)
+    time.sleep(1)
+    assert len(list(tmp_path.iterdir())) <= 6
+    assert len(list(rows)) == 39
+
+
+def touch(row):
+    Path(row["item"]).touch()
+    return row
+
+
+def test_rows_of_one_process_come_one_by_one(capsys):
+    seen = []
+    rows = Collection.from_list(range(9)).map(lambda row: seen.append(row["item"]) or row)
+    next(iter(rows))
+    assert seen == [0]
+    rows.show(2)
+    assert seen == [0, 0, 1]

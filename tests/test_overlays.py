@@ -103,6 +103,12 @@ def test_the_bytes_stay_those_of_this_release(tmp_path):
     assert hashlib.sha256((tmp_path / "o").read_bytes()).hexdigest() == "a9484053cad9ca5b6227d9dde33d2d583683485a4db2063855d1d05a509a1895"
 
 
+def test_columns_stay_in_the_order_in_which_they_came(folder):
+    columns = json.loads(entries(folder / "facts.overlay")["facts.json"])["columns"]
+    first = ["stars", "album", "tags", "taken", "ratio", "größe", "camera", "bytes", "people", "lat", "lon"]
+    assert [column["name"] for column in columns] == first
+
+
 def test_every_code_of_a_file_is_written_again_as_it_was(folder, tmp_path):
     """The lowest code too, which no writer makes."""
     parts = entries(folder / "added.overlay")
