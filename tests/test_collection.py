@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import io
 import tarfile
+import time
+from functools import partial
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -360,3 +363,46 @@ def test_a_missing_picture_is_no_sentence_to_search(asked_searcher):
         "cannot search for int; expected a path, a picture, a sound, an embedding or a sentence",
         None,
     ]
+
+
+def test_workers_do_only_a_few_shards_ahead_of_the_loop_that_takes_the_rows(tmp_path):
+    rows = iter(Collection.from_list([str(tmp_path / str(n)) for n in range(40)], shard_size=1).map(touch).engine(workers=2))
+    next(rows)
+    time.sleep(1)
+    assert len(list(tmp_path.iterdir())) <= 6
+    assert len(list(rows)) == 39
+
+
+def touch(row):
+    Path(row["item"]).touch()
+    return row
+
+
+def test_rows_of_one_process_come_one_by_one(capsys):
+    seen = []
+    rows = Collection.from_list(range(9)).map(lambda row: seen.append(row["item"]) or row)
+    next(iter(rows))
+    assert seen == [0]
+    rows.show(2)
+    assert seen == [0, 0, 1]
+
+
+def test_an_edited_function_does_finished_shards_again(tmp_path):
+    def written(function):
+        Collection.from_list([3]).map(function).to_parquet(tmp_path / "out")
+        return Collection.from_parquet(tmp_path / "out").to_list()[0]["item"]
+
+    def times(factor):
+        return lambda row: row["item"] * factor
+
+    assert written(lambda row: row["item"] + 1) == 4
+    assert written(lambda row: row["item"] + 2) == 5
+    assert [written(times(factor)) for factor in (2, 5)] == [6, 15]
+    assert [written(partial(scaled, factor=factor)) for factor in (2, 5)] == [6, 15]
+    stamp = (tmp_path / "out" / "part-000000.parquet").stat().st_mtime_ns
+    assert written(partial(scaled, factor=5)) == 15
+    assert (tmp_path / "out" / "part-000000.parquet").stat().st_mtime_ns == stamp
+
+
+def scaled(row, factor):
+    return row["item"] * factor

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures.process import BrokenProcessPool
@@ -174,7 +175,12 @@ class Collection:
         """Replaces each recording, in the column `path` or `item`, by its windows, each of which begins half a window after the last.
 
         Their rows have the columns `recording`, `start` and `end` (seconds), and a `path` that names the window.
+
+        Raises:
+            UsageError: `seconds` is not above 0.
         """
+        if not 0 < seconds < math.inf:
+            raise UsageError(f"a window has to be longer than 0 seconds, found {seconds:g}")
         return self.then(Each("flat_map", Windows(seconds)))
 
     def embed(self, embed: Callable[[Any], np.ndarray], column: str | None = None) -> Collection:
@@ -232,10 +238,16 @@ class Collection:
         return replace(self, runs_on=engine)
 
     def __iter__(self) -> Iterator[Row]:
-        """The rows in their order, rejected ones too."""
+        """The rows in their order, rejected ones too. In memory are the shards that are being worked on; in this process, a row."""
+        work = _Rows(self.steps)
+        engine = self._engine(work)
+        if isinstance(engine, Local) and engine.processes(len(self.shards)) <= 1:
+            for shard in progress(self.shards, "shards", quiet=len(self.shards) < 2):
+                yield from shard.rows(self.steps)
+            return
         waiting: dict[int, list[Row]] = {}
         following = 0
-        for number, rows in progress(self._run(_Rows(self.steps)), "shards", total=len(self.shards), quiet=len(self.shards) < 2):
+        for number, rows in progress(self._run(work), "shards", total=len(self.shards), quiet=len(self.shards) < 2):
             waiting[number] = rows
             while following in waiting:
                 yield from waiting.pop(following)
@@ -262,7 +274,7 @@ class Collection:
         """Writes a Parquet file for each shard; rejected rows have a `reason`. Decoded pictures are left out.
 
         A shard whose file is there is not worked on again: the same call after an interruption does what is left. It is done again if what
-        the shard is read from, or the name of a step, has changed; a function that was edited keeps its name, so set `overwrite`.
+        the shard is read from, an encoder, or the code of a function has changed; for what a function calls or reads, set `overwrite`.
 
         Args:
             folder: The folder.
@@ -307,13 +319,14 @@ class Collection:
             unfinished.unlink()
         return counts
 
+    def _engine(self, work: Callable[[Shard], Any]) -> Engine:
+        """The engine: this process for what cannot be sent to others."""
+        return self.runs_on if self.runs_on != Local() or can_be_sent((work, self.shards[:1])) else Local(1)
+
     def _run(self, work: Callable[[Shard], Any]) -> Iterator[tuple[int, Any]]:
         """Does work with each shard. Yields the number of a shard that is done, and the result."""
-        engine = self.runs_on
-        if engine == Local() and not can_be_sent((work, self.shards[:1])):
-            engine = Local(1)
         try:
-            yield from engine.run(work, self.shards)
+            yield from self._engine(work).run(work, self.shards)
         except BrokenProcessPool as error:
             raise DataError("a worker process was killed, probably because memory ran out; take smaller shards or fewer workers") from error
 
