@@ -10,7 +10,7 @@ FLICKR := $(POCKET_SEARCHER_DATA)/flickr8k
 MOBILENET_FILE := $(POCKET_SEARCHER_DATA)/weights/mobilenet_v2_1.0_224_quant.tflite
 MOBILENET := tflite:$(MOBILENET_FILE)\#MobilenetV2/Logits/AvgPool
 
-.PHONY: help demo test test-all test-faults test-ray coverage old-runtime check fix bench bench-demo bench-million bench-flickr bench-retrieval bench-languages bench-queries bench-scale bench-ten-million bench-history bench-operators bench-cold bench-updates bench-threads bench-shards bench-ray bench-tokenizers bench-sound test-checkpoints bench-checkpoints test-web android test-portable conformance notebook docs wheel test-install install-matrix clean
+.PHONY: help demo test test-all test-faults test-ray coverage old-runtime check fix bench bench-demo bench-million bench-flickr bench-retrieval bench-languages bench-queries bench-scale bench-ten-million bench-history bench-operators bench-cold bench-updates bench-threads bench-shards bench-ray bench-tokenizers bench-android bench-sound bench-video test-checkpoints bench-checkpoints test-web bench-page android test-portable conformance notebook docs wheel test-install install-matrix clean
 
 help:  ## Show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -87,6 +87,9 @@ $(OPENWAKEWORD)/embedding_model.tflite: | $(VENV)/installed
 
 bench-sound: $(OPENWAKEWORD)/embedding_model.tflite  ## Measure what words and sounds find among synthesised sounds, with both sound encoders, three seeds each; downloads openwakeword
 	$(BIN)/python -m tests.benchmarks.sounds --openwakeword $(OPENWAKEWORD)
+
+bench-video: $(MOBILENET_FILE) $(VENV)/installed  ## Measure reading and embedding frames of a drawn video; time and bytes of 100 hours
+	$(BIN)/python -m tests.benchmarks.videos --image-encoder "$(MOBILENET)"
 
 # The other libraries are in their own environment. The table leaves out those that cannot be installed.
 PEERS := build/bench/venv
@@ -174,6 +177,10 @@ test-web: $(VENV)/installed $(LITERT)  ## Test the preview in headless Chromium 
 	node tests/web/run.mjs --python $(BIN)/python --chromium "$(CHROMIUM)"
 	$(BIN)/pytest -q tests/test_report.py -k chromium
 
+bench-page: $(VENV)/installed $(LITERT)  ## Measure how fast the page adds photos, its memory, and queries meanwhile; 10,000 photos; half an hour
+	npm ci --prefix tests/web --ignore-scripts --no-audit --no-fund
+	node tests/web/bench.mjs --python $(BIN)/python --chromium "$(CHROMIUM)"
+
 # The app contains an exported searcher, else that of `make demo`, else that of the tests.
 ANDROID := build/android
 android: $(VENV)/installed  ## Test the Android demo and build its APK without Gradle (needs JDK 17, gcc, aapt, zipalign, apksigner)
@@ -183,6 +190,10 @@ android: $(VENV)/installed  ## Test the Android demo and build its APK without G
 	else $(BIN)/maker export-android $(ANDROID)/fixtures/sample.tflite --images $(ANDROID)/fixtures/scenes android_demo; fi
 	$(BIN)/python android_demo/without_gradle test --build $(ANDROID)
 	$(BIN)/python android_demo/without_gradle apk --build $(ANDROID)
+
+bench-android: $(VENV)/installed  ## Measure a search with 10,000 and 50,000 added items in the Kotlin library, on the JVM of this machine
+	$(BIN)/python android_demo/without_gradle/benchmark/files.py $(ANDROID)/bench-files
+	$(BIN)/python android_demo/without_gradle bench --build $(ANDROID)
 
 test-portable: $(VENV)/installed  ## Test a searcher on every runtime: LiteRT old and new, TensorFlow, LiteRT.js, ARM64 under QEMU
 	rm -rf build/portable/files

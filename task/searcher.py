@@ -30,6 +30,7 @@ from .search.where import Condition
 from .search.where_parser import parsed
 
 OFF, AUTO, ONLY = "off", "auto", "only"  # values of `lexical`
+NAME = "name"  # the column of file names, which all differ; it is counted only if it is asked for
 Where: TypeAlias = str | Condition
 
 
@@ -338,7 +339,8 @@ class Searcher(EngineOwner[Engine]):
         """Counts the values of facts.
 
         Args:
-            columns: Columns, and parts of times such as `year(taken)`. None takes all columns of texts and tags, and the years of times.
+            columns: Columns, and parts of times such as `year(taken)`. None takes all columns of texts and tags but `name`, and the years
+                of times.
             where: Count only items that meet this filter, as in `search`.
             allowed: Count only these items: what a query found (`SearchResult`), ids, or a boolean mask.
 
@@ -352,7 +354,7 @@ class Searcher(EngineOwner[Engine]):
         engine = self.engine
         facts = engine.facts
         if columns is None:
-            names = [f"year({name})" if kind == "time" else name for name, kind in facts.types.items() if kind != "number"]
+            names = [f"year({name})" if kind == "time" else name for name, kind in facts.types.items() if kind != "number" and name != NAME]
         else:
             names = [columns] if isinstance(columns, str) else list(columns)
         given = [neighbor.id for neighbor in allowed.nearest_neighbors] if isinstance(allowed, SearchResult) else allowed

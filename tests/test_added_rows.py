@@ -52,9 +52,17 @@ def test_the_nearest_of_many_are_found_in_few_cells(distance):
         np.testing.assert_allclose(distances, exact[ids - BASE], atol=1e-4)
         assert (np.diff(distances) >= 0).all()
         found += len(np.intersect1d(ids - BASE, np.argsort(exact)[:10]))
-        scanned.append(len(overlay._added.scanned(query, distance == "squared_l2")[1]))
+        scanned.append(len(overlay._added.scanned(query, distance == "squared_l2", BASE)[1]))
     assert found / 1000 > 0.97
     assert 64 <= np.mean(scanned) < 1200
+
+
+def test_beside_many_other_items_fewer_rows_are_scanned():
+    grouped = filled(clustered(1024))._added.cells
+    assert grouped is not None
+    query = clustered(1)[0]
+    alone, beside = (grouped.sizes[grouped.best(query, False, others)].sum() for others in (0, 20_000))
+    assert 64 <= beside < 110 < 180 < alone
 
 
 def test_ids_metadata_and_embeddings_stay_with_their_items_when_rows_move():

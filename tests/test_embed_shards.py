@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import sys
 import tarfile
 
 import numpy as np
@@ -79,3 +80,21 @@ def test_files_of_other_kinds_are_no_shards(photos, encoder, tmp_path, capsys):
     (tmp_path / "mine" / "thesis.doc").touch()
     assert embed(encoder, photos, tmp_path / "mine") == 1
     assert "holds thesis.doc, which this program did not write" in capsys.readouterr().err
+
+
+def test_photos_beside_shards_are_not_left_out_silently(photos, encoder, tmp_path, capsys):
+    (photos / "labels.parquet").touch()
+    assert embed(encoder, photos, tmp_path / "shards") == 1
+    assert "holds shards, labels.parquet, and photos, 0.png; keep them in folders of their own" in capsys.readouterr().err
+
+
+def test_a_source_without_any_readable_picture_is_an_error(encoder, tmp_path, capsys):
+    (tmp_path / "empty.tar").touch()
+    assert embed(encoder, tmp_path / "empty.tar", tmp_path / "shards") == 1
+    assert "none of 1 pictures could be embedded; the reasons are in" in capsys.readouterr().err
+
+
+def test_without_ray_the_engine_says_what_to_install(photos, encoder, tmp_path, capsys, monkeypatch):
+    monkeypatch.setitem(sys.modules, "ray", None)
+    assert embed(encoder, photos, tmp_path / "shards", "--engine", "ray") == 2
+    assert "the engine ray needs Ray: pip install 'pocket-searcher[ray]'" in capsys.readouterr().err

@@ -55,6 +55,8 @@ def test_nothing_is_found_until_something_is_added(empty, searcher_file):
             assert [n.id for n in one.similar(0).nearest_neighbors] == [1]
             one.remove(0)
             assert [n.id for n in one.search(query).nearest_neighbors] == [1]
+            with pytest.raises(InvalidArgumentError, match="there is no item -1 to remove"):
+                one.remove(-1)
     with TextSearcher.create_from_file(str(empty)) as one, TextSearcher.create_from_file(str(searcher_file)) as full:
         np.testing.assert_allclose(one.engine.embed_text(TEXTS[0]), full.engine.embed_text(TEXTS[0]), atol=1e-6)
 

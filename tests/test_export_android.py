@@ -17,6 +17,7 @@ from maker.errors import BuildError, DataError
 from maker.export.encoder_file import write_encoder
 from maker.pipeline import android
 from maker.pipeline.android import export_android
+from maker.pipeline.empty import export_empty
 from task.errors import InvalidArgumentError
 from task.text import TextSearcher
 
@@ -55,6 +56,15 @@ def test_the_searcher_is_copied_and_thumbnails_are_named_as_its_items(project: P
     with Image.open(made[0]) as thumbnail:
         assert min(thumbnail.size) == 320
     assert report.bytes == searcher_file.stat().st_size + sum(p.stat().st_size for p in made)
+
+
+def test_a_searcher_without_items_needs_no_images(project: Path, tmp_path: Path, searcher_file: Path) -> None:
+    empty = tmp_path / "empty.tflite"
+    export_empty(str(searcher_file), empty)
+    report = export_android(empty, None, project)
+    assert (report.items, report.made, report.bytes) == (0, 0, empty.stat().st_size)
+    with pytest.raises(BuildError, match="has 300 items; name the folder of their pictures with --images"):
+        export_android(searcher_file, None, project)
 
 
 def test_missing_images_are_named(project: Path, images: Path, searcher_file: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import sys
 from functools import cache
 
 import numpy as np
@@ -13,6 +14,7 @@ from conftest import TEXTS
 from maker import Collection
 from maker.cli import main
 from maker.embedding.shards import open_embedding_shards
+from maker.errors import DataError
 from maker.pipeline import index_embeddings
 from task.errors import DamagedFileError, MissingFileError, NewerFormatError
 from task.format import searcher_folder
@@ -167,3 +169,41 @@ def test_a_damaged_list_of_searchers_is_refused(shards, tmp_path):
     (output / "manifest.json").write_text(json.dumps(values))
     with pytest.raises(MissingFileError, match="part-00000.tflite"):
         TextSearcher.create_from_file(str(output))
+
+
+def test_shards_of_an_unfinished_run_are_not_indexed(tmp_path, capsys):
+    rows = Collection.from_list([{"name": str(item), "item": item} for item in range(3)], shard_size=1).engine(workers=1)
+    with pytest.raises(DataError, match="2: an embedding of 3 dimensions, but 2 has 2"):
+        rows.flat_map(twice).embed(lambda item: np.ones(3 if item == 2.5 else 2)).to_shards(tmp_path / "shards")
+    assert index(tmp_path / "shards", tmp_path / "index") == 1
+    assert "the run that writes its shards has not finished; run it again, or remove" in capsys.readouterr().err
+    rows.embed(lambda item: np.ones(2)).to_shards(tmp_path / "shards")
+    assert index(tmp_path / "shards", tmp_path / "index") == 0
+
+
+def twice(row):
+    return [row, {**row, "item": row["item"] + 0.5}]
+
+
+def test_a_killed_run_leaves_no_list_of_new_and_old_searchers(shards, tmp_path, monkeypatch):
+    assert index(shards, tmp_path / "index", "--items-per-searcher", "400") == 0
+
+    def killed(*given, **more):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(sys.modules["maker.pipeline.index_shards"], "index_embeddings", killed)
+    assert index(shards, tmp_path / "index", "--items-per-searcher", "330", "--distance", "squared_l2") != 0
+    with pytest.raises(MissingFileError, match="is a folder without manifest.json"):
+        TextSearcher.create_from_file(str(tmp_path / "index"))
+
+
+def test_other_queries_build_the_searchers_again_and_none_of_no_items(shards, tmp_path, capsys):
+    np.save(tmp_path / "q.npy", vectors()[:20])
+    np.save(tmp_path / "r.npy", vectors()[20:40])
+    written = []
+    for queries in ("q.npy", "q.npy", "r.npy"):
+        assert index(shards, tmp_path / "index", "--queries", str(tmp_path / queries)) == 0
+        written.append((tmp_path / "index" / "part-00000.tflite").stat().st_mtime_ns)
+    assert written[0] == written[1] < written[2]
+    assert index(shards, tmp_path / "other", "--items-per-searcher", "0") == 1
+    assert "a searcher has at least 1 item, found 0" in capsys.readouterr().err

@@ -14,7 +14,7 @@ sys.path.append(str(Path(__file__).parents[1]))
 from task.errors import DamagedFileError, InvalidArgumentError, NewerFormatError
 from task.format import facts, overlay_file
 from task.format.lexical import LexicalIndex
-from tests.overlays.cases import FILE, apply, opened, write
+from tests.overlays.cases import FILE, apply, entries, opened, pack, write
 
 
 @pytest.fixture(scope="module")
@@ -101,6 +101,23 @@ def test_the_bytes_stay_those_of_this_release(tmp_path):
     )
     overlay_file.write(tmp_path / "o", content)
     assert hashlib.sha256((tmp_path / "o").read_bytes()).hexdigest() == "a9484053cad9ca5b6227d9dde33d2d583683485a4db2063855d1d05a509a1895"
+
+
+def test_columns_stay_in_the_order_in_which_they_came(folder):
+    columns = json.loads(entries(folder / "facts.overlay")["facts.json"])["columns"]
+    first = ["stars", "album", "tags", "taken", "ratio", "größe", "camera", "bytes", "people", "lat", "lon"]
+    assert [column["name"] for column in columns] == first
+
+
+def test_every_code_of_a_file_is_written_again_as_it_was(folder, tmp_path):
+    """The lowest code too, which no writer makes."""
+    parts = entries(folder / "added.overlay")
+    codes = np.frombuffer(parts[overlay_file.CODES], np.int8).copy()
+    codes[: 2 * 128] = np.arange(-128, 128)
+    pack(tmp_path / "all.overlay", parts | {overlay_file.CODES: codes.tobytes()})
+    with opened(folder / "asked.tflite", tmp_path / "all.overlay") as searcher:
+        searcher.save_overlay(str(tmp_path / "again.overlay"))
+    assert (tmp_path / "again.overlay").read_bytes() == (tmp_path / "all.overlay").read_bytes()
 
 
 def test_a_column_whose_unknown_values_went_with_their_items_is_written_as_known():

@@ -231,3 +231,12 @@ def test_muon_moves_kernels_along_orthogonal_directions_and_keeps_their_norm(rng
     assert not np.allclose(kernel.numpy() * np.linalg.norm(gradient) / np.sqrt(8), gradient)
     assert np.allclose(other.numpy(), other.numpy()[0, 0])
     assert other.numpy()[0, 0] < 1
+
+
+def test_features_that_stay_on_disk_train_the_same(monkeypatch):
+    expected = small_run()
+    monkeypatch.setattr("maker.training.image_side.MOST_HELD", 0)
+    found = small_run()
+    assert found[0] == expected[0]
+    for one, other in zip(found[1:], expected[1:], strict=True):
+        np.testing.assert_array_equal(one, other)

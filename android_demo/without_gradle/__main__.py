@@ -1,4 +1,4 @@
-"""Compiles, tests and packages the app without Gradle: `python android_demo/without_gradle --help`.
+"""Compiles, tests, measures and packages the app without Gradle: `python android_demo/without_gradle --help`.
 
 It needs a JDK 17, gcc and the tools aapt, zipalign and apksigner of Debian. The rest comes from Maven repositories, pinned in
 `artifacts.lock`.
@@ -12,6 +12,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from artifacts import check_versions, fetch
+from bench import bench
 from compile import check_task_library, compile_app, compile_resources
 from library import publish
 from package import dex, make_apk, verify_apk
@@ -23,16 +24,19 @@ from unit_tests import run_tests
 def main() -> None:
     """Runs the verb in the arguments."""
     parser = argparse.ArgumentParser(prog="without_gradle", description=__doc__)
-    parser.add_argument("verb", choices=("apk", "test"))
+    parser.add_argument("verb", choices=("apk", "test", "bench"))
     parser.add_argument("--build", type=Path, default=Path("build/android"), help="folder for downloads and results (default %(default)s)")
     parser.add_argument("--litert", type=Path, help="test: libLiteRt.so (default: that of the installed ai-edge-litert)")
     parser.add_argument("--fixtures", type=Path, help="test: folder that fixtures.py made (default: fixtures in --build)")
+    parser.add_argument("--files", type=Path, help="bench: folder that benchmark/files.py made (default: bench-files in --build)")
     given = parser.parse_args()
     require_tools()
     project, build = read_project(), given.build.resolve()
     check_versions(project.dependencies)
     if given.verb == "apk":
         make(project, build)
+    elif given.verb == "bench":
+        say(bench(build, (given.files or build / "bench-files").resolve()))
     else:
         run_tests(project, build, (given.litert or installed_litert()).resolve(), (given.fixtures or build / "fixtures").resolve())
 

@@ -16,6 +16,7 @@ APP = """
 package consumer
 
 import android.content.Context
+import android.graphics.Bitmap
 import pocketsearcher.Searcher
 
 fun names(context: Context, sentence: String): List<String> {
@@ -26,11 +27,24 @@ fun names(context: Context, sentence: String): List<String> {
         searcher.close()
     }
 }
+
+class MyPhotos(private val context: Context) {
+    private val overlay = context.filesDir.resolve("photos.overlay")
+    val searcher = Searcher.open(context.assets, "empty.tflite", overlay = overlay.takeIf { it.exists() })
+    private val embedder = Searcher.open(context.assets, "empty.tflite")
+
+    fun add(name: String, bitmap: Bitmap, modified: Long) {
+        val known = (0 until searcher.items).filter { searcher.has(it) && searcher.factsOf(it)["modified"] == modified.toDouble() }
+        known.forEach(searcher::remove)
+        searcher.add(embedder.embed(bitmap), name, mapOf("modified" to modified))
+        searcher.saveOverlay(overlay)
+    }
+}
 """
 
 
 def publish(platform: Path, libraries: Sequence[Path], repository: Path, work: Path, cache: Path) -> Path:
-    """Compiles the module alone, packs it, and compiles an app of one function against what was packed.
+    """Compiles the module alone, packs it, and compiles an app of a few lines against what was packed.
 
     Args:
         platform: Classes of Android.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures.process import BrokenProcessPool
@@ -18,10 +19,11 @@ from maker.collection.items import Decoded, Embedded, Searched
 from maker.collection.parts import Frames, Windows
 from maker.collection.rows import Batch, Each, Row, Select, Shard, Step
 from maker.collection.show import Shown
-from maker.collection.sinks import Counts, EmbeddingFiles, ParquetFiles, Sink, WriteShard, write_npy
+from maker.collection.sinks import UNFINISHED, Counts, EmbeddingFiles, ParquetFiles, Sink, WriteShard, write_npy
 from maker.data.videos import parse_every
 from maker.errors import DataError, UsageError
 from maker.progress import progress
+from maker.workspace import claim_folder, sole_writer
 
 
 @dataclass(frozen=True)
@@ -173,7 +175,12 @@ class Collection:
         """Replaces each recording, in the column `path` or `item`, by its windows, each of which begins half a window after the last.
 
         Their rows have the columns `recording`, `start` and `end` (seconds), and a `path` that names the window.
+
+        Raises:
+            UsageError: `seconds` is not above 0.
         """
+        if not 0 < seconds < math.inf:
+            raise UsageError(f"a window has to be longer than 0 seconds, found {seconds:g}")
         return self.then(Each("flat_map", Windows(seconds)))
 
     def embed(self, embed: Callable[[Any], np.ndarray], column: str | None = None) -> Collection:
@@ -231,10 +238,16 @@ class Collection:
         return replace(self, runs_on=engine)
 
     def __iter__(self) -> Iterator[Row]:
-        """The rows in their order, rejected ones too."""
+        """The rows in their order, rejected ones too. In memory are the shards that are being worked on; in this process, a row."""
+        work = _Rows(self.steps)
+        engine = self._engine(work)
+        if isinstance(engine, Local) and engine.processes(len(self.shards)) <= 1:
+            for shard in progress(self.shards, "shards", quiet=len(self.shards) < 2):
+                yield from shard.rows(self.steps)
+            return
         waiting: dict[int, list[Row]] = {}
         following = 0
-        for number, rows in progress(self._run(_Rows(self.steps)), "shards", total=len(self.shards), quiet=len(self.shards) < 2):
+        for number, rows in progress(self._run(work), "shards", total=len(self.shards), quiet=len(self.shards) < 2):
             waiting[number] = rows
             while following in waiting:
                 yield from waiting.pop(following)
@@ -257,27 +270,32 @@ class Collection:
         """
         return write_npy(Path(file), self)
 
-    def to_parquet(self, folder: str | Path) -> Counts:
+    def to_parquet(self, folder: str | Path, overwrite: bool = False) -> Counts:
         """Writes a Parquet file for each shard; rejected rows have a `reason`. Decoded pictures are left out.
 
         A shard whose file is there is not worked on again: the same call after an interruption does what is left. It is done again if what
-        the shard is read from, or the name of a step, has changed; a function that was edited keeps its name, so give it another folder.
+        the shard is read from, an encoder, or the code of a function has changed; for what a function calls or reads, set `overwrite`.
+
+        Args:
+            folder: The folder.
+            overwrite: Work on finished shards again.
 
         Returns:
             The number of rows, and of rejected ones among them.
 
         Raises:
             DataError: pyarrow is not installed, or a column has values of different types.
-            BuildError: The folder has files of somebody else, or of other shards.
+            BuildError: The folder has files of somebody else, or of other shards, or another run writes to it.
         """
-        return self._write(ParquetFiles(Path(folder)))
+        return self._write(ParquetFiles(Path(folder)), overwrite)
 
-    def to_shards(self, folder: str | Path) -> Counts:
+    def to_shards(self, folder: str | Path, overwrite: bool = False) -> Counts:
         """Writes for each shard its embeddings (`.npy`), and a Parquet file with the `name`, `reason` and `captions` of its rows.
 
-        It resumes and raises as `to_parquet` does. `maker index --shards` makes searchers of the folder.
+        It resumes and raises as `to_parquet` does; all embeddings of a shard have to have one dimension. `maker index --shards` makes
+        searchers of the folder.
         """
-        return self._write(EmbeddingFiles(Path(folder)))
+        return self._write(EmbeddingFiles(Path(folder)), overwrite)
 
     def show(self, rows: int = 10) -> None:
         """Prints the first rows as a table; in notebooks, pictures are thumbnails."""
@@ -289,21 +307,26 @@ class Collection:
         else:
             sys.stdout.write(f"{shown}\n")
 
-    def _write(self, sink: Sink) -> Counts:
-        work = WriteShard(self.steps, sink)
-        left, counts = work.left(self.shards)
-        done = replace(self, shards=left)._run(work)
-        for _, made in progress(done, f"shards to {sink.folder.name}", total=len(left), quiet=len(left) < 2):
-            counts += made
+    def _write(self, sink: Sink, overwrite: bool) -> Counts:
+        work = WriteShard.of(self.steps, sink)
+        claim_folder(sink.folder)
+        with sole_writer(sink.folder):
+            left, counts = work.left(self.shards, overwrite)
+            (unfinished := sink.folder / UNFINISHED).touch()
+            done = replace(self, shards=left)._run(work)
+            for _, made in progress(done, f"shards to {sink.folder.name}", total=len(left), quiet=len(left) < 2):
+                counts += made
+            unfinished.unlink()
         return counts
+
+    def _engine(self, work: Callable[[Shard], Any]) -> Engine:
+        """The engine: this process for what cannot be sent to others."""
+        return self.runs_on if self.runs_on != Local() or can_be_sent((work, self.shards[:1])) else Local(1)
 
     def _run(self, work: Callable[[Shard], Any]) -> Iterator[tuple[int, Any]]:
         """Does work with each shard. Yields the number of a shard that is done, and the result."""
-        engine = self.runs_on
-        if engine == Local() and not can_be_sent((work, self.shards[:1])):
-            engine = Local(1)
         try:
-            yield from engine.run(work, self.shards)
+            yield from self._engine(work).run(work, self.shards)
         except BrokenProcessPool as error:
             raise DataError("a worker process was killed, probably because memory ran out; take smaller shards or fewer workers") from error
 

@@ -8,8 +8,9 @@ import pickle
 import signal
 import sys
 import threading
+from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures import Future, ProcessPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from multiprocessing.process import BaseProcess
@@ -19,6 +20,7 @@ from maker.errors import UsageError
 from maker.graph.quiet_runtime import quiet_runtime
 
 THREADS = 3  # of a pool of processes, and one to spare
+AHEAD = 2  # jobs a worker that are begun or wait for one, so that none is idle
 THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 J = TypeVar("J")
 R = TypeVar("R")
@@ -49,13 +51,17 @@ class Local:
 
     workers: int | None = None
 
+    def processes(self, jobs: int) -> int:
+        """The number of processes for so many jobs; up to 1 for this process itself."""
+        return min(self.workers or _cores(), jobs)
+
     def run(self, work: Callable[[J], R], jobs: Sequence[J]) -> Iterator[tuple[int, R]]:
-        """Does the jobs in their order.
+        """Does the jobs in their order, and only a few of them ahead of who takes the results: results may be large.
 
         Raises:
             concurrent.futures.process.BrokenProcessPool: A worker process was killed.
         """
-        workers = min(self.workers or os.cpu_count() or 1, len(jobs))
+        workers = self.processes(len(jobs))
         if workers <= 1:
             yield from enumerate(map(work, jobs))
             return
@@ -63,9 +69,11 @@ class Local:
         context = multiprocessing.get_context("spawn")  # a forked process with the threads of TensorFlow deadlocks
         with _one_thread_each(), ProcessPoolExecutor(workers, context, _start_worker, (work,)) as pool:
             try:
-                with _main_module_hidden():
-                    done = pool.map(_do, jobs)
-                yield from enumerate(done)
+                begun: deque[Future[R]] = deque()
+                for number in range(len(jobs)):
+                    with _main_module_hidden():
+                        begun.extend(pool.submit(_do, job) for job in jobs[number + len(begun) : number + AHEAD * workers])
+                    yield number, begun.popleft().result()
             except BaseException:  # an interrupted run starts no further job
                 pool.shutdown(wait=False, cancel_futures=True)
                 raise
@@ -90,6 +98,12 @@ def engine_of(name: str, *, workers: int | None, address: str | None = None, cpu
     if cpus < 0 or gpus < 0 or cpus + gpus <= 0:
         raise UsageError(f"an actor needs a CPU or a GPU, found {cpus:g} CPUs and {gpus:g} GPUs")
     return Ray(address, workers, cpus, gpus)
+
+
+def _cores() -> int:
+    """The number of cores that this process may use."""
+    cores = os.cpu_count() or 1
+    return min(cores, len(os.sched_getaffinity(0))) if hasattr(os, "sched_getaffinity") else cores
 
 
 def can_be_sent(work: Any) -> bool:

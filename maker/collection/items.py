@@ -12,10 +12,13 @@ from typing import Any
 import numpy as np
 
 from maker.collection.rows import ITEM, Row
-from maker.data.images import load_image
+from maker.data.images import is_image_name, load_image
+from maker.data.sounds import is_sound_name
 from maker.errors import DataError
 from maker.workspace import file_state
+from task.audio import TensorAudio
 from task.core import BaseOptions
+from task.format.moment import file_of, moment_of
 from task.processor import SearchOptions
 from task.text import Query, TextSearcher, TextSearcherOptions
 from task.vision import TensorImage
@@ -76,9 +79,31 @@ class Embedded:
         """The row with its embedding."""
         item = item_of(row, self.column)
         try:
-            return {**row, EMBEDDING: self.embed(item)}
+            return {**row, EMBEDDING: embedding_of(self.embed(item))}
         except DataError as error:  # the row names its item already
             raise DataError(str(error).removeprefix(f"{item}: ")) from error
+
+
+def embedding_of(value: Any) -> np.ndarray:
+    """An embedding as `(d,)` float32.
+
+    Args:
+        value: An array, or the list of a Parquet file.
+
+    Raises:
+        DataError: It is none.
+    """
+    try:
+        given = np.asarray(value)
+    except ValueError:  # a list of lists of different lengths
+        given = np.empty(0, object)
+    if given.dtype.kind not in "fiu" or given.ndim != 1 or not len(given):
+        found = f"{given.dtype} {given.shape}" if isinstance(value, np.ndarray) else type(value).__name__
+        raise DataError(f"{found} is no embedding; expected one row of numbers, (d,) float32")
+    row = given.astype(np.float32, copy=False)
+    if not np.isfinite(row).all():
+        raise DataError("the embedding has a value that is not finite")
+    return row
 
 
 @dataclass
@@ -117,13 +142,23 @@ class Searched:
 
 
 def _query(asked: Any) -> Query | str:
-    if isinstance(asked, os.PathLike):
-        return Query(TensorImage.create_from_file(os.fspath(asked)))
+    if isinstance(asked, (str, os.PathLike)):
+        path = Path(asked)
+        file = Path(file_of(str(asked)))
+        if is_sound_name(file):
+            moment = moment_of(str(asked))
+            part = () if moment is None else (moment.start, moment.end - moment.start)
+            return Query(TensorAudio.create_from_file(str(file), *part))
+        if isinstance(asked, os.PathLike) or is_image_name(file) or os.path.isfile(file):
+            return Query(TensorImage.create_from_array(load_image(path)))
+        return asked
     if isinstance(asked, bytes):
         return Query(TensorImage.create_from_buffer(asked))
-    if isinstance(asked, np.ndarray):
-        return Query(TensorImage.create_from_array(asked) if asked.ndim == 3 else asked)
-    return Query(TensorImage.create_from_file(asked)) if os.path.isfile(asked) else str(asked)
+    if isinstance(asked, np.ndarray) and asked.ndim == 3:
+        return Query(TensorImage.create_from_array(asked))
+    if isinstance(asked, (np.ndarray, list)):
+        return Query(embedding_of(asked))
+    raise DataError(f"cannot search for {type(asked).__name__}; expected a path, a picture, a sound, an embedding or a sentence")
 
 
 def _text(metadata: bytes) -> str:

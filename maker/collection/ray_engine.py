@@ -45,7 +45,7 @@ class Ray:
             DataError: Too many actors were lost.
         """
         if jobs:
-            with _connected(self.address) as ray:
+            with connected(self.address) as ray:
                 yield from _Run(ray, self, work, jobs).results()
 
     def actors_for(self, ray: Any, jobs: int) -> int:
@@ -133,10 +133,7 @@ class _Actor:
     """A worker: it keeps what it opens for its first job."""
 
     def __init__(self, work: Callable[[Any], Any], folder: str) -> None:
-        """Begins in the folder of the process that started the run, from which relative paths count, if this machine has it."""
-        if os.path.isdir(folder):
-            os.chdir(folder)
-        quiet_runtime()
+        begin_in(folder)
         self._work = work
 
     def begin(self) -> None:
@@ -147,8 +144,15 @@ class _Actor:
         return self._work(job)
 
 
+def begin_in(folder: str) -> None:
+    """Prepares the process of an actor. Relative paths count from the folder of the caller, if this machine has it."""
+    if os.path.isdir(folder):
+        os.chdir(folder)
+    quiet_runtime()
+
+
 @contextmanager
-def _connected(address: str | None) -> Iterator[Any]:
+def connected(address: str | None) -> Iterator[Any]:
     """Ray, connected to a cluster. A connection that is made here ends with the context."""
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     try:

@@ -8,6 +8,7 @@ import io
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import PurePosixPath
 from typing import Any
 
 import numpy as np
@@ -50,13 +51,16 @@ def _text(value: Any) -> str:
     if isinstance(value, bytes):
         return f"{len(value):,} bytes"
     text = f"{value:.4g}" if isinstance(value, float) else " ".join(_named(value).split())
-    return text if len(text) <= WIDTH else f"{text[: WIDTH - 1]}…"
+    if len(text) <= WIDTH:
+        return text
+    is_path = "/" in text and " " not in text
+    return f"…{text[1 - WIDTH :]}" if is_path else f"{text[: WIDTH - 1]}…"
 
 
 def _named(value: Any) -> str:
-    """A value as text; of what was found, the names."""
+    """A value as text; of what was found, the names without their folders."""
     found = isinstance(value, list) and all(isinstance(one, dict) and "name" in one for one in value)
-    return ", ".join(str(one["name"]) for one in value) if found else str(value)
+    return ", ".join(PurePosixPath(str(one["name"])).name for one in value) if found else str(value)
 
 
 def _html(value: Any) -> str:

@@ -9,13 +9,14 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from maker.collection.items import EMBEDDING
+from maker.collection.items import EMBEDDING, embedding_of
 from maker.collection.rows import REASON, Row, Shard, Step
 from maker.data.items import write_names
 from maker.errors import BuildError, DataError
-from maker.workspace import Rejects, atomic, claim_folder, digest
+from maker.workspace import Rejects, atomic, digest
 
 KEY = b"pocket-searcher"  # in the metadata of a Parquet file: `WriteShard.key`
+UNFINISHED = ".unfinished"  # a file in a folder whose shards are not all written
 VERSION = 1  # changes whenever the same steps write something else
 
 
@@ -56,10 +57,22 @@ class Sink(Protocol):
 
 @dataclass(frozen=True)
 class WriteShard:
-    """The work of an engine: writes a shard after its steps."""
+    """The work of an engine: writes a shard after its steps.
+
+    Attributes:
+        steps: The steps.
+        sink: What writes.
+        made_by: The digest of the names of the steps. It is the caller's: the states of files may look different on other machines.
+    """
 
     steps: tuple[Step, ...]
     sink: Sink
+    made_by: str
+
+    @classmethod
+    def of(cls, steps: tuple[Step, ...], sink: Sink) -> WriteShard:
+        """The work of these steps."""
+        return cls(steps, sink, digest(VERSION, [step.name for step in steps]))
 
     def __call__(self, shard: Shard) -> Counts:
         """Writes it, unless it was finished by a worker that was lost before it could say so."""
@@ -68,20 +81,23 @@ class WriteShard:
 
     def key(self, shard: Shard) -> str:
         """The digest of the steps, and that of what the shard is read from."""
-        return f"{digest(VERSION, [step.name for step in self.steps])}-{digest(shard.state)}"
+        return f"{self.made_by}-{digest(shard.state)}"
 
-    def left(self, shards: Sequence[Shard]) -> tuple[list[Shard], Counts]:
-        """The shards that have to be written, and the counts of the others.
+    def left(self, shards: Sequence[Shard], overwrite: bool) -> tuple[list[Shard], Counts]:
+        """The shards that have to be written, and the counts of the others; with `overwrite`, all have to be.
 
         Raises:
-            BuildError: The folder has files of somebody else, or of other shards.
+            BuildError: The folder has files of other shards.
         """
         sink, known = self.sink, {shard.name for shard in shards}
-        claim_folder(sink.folder)
         for file in sorted(path for path in sink.folder.rglob("*") if path.suffix in sink.suffixes and not path.name.startswith(".")):
             if file.relative_to(sink.folder).with_suffix("").as_posix() not in known:
                 raise BuildError(f"{file}: belongs to none of the shards that are written here; remove it, or choose another folder")
         left, counts = [], Counts(0, 0)
+        if overwrite:
+            for name in known:
+                for suffix in sink.suffixes:
+                    (sink.folder / f"{name}{suffix}").unlink(missing_ok=True)
         for shard in shards:
             found = sink.found(shard, self.key(shard))
             if found is None:
@@ -131,21 +147,17 @@ class EmbeddingFiles:
 
     def write(self, shard: Shard, rows: Iterator[Row], key: str) -> Counts:
         """Writes a shard."""
-        names, reasons, captions, embeddings = [], [], [], []
+        names, reasons, captions, embeddings = [], [], [], _Embeddings()
         for number, row in enumerate(rows):
             names.append(name_of(row, number))
             captions.append(_captions(row.get("caption")))
-            reason = _reason(row)
-            reasons.append(reason)
-            if reason is None:
-                embeddings.append(row[EMBEDDING])
-        values = np.stack(embeddings) if embeddings else np.zeros((0, 0), np.float32)
+            reasons.append(embeddings.add(row, names[-1]))
         table, target = (self.folder / f"{shard.name}{suffix}" for suffix in (".parquet", ".npy"))
         target.unlink(missing_ok=True)  # of other items: it must not stand beside the new names
         write_parquet(table, {"name": names, REASON: reasons, "captions": captions}, key)
         with atomic(target) as temporary, open(temporary, "wb") as file:
-            np.save(file, values.astype(np.float32, copy=False))
-        return Counts(len(names), len(names) - len(embeddings))
+            np.save(file, embeddings.values())
+        return Counts(len(names), len(names) - len(embeddings.rows))
 
     def found(self, shard: Shard, key: str) -> Counts | None:
         """What an earlier run wrote of the shard."""
@@ -159,21 +171,21 @@ def write_npy(file: Path, rows: Iterable[Row]) -> Counts:
         DataError: No row has an embedding.
     """
     names: list[str] = []
-    embeddings: list[np.ndarray] = []
+    embeddings = _Embeddings()
     rejects = Rejects()
     count = 0
     for number, row in enumerate(rows):
         count += 1
-        if reason := _reason(row):
-            rejects.add(name_of(row, number), reason)
+        name = name_of(row, number)
+        if reason := embeddings.add(row, name):
+            rejects.add(name, reason)
         else:
-            names.append(name_of(row, number))
-            embeddings.append(row[EMBEDDING])
-    if not embeddings:
+            names.append(name)
+    if not names:
         first = f"; {rejects.rows[0][0]}: {rejects.rows[0][2]}" if rejects.rows else ""
         raise DataError(f"{file}: none of {count} rows has an embedding{first}")
     with atomic(file) as temporary, open(temporary, "wb") as out:
-        np.save(out, np.stack(embeddings).astype(np.float32, copy=False))
+        np.save(out, embeddings.values())
     write_names(file, names)
     beside = file.with_suffix(".rejects.tsv")
     beside.unlink(missing_ok=True)  # of an earlier run
@@ -182,8 +194,37 @@ def write_npy(file: Path, rows: Iterable[Row]) -> Counts:
     return Counts(count, count - len(names))
 
 
-def _reason(row: Row) -> str | None:
-    return row.get(REASON) or (None if EMBEDDING in row else f"no column {EMBEDDING!r}; found {', '.join(row)}")
+class _Embeddings:
+    """The embeddings of rows that were not rejected, all of one dimension."""
+
+    def __init__(self) -> None:
+        self.rows: list[np.ndarray] = []
+        self._first = ""
+
+    def add(self, row: Row, name: str) -> str | None:
+        """Takes the embedding of a row, or says why it has none.
+
+        Raises:
+            DataError: It has another dimension than the others.
+        """
+        if REASON in row:
+            return str(row[REASON])
+        if EMBEDDING not in row:
+            return f"no column {EMBEDDING!r}; found {', '.join(map(str, row))}"
+        try:
+            embedding = embedding_of(row[EMBEDDING])
+        except DataError as error:
+            return str(error)
+        self._first = self._first or name
+        if self.rows and len(embedding) != len(self.rows[0]):
+            one, other = f"{name}: an embedding of {len(embedding)} dimensions", f"{self._first} has {len(self.rows[0])}"
+            raise DataError(f"{one}, but {other}; embed all items with the same encoder")
+        self.rows.append(embedding)
+        return None
+
+    def values(self) -> np.ndarray:
+        """`(n, d)` float32."""
+        return np.stack(self.rows) if self.rows else np.zeros((0, 0), np.float32)
 
 
 def name_of(row: Row, number: int) -> str:
@@ -206,7 +247,7 @@ def write_parquet(path: Path, columns: dict[str, Any], key: str) -> None:
 
     try:
         table = pyarrow.table({name: _column(pyarrow, name, values) for name, values in columns.items()})
-    except (pyarrow.ArrowException, TypeError) as error:
+    except (pyarrow.ArrowException, TypeError, OverflowError) as error:
         raise DataError(
             f"{path}: cannot be written as Parquet ({' '.join(str(error).split())}); select columns of one type each"
         ) from error

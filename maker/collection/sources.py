@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import codecs
 import glob
+import hashlib
 import os
+import pickle
+import secrets
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
@@ -15,8 +19,9 @@ from maker.data.captions import read_captions
 from maker.data.formats import PACKED, recognise
 from maker.data.images import list_images
 from maker.data.webdataset import shard_samples
-from maker.errors import DataError
+from maker.errors import DataError, UsageError
 from maker.workspace import Rejects, digest
+from task.format.moment import file_of
 
 Paths: TypeAlias = str | Path | Iterable[str | Path]
 PART = 256  # rows of a shard of values or paths: a few seconds of embedding
@@ -26,7 +31,29 @@ ROWS = 256  # of a Parquet file that are read at a time
 def values(items: Iterable[Any], size: int = PART) -> list[Shard]:
     """Shards of values in memory."""
     every = [row_of(item) for item in items]
-    return [Shard(f"part-{start // size:06d}", partial(list, every[start : start + size])) for start in range(0, len(every), size)]
+    parts = [every[start : start + size] for start in range(0, len(every), checked_size(size))]
+    return [Shard(f"part-{number:06d}", partial(list, part), _state_of_values(part)) for number, part in enumerate(parts)]
+
+
+def checked_size(size: int) -> int:
+    """The number of rows of a shard.
+
+    Raises:
+        UsageError: It is below 1.
+    """
+    if size < 1:
+        raise UsageError(f"a shard has at least 1 row, found {size}")
+    return size
+
+
+def _state_of_values(rows: Sequence[Row]) -> list[Any]:
+    """A digest of the values, and the state of the files that they name; values that cannot be compared count as new in each run."""
+    texts = [file_of(os.fspath(value)) for row in rows for value in row.values() if isinstance(value, (str, Path))]
+    try:
+        content = pickle.dumps(rows)
+    except (pickle.PicklingError, AttributeError, TypeError):
+        content = secrets.token_bytes()
+    return [hashlib.sha256(content).hexdigest(), [state_of(Path(name)) for name in texts if os.path.isfile(name)]]
 
 
 def paths(pattern: str, size: int = PART) -> list[Shard]:
@@ -47,7 +74,7 @@ def photos(folder: Path, size: int) -> list[Shard]:
 
 def _parts(size: int, rows: Sequence[Row]) -> list[Shard]:
     shards = []
-    for start in range(0, len(rows), size):
+    for start in range(0, len(rows), checked_size(size)):
         part = list(rows[start : start + size])
         state = digest([[row.get("name"), row.get("path"), state_of(Path(row["path"])) if "path" in row else row[REASON]] for row in part])
         shards.append(Shard(f"part-{start // size:06d}", partial(list, part), state))
@@ -57,10 +84,11 @@ def _parts(size: int, rows: Sequence[Row]) -> list[Shard]:
 def files_as_shards(given: Paths, rows: Callable[[Path], Iterable[Row]]) -> list[Shard]:
     """A shard for each file."""
     found = files(given)
-    shared = Path(os.path.commonpath([path.parent for path in found]))
-    names = [path.relative_to(shared).with_suffix("").as_posix() for path in found]
+    absolute = [Path(os.path.abspath(path)) for path in found]
+    shared = Path(os.path.commonpath([path.parent for path in absolute]))
+    names = [path.relative_to(shared).with_suffix("").as_posix() for path in absolute]
     if len(set(names)) < len(names):
-        names = [path.relative_to(shared).as_posix() for path in found]
+        names = [path.relative_to(shared).as_posix() for path in absolute]
     return [Shard(name, partial(_readable, rows, path), [str(path), state_of(path)]) for name, path in zip(names, found, strict=True)]
 
 
@@ -68,7 +96,7 @@ def files(given: Paths) -> list[Path]:
     """The files that a path, a pattern or several of them name, sorted; those of a folder.
 
     Raises:
-        DataError: There are none.
+        DataError: There are none, or one is named twice.
     """
     every = [given] if isinstance(given, (str, Path)) else list(given)
     found: list[Path] = []
@@ -80,6 +108,11 @@ def files(given: Paths) -> list[Path]:
         found += sorted(here)
     if not found:
         raise DataError("no files were named")
+    once: set[str] = set()
+    for path in found:
+        if (absolute := os.path.abspath(path)) in once:
+            raise DataError(f"{path}: is named twice; name each file once")
+        once.add(absolute)
     return found
 
 
@@ -106,7 +139,7 @@ def parquet_rows(path: Path) -> Iterator[Row]:
             for batch in file.iter_batches(ROWS):
                 for row in batch.to_pylist():
                     number += 1
-                    yield {"name": f"row-{number:07d}", **{column: _image_bytes(value) for column, value in row.items()}}
+                    yield row_of({"name": f"row-{number:07d}", **{column: _image_bytes(value) for column, value in row.items()}})
     except (pyarrow.ArrowException, OSError, ValueError) as error:
         raise DataError(f"{path}: not a Parquet file, or damaged after row {number} ({error})") from error
 
@@ -122,9 +155,15 @@ def webdataset_rows(path: Path) -> Iterator[Row]:
 
 def list_rows(path: Path) -> Iterator[Row]:
     """The paths in a text file, one a line; relative ones start at its folder."""
-    with open(path, encoding="utf-8") as file:
-        for line in file:
-            if name := line.rstrip("\r\n"):
+    with open(path, "rb") as file:
+        for number, line in enumerate(file):
+            written = (line.removeprefix(codecs.BOM_UTF8) if number == 0 else line).rstrip(b"\r\n")
+            try:
+                name = written.decode()
+            except UnicodeDecodeError:
+                yield {"name": written.decode("utf-8", "backslashreplace"), REASON: "name is not UTF-8"}
+                continue
+            if name:
                 yield {"name": name, "path": str(path.parent / name)}
 
 

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import argparse
-from dataclasses import fields
+from dataclasses import fields, replace
 from pathlib import Path
 
+from maker.commands.engine_options import add_engine_options, engine_of_options
 from maker.commands.searcher_options import add_facts_options, add_index_options, add_output_options, index_settings, print_report
 from maker.commands.text_model_options import add_text_model_options, text_model_options
 from maker.data.formats import CAPTION_FORMATS
@@ -138,12 +139,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
             text = f"{what} (default {option.default or 'none' if several else option.default}{scratch})"
             training.add_argument(flag, type=_lengths if several else type(option.default), metavar=metavar, help=text)
 
+    engine = parser.add_argument_group("where photos are embedded; with --distribute multi_worker, the hosts that Ray starts")
+    add_engine_options(engine, "all that there is room for")
+
 
 def run(given: argparse.Namespace) -> None:
     """Builds and prints the report."""
     from maker.encoders.audio import SoundModelOptions
     from maker.encoders.convert import ImageModelOptions
     from maker.pipeline import BuildOptions, Corpus, TowerOptions, build
+    from maker.pipeline.build_on_ray import STRATEGY, build_on_ray
     from maker.report.card import CardFields
 
     corpus = Corpus(
@@ -193,8 +198,12 @@ def run(given: argparse.Namespace) -> None:
         work_dir=given.work_dir,
         overwrite=given.overwrite,
         queries=given.queries,
+        engine=engine_of_options(given),
     )
-    report = build(corpus, given.output, options)
+    if given.engine == "ray" and given.distribute == STRATEGY:
+        report = build_on_ray(corpus, given.output, replace(options, engine=None), options.engine)
+    else:
+        report = build(corpus, given.output, options)
     print_report(report, given.json)
 
 

@@ -14,7 +14,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Adds the verb's arguments."""
     parser.add_argument("searcher", type=Path)
     parser.add_argument("project", type=Path, help="the Gradle project: android_demo")
-    parser.add_argument("--images", type=Path, required=True, metavar="DIR", help="the folder that the paths of the items are relative to")
+    help = "the folder that the paths of the items are relative to; not needed for a searcher without items"
+    parser.add_argument("--images", type=Path, metavar="DIR", help=help)
     parser.add_argument("--json", action="store_true", help="print the figures as JSON")
 
 

@@ -22,6 +22,7 @@ SUFFIXES = frozenset(
 )
 SCENES = "scenes"
 SECONDS = re.compile(r"(\d+(?:\.\d+)?)s?", re.ASCII)
+MOST = 1_000_000  # moments of a video: what a damaged header says could take any memory
 FEWEST = 0.04  # seconds between frames
 AHEAD = 8.0  # seconds that are decoded rather than jumped over: jumping decodes from a key frame, which are seconds apart
 SAMPLES = 8  # of a scene's frames each second that are compared
@@ -88,6 +89,8 @@ def spans(path: Path, seconds: float | None) -> list[tuple[float, float]]:
         return _scenes(path)
     with _opened(path) as video:
         length = video.seconds
+    if length / seconds > MOST:
+        raise DataError(f"its header says {length:.0f} seconds, which are more than {MOST:,} moments; take fewer, or repair the file")
     starts = np.arange(0, max(length - seconds / 2, seconds / 2), seconds).tolist()
     return [(start, round(min(start + seconds, length), 3)) for start in starts]
 
@@ -116,6 +119,11 @@ class _Video:
     _frames: Iterator[tuple[float, Any]] = iter(())
 
     @property
+    def begin(self) -> float:
+        """The time of its first frame by its own clock, which some formats do not start at 0."""
+        return float((self.stream.start_time or 0) * self.stream.time_base)
+
+    @property
     def seconds(self) -> float:
         """How long it is."""
         duration = self.stream.duration * self.stream.time_base if self.stream.duration else None
@@ -128,20 +136,33 @@ class _Video:
     def at(self, wanted: float) -> np.ndarray:
         """The frame that is shown at a time, in seconds: the last one that begins at or before it."""
         if self.shown is None or not self.shown[0] <= wanted <= self.shown[0] + AHEAD:
-            begin = float((self.stream.start_time or 0) * self.stream.time_base)
-            self.container.seek(int((wanted + begin) / self.stream.time_base), stream=self.stream)
-            self._frames = self._decoded(begin)
-            self.shown = self._following = next(self._frames, None)
+            self._jump(wanted)
         while self._following is not None and self._following[0] <= wanted:
             self.shown, self._following = self._following, next(self._frames, None)
         if self.shown is None:
             raise DataError(f"no frame at {wanted:g} seconds")
         return _upright(self.shown[1])
 
-    def _decoded(self, begin: float) -> Iterator[tuple[float, Any]]:
+    def _jump(self, wanted: float) -> None:
+        """Goes to a key frame at or before a time.
+
+        In formats without an index, such as MPEG-TS, a jump may end behind it, or between key frames: then it starts earlier.
+        """
+        back = 0.0
+        while True:
+            target = max(wanted - back, -AHEAD)
+            self.container.seek(int((target + self.begin) / self.stream.time_base), stream=self.stream)
+            self._frames = self.frames()
+            self.shown = self._following = next((one for one in self._frames if one[1].key_frame or target < 0), None)
+            if target < 0 or (self.shown is not None and self.shown[0] <= wanted):
+                return
+            back = 2 * back or AHEAD
+
+    def frames(self) -> Iterator[tuple[float, Any]]:
+        """The frames from here on, each with its time in seconds."""
         for frame in self.container.decode(self.stream):
             if frame.time is not None:
-                yield float(frame.time) - begin, frame
+                yield float(frame.time) - self.begin, frame
 
     def __enter__(self) -> _Video:
         """Returns itself."""
@@ -170,8 +191,13 @@ class _Frames(threading.local):
                 self._video.container.close()
             self._video, self._path = None, None
             self._video, self._path = _opened(path), key
-        with _reasons():
-            return self._video.at(wanted)
+        try:
+            with _reasons():
+                return self._video.at(wanted)
+        except DataError:  # after an error, what was decoded last is no longer what comes before the next frame
+            self._video.container.close()
+            self._video, self._path = None, None
+            raise
 
 
 _frames = _Frames()
@@ -193,6 +219,8 @@ def _opened(path: Path) -> _Video:
         import av
     except ImportError as error:
         raise DataError("reading videos needs PyAV: pip install 'pocket-searcher[video]'") from error
+    if not path.exists():
+        raise DataError("missing file")
     if not path.stat().st_size:
         raise DataError("empty file")
     with _reasons():
@@ -210,8 +238,7 @@ def _scenes(path: Path) -> list[tuple[float, float]]:
     cuts, last, compared = [0.0], None, -1.0
     with _opened(path) as video, _reasons():
         length = video.seconds
-        for frame in video.container.decode(video.stream):
-            time = float(frame.time or 0.0)
+        for time, frame in video.frames():
             if time - compared < 1 / SAMPLES:
                 continue
             grey = frame.reformat(*SIZE, format="gray").to_ndarray().astype(np.float32)

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TypeAlias
 
-from maker.collection.engines import Local
+from maker.collection.engines import Engine, Local
 from maker.errors import DataError
 from maker.progress import progress
 
@@ -20,14 +20,17 @@ Job: TypeAlias = tuple[list[str], Path]  # items, and the .npz to write
 
 
 @contextmanager
-def embedded_blocks(items: Sequence[str], done: Path, title: str, embed_block: Callable[[Job], None]) -> Iterator[list[Path]]:
+def embedded_blocks(
+    items: Sequence[str], done: Path, title: str, embed_block: Callable[[Job], None], engine: Engine | None = None
+) -> Iterator[list[Path]]:
     """Embeds items. The context gives one file per block, in order, and deletes the files when it ends.
 
     Args:
         items: The items to embed, as strings.
         done: Folder in which finished blocks are kept.
         title: Title of the progress bar.
-        embed_block: Writes the `.npz` of a block, atomically. It is pickled once a worker process.
+        embed_block: Writes the `.npz` of a block, atomically. It is pickled once a worker.
+        engine: Where to embed; None for worker processes of this machine.
 
     Raises:
         DataError: A worker process was killed.
@@ -40,7 +43,7 @@ def embedded_blocks(items: Sequence[str], done: Path, title: str, embed_block: C
     for _ in range(len(files) - len(jobs)):
         next(ticks)
     try:
-        for _ in Local().run(embed_block, jobs):
+        for _ in (engine or Local()).run(embed_block, jobs):
             next(ticks)
     except BrokenProcessPool as error:
         raise DataError(f"{title}: {_what_broke(jobs)}") from error

@@ -92,7 +92,7 @@ def _item(item: Any) -> Item:
     """The item as a picture or a sound; None if it is a sentence."""
     if isinstance(item, str):
         file = Path(file_of(item))
-        return Path(item) if is_image_name(file) or is_sound_name(file) or file.is_file() else None
+        return Path(item) if is_image_name(file) or is_sound_name(file) or os.path.isfile(file) else None
     if isinstance(item, (bytes, Path, TensorAudio)):
         return item
     if isinstance(item, TensorImage):

@@ -12,6 +12,7 @@ from typing import TypeAlias
 
 import numpy as np
 
+from maker.collection.engines import Engine
 from maker.data.images import lies_within
 from maker.embedding.blocks import Job, embedded_blocks, remove_needless_blocks, working_on
 from maker.embedding.tower import ItemTower
@@ -85,7 +86,9 @@ def image_features(folder: Path, images: Sequence[str], encoder: Path, work: Wor
         done = work.features / f"{tower}-{digest([states[place] for place in missing])}"
         if (done / VALUES).exists():  # but it could not be read
             shutil.rmtree(done)
-        _compute(folder, [images[place] for place in missing], [states[place] for place in missing], encoder, done, views)
+        _compute(
+            folder, [images[place] for place in missing], [states[place] for place in missing], ItemTower(encoder, views), done, work.engine
+        )
         made = _read(done)
         known |= made
         if all(result.values is None for result in made.values()):
@@ -149,24 +152,35 @@ def _read(done: Path) -> dict[State, _Known]:
         return {}
 
 
-def _compute(folder: Path, images: Sequence[str], states: Sequence[State], encoder: Path, done: Path, views: int) -> None:
+def _compute(folder: Path, images: Sequence[str], states: Sequence[State], tower: ItemTower, done: Path, engine: Engine | None) -> None:
     """Computes features and writes them to the folder `done`. Blocks of an interrupted run are reused."""
     # An empty path stands for one that a worker must not read.
     paths = ["" if state == NOT_WITHIN else str(folder / image) for image, state in zip(images, states, strict=True)]
-    values: list[np.ndarray] = []
     reasons: list[str] = []
     hashes: list[int] = []
-    with embedded_blocks(paths, done, f"embed {folder.name}", partial(_embed_block, ItemTower(encoder, views))) as files:
+    with embedded_blocks(paths, done, f"embed {folder.name}", partial(_embed_block, tower), engine) as files:
         for file in files:
             with np.load(file) as block:
-                values.append(block["values"])
                 reasons.extend(block["reasons"].tolist())
                 codes = iter(block["hashes"].tolist())
                 hashes.extend(0 if reason else next(codes) for reason in block["reasons"].tolist())
         with atomic(done / ENTRIES) as temporary:
             temporary.write_text(json.dumps({"states": states, "reasons": reasons, "hashes": hashes}), encoding="utf-8")
-        with atomic(done / VALUES) as temporary, open(temporary, "wb") as out:
-            np.save(out, np.concatenate(values))
+        with atomic(done / VALUES) as temporary:
+            _join(files, reasons.count(""), temporary)
+
+
+def _join(files: Sequence[Path], rows: int, target: Path) -> None:
+    """Writes the values of blocks to one `.npy`, block by block: they may be more than memory holds."""
+    values: np.ndarray | None = None
+    place = 0
+    for file in files:
+        with np.load(file) as block:
+            made = block["values"]
+        if values is None:
+            values = np.lib.format.open_memmap(target, "w+", np.float32, (rows, made.shape[1]))
+        values[place : place + len(made)] = made
+        place += len(made)
 
 
 def _embed_block(tower: ItemTower, job: Job) -> None:

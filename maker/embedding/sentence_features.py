@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
+from maker.collection.engines import Engine
 from maker.embedding.blocks import Job, embedded_blocks, remove_needless_blocks
 from maker.embedding.texts import TextTower
 from maker.workspace import Workspace, atomic, content_digest, digest
@@ -47,7 +48,7 @@ def sentence_features(texts: Iterable[str], encoder: Path, work: Workspace) -> S
     missing = [text for text in unique if text not in known]
     if missing:
         folder = work.features / f"{tower}-{digest(missing)}"
-        _compute(missing, encoder, folder)
+        _compute(missing, encoder, folder, work.engine)
         known |= _read(folder)
     return SentenceFeatures({text: row for row, text in enumerate(unique)}, np.stack([known[text] for text in unique]))
 
@@ -56,9 +57,9 @@ def _read(folder: Path) -> dict[str, np.ndarray]:
     return dict(zip(json.loads((folder / SENTENCES).read_text()), np.load(folder / FEATURES, mmap_mode="r"), strict=True))
 
 
-def _compute(texts: Sequence[str], encoder: Path, folder: Path) -> None:
+def _compute(texts: Sequence[str], encoder: Path, folder: Path, engine: Engine | None) -> None:
     """Computes features and writes them to a folder. Blocks of an interrupted run are reused."""
-    with embedded_blocks(texts, folder, "embed captions", partial(_embed_block, TextTower(encoder))) as files:
+    with embedded_blocks(texts, folder, "embed captions", partial(_embed_block, TextTower(encoder)), engine) as files:
         values = []
         for file in files:
             with np.load(file) as block:

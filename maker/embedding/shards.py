@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from maker.collection.rows import REASON
-from maker.collection.sinks import KEY, import_pyarrow
+from maker.collection.sinks import KEY, UNFINISHED, import_pyarrow
 from maker.data.items import read_embeddings
 from maker.errors import DataError
 from maker.workspace import digest
@@ -136,6 +136,9 @@ def open_embedding_shards(folder: Path) -> EmbeddingShards:
     tables = sorted(folder.rglob("*.parquet"))
     if not tables:
         raise DataError(f"{folder}: no shards in it; expected the folder of maker embed --output")
+    if (folder / UNFINISHED).exists():
+        found = f"{folder}: the run that writes its shards has not finished"
+        raise DataError(f"{found}; run it again, or remove {folder / UNFINISHED} to take what is there")
     shards, dimensions = [], dict[int, Path]()
     for path in tables:
         file = path.with_suffix(".npy")

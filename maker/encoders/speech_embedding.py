@@ -25,15 +25,15 @@ FRAME, HOP = 512, 160  # samples of a frame, and between frames
 FRAMES, BANDS = 76, 32  # that an embedding is made of
 WIDTH = 96  # of an embedding
 STEP = 8  # frames between embeddings
-PARTS = 4  # of the time, of which each gets its own mean
-SHORTEST = 1.3  # seconds, in which each part has an embedding
+PARTS = 8  # of the time, of which each gets its own mean
+SHORTEST = 1.4  # seconds, in which each part has an embedding
 OUTPUT = "speech_embedding"
 
 
 def write_speech_embedding(folder: Path, path: Path, seconds: float) -> SoundFormat:
     """Writes the encoder as a `.tflite`, from `[1, samples]` float32 to `[1, f]` float32, and returns what it takes.
 
-    The features are the mean embedding of each quarter of the time, then the largest value of each dimension.
+    The features are the mean embedding of each eighth of the time, then the largest value of each dimension.
 
     Args:
         folder: Where the two models are.

@@ -44,16 +44,16 @@ class AndroidReport:
     bytes: int
 
 
-def export_android(searcher: Path, images: Path, project: Path) -> AndroidReport:
+def export_android(searcher: Path, images: Path | None, project: Path) -> AndroidReport:
     """Writes `searcher.tflite` and `thumbnails/` into the assets of the Android demo. Existing ones are replaced.
 
     Args:
         searcher: A graph searcher or a Task Library searcher.
-        images: The folder that the paths of the items are relative to.
+        images: The folder that the paths of the items are relative to; None for a searcher without items.
         project: The folder of the Gradle project, `android_demo`.
 
     Raises:
-        BuildError: `project` is another folder, or the file is too large for an app.
+        BuildError: `project` is another folder, the file is too large for an app, or it has items but no folder was given.
         DataError: The folder of images is missing.
         SearcherError: The searcher cannot be opened.
         InvalidArgumentError: The file is not a searcher, or it is a Task Library searcher without a text embedder.
@@ -62,7 +62,9 @@ def export_android(searcher: Path, images: Path, project: Path) -> AndroidReport
         raise BuildError(f"{project}: has no {APP}; expected the folder android_demo of this project")
     flavor, metadata = _read(searcher)
     assets = project / ASSETS[flavor]
-    made = make_thumbnails(metadata, images, assets)
+    if images is None and metadata:
+        raise BuildError(f"{searcher}: has {len(metadata)} items; name the folder of their pictures with --images")
+    made = make_thumbnails(metadata, images or project, assets)
     made.rejects.write(project / REJECTS)
     if made.rejects.rows:
         say(f"{len(made.rejects.rows)} images have no thumbnail ({made.rejects.summary()}); see {project / REJECTS}")

@@ -105,7 +105,7 @@ def build(corpus: Corpus, output: Path, options: BuildOptions | None = None) -> 
     if not options.towers.ready:
         check_trained(options.index.dimension, training.dimension, training.matryoshka, "this run")
     probe(output.parent)
-    with Workspace.open(_work_folder(output, options, training)) as work:
+    with Workspace.open(_work_folder(output, options, training), options.engine) as work:
         try:
             embedded = _embed(corpus, options, training, work)
         finally:

@@ -7,6 +7,7 @@ from pathlib import Path
 from maker.collection import Collection
 from maker.collection.engines import Engine, Local
 from maker.collection.sources import files
+from maker.data.images import is_image_name
 from maker.embedding.embedder import Embedder
 from maker.encoders.embedder import embedder_manifest
 from maker.errors import DataError, EncoderError
@@ -42,10 +43,9 @@ def embed_shards(
     if photos_per_shard < 1:
         raise DataError(f"a shard has at least 1 photo, found {photos_per_shard}")
     pictures = _pictures(source, photos_per_shard).embed(embed)
-    if overwrite:
-        for shard in pictures.shards:
-            (output / f"{shard.name}.npy").unlink(missing_ok=True)
-    counts = pictures.on(engine or Local()).to_shards(output)
+    counts = pictures.on(engine or Local()).to_shards(output, overwrite)
+    if counts.rejected == counts.rows:
+        raise DataError(f"{source}: none of {counts.rows} pictures could be embedded; the reasons are in {output}/*.parquet")
     rejected = f", {counts.rejected} rejected (their reasons are in the .parquet files)" if counts.rejected else ""
     described = embedder_manifest(embedder)
     dimensions = f" of {described.dimension} dimensions" if described else ""
@@ -58,6 +58,10 @@ def _pictures(source: Path, photos_per_shard: int) -> Collection:
         inside = [path for path in sorted(source.iterdir()) if path.is_file()]
         for suffixes, read in ((TARS, Collection.from_webdataset), (TABLES, Collection.from_parquet)):
             if found := [path for path in inside if path.name.endswith(suffixes)]:
+                if photos := [path for path in inside if is_image_name(path)]:
+                    raise DataError(
+                        f"{source}: holds shards, {found[0].name}, and photos, {photos[0].name}; keep them in folders of their own"
+                    )
                 return read(found)
         lists = [path for path in inside if path.name.endswith(LISTS)]
         return Collection.from_lists(lists) if len(lists) == len(inside) > 0 else Collection.from_photos(source, photos_per_shard)

@@ -40,6 +40,8 @@ def embedder(spec: str | Path, options: ImageModelOptions | None = None) -> Embe
     folder = cache_folder() / "embedders"
     if is_checkpoint(text):
         return Embedder(_of_checkpoint(text, folder))
+    if ":" not in text and text != SCRATCH:
+        raise EncoderError(f"{text}: no such file; expected a searcher, an encoder file, or a spec such as tflite:model.tflite")
     kind, rest = parse_spec(text)
     if kind == SCRATCH:
         raise EncoderError(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import time
 from collections.abc import Sequence
@@ -21,7 +22,7 @@ from maker.pipeline.index import index_embeddings
 from maker.pipeline.report import BuildReport, line
 from maker.pipeline.tuning import IndexSettings
 from maker.progress import progress, say
-from maker.workspace import atomic, claim_folder, content_digest, digest
+from maker.workspace import atomic, claim_folder, content_digest, digest, sole_writer
 from maker.workspace.atomic import scratch
 from task.format import searcher_folder
 from task.format.searcher_folder import FolderContent
@@ -72,38 +73,44 @@ def index_shards(
     """
     begin = time.perf_counter()
     settings, source = settings or IndexSettings(), open_embedding_shards(shards)
-    most = items_per_searcher or _most_items(source, settings, embedder)
+    most = _most_items(source, settings, embedder) if items_per_searcher is None else items_per_searcher
     if most < 1:
         raise BuildError(f"a searcher has at least 1 item, found {most}")
     claim_folder(output)
     listed = output / searcher_folder.FILE
-    if overwrite:
-        for stale in (listed, *output.glob("part-*.json")):
-            stale.unlink(missing_ok=True)
-    count = -(-source.items // most)
-    bounds = [source.items * number // count for number in range(count + 1)]
-    key = digest(source.key, content_digest(embedder) if embedder else None, repr(text_model), lexical, user_info, asdict(settings))
-    parts = [
-        _Part(output / f"part-{number:05d}.tflite", source.slices(start, end), digest(key, start, end))
-        for number, (start, end) in enumerate(zip(bounds, bounds[1:], strict=False))
-    ]
-    _refuse_others(output, parts)
-    work = _Build(settings, embedder, text_model, queries, lexical, user_info)
-    engine = engine or Local(1)
-    say(f"{shards}: {source.items} items in {len(source.shards)} shards: {count} searchers of at most {most} items")
-    (first,) = [figures for _, figures in engine.run(work, parts[:1])]
-    made = {0: first}
-    share = first["share_scanned"]
-    others = engine.run(replace(work, settings=replace(settings, share=share)), parts[1:])
-    for number, figures in progress(others, "index", total=count - 1, quiet=count < 3):
-        made[number + 1] = figures
-    searchers = [made[number] for number in range(count)]
-    content = FolderContent(
-        [{"file": part.file.name, **figures} for part, figures in zip(parts, searchers, strict=True)],
-        {"items": source.items, "dimension": source.dimension, "distance": settings.distance, "rejected": source.rejected},
-    )
-    with atomic(listed) as temporary:
-        temporary.write_bytes(searcher_folder.encode(content))
+    with sole_writer(output):
+        if overwrite:
+            for stale in (listed, *output.glob("part-*.json")):
+                stale.unlink(missing_ok=True)
+        count = -(-source.items // most)
+        bounds = [source.items * number // count for number in range(count + 1)]
+        asked = None if queries is None else hashlib.sha256(queries.tobytes()).hexdigest()
+        key = digest(
+            source.key, content_digest(embedder) if embedder else None, repr(text_model), lexical, user_info, asdict(settings), asked
+        )
+        parts = [
+            _Part(output / f"part-{number:05d}.tflite", source.slices(start, end), digest(key, start, end))
+            for number, (start, end) in enumerate(zip(bounds, bounds[1:], strict=False))
+        ]
+        _refuse_others(output, parts)
+        if not all(part.figures() for part in parts):
+            listed.unlink(missing_ok=True)  # it would list new searchers beside old ones if this run is killed
+        work = _Build(settings, embedder, text_model, queries, lexical, user_info)
+        engine = engine or Local(1)
+        say(f"{shards}: {source.items} items in {len(source.shards)} shards: {count} searchers of at most {most} items")
+        (first,) = [figures for _, figures in engine.run(work, parts[:1])]
+        made = {0: first}
+        share = first["share_scanned"]
+        others = engine.run(replace(work, settings=replace(settings, share=share)), parts[1:])
+        for number, figures in progress(others, "index", total=count - 1, quiet=count < 3):
+            made[number + 1] = figures
+        searchers = [made[number] for number in range(count)]
+        content = FolderContent(
+            [{"file": part.file.name, **figures} for part, figures in zip(parts, searchers, strict=True)],
+            {"items": source.items, "dimension": source.dimension, "distance": settings.distance, "rejected": source.rejected},
+        )
+        with atomic(listed) as temporary:
+            temporary.write_bytes(searcher_folder.encode(content))
     return _report(output, content, round(time.perf_counter() - begin, 1))
 
 
@@ -139,6 +146,16 @@ class _Part:
         """Its name, for errors."""
         return self.file.name
 
+    @property
+    def stamp(self) -> Path:
+        """The file with its figures."""
+        return self.file.with_suffix(".json")
+
+    def figures(self) -> dict[str, Any]:
+        """Its figures; empty if it is not finished."""
+        known = json.loads(self.stamp.read_text(encoding="utf-8")) if self.stamp.exists() and self.file.exists() else {}
+        return dict(known["figures"]) if known.get("key") == self.key else {}
+
 
 @dataclass(frozen=True)
 class _Build:
@@ -153,11 +170,9 @@ class _Build:
 
     def __call__(self, part: _Part) -> dict[str, Any]:
         """The figures of the searcher."""
-        stamp = part.file.with_suffix(".json")
-        known = json.loads(stamp.read_text(encoding="utf-8")) if stamp.exists() and part.file.exists() else {}
-        if known.get("key") == part.key:
-            return dict(known["figures"])
-        stamp.unlink(missing_ok=True)
+        if finished := part.figures():
+            return finished
+        part.stamp.unlink(missing_ok=True)
         names = names_of(part.slices)
         with scratch(part.file.with_suffix(".npy")) as gathered:
             report = index_embeddings(
@@ -176,7 +191,7 @@ class _Build:
         described = embedder_manifest(part.file)
         assert described is not None
         figures = {"items": len(names), "share_scanned": described.index["share_scanned"], "recall": index_recall(report["index"])[1]}
-        with atomic(stamp) as temporary:
+        with atomic(part.stamp) as temporary:
             temporary.write_text(json.dumps({"key": part.key, "figures": figures}), encoding="utf-8")
         return figures
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from maker.collection.engines import Engine
 from maker.data.videos import parse_every
 from maker.embedding.views import MOST_VIEWS
 from maker.encoders.audio import MEL, SoundModelOptions, parse_audio_spec
@@ -220,6 +221,7 @@ class BuildOptions:
         overwrite: Replace an existing output.
         queries: What the searcher can be asked by: `text`, `image` or `audio`, or by words and by what the items are: `both`. The other
             encoder is left out of the file.
+        engine: Where photos and sentences are embedded; None for worker processes of this machine.
     """
 
     towers: TowerOptions = field(default_factory=TowerOptions)
@@ -235,6 +237,7 @@ class BuildOptions:
     work_dir: Path | None = None
     overwrite: bool = False
     queries: str = "both"
+    engine: Engine | None = None
 
     def training_options(self) -> TrainingOptions:
         """The complete training options.

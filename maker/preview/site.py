@@ -27,10 +27,11 @@ WORKER = "service-worker.js"
 SHELL = (  # besides START and WORKER
     *("about.js", "added_facts.js", "address.js", "app.js", "archive.js", "arrays.js", "calls.js", "cards.js"),
     *("cells.js", "columns.js", "compose.js", "errors.js", "expressions.js", "facts.js", "filters.js", "finder.js"),
-    *("icon.svg", "items.js", "lexical.js", "lexical_file.js", "model.js", "moments.js", "nearest.js", "offline.js"),
-    *("overlay.js", "overlay_file.js", "photo-worker.js", "photo_files.js", "photo_store.js", "photos.js"),
-    *("photos_panel.js", "picture.js", "relevance.js", "rows.js", "searcher.js", "searcher_file.js", "selection.js"),
-    *("start.js", "style.css", "where.js", "where_parser.js", "wording.js", "words.js", "worker.js"),
+    *("given.js", "icon.svg", "items.js", "lexical.js", "lexical_file.js", "model.js", "moments.js", "nearest.js"),
+    *("offline.js", "overlay.js", "overlay_file.js", "photo-worker.js", "photo_files.js", "photo_store.js"),
+    *("photos.js", "photos_panel.js", "picture.js", "query_picture.js", "relevance.js", "results.js", "rows.js"),
+    *("searcher.js", "searcher_file.js", "selection.js", "sound.js", "start.js", "style.css", "where.js"),
+    *("where_parser.js", "wording.js", "words.js", "worker.js"),
 )
 FORMAT, VERSION = "pocket-searcher-site", 1
 # The page fetches one of the two wasm builds. The service worker keeps that one later, and not both from the start.

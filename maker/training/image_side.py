@@ -24,6 +24,7 @@ from maker.training.precision import computing_in, policy
 from maker.workspace import temporary_folder
 from task.vision.resize import resize
 
+MOST_HELD = 4_000_000_000  # bytes of features that are held in memory
 BLOCK = 512
 PIXEL_BLOCK = 32
 
@@ -51,14 +52,14 @@ def embed(side: ImageSide, images: np.ndarray) -> np.ndarray:
 
 
 class FrozenFeatures:
-    """A head over features of a frozen backbone."""
+    """A head over features of a frozen backbone. Those that take more than `MOST_HELD` stay where they are, and are read batch by batch."""
 
     block = BLOCK
 
     def __init__(self, features: np.ndarray, head: Head, variants: Sequence[np.ndarray] = ()) -> None:
-        """Takes `(n, f)` float32 features, and others of the same images, of which training draws one each time."""
-        self._features = tf.constant(features)
-        self._variants = [self._features, *(tf.constant(variant) for variant in variants)]
+        """Takes `(n, f)` float32 features, and others of the same images, of which training draws one each time; may be memory-mapped."""
+        self._stored = [features, *variants]
+        self._held = [tf.constant(one) for one in self._stored] if sum(one.nbytes for one in self._stored) <= MOST_HELD else None
         self._head = head
         self.variables, self.decayed = head.variables, head.decayed
         self.kernels: list[tf.Variable] = []
@@ -66,21 +67,27 @@ class FrozenFeatures:
 
     def features(self, images: np.ndarray) -> np.ndarray:
         """The features of images by number, `(n, f)` float32."""
-        return np.asarray(tf.gather(self._features, images))
+        return np.asarray(self._stored[0][images], np.float32)
 
     def load(self, images: np.ndarray) -> np.ndarray:
-        """Row numbers of the features."""
-        return images.astype(np.int32)
+        """Row numbers of the features; `(n, 1 + variants, f)` float32 of features that are not held in memory."""
+        if self._held is not None:
+            return images.astype(np.int32)
+        return np.stack([np.asarray(one[images], np.float32) for one in self._stored], axis=1)
 
     def forward(self, images: tf.Tensor, seed: tf.Tensor | None = None) -> tf.Tensor:
-        """Unit-norm embeddings `[n, d]` of images by row number. With a `[2]` int32 seed it applies dropout and draws variants."""
-        features = tf.gather(self._features, images)
-        if seed is not None and len(self._variants) > 1:
+        """Unit-norm embeddings `[n, d]` of loaded images. With a `[2]` int32 seed it applies dropout and draws variants."""
+        features = self._of(images, 0)
+        if seed is not None and len(self._stored) > 1:
             drawn = tf.random.stateless_uniform([tf.shape(images)[0], 1], tf.random.experimental.stateless_fold_in(seed, 9))
-            number = tf.cast(drawn * len(self._variants), tf.int32)
-            for place, variant in enumerate(self._variants[1:], start=1):
-                features = tf.where(number == place, tf.gather(variant, images), features)
+            number = tf.cast(drawn * len(self._stored), tf.int32)
+            for place in range(1, len(self._stored)):
+                features = tf.where(number == place, self._of(images, place), features)
         return self._head.forward(features, seed)
+
+    def _of(self, images: tf.Tensor, variant: int) -> tf.Tensor:
+        """A variant of loaded images."""
+        return images[:, variant] if self._held is None else tf.gather(self._held[variant], images)
 
 
 @dataclass(frozen=True)

@@ -21,6 +21,7 @@ except ImportError:  # Windows, where an open file cannot be deleted: the open h
     fcntl = None  # type: ignore[assignment]
 
 PARTIAL = ".partial"
+WRITER = ".writer"  # the lock of `sole_writer`
 FULL = (errno.ENOSPC, errno.EDQUOT)
 
 
@@ -99,6 +100,25 @@ def remove_leftovers(partials: Iterator[Path]) -> None:
                 if fcntl is None:
                     file.close()
                 partial.unlink(missing_ok=True)
+
+
+@contextmanager
+def sole_writer(folder: Path) -> Iterator[None]:
+    """Keeps other processes from writing to a folder of results, and removes the temporary files that killed runs left in it.
+
+    Raises:
+        BuildError: Another process writes to it.
+    """
+    with open(folder / WRITER, "wb") as held:
+        try:
+            if fcntl is not None:
+                fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise BuildError(f"{folder}: another run writes to this folder; wait until it ends, or choose another folder") from error
+        except OSError:
+            pass  # the file system has no locks
+        remove_leftovers(folder.rglob(f".*{PARTIAL}"))
+        yield
 
 
 def probe(folder: Path) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from maker.errors import BuildError
 from maker.workspace.atomic import PARTIAL, probe, remove_leftovers
@@ -22,15 +23,17 @@ class Workspace:
     Attributes:
         folder: The folder.
         rejects: The rejected inputs.
+        engine: Where items are embedded, a `maker.collection.engines.Engine`; None for worker processes of this machine.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, engine: Any = None) -> None:
         self.folder = folder
         self.rejects = Rejects()
+        self.engine = engine
 
     @classmethod
     @contextmanager
-    def open(cls, folder: Path) -> Iterator[Workspace]:
+    def open(cls, folder: Path, engine: Any = None) -> Iterator[Workspace]:
         """Creates and locks the folder, and removes temporary files of interrupted runs.
 
         Raises:
@@ -47,7 +50,7 @@ class Workspace:
         try:
             remove_leftovers(folder.rglob(f".*{PARTIAL}"))
             mark_own(folder)
-            yield cls(folder)
+            yield cls(folder, engine)
         finally:
             lock.release()
 

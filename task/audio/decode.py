@@ -11,6 +11,7 @@ import numpy as np
 
 from ..errors import InvalidArgumentError
 
+HIGHEST_RATE = 768_000  # samples a second; the filter of a damaged header's rate could take any memory
 MOST_SECONDS = 3600.0  # of a sound that is read at once
 INSTALL = "pip install 'pocket-searcher[sound]', or [video] for sounds in videos"
 Source = str | os.PathLike[str] | IO[bytes]
@@ -40,7 +41,7 @@ def decode(source: Source, start: float = 0.0, seconds: float | None = None) -> 
         FileNotFoundError: The file does not exist.
     """
     if isinstance(source, (str, os.PathLike)):
-        with open(source, "rb") as file:
+        with _opened(source) as file:
             return decode(file, start, seconds)
     try:
         samples, rate = _decoded(source, start, seconds)
@@ -54,6 +55,8 @@ def decode(source: Source, start: float = 0.0, seconds: float | None = None) -> 
         raise UnreadableSoundError("no sound in it" if start == 0 else f"no sound at {start:g} seconds")
     if not np.isfinite(samples).all():
         raise UnreadableSoundError("a sample is not finite")
+    if not 0 < rate <= HIGHEST_RATE:
+        raise UnreadableSoundError(f"its header says {rate} samples a second, expected at most {HIGHEST_RATE}")
     return samples, rate
 
 
@@ -64,7 +67,7 @@ def duration(path: str | os.PathLike[str]) -> float:
         UnreadableSoundError: The sound cannot be read.
         FileNotFoundError: The file does not exist.
     """
-    with open(path, "rb") as file:
+    with _opened(path) as file:
         try:
             if _is_installed("soundfile"):
                 import soundfile
@@ -85,6 +88,15 @@ def duration(path: str | os.PathLike[str]) -> float:
             raise
         except Exception as error:
             raise UnreadableSoundError(_reason(file, error)) from error
+
+
+def _opened(path: str | os.PathLike[str]) -> IO[bytes]:
+    try:
+        return open(path, "rb")
+    except FileNotFoundError:
+        raise
+    except OSError as error:
+        raise UnreadableSoundError(f"cannot be opened: {error.strerror}") from error
 
 
 def _decoded(file: IO[bytes], start: float, seconds: float | None) -> Sound:
@@ -138,13 +150,14 @@ def _by_av(file: IO[bytes], start: float, seconds: float | None) -> Sound:
         stream = container.streams.audio[0]
         rate = int(stream.rate)
         _check_length(_length(container) - start, seconds)
+        begin = float((stream.start_time or 0) * stream.time_base)  # some formats do not start their clock at 0
         if start > 0:
-            container.seek(int(start * av.time_base))
+            container.seek(int((start + begin) * av.time_base))
         resampler = av.AudioResampler(format="fltp")
         first, last = round(start * rate), None if seconds is None else round((start + seconds) * rate)
         parts: list[np.ndarray] = []
         for frame in container.decode(stream):
-            at = round(float(frame.time or 0.0) * rate)
+            at = round((float(frame.time or 0.0) - begin) * rate)
             if last is not None and at >= last:
                 break
             for part in resampler.resample(frame):

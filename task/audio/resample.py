@@ -14,7 +14,7 @@ import numpy as np
 
 ZEROS = 10  # zero crossings of the sinc on each side
 BETA = 5.0  # of the Kaiser window
-BLOCK = 1 << 15  # output samples computed at a time
+BLOCK = 1 << 21  # products computed at a time
 
 
 def resample(samples: np.ndarray, from_rate: int, to_rate: int) -> np.ndarray:
@@ -39,9 +39,10 @@ def resample(samples: np.ndarray, from_rate: int, to_rate: int) -> np.ndarray:
     padded = np.concatenate([np.zeros(before), np.asarray(samples, np.float64), np.zeros(taps)])
     windows = np.lib.stride_tricks.sliding_window_view(padded, taps)
     result = np.empty(count, np.float32)
-    for start in range(0, count, BLOCK):
-        place = np.arange(start, min(start + BLOCK, count), dtype=np.int64) * down
-        result[start : start + BLOCK] = np.einsum("nt,nt->n", windows[place // up], phases[place % up])
+    block = max(1, BLOCK // taps)
+    for start in range(0, count, block):
+        place = np.arange(start, min(start + block, count), dtype=np.int64) * down
+        result[start : start + block] = np.einsum("nt,nt->n", windows[place // up], phases[place % up])
     return result
 
 

@@ -9,9 +9,11 @@ import numpy as np
 
 from ..errors import InvalidArgumentError, MissingFileError
 from ..format.sound_format import SoundFormat
-from .decode import UnreadableSoundError, decode
+from .decode import HIGHEST_RATE, UnreadableSoundError, decode
 from .resample import resample
 
+MOST_CHANNELS = 64  # an array of more is (channels, samples) by mistake
+LARGEST = float(np.finfo(np.float32).max)
 STEPS = 8  # of a query's length: how finely its loudest part is looked for
 
 
@@ -75,7 +77,8 @@ class TensorAudio:
             sample_rate: Samples per second.
 
         Raises:
-            InvalidArgumentError: The array has another type or shape or a value that is not finite, or the rate is not above 0.
+            InvalidArgumentError: The array has another type or shape or a value that is not finite, or the rate is no whole number from
+                1 to 768,000.
         """
         values = np.asarray(array)
         if values.dtype.kind == "f":
@@ -88,12 +91,15 @@ class TensorAudio:
             raise InvalidArgumentError(
                 f"the array is {values.dtype} {values.shape}, expected floats, int16 or int32 of (samples,) or (samples, channels)."
             )
-        if not np.isfinite(values).all():
-            raise InvalidArgumentError("the array has a sample that is not finite.")
-        if sample_rate <= 0:
-            raise InvalidArgumentError(f"the sample rate has to be above 0, found {sample_rate}.")
+        if values.ndim == 2 and values.shape[1] > max(len(values), MOST_CHANNELS):
+            raise InvalidArgumentError(f"the array is {values.shape}, expected (samples, channels); transpose it.")
+        if not np.isfinite(values).all() or np.abs(values).max() > LARGEST:
+            raise InvalidArgumentError("the array has a sample that is not finite in float32.")
+        is_number = isinstance(sample_rate, (int, float, np.number))
+        if not is_number or not 0 < sample_rate <= HIGHEST_RATE or sample_rate != int(sample_rate):
+            raise InvalidArgumentError(f"the sample rate has to be a whole number from 1 to {HIGHEST_RATE}, found {sample_rate!r}.")
         mono = values if values.ndim == 1 else values.mean(1, dtype=np.float64)
-        return cls((mono / scale).astype(np.float32), sample_rate)
+        return cls((mono / scale).astype(np.float32), int(sample_rate))
 
     @classmethod
     def create_from_record(cls, record: Record, seconds: float) -> TensorAudio:

@@ -78,12 +78,8 @@ def quantise(rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """
     scales = np.abs(rows).max(axis=1, initial=np.float32(0)) / LARGEST_CODE
     scales[scales == 0] = 1
-    return _codes(rows, scales) * scales[:, None], scales
-
-
-def _codes(rows: np.ndarray, scales: np.ndarray) -> np.ndarray:
-    """The numbers from -127 to 127 whose products with the steps are the nearest to the rows; halves go to the even one."""
-    return np.clip(np.rint(rows / scales[:, None]), -LARGEST_CODE, LARGEST_CODE)
+    codes = np.clip(np.rint(rows / scales[:, None]), -LARGEST_CODE, LARGEST_CODE)  # halves go to the even one
+    return codes * scales[:, None], scales
 
 
 def write(path: Path, content: OverlayContent) -> None:
@@ -129,7 +125,7 @@ def write(path: Path, content: OverlayContent) -> None:
 def _encode_rows(content: OverlayContent) -> list[tuple[str, bytes]]:
     if content.scales is None:
         return [(ROWS, content.rows.astype("<f4").tobytes())]
-    codes = _codes(content.rows, content.scales)
+    codes = np.rint(content.rows / content.scales[:, None])
     return [(CODES, codes.astype(np.int8).tobytes()), (SCALES, content.scales.astype("<f4").tobytes())]
 
 

@@ -10,7 +10,7 @@ from .cells import Cells, make_centres, rows_of_centres
 from .products import products
 
 FIRST_CAPACITY = 64
-FLAT = 1 << 21  # values up to which all rows are scanned: BLAS reads so few faster than cell by cell
+FLAT = 1 << 20  # values up to which all rows are scanned: BLAS reads so few faster than cell by cell
 TAIL, TAIL_SHARE = 1024, 8  # rows behind the cells that wait to be sorted into them: so many, and at most one in eight
 
 
@@ -114,23 +114,21 @@ class AddedRows:
                 getattr(space, name)[: len(self)] = array
         return replace(space, cells=self.cells)
 
-    def scanned(self, query: np.ndarray, squared: bool) -> tuple[np.ndarray | slice, np.ndarray]:
-        """The places of the rows that a query scans, and their dot products with it, float32."""
+    def scanned(self, query: np.ndarray, squared: bool, others: int) -> tuple[np.ndarray | slice, np.ndarray]:
+        """The places of the rows that a query scans, and their dot products with it; for the arguments see `Cells.best`."""
         cells = self.cells
         if cells is None:
             return slice(None), products(self.rows, query)
-        chosen = cells.best(query, squared)
+        chosen = cells.best(query, squared, others)
         starts = cells.starts[chosen]
         lengths = cells.starts[chosen + 1] - starts
         ends = np.cumsum(lengths)
-        tail, inside = len(cells), int(ends[-1])
-        dots = np.empty(inside + len(self) - tail, np.float32)
-        at = 0
-        for start, end in zip(starts.tolist(), ends.tolist(), strict=True):
-            np.dot(self.rows[start : start + end - at], query, out=dots[at:end])
-            at = end
-        dots[inside:] = products(self.rows[tail:], query)
-        places = np.arange(len(dots))
-        places[:inside] += np.repeat(starts - ends + lengths, lengths)
-        places[inside:] += tail - inside
-        return places, dots
+        inside, behind = int(ends[-1]), len(self) - len(cells)
+        dots = np.empty(inside + behind, np.float32)
+        done = 0
+        for start, end in zip(starts.tolist(), ends.tolist(), strict=True):  # a copy of all these rows would cost more than the calls
+            np.dot(self.rows[start : start + end - done], query, out=dots[done:end])
+            done = end
+        dots[inside:] = products(self.rows[len(cells) :], query)
+        places = np.arange(inside) + np.repeat(starts - ends + lengths, lengths)
+        return np.concatenate([places, np.arange(len(cells), len(self))]), dots

@@ -13,7 +13,7 @@ import numpy as np
 FIRST = 4096  # rows from which on there are cells; they are made anew whenever there are twice as many
 ROWS_PER_CELL, MOST_CELLS = 16, 512
 SAMPLE = 16  # rows a cell by which the centres are moved
-LEAST_SCANNED, SCANNED = 2048, 28.0  # a query scans at least so many rows, and at least so many times the root of their number
+LEAST_SCANNED, SCANNED = 1024, 28.0  # a query scans at least so many rows, and so many times n / sqrt(n + m), for n rows beside m others
 BLOCK = 4096  # rows whose distances to all centres are computed at a time
 
 
@@ -89,12 +89,19 @@ class Cells:
         """`(n,)` int64, the cell of each row."""
         return np.repeat(np.arange(len(self.sizes)), np.diff(self.starts))
 
-    def best(self, query: np.ndarray, squared: bool) -> np.ndarray:
-        """The cells that a query, `(d,)` float32, scans; `squared` says whether the distance is the squared one."""
+    def best(self, query: np.ndarray, squared: bool, others: int) -> np.ndarray:
+        """The cells that a query scans.
+
+        Args:
+            query: `(d,)` float32.
+            squared: Whether the distance is the squared one.
+            others: Number of items in the base. The more they are, the fewer of the rows are among the nearest of all.
+        """
         scores = self.centres.vectors @ query
         if squared:
             scores -= self.centres.halves
-        order = np.argsort(-scores, kind="stable")
+        order = np.argsort(-scores)
         reached = np.cumsum(self.sizes[order])
-        wanted = max(LEAST_SCANNED, int(SCANNED * float(reached[-1]) ** 0.5))
+        left = int(reached[-1])
+        wanted = max(LEAST_SCANNED, int(SCANNED * left / max(left + others, 1) ** 0.5))
         return order[: int(np.searchsorted(reached, wanted)) + 1]

@@ -98,7 +98,7 @@ class Finder:
 
     def remove(self, item: int) -> None:
         """Hides an item. It raises the errors of `Overlay.remove` and `scorer`."""
-        if item < self._manifest.items:
+        if 0 <= item < self._manifest.items:
             _ = self.scorer  # fails now, not in a later search: results in place of removed items need the rows
         self.overlay.remove(item)
 

@@ -9,10 +9,15 @@ BLOCK = 256
 
 def nearest(rows: np.ndarray, distances: np.ndarray, count: int) -> np.ndarray:
     """The positions of the `count` smallest distances, ascending; ties go to the lower row. NaN is left out."""
-    limit = _limit(distances, count)
-    candidates = np.flatnonzero(~np.isnan(distances) if np.isnan(limit) else distances <= limit)
+    candidates = among_nearest(distances, count)
     order = np.lexsort((rows[candidates], distances[candidates]))
     return candidates[order[:count]]
+
+
+def among_nearest(distances: np.ndarray, count: int) -> np.ndarray:
+    """Ascending positions of few distances that contain the `count` smallest, and all that equal the last of them. NaN is left out."""
+    limit = _limit(distances, count)
+    return np.flatnonzero(~np.isnan(distances) if np.isnan(limit) else distances <= limit)
 
 
 def _limit(distances: np.ndarray, count: int) -> float:

@@ -15,7 +15,7 @@ from ..format.overlay_file import INT8, MOST_ADDED, MOST_IDS, OverlayContent, qu
 from .added_rows import FIRST_CAPACITY, AddedRows
 from .facts import AddedFacts, CheckedFacts
 from .lexical import LexicalPart
-from .nearest import nearest
+from .nearest import among_nearest, nearest
 from .products import products
 from .words import terms, texts_of
 
@@ -171,7 +171,7 @@ class Overlay:
         """
         added, dead = self._added, self._dead
         if ids is None:
-            places, dots = added.scanned(query, self._l2)
+            places, dots = added.scanned(query, self._l2, self.base_items)
         else:
             places = added.places_of(ids)
             dots = products(added.rows[places], query)
@@ -181,6 +181,7 @@ class Overlay:
         if dead:
             distances[~added.alive[places]] = np.inf
         near = np.flatnonzero(distances <= min(limit, LARGEST))
+        near = near[among_nearest(distances[near], count)]
         near_ids = added.ids[near if isinstance(places, slice) else places[near]]
         best = nearest(near_ids, distances[near], count)
         return near_ids[best], distances[near[best]]

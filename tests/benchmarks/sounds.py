@@ -75,7 +75,7 @@ def sounds_of_the_class(searcher: Path, corpus: Path) -> float:
 
 
 def cost(folder: Path, spec: str) -> dict[str, float]:
-    """What embedding costs on one thread, and what 100 hours of recordings would: windows of two seconds that overlap by half."""
+    """What embedding costs in processor time, and what 100 hours of recordings would: windows of two seconds that overlap by half."""
     tower = sound_tower(spec, SoundModelOptions(window=WINDOW), folder)
     path = folder / "tower.tflite"
     write_encoder(path, {"audio": tower}, {"audio": tower.input_shape}, dimension=tower.dimension, sound=tower.sound)
@@ -84,9 +84,9 @@ def cost(folder: Path, spec: str) -> dict[str, float]:
     seconds = []
     with AudioEmbedder.create_from_options(AudioEmbedder.options_type(BaseOptions(str(path), num_threads=1))) as embedder:
         for _ in range(50):
-            begin = time.perf_counter()
+            begin = time.process_time()
             embedder.embed(sound)
-            seconds.append(time.perf_counter() - begin)
+            seconds.append(time.process_time() - begin)
     p50 = float(np.median(seconds))
     windows = HOURS * 3600 / (WINDOW / 2)
     return {

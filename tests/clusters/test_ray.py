@@ -14,12 +14,13 @@ from maker.cli import main
 from maker.collection.ray_engine import Ray
 from maker.errors import DataError
 from maker.pipeline import embed_shards
+from task.text import TextSearcher
 
 pytest.importorskip("ray", reason="Ray is not installed: pip install '.[ray]', as make test-ray does")
 pytestmark = pytest.mark.slow
 
 from tests.clusters.cluster import cluster, digests, draw_shards, memory_of_driver, run_and  # noqa: E402
-from tests.documents.files import write_photos  # noqa: E402
+from tests.documents.files import write_image_model, write_photos  # noqa: E402
 from tests.documents.pages import ROOT, blocks  # noqa: E402
 from tests.test_documents import run_block  # noqa: E402
 
@@ -85,3 +86,28 @@ def test_the_blocks_of_a_page_that_need_ray_work(page, nodes, encoder, tmp_path,
     shutil.copy(encoder, tmp_path / "searcher.tflite")
     ran = [run_block(block, {}, capsys) for block in blocks(ROOT / page) if block.target == "test-ray"]
     assert len(ran) == 1
+
+
+def test_ray_starts_the_hosts_of_a_training(nodes, photos, tmp_path, capsys):
+    output = tmp_path / "trained.tflite"
+    arguments = ["build", "--images", str(photos), "--captions", str(photos / "captions.tsv"), "--image-encoder", "scratch", "--no-report"]
+    arguments += ["--epochs", "2", "--batch-size", "8", "--dimension", "16", "--min-steps", "0", "--output", str(output)]
+    status = main([*arguments, "--distribute", "multi_worker", "--engine", "ray", "--workers", "2"])
+    printed = capsys.readouterr()
+    assert status == 0, printed.err
+    assert "24 read and indexed" in printed.out
+    assert (tmp_path / "trained.work" / "worker-1").is_dir()
+    with TextSearcher.create_from_file(str(output)) as searcher:
+        assert searcher.items == 24
+
+
+def test_the_features_of_a_build_on_ray_are_those_of_a_local_one(nodes, photos, tmp_path):
+    write_image_model(tmp_path / "model.tflite", "features")
+    arguments = ["build", "--images", str(photos), "--captions", str(photos / "captions.tsv"), "--no-report", "--epochs", "1"]
+    arguments += ["--image-encoder", f"tflite:{tmp_path / 'model.tflite'}", "--batch-size", "8", "--dimension", "16"]
+    features = []
+    for engine in ("local", "ray"):
+        (tmp_path / engine).mkdir()
+        assert main([*arguments, "--output", str(tmp_path / engine / "s.tflite"), "--engine", engine, "--workers", "2"]) == 0
+        features.append([path.read_bytes() for path in sorted((tmp_path / engine / "s.work" / "features").rglob("features.npy"))])
+    assert features[0] == features[1] != []

@@ -14,6 +14,7 @@ from maker.cli import main
 from maker.graph.model import Model
 from tests.checkpoints.files import clip
 from tests.conftest import DIMENSION, SIDE, PooledColours
+from tests.written_videos import write_video
 
 ITEMS = 400
 COLOURS = ("red", "green", "blue", "yellow", "aqua", "fuchsia", "white", "orange", "brown")  # of different directions
@@ -30,6 +31,8 @@ SHORT = {"--epochs": "1", "--batch-size": "8", "--dimension": str(DIMENSION)}
 def make_files(folder: Path, encoder: Path) -> None:
     """Photos and captions, pretrained models, a searcher, embeddings and sentences."""
     write_photos(folder / "photos", folder / "captions.tsv")
+    (folder / "videos").mkdir()
+    write_video(folder / "videos" / "colours.mp4", [np.asarray(Image.new("RGB", (64, 48), colour)) for colour in COLOURS[:4]])
     write_image_model(folder / TOWER, TENSOR)
     write_text_model(folder / "text_encoder.tflite")
     (folder / "vocab.txt").write_text("\n".join(VOCABULARY) + "\n", encoding="utf-8")

@@ -14,35 +14,25 @@ from PIL import Image
 
 from maker.preview.site import preview
 
+sys.path.append(str(Path(__file__).parents[2]))
+from tests.written_searcher import run  # noqa: E402 - a script is not run from the root
+
 DATA = Path(os.environ.get("POCKET_SEARCHER_DATA", "../shared/data"))
 TOWERS = {"MobileNetV2": "mobilenet_v2_1.0_224_quant.tflite", "EfficientNet-Lite2": "efficientnet_lite2_260_int8.tflite"}
 SCENES, PHOTOS = 240, 40
-SIZES = {"large": (4032, 3024), "small": (1024, 768)}  # pixels: what a phone takes, and what it sends
+SIZES = {"large": (4032, 3024), "small": (1024, 768), "least": (400, 300)}  # pixels: what a phone takes, what it sends, and for many
 
 
 def make(folder: Path) -> None:
     """Makes everything that is not there yet."""
-    from tests.written_searcher import run
-
     scenes = folder / "scenes"
     if not scenes.exists():
         run("sample", scenes, "--scenes", SCENES, "--held-out", 40)
     for name, weights in TOWERS.items():
         searcher = folder / f"{name}.tflite"
         if not searcher.exists():
-            run(
-                "build",
-                "--images",
-                scenes,
-                "--captions",
-                scenes / "captions.tsv",
-                "--image-encoder",
-                f"tflite:{DATA / 'weights' / weights}",
-                "--output",
-                searcher,
-                "--work-dir",
-                folder / f"{name}.work",
-            )
+            captions, encoder = scenes / "captions.tsv", f"tflite:{DATA / 'weights' / weights}"
+            run("build", "--images", scenes, "--captions", captions, "--image-encoder", encoder, "--output", searcher)
         preview(searcher, scenes, folder / name, overwrite=True)
     drawn = sorted(scenes.rglob("*.png"))[:PHOTOS]
     for name, size in SIZES.items():
@@ -62,5 +52,4 @@ def write_photo(scene: Path, size: tuple[int, int], path: Path, seed: int) -> No
 
 
 if __name__ == "__main__":
-    sys.path.append(str(Path(__file__).parents[2]))
     make(Path(sys.argv[1]))

@@ -201,6 +201,8 @@ export function filterTests({ test, visit, serve, items, answered, ask, violatio
     await page.fill("#where", "stars > 100");
     await status(page, /No picture meets the filters/);
     assert.equal((await items(page)).length, 0);
+    const nested = await page.evaluate(() => pocketSearcher.call("matching", "year(".repeat(19_000)).catch((error) => error.message));
+    assert.match(nested, /^where: expected '\)', found “\(year\(year/);
     // A link with an expression that this file does not take says so.
     await page.goto("about:blank");
     await page.goto(`${sites.album.address}#where=colour+%3D%3D+1`);

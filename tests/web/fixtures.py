@@ -22,11 +22,12 @@ from maker.export.searcher_file import DEFAULT_K, SearcherContent, write_searche
 from maker.index.build import build_index
 from maker.index.lexical import lexical_index
 from maker.pipeline.empty import export_empty
-from maker.pipeline.index import FileContent, IndexedItems, write_index
+from maker.pipeline.index import FileContent, IndexedItems, index_embeddings, write_index
 from maker.pipeline.tuning import IndexSettings
 from maker.preview.server import Server
 from maker.preview.site import preview
 from maker.tokenizers.adversarial import adversarial_texts
+from task.audio import AudioEmbedder, AudioSearcher, TensorAudio
 from task.core import BaseOptions
 from task.format.facts import Column, column_of
 from task.format.stored_rows import Rows, StoredRows, locate_rows
@@ -43,8 +44,9 @@ from tests.found_file import JUDGED, judged, with_found  # noqa: E402
 from tests.overlays.cases import write as write_overlays  # noqa: E402
 from tests.tokenizer_files import answers_alike, tokenizing_searchers  # noqa: E402
 from tests.written_searcher import write_sample  # noqa: E402
+from tests.written_sounds import FORMAT, sound_encoder, tone, write_wave  # noqa: E402
 
-SCENES, HELD_OUT, ITEMS, PHOTOS = 240, 40, 100_000, 293
+SCENES, HELD_OUT, ITEMS, PHOTOS, SOUNDS = 240, 40, 100_000, 293, 12
 ANSWERS = 10
 ENCODER, CAPTIONS = "encoder.tflite", "captions.tsv"
 CUT = 0.25
@@ -88,6 +90,7 @@ def make(folder: Path) -> None:
     tokenized = tokenizing_searchers(folder / "tokenized")
     for path in tokenized:
         preview(path, scenes, path.parent / "site", overwrite=True)
+    make_sounds(folder)
     make_host(folder)
     if not (folder / "photos").exists():
         draw(folder / "photos", sorted(scenes.rglob("*.png")), PHOTOS)
@@ -96,6 +99,7 @@ def make(folder: Path) -> None:
     expected["tokenized"] = {path.parent.name: by_sentence(path, texts) for path, texts in tokenized.items()}
     expected |= {name: by_words(relevant, text) for name, text in (("matched", matched), ("unmatched", unmatched), ("gated", gated))}
     expected["photos"] = {"broken": BROKEN, "others": len(OTHERS), **by_photo(sample, folder / "photos")}
+    expected["sounds"] = by_sound(folder / "sounds.tflite", folder / "sound-files")
     expected["judged"] = [judged(found, text, DEFAULT_K) for text in JUDGED]
     (folder / "expected.json").write_text(json.dumps(expected, indent=1))
 
@@ -112,6 +116,30 @@ def by_photo(path: Path, folder: Path) -> dict[str, object]:
                 pixels = query_pixels(TensorImage.create_from_file(str(photo)), None, searcher.engine)
                 found[f"photos/{name}"] = searcher.engine.embed_image(pixels).tolist()
     return {"embeddings": found}
+
+
+def make_sounds(folder: Path) -> None:
+    """A searcher of tones, which differ in when they begin and how long they last, and its site."""
+    path, files = folder / "sounds.tflite", folder / "sound-files"
+    if not path.exists():
+        files.mkdir(exist_ok=True)
+        encoder = sound_encoder(folder / "sound-encoder.tflite")
+        for number in range(SOUNDS):
+            start, end = 0.01 * number, 0.1 + 0.02 * (number % 5)
+            samples = tone(440, FORMAT.seconds, start=start) * (np.arange(FORMAT.samples) < (start + end) * FORMAT.sample_rate)
+            write_wave(files / f"{number}.wav", samples)
+        with AudioEmbedder.create_from_file(str(encoder)) as embedder:
+            given = [TensorAudio.create_from_file(str(files / f"{number}.wav")) for number in range(SOUNDS)]
+            rows = np.stack([embedder.embed(sound).embeddings[0].feature_vector.value for sound in given])
+        index_embeddings(rows, [f"{number}.wav".encode() for number in range(SOUNDS)], path, embedder=encoder)
+    preview(path, files, folder / "sounds", overwrite=True)
+
+
+def by_sound(path: Path, files: Path) -> dict[str, list[tuple[str, float]]]:
+    """What Python finds for some of the sounds."""
+    with AudioSearcher.create_from_file(str(path)) as searcher:
+        asked = {name: searcher.search(TensorAudio.create_from_file(str(files / name))) for name in ("2.wav", "9.wav")}
+        return {name: [(n.metadata.decode(), n.distance) for n in result.nearest_neighbors] for name, result in asked.items()}
 
 
 def by_sentence(path: Path, texts: Sequence[str]) -> list[dict[str, object]]:

@@ -18,6 +18,7 @@ import { chromium } from "playwright-core";
 import { filterTests } from "./filters.mjs";
 import { overlayTests } from "./overlays.mjs";
 import { photoTests } from "./photos.mjs";
+import { soundTests } from "./sounds.mjs";
 import { environment, FLAGS, serverOf } from "./serving.mjs";
 
 const HERE = dirname(fileURLToPath(import.meta.url));
@@ -441,7 +442,7 @@ test("Pillow's filters are Python's bit by bit", async () => {
   const found = await page.evaluate(async (preparations) => {
     const { prepare } = await import("./picture.js");
     const rgba = Uint8ClampedArray.from({ length: 37 * 53 * 4 }, (_, i) => (i * 7919 + (i >> 3) * 104729) % 256);
-    return preparations.map((preparation) => Array.from(prepare((y) => rgba.subarray(y * 53 * 4, (y + 1) * 53 * 4), 37, 53, preparation)));
+    return preparations.map((preparation) => Array.from(prepare(rgba, 37, 53, preparation)));
   }, preparations);
   const program = `
 import json, sys, numpy as np
@@ -459,7 +460,7 @@ test("resizing is Python's to one level", async () => {
   const found = await page.evaluate(async () => {
     const { resize } = await import("./picture.js");
     const rgba = Uint8ClampedArray.from({ length: 37 * 53 * 4 }, (_, i) => (i * 7919 + (i >> 3) * 104729) % 256);
-    return [[16, 16], [224, 224], [37, 20], [80, 53]].map(([h, w]) => Array.from(resize((y) => rgba.subarray(y * 53 * 4, (y + 1) * 53 * 4), 37, 53, h, w)));
+    return [[16, 16], [224, 224], [37, 20], [80, 53]].map(([h, w]) => Array.from(resize(rgba, 37, 53, h, w)));
   });
   const program = `
 import json, numpy as np
@@ -739,6 +740,7 @@ test("100,000 items: first result and query in time", async () => {
 filterTests({ test, visit, serve, items, answered, ask, violations, shoot, newPage: () => browser.newPage(), work, sites, PHONE });
 
 overlayTests({ test, serve, newPage: () => browser.newPage(), work });
+soundTests({ test, visit, serve, names, answered, work });
 photoTests({ test, visit, serve, python, answered, ask, violations, shoot, work, sites, expected: () => expected, PHONE });
 
 // ---- running them ------------------------------------------------------------------------------------------------------------------

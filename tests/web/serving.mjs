@@ -8,6 +8,7 @@ const HERE = dirname(fileURLToPath(import.meta.url));
 
 export const FLAGS = [
   "--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking", "--disable-component-update", "--disable-sync",
+  "--use-fake-device-for-media-stream",
 ];
 
 /** That of Python programs, which find the packages in this checkout. */

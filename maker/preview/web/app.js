@@ -3,28 +3,30 @@
 import { fact, showAbout } from "./about.js";
 import { NOTHING, readAddress, writeAddress } from "./address.js";
 import { call, startWorker } from "./calls.js";
-import { label, makeCard, thumbnail } from "./cards.js";
+import { makeCard } from "./cards.js";
 import { parseQuery } from "./compose.js";
 import { Filters } from "./filters.js";
+import { listenForPictures } from "./given.js";
 import { keepOffline } from "./offline.js";
-import { filesDropped } from "./photo_files.js";
 import { Photos } from "./photos.js";
 import { PhotosPanel } from "./photos_panel.js";
 import { PhotoStore } from "./photo_store.js";
+import { showQueryPicture } from "./query_picture.js";
+import { moveInGrid, Results } from "./results.js";
 import { Selection } from "./selection.js";
-import { counted, minus, noun, percent } from "./wording.js";
+import { counted, noun, percent } from "./wording.js";
 
 const DEBOUNCE = 60; // milliseconds from a keystroke to the query
 const GALLERY = 24; // items shown without a query
 const EXAMPLES = 4;
 const MATCHING = 60; // items shown at a time if there are filters, but no query
-const EAGER = 12; // thumbnails loaded at once; the others when they come into view
 
 const $ = (id) => document.getElementById(id);
 
 let opened; // facts about the searcher, from the worker
 let asked = NOTHING; // what the address asks for
 let picture = null; // that somebody gave as the query, which no address can hold
+let sound = null; // the same: its samples and its name
 let latest = 0; // number of the latest query; results of older ones are dropped
 let running = false;
 let pending = null; // the latest query, while another one runs
@@ -32,7 +34,6 @@ let more = () => {}; // shows what the latest query found beyond what is shown
 let photos = null; // the user's own, where the file can embed pictures
 let photosPanel = null;
 let pictureAddress = null; // of the picture in an image query
-const cards = new Map(); // list entry by item; reused, so that a picture in successive results does not flicker
 
 // ---- opening -----------------------------------------------------------------------------------------------------------------------
 
@@ -53,11 +54,12 @@ async function open() {
   document.title = `${site.title} · picture search`;
   $("title").textContent = site.title;
   $("query").disabled = !opened.takesText;
-  $("query").placeholder = opened.takesText ? "What is in the picture?" : "This searcher takes pictures only";
-  if (!opened.takesText && !opened.takesImages) $("query").placeholder = "This searcher takes no text: choose a picture below";
+  if (opened.takesSounds) takeSounds();
+  $("query").placeholder = opened.takesText ? placeholder() : `This searcher takes ${noun(opened)}s only`;
+  if (!opened.takesText && !opened.takesImages && !opened.takesSounds) $("query").placeholder = "This searcher takes no text: choose a picture below";
   if (can("search_tokens")) $("query").placeholder = "Text queries need a tokenizer that this page does not have: choose a picture";
-  $("choose").hidden = !opened.takesImages;
-  $("take").hidden = !opened.takesImages || !matchMedia("(pointer: coarse)").matches;
+  $("choose").hidden = !opened.takesImages && !opened.takesSounds;
+  $("take").hidden = opened.takesSounds ? !navigator.mediaDevices?.getUserMedia : !opened.takesImages || !matchMedia("(pointer: coarse)").matches;
   showExamples(manifest.golden ?? []);
   showAbout(opened);
   $("about").hidden = false;
@@ -75,6 +77,19 @@ async function open() {
   if (hasFilters()) await filters.load(opened.manifest.items).catch((error) => warn(error.message));
 }
 
+const placeholder = () => (opened.takesSounds ? "What is to be heard?" : "What is in the picture?");
+
+/** Makes the buttons for pictures those for sounds. */
+function takeSounds() {
+  $("file").accept = "audio/*,video/*";
+  $("choose").title = "Search with a sound: choose or drop one";
+  $("choose").ariaLabel = "Search with a sound";
+  $("take").title = "Record a sound";
+  $("take").ariaLabel = "Record a sound to search with";
+  $("take").querySelector("use").setAttribute("href", "icon.svg#microphone");
+  document.querySelector("label[for=query]").textContent = placeholder();
+}
+
 const can = (signature) => opened.signatures.includes(signature);
 const hasFilters = () => opened.hasFacts && opened.knowsItems;
 const hasWords = () => opened.hasWords && opened.knowsItems && opened.takesText;
@@ -87,7 +102,7 @@ async function openPhotos() {
   let running = false;
   const changed = (anew = false) => {
     photosPanel?.show();
-    if (anew) cards.clear(); // ids are given from the first on again
+    if (anew) results.forget(); // ids are given from the first on again
     const { progress, count } = photos;
     // While photos are added, the pictures without a query change a few times only.
     const few = progress.running && asksForNothing() && count <= GALLERY && count >= 2 * shown;
@@ -108,7 +123,7 @@ async function openPhotos() {
   if (photos.unfinished && !photos.elsewhere) photosPanel.continue(false);
 }
 
-const asksForNothing = () => !asked.words && !asked.like.length && !picture && !filters.where;
+const asksForNothing = () => !asked.words && !asked.like.length && !picture && !sound && !filters.where;
 
 function fail(reason) {
   $("loading").hidden = true;
@@ -137,7 +152,7 @@ function warn(text) {
 
 /** Asks for what the address says. */
 async function searchByAddress() {
-  picture = null;
+  picture = sound = null;
   asked = readAddress();
   $("query").value = asked.words;
   $("lexical").checked = asked.lexical;
@@ -161,7 +176,8 @@ async function search() {
   selection.set(like);
   const spoken = opened.takesText ? words.trim() : "";
   const about = { words: spoken, like, picture: picture && pictureAddress, name: picture?.name };
-  if (picture || like.length) await submit("searchTogether", [{ words: spoken, like, picture }, options], about);
+  if (sound) await submit("searchSound", [sound.samples, options], { ...about, sound: sound.name });
+  else if (picture || like.length) await submit("searchTogether", [{ words: spoken, like, picture }, options], about);
   else if (spoken) await submit("searchWords", [spoken, { ...options, ...lexicalOf(spoken) }], about);
   else await showGallery(options);
 }
@@ -171,7 +187,32 @@ function lexicalOf(words) {
   return hasWords() && asked.lexical && !parseQuery(words).excluded.length ? { lexical: "auto" } : {};
 }
 
+/** Searches with a sound file, or with what is recorded. */
+async function searchBySound(getting) {
+  const { samplesOf } = await import("./sound.js");
+  try {
+    const blob = await getting;
+    sound = { samples: await samplesOf(blob, opened.soundFormat), name: blob.name || "your recording" };
+  } catch (error) {
+    refuse(error.message);
+    return;
+  }
+  $("query").value = "";
+  askFor({ words: "", like: [] }, true);
+}
+
+/** Records as many seconds as a query has. */
+async function recordSound() {
+  const { record } = await import("./sound.js");
+  const { sample_rate: rate, samples } = opened.soundFormat;
+  $("take").disabled = true;
+  showStatus(`Listening for ${(samples / rate).toFixed(1)} seconds…`);
+  await searchBySound(record(samples / rate));
+  $("take").disabled = false;
+}
+
 function searchByPicture(blob) {
+  if (opened?.takesSounds) searchBySound(blob);
   if (!opened || !opened.takesImages) return;
   if (pictureAddress) URL.revokeObjectURL(pictureAddress);
   pictureAddress = URL.createObjectURL(blob);
@@ -210,27 +251,29 @@ async function run({ name, values, about, filtered, number }) {
     return;
   }
   if (number !== latest) return;
-  showQueryPicture(about);
+  showQuery(about);
   $("examples").hidden = true;
   $("heading").textContent = headingOf(about);
   showResult({ ...result, words: about.words, among, filtered }, false);
 }
 
-function headingOf({ words, like, picture: given }) {
-  if (!like.length && !given) return `Pictures for “${words}”`;
+function headingOf({ words, like, picture: given, sound: heard }) {
+  const things = opened.takesSounds ? "Sounds" : "Pictures";
+  if (heard) return `${things} like yours`;
+  if (!like.length && !given) return `${things} for “${words}”`;
   const chosen = like.length > 1 ? `the ${like.length} chosen ones` : "the chosen one";
-  return `Pictures like ${[given && "yours", like.length && chosen, words && `“${words}”`].filter(Boolean).join(" and ")}`;
+  return `${things} like ${[given && "yours", like.length && chosen, words && `“${words}”`].filter(Boolean).join(" and ")}`;
 }
 
 /** Shows why there is no result. Pictures that cannot be searched alone are forgotten. */
 function refuse(message, about = {}) {
   if (!about.words) {
-    picture = null;
+    picture = sound = null;
     asked = { ...asked, like: [] };
   }
-  showQueryPicture(about.words ? about : {});
+  showQuery(about.words ? about : {});
   $("examples").hidden = true;
-  showNeighbors([]);
+  results.show([]);
   showStatus(message);
   if (asked.where) call("matching", asked.where).catch((error) => filters.refuse(error.message));
 }
@@ -256,7 +299,7 @@ function showResult(result, weaker) {
   else if (!shown.length) showStatus(`No match among ${all}`, milliseconds);
   else if (hidden) showStatus(`${counted(shown.length, "match", "matches")} among ${all}`, milliseconds);
   else showStatus(`${shown.length} nearest of ${all}`, milliseconds);
-  showNeighbors(shown);
+  results.show(shown);
   $("nothing").hidden = shown.length > 0 || !hidden;
   $("nothing-text").textContent = `Nothing seems to match “${words}”. The probability that the nearest result matches is ${percent(neighbors[0]?.relevance ?? 0)}.`;
   offerMore(hidden && `Show ${counted(hidden, "weaker match", "weaker matches")}`, () => showResult(result, true));
@@ -288,9 +331,10 @@ async function showGallery({ where }) {
     return;
   }
   if (number !== latest) return;
-  showQueryPicture({});
+  showQuery({});
   $("examples").hidden = Boolean(where) || $("examples").childElementCount === 0;
-  $("heading").textContent = where ? "Pictures that meet the filters" : "Some of the pictures";
+  const things = opened.takesSounds ? "sounds" : "pictures";
+  $("heading").textContent = where ? `${things[0].toUpperCase()}${things.slice(1)} that meet the filters` : `Some of the ${things}`;
   showItems(chosen, metadata, number);
   const hint = opened.knowsItems ? " Choose one to find similar ones; tick several for more like all of them." : "";
   if (!items) {
@@ -305,7 +349,7 @@ async function showGallery({ where }) {
 
 /** Shows the first of some items, as many as there are metadata, and offers the others. */
 function showItems(items, metadata, number) {
-  showNeighbors(metadata.map((text, i) => ({ item: items[i], metadata: text })));
+  results.show(metadata.map((text, i) => ({ item: items[i], metadata: text })));
   const hidden = items.length - metadata.length;
   offerMore(hidden && `Show ${counted(Math.min(hidden, MATCHING), `more ${noun(opened)}`)}`, async () => {
     const further = await call("items", items.slice(metadata.length, metadata.length + MATCHING));
@@ -320,52 +364,11 @@ function showStatus(text, milliseconds) {
   $("latency").textContent = milliseconds === undefined ? "" : `in ${milliseconds < 10 ? milliseconds.toFixed(1) : Math.round(milliseconds)} ms`;
 }
 
-/** Shows the pictures of a query in the search box. */
-function showQueryPicture({ like = [], metadata, picture: given, name }) {
-  const any = Boolean(given) || metadata !== undefined;
-  const others = like.length - (given ? 0 : 1);
-  const own = any && !given && like[0] >= opened.manifest.items;
-  const address = given || (any && !own && thumbnail(metadata, opened.site));
-  const text = given ? name || "your picture" : any && label(metadata).slice(0, 80);
-  $("query-picture").hidden = !any;
-  showQueryImage(address);
-  if (own) photos.thumbnail(like[0]).then((made) => like[0] === asked.like[0] && showQueryImage(made));
-  $("query-picture-name").textContent = any ? `${text}${others > 0 ? ` and ${others} more` : ""}` : "";
-  $("search").classList.toggle("with-picture", any);
-  if (opened.takesText) $("query").placeholder = any ? "Add words" : "What is in the picture?";
-}
-
-function showQueryImage(address) {
-  $("query-picture-image").hidden = !address;
-  if (address) $("query-picture-image").src = address;
-  else $("query-picture-image").removeAttribute("src");
-}
-
-/** Shows items, and hides the notes of an earlier result. */
-function showNeighbors(neighbors) {
-  $("nothing").hidden = $("weaker").hidden = $("nothing-add").hidden = true;
-  const shown = neighbors.map(({ item, distance, relevance, metadata }, i) => {
-    const card = cards.get(item) ?? makeCard(item, metadata, opened, (own) => photos.thumbnail(own));
-    cards.set(item, card);
-    const image = card.querySelector("img");
-    if (image && i < EAGER) image.loading = "eager";
-    card.querySelector(".distance").hidden = distance === undefined;
-    const far = distance === undefined ? "" : minus(distance.toFixed(3));
-    card.querySelector(".measure").textContent = relevance === undefined ? "distance " : "relevance ";
-    card.querySelector(".figure").textContent = relevance === undefined ? far : percent(relevance);
-    card.querySelector(".distance").title = relevance === undefined ? "" : `distance ${far}`;
-    return card;
-  });
-  shown.forEach((card) => selection.mark(card));
-  const focused = document.activeElement.closest?.("#results li");
-  $("results").replaceChildren(...shown);
-  // A moved element loses the focus, so keyboard users would lose their position.
-  if (focused) (shown.includes(focused) ? focused : shown[0])?.querySelector("button").focus({ preventScroll: true });
-  if (cards.size > 2000) {
-    cards.clear();
-    neighbors.forEach(({ item }, i) => cards.set(item, shown[i]));
-  }
-}
+const ownThumbnail = (item) => photos.thumbnail(item);
+const showQuery = (query) => {
+  showQueryPicture(query, opened, ownThumbnail);
+  if (opened.takesText) $("query").placeholder = !$("query-picture").hidden && !query.sound ? "Add words" : placeholder();
+};
 
 function showExamples(golden) {
   const texts = [...new Set(golden.filter((g) => ["search_text", "embed_text"].includes(g.signature)).map((g) => g.query.replace(/\s+([.,!?])/g, "$1").replace(/\.$/, "")))];
@@ -395,6 +398,7 @@ $("search").addEventListener("submit", (event) => {
 });
 
 function askForWords() {
+  sound = null;
   askFor({ words: $("query").value.trim() });
 }
 
@@ -405,13 +409,13 @@ function clearWords() {
 }
 
 function clearPictures() {
-  picture = null;
+  picture = sound = null;
   askFor({ like: [] }, true);
   if (!$("query").disabled) $("query").focus();
 }
 
 function clearQuery() {
-  picture = null;
+  picture = sound = null;
   $("query").value = "";
   askFor({ words: "", like: [] }, true);
   if (!$("query").disabled) $("query").focus();
@@ -442,70 +446,26 @@ $("results").addEventListener("click", (event) => {
   const card = event.target.closest("li");
   if (!card || !opened.knowsItems) return;
   const item = Number(card.dataset.item);
-  if (event.target.closest(".remove")) removePhoto(item, card);
+  if (event.target.closest(".remove")) removePhoto(item);
   else if (event.target.closest(".tick")) selection.toggle(item);
   else if (event.shiftKey && asked.like.length) askFor({ like: [...new Set([...asked.like, item])] }, true);
   else findLike([item]);
 });
 
-async function removePhoto(item, card) {
+async function removePhoto(item) {
   try {
     await photos.remove(item);
+    results.remove(item);
   } catch (error) {
     photosPanel.fail(error);
-    return;
   }
-  const next = card.nextElementSibling ?? card.previousElementSibling;
-  card.remove();
-  cards.delete(item);
-  next?.querySelector("button").focus({ preventScroll: true });
 }
 
 function findLike(items) {
-  picture = null;
+  picture = sound = null;
   $("query").value = "";
   scrollTo({ top: 0 });
   askFor({ words: "", like: items }, true);
-}
-
-for (const [button, input] of [["choose", "file"], ["take", "camera"]]) {
-  $(button).addEventListener("click", () => $(input).click());
-  $(input).addEventListener("change", () => {
-    if ($(input).files[0]) searchByPicture($(input).files[0]);
-    $(input).value = "";
-  });
-}
-
-addEventListener("paste", (event) => {
-  const picture = [...(event.clipboardData?.files ?? [])].find((file) => file.type.startsWith("image/"));
-  if (!picture) return;
-  event.preventDefault();
-  searchByPicture(picture);
-});
-
-// A drag crosses many elements, and each fires its own enter and leave events.
-let depth = 0;
-const dragsFile = (event) => opened && opened.takesImages && event.dataTransfer?.types.includes("Files");
-function showDrop(change) {
-  depth = change === 0 ? 0 : depth + change;
-  $("drop").hidden = depth <= 0;
-}
-addEventListener("dragenter", (event) => dragsFile(event) && showDrop(1));
-addEventListener("dragleave", (event) => dragsFile(event) && showDrop(-1));
-addEventListener("dragover", (event) => dragsFile(event) && event.preventDefault());
-addEventListener("drop", (event) => {
-  if (!dragsFile(event)) return;
-  event.preventDefault();
-  showDrop(0);
-  dropped(event.dataTransfer);
-});
-
-/** One picture is a query; several, or a folder, are photos to add. */
-async function dropped(transfer) {
-  const [file] = transfer.files;
-  const single = transfer.files.length === 1 && !transfer.items[0]?.webkitGetAsEntry?.()?.isDirectory;
-  if (single) searchByPicture(file);
-  else if (photos) await filesDropped(transfer).then((files) => photos.add(files)).catch((error) => photosPanel.fail(error));
 }
 
 addEventListener("keydown", (event) => {
@@ -524,19 +484,16 @@ addEventListener("keydown", (event) => {
   }
 });
 
-/** Arrow keys move through the grid as it is laid out; up from the first row moves to the search box. */
-function moveInGrid(event) {
-  const all = [...$("results").children];
-  const at = all.indexOf(document.activeElement.closest("li"));
-  const columns = Math.max(1, all.filter((card) => card.offsetTop === all[0].offsetTop).length);
-  const next = at + { ArrowRight: 1, ArrowLeft: -1, ArrowDown: columns, ArrowUp: -columns }[event.key];
-  event.preventDefault();
-  if (next < 0 && event.key === "ArrowUp" && !$("query").disabled) $("query").focus();
-  else all[next]?.querySelector("button").focus();
-}
-
 const filters = new Filters(call, askFor);
 const selection = new Selection(findLike);
+const results = new Results(selection, (item, metadata) => makeCard(item, metadata, opened, ownThumbnail));
+
+listenForPictures({
+  ready: () => opened?.takesImages || opened?.takesSounds,
+  search: searchByPicture,
+  drop: (transfer) => photosPanel?.drop(transfer),
+  take: () => (opened.takesSounds ? recordSound() : $("camera").click()),
+});
 
 // For the tests, and for debugging in the browser's console.
 globalThis.pocketSearcher = { call, opened: () => opened, photos: () => photos };

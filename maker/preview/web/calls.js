@@ -35,10 +35,15 @@ export class Calls {
 
   /** Calls a function of the worker. */
   call(name, ...values) {
+    return this.callWith([], name, ...values);
+  }
+
+  /** Calls a function of the worker, and hands buffers over to it. */
+  callWith(buffers, name, ...values) {
     return new Promise((resolve, reject) => {
       const id = crypto.getRandomValues(new Uint32Array(2)).join("-");
       this.#replies.set(id, { resolve, reject });
-      this.#worker.postMessage({ id, call: name, values });
+      this.#worker.postMessage({ id, call: name, values }, buffers);
     });
   }
 

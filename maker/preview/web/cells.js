@@ -1,8 +1,10 @@
 // Cells of added rows, so that a query looks at some of many rows only: the same as Python's, which docs/format.md describes.
 
+import { dotAt } from "./nearest.js";
+
 export const MOST_SCANNED = 4096; // rows that are all scanned
 const MOST_CELLS = 512;
-const ROWS_PER_CELL = 32;
+const ROWS_PER_CELL = 16;
 const SAMPLED = 16; // rows per cell that move its centre
 const BETWEEN = 64; // rows that are assigned before something else may run
 
@@ -82,10 +84,7 @@ export class Cells {
   }
 
   #dot(row, cell) {
-    const centres = this.#centres;
-    let dot = 0;
-    for (let j = 0, at = cell * this.#dimension; j < row.length; j++, at++) dot += row[j] * centres[at];
-    return dot;
+    return dotAt(this.#centres, cell * this.#dimension, row);
   }
 
   /** Assigns the next row. */
@@ -101,7 +100,7 @@ export class Cells {
    * @returns {number[]} Ascending.
    */
   candidates(query, alive) {
-    const wanted = Math.max(2048, 22 * Math.sqrt(this.assigned));
+    const wanted = Math.max(2048, 28 * Math.sqrt(this.assigned));
     const scores = this.#members.map((_, cell) => this.#dot(query, cell) - (this.#squared ? this.#halves[cell] : 0));
     const order = scores.map((_, cell) => cell).sort((a, b) => scores[b] - scores[a] || a - b);
     const rows = [];

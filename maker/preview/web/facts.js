@@ -5,6 +5,7 @@ import { columnOf, readColumn } from "./columns.js";
 import { DAMAGED, SearcherError } from "./errors.js";
 import { UNITS, partOfTime } from "./where.js";
 
+const NAME = "name"; // the column of file names
 export const LIST = "facts.json";
 export const DATA = "facts.bin";
 const TYPES = ["number", "time", "text", "tags"]; // a newer release may have others
@@ -99,9 +100,9 @@ export class Facts {
     });
   }
 
-  /** The columns that are counted if none are named: texts, tags, and the years of times. */
+  /** The columns that are counted if none are named: texts, tags, and the years of times; not the names of photos, which all differ. */
   get usual() {
-    return [...this.types].filter(([, type]) => type !== "number").map(([name, type]) => (type === "time" ? `year(${name})` : name));
+    return [...this.types].filter(([name, type]) => type !== "number" && name !== NAME).map(([name, type]) => (type === "time" ? `year(${name})` : name));
   }
 
   /**

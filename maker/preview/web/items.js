@@ -72,8 +72,8 @@ export class Items {
   /**
    * Counts how many items have each value of facts.
    * @param {object} [options] `where` and `allowed` of `searchText`: count only these items. And:
-   * @param {string[]} [options.columns] Columns, and parts of times such as `year(taken)`; by default those of texts and tags, and the
-   *   years of times.
+   * @param {string[]} [options.columns] Columns, and parts of times such as `year(taken)`; by default those of texts and tags but
+   *   `name`, and the years of times.
    * @returns {Promise<Map<string, [string | number, number][]>>} By column, the values and their counts, the most frequent first.
    */
   async facets(options = {}) {

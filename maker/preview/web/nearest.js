@@ -31,3 +31,23 @@ export function merged(one, other, count) {
   const best = order.slice(0, count);
   return { items: best.map((i) => items[i]), distances: best.map((i) => distances[i]) };
 }
+
+/**
+ * The dot product of a row with a query.
+ * @param {Int8Array | Float32Array} values Rows one after the other.
+ * @param {number} at Where the row begins.
+ * @param {Float32Array} query
+ * @returns {number}
+ */
+export function dotAt(values, at, query) {
+  let [a, b, c, d] = [0, 0, 0, 0]; // four sums do not wait for each other
+  let i = 0;
+  for (const whole = query.length & ~3; i < whole; i += 4, at += 4) {
+    a += values[at] * query[i];
+    b += values[at + 1] * query[i + 1];
+    c += values[at + 2] * query[i + 2];
+    d += values[at + 3] * query[i + 3];
+  }
+  for (; i < query.length; i++, at++) a += values[at] * query[i];
+  return a + b + (c + d);
+}

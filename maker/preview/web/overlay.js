@@ -5,7 +5,7 @@ import { Cells, grownTo, MOST_SCANNED } from "./cells.js";
 import { columnOf, valuesOf } from "./columns.js";
 import { SearcherError } from "./errors.js";
 import { indexOf, termsOf as termsIn } from "./lexical_file.js";
-import { smallest } from "./nearest.js";
+import { dotAt, smallest } from "./nearest.js";
 
 const FIRST_CAPACITY = 64;
 const MOST_IDS = 2 ** 31; // ids are int32
@@ -339,9 +339,7 @@ export class Overlay {
   }
 
   #dot(row, query) {
-    const values = this.#values;
-    let dot = 0;
-    for (let i = 0, at = row * this.#dimension; i < query.length; i++, at++) dot += values[at] * query[i];
+    const dot = dotAt(this.#values, row * this.#dimension, query);
     return this.kind === "int8" ? dot * this.#scales[row] : dot;
   }
 }

@@ -28,27 +28,31 @@ const calls = {
   },
   /** The embedding and the thumbnail of a photo. */
   async embed(file) {
-    const bitmap = await picture.decode(file);
-    try {
-      const [thumbnail, { embedding }] = await Promise.all([thumbnailOf(bitmap), model.run("embed_image", picture.pixelsOfBitmap(bitmap, preparation))]);
-      return { vector: embedding, thumbnail };
-    } finally {
-      bitmap.close();
-    }
+    const canvas = await oneAtATime(async () => picture.reduced(await picture.decode(file), preparation));
+    const thumbnail = thumbnailOf(canvas).convertToBlob({ type: "image/jpeg", quality: QUALITY });
+    const { embedding } = await model.run("embed_image", picture.pixelsOfCanvas(canvas, preparation));
+    return { vector: embedding, thumbnail: await thumbnail };
   },
 };
 
-async function thumbnailOf(bitmap) {
-  const sides = [bitmap.width, bitmap.height];
+let reading = Promise.resolve();
+
+/** Large photos take 50 MB and more while they are decoded; so the next one waits until this one is small. */
+function oneAtATime(read) {
+  const done = reading.then(read);
+  reading = done.catch(() => {});
+  return done;
+}
+
+function thumbnailOf(picture) {
+  const sides = [picture.width, picture.height];
   const scale = Math.min(1, THUMBNAIL / Math.min(...sides), LONGEST / Math.max(...sides));
   const [width, height] = sides.map((side) => Math.max(1, Math.round(side * scale)));
   const canvas = new OffscreenCanvas(width, height);
   const context = canvas.getContext("2d");
   context.imageSmoothingQuality = "medium";
-  context.fillStyle = "#fff";
-  context.fillRect(0, 0, width, height);
-  context.drawImage(bitmap, 0, 0, width, height);
-  return canvas.convertToBlob({ type: "image/jpeg", quality: QUALITY });
+  context.drawImage(picture, 0, 0, width, height);
+  return canvas;
 }
 
 onmessage = async ({ data: { id, call, values } }) => {

@@ -3,7 +3,7 @@
 import { Calls } from "./calls.js";
 import { isPicture, reasonOf } from "./photo_files.js";
 
-const AT_ONCE = 2; // photos: while one is embedded, the browser decodes the next
+const AT_ONCE = 2; // photos: while one is embedded, the browser decodes the next one
 const SPEED = 10_000; // milliseconds over which photos a second are counted
 const SAVE_AFTER = { photos: 16, share: 0.02, milliseconds: 10_000 };
 const IDLE = { running: false, paused: false, total: 0, done: 0, added: 0, unchanged: 0, others: 0, failed: [] };
@@ -189,7 +189,7 @@ export class Photos {
   async #embedder() {
     if (!this.#worker) {
       const worker = (this.#worker = new Calls(new Worker("photo-worker.js")));
-      worker.ready = this.#call("embedder").then(({ model, preparation }) => worker.call("start", model, preparation));
+      worker.ready = this.#call("embedder").then(({ model, preparation }) => worker.callWith([model.buffer], "start", model, preparation));
     }
     const worker = this.#worker;
     await worker.ready;

@@ -1,6 +1,6 @@
 // What the page shows of the user's own photos: the button that adds them, how far that is, and what was left out.
 
-import { filesIn, filesOf } from "./photo_files.js";
+import { filesDropped, filesIn, filesOf } from "./photo_files.js";
 import { counted } from "./wording.js";
 
 const $ = (id) => document.getElementById(id);
@@ -94,6 +94,17 @@ export class PhotosPanel {
     link.download = `${this.#title}.overlay`;
     link.click();
     setTimeout(() => URL.revokeObjectURL(link.href), 60_000); // the download may still read it
+  }
+
+  /** Adds photos that were dropped, or opens an overlay file. */
+  async drop(transfer) {
+    const [file] = transfer.files;
+    try {
+      if (transfer.files.length === 1 && file.name.endsWith(".overlay")) await this.import(file);
+      else await this.#photos.add(await filesDropped(transfer));
+    } catch (error) {
+      this.fail(error);
+    }
   }
 
   /** Opens an overlay file. */

@@ -75,6 +75,11 @@ export class Searcher {
     return this.signatures.includes(this.#query("image"));
   }
 
+  /** Whether `searchSound` works. */
+  get takesSounds() {
+    return this.signatures.includes(this.#query("audio"));
+  }
+
   /** The signature that takes a query; files without items only embed. */
   #query(kind) {
     return this.isEmpty ? `embed_${kind}` : `search_${kind}`;
@@ -149,6 +154,25 @@ export class Searcher {
     if (this.#finder.inGraph(request)) return this.#search("search_image", pixels, request, start);
     const embedding = await this.embedImage(pixels);
     return this.#result("search_image", await this.#finder.find(embedding, request), request.k, start);
+  }
+
+  /**
+   * Finds the items nearest to a sound.
+   * @param {Float32Array} samples As `sound.js` makes them for `soundFormat`.
+   * @param {object} [options] `where`, `allowed` and `k` of `searchText`.
+   */
+  async searchSound(samples, options = {}) {
+    await this.#items.prepare(options);
+    const start = performance.now();
+    const request = await this.#request(options);
+    if (this.#finder.inGraph(request)) return this.#search("search_audio", samples, request, start);
+    const { embedding } = await this.#model.run("embed_audio", samples);
+    return this.#result("search_audio", await this.#finder.find(embedding, request), request.k, start);
+  }
+
+  /** Rate and number of samples of sound queries: `query.audio` of the manifest. */
+  get soundFormat() {
+    return this.manifest.query.audio;
   }
 
   /** How `picture.js` prepares pictures for image queries: `query.image` of the manifest. */

@@ -162,11 +162,11 @@ class Parser {
     return { value: kind === "text" ? content.slice(1, -1).replace(/\\(.)/gsu, "$1") : content };
   }
 
-  #column() {
+  #column(ofTime = false) {
     const { kind, content } = this.#peek();
-    const unit = kind === "name" && UNITS.find((one) => this.#called(one));
+    const unit = kind === "name" && !ofTime && UNITS.find((one) => this.#called(one));
     if (unit) {
-      const name = `${unit}(${this.#column()})`;
+      const name = `${unit}(${this.#column(true)})`;
       this.#need(")");
       return name;
     }

@@ -1,7 +1,7 @@
 // How the page says numbers.
 
 /** What the items are called. */
-export const noun = ({ site, manifest }) => (site.thumbnails.count ? "picture" : manifest.items ? "item" : "photo");
+export const noun = ({ site, manifest, takesSounds }) => (takesSounds ? "sound" : site.thumbnails.count ? "picture" : manifest.items ? "item" : "photo");
 
 /** A number of things, such as `1 picture` and `2,000 pictures`. */
 export const counted = (n, one, many = `${one}s`) => `${n.toLocaleString("en")} ${n === 1 ? one : many}`;

@@ -29,8 +29,8 @@ async function open(sitePromise, filePromise, modulePromise) {
   }
   await runtime;
   searcher = await Searcher.open(content, site.rows);
-  const { manifest, signatures, knowsItems, takesText, takesImages, hasFacts, hasWords } = searcher;
-  return { site, signatures, knowsItems, takesText, takesImages, hasFacts, hasWords, manifest, loaded: performance.getEntriesByType("resource").map((entry) => entry.name) };
+  const { manifest, signatures, knowsItems, takesText, takesImages, takesSounds, soundFormat, hasFacts, hasWords } = searcher;
+  return { site, signatures, knowsItems, takesText, takesImages, takesSounds, soundFormat, hasFacts, hasWords, manifest, loaded: performance.getEntriesByType("resource").map((entry) => entry.name) };
 }
 
 const calls = {
@@ -47,6 +47,7 @@ const calls = {
   searchItems: (items, options) => searcher.searchItems(items, options),
   searchText: (query, options) => searcher.searchText(query, options),
   searchEmbedding: (vector, options) => searcher.searchEmbedding(Float32Array.from(vector), options),
+  searchSound: (samples, options) => searcher.searchSound(samples, options),
   searchPixels: (pixels, options) => searcher.searchImage(pixels, options),
   async pixels(blob) {
     picture ??= await import("./picture.js");
@@ -77,7 +78,8 @@ const calls = {
 
 onmessage = async ({ data: { id, call, values } }) => {
   try {
-    postMessage({ id, result: await calls[call](...values) });
+    const result = await calls[call](...values);
+    postMessage({ id, result }, result?.model ? [result.model.buffer] : []);
   } catch (error) {
     postMessage({ id, error: error?.message ?? String(error) });
   }

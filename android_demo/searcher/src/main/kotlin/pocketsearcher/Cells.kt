@@ -10,8 +10,10 @@ import kotlin.math.sqrt
  * searched"), and Python and the web page have the same. They are in memory only.
  *
  * One thread assigns rows; any number of threads read meanwhile.
+ *
+ * @property made The number of rows that the cells are made of.
  */
-internal class Cells private constructor(private val centres: Array<FloatArray>) {
+internal class Cells private constructor(private val centres: Array<FloatArray>, val made: Int) {
     private val halfSquares = FloatArray(centres.size) { cell -> centres[cell].fold(0f) { sum, value -> sum + value * value } / 2 }
     private val members = AtomicReferenceArray(Array(centres.size) { IntArray(0) })
     private val sizes = IntArray(centres.size) // used by the thread that assigns
@@ -81,7 +83,7 @@ internal class Cells private constructor(private val centres: Array<FloatArray>)
         fun of(rows: AddedRows, count: Int): Cells {
             val made = madeOf(count)
             val number = min(MOST, made / ROWS)
-            val first = Cells(Array(number) { rows.decode(part(it, made, number)) })
+            val first = Cells(Array(number) { rows.decode(part(it, made, number)) }, made)
             val sums = Array(number) { FloatArray(rows.dimension) }
             val counts = IntArray(number)
             val sampled = min(made, SAMPLED * number)
@@ -95,6 +97,7 @@ internal class Cells private constructor(private val centres: Array<FloatArray>)
                 Array(number) { cell ->
                     if (counts[cell] == 0) first.centres[cell] else FloatArray(rows.dimension) { sums[cell][it] / counts[cell] }
                 },
+                made,
             )
         }
 

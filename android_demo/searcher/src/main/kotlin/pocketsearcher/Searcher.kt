@@ -129,14 +129,14 @@ class Searcher private constructor(private val file: SearcherFile, openModel: (B
     /**
      * Counts the values of facts, the most frequent first.
      *
-     * @param columns Columns, and parts of times such as `year(taken)`; null for all columns of texts and tags, and the years of times.
+     * @param columns Columns, and parts of times such as `year(taken)`; null for all columns of texts and tags but `name`, and the years of times.
      * @param where Count only items that meet this filter.
      * @param allowed Count only these items: for what a query finds, those of [Answer.neighbors].
      * @throws IllegalArgumentException There is no such column, or a filter cannot be used.
      */
     fun facets(columns: Collection<String>? = null, where: String? = null, allowed: IntArray? = null): Map<String, List<Facet>> {
         val names = columns
-            ?: facts.filterValues { it != Facts.NUMBER }.map { (name, type) -> if (type == Facts.TIME) "year($name)" else name }
+            ?: facts.filter { (name, type) -> type != Facts.NUMBER && name != "name" }.map { (name, type) -> if (type == Facts.TIME) "year($name)" else name }
         val now = engine.overlay.state
         val among = now.present()
         engine.chosen(where, allowed, now)?.let { among.and(it) }
@@ -225,6 +225,9 @@ class Searcher private constructor(private val file: SearcherFile, openModel: (B
     fun saveOverlay(file: File) = engine.save(file)
 
     override fun close() = engine.close()
+
+    /** Whether many added items are in cells; until then, all are scanned. */
+    internal val hasCells get() = engine.overlay.run { cells?.made == Cells.madeOf(state.count) }
 
     /** Size of the file in bytes. */
     internal val bytes get() = file.size

@@ -52,8 +52,8 @@ class GraphSearch(
     }
 
     /** The most frequent values of each column; columns in which most values are those of one photo are left out. */
-    override val filters: List<Filter> by lazy {
-        searcher.facets((searcher.facts - URI).offered()).filterValues { values -> values.size > 1 && values.sumOf { it.items } >= SHARED * values.size }
+    override val filters: List<Filter> get() {
+        return searcher.facets((searcher.facts - URI).offered()).filterValues { values -> values.size > 1 && values.sumOf { it.items } >= SHARED * values.size }
             .flatMap { (column, values) -> values.take(OFFERED).map { Filter(column, it.value, it.items, it.where) } }
     }
 

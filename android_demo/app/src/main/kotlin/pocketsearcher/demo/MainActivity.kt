@@ -52,7 +52,10 @@ class MainActivity : Activity() {
         grid.setOnItemLongClickListener { _, _, position, _ -> open(adapter.getItem(position)) }
         gallery = GalleryRow(findViewById(R.id.gallery), app.gallery, ask = ::askForPhotos, pick = { pick(pickPictures(), PICK_MINE) })
         kept.model.listener = ::show
-        app.gallery.listener = { if (kept.model.takesPictures) gallery.show(it) }
+        app.gallery.listener = {
+            if (kept.model.takesPictures) gallery.show(it)
+            if (it is GalleryState.Done) kept.model.refresh()
+        }
     }
 
     override fun onStart() {
@@ -98,7 +101,13 @@ class MainActivity : Activity() {
     }
 
     private fun showIdle(screen: Screen.Idle) {
-        say(screen.items?.let { resources.getQuantityString(R.plurals.idle, it, it) } ?: getString(R.string.idle_uncounted))
+        say(
+            when (val items = screen.items) {
+                null -> getString(R.string.idle_uncounted)
+                0 -> getString(R.string.idle_empty)
+                else -> resources.getQuantityString(R.plurals.idle, items, items)
+            },
+        )
         status.setText(R.string.measure)
     }
 

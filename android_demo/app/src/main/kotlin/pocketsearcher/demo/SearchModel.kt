@@ -87,6 +87,19 @@ class SearchModel(private val open: () -> PhotoSearch) {
         }
     }
 
+    /** Counts again what can be searched, and what can be filtered by, after it has changed. */
+    fun refresh() {
+        worker.execute {
+            val opened = search ?: return@execute
+            val (count, offered) = opened.items to opened.filters
+            main.post {
+                items = count
+                filters = offered
+                if (screen is Screen.Idle) screen = Screen.Idle(count)
+            }
+        }
+    }
+
     /** Asks; the result becomes the new [screen]. */
     fun ask(asked: Question) {
         val number = ++newest

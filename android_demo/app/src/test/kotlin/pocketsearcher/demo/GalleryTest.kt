@@ -8,6 +8,11 @@ import android.graphics.Color
 import android.os.BatteryManager
 import android.os.Build
 import android.os.PowerManager
+import android.view.View
+import android.widget.EditText
+import android.widget.GridView
+import android.widget.ImageView
+import android.widget.TextView
 import org.junit.Assert.assertEquals
 import org.junit.Assert.assertFalse
 import org.junit.Assert.assertNotEquals
@@ -29,7 +34,7 @@ import java.io.ByteArrayOutputStream
 @RunWith(RobolectricTestRunner::class)
 @Config(application = LiteRtApplication::class)
 class GalleryTest {
-    private val app get() = RuntimeEnvironment.getApplication() as LiteRtApplication
+    private val app get() = RuntimeEnvironment.getApplication() as DemoApplication
     private val overlay get() = app.filesDir.resolve(DemoApplication.OVERLAY)
     private lateinit var media: FakeMedia
 
@@ -245,6 +250,24 @@ class GalleryTest {
 
     private val items by lazy { Fixtures.open(Fixtures.sample).use { it.manifest.items } }
 
+    @Test
+    @Config(application = EmptyApplication::class)
+    fun `an app without photos of its own finds those of the phone`() {
+        Robolectric.buildActivity(MainActivity::class.java).setup().use { controller ->
+            val activity = controller.get()
+            val said = activity.findViewById<TextView>(R.id.message)
+            waitFor("the searcher", said::getText) { said.text.toString() == activity.getString(R.string.idle_empty) }
+            activity.findViewById<View>(R.id.gallery_action).performClick()
+            waitFor("the photos", { app.gallery.state }) { said.text.contains("in 5 photos") }
+            activity.screenshot("gallery_done")
+            activity.findViewById<EditText>(R.id.query).setText("a red ball")
+            val grid = activity.findViewById<GridView>(R.id.grid)
+            waitFor("photos") { grid.count == 5 }
+            waitFor("a thumbnail") { grid.childCount > 0 && grid.getChildAt(0).findViewById<ImageView>(R.id.thumbnail).drawable != null }
+            activity.screenshot("gallery_found")
+        }
+    }
+
     /** Indexes as a start of the app does, until it is done. */
     private fun index(): GalleryState {
         val worker = worker()
@@ -255,7 +278,7 @@ class GalleryTest {
 
     private fun worker() = GalleryWorker(app, app::shareSearch) { null }
 
-    private fun open() = app.openSearch()
+    private fun open() = app.openSearch() as GraphSearch
 
     @Suppress("DEPRECATION") // what the system does
     private fun battery(level: Int, plugged: Int) = app.sendStickyBroadcast(
