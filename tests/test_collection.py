@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import tarfile
 import time
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -384,3 +385,24 @@ def test_rows_of_one_process_come_one_by_one(capsys):
     assert seen == [0]
     rows.show(2)
     assert seen == [0, 0, 1]
+
+
+def test_an_edited_function_does_finished_shards_again(tmp_path):
+    def written(function):
+        Collection.from_list([3]).map(function).to_parquet(tmp_path / "out")
+        return Collection.from_parquet(tmp_path / "out").to_list()[0]["item"]
+
+    def times(factor):
+        return lambda row: row["item"] * factor
+
+    assert written(lambda row: row["item"] + 1) == 4
+    assert written(lambda row: row["item"] + 2) == 5
+    assert [written(times(factor)) for factor in (2, 5)] == [6, 15]
+    assert [written(partial(scaled, factor=factor)) for factor in (2, 5)] == [6, 15]
+    stamp = (tmp_path / "out" / "part-000000.parquet").stat().st_mtime_ns
+    assert written(partial(scaled, factor=5)) == 15
+    assert (tmp_path / "out" / "part-000000.parquet").stat().st_mtime_ns == stamp
+
+
+def scaled(row, factor):
+    return row["item"] * factor

@@ -149,7 +149,7 @@ def test_clusters_share_leaves_with_their_nearest_neighbours_only():
     embeddings = centres[owner] + 0.1 * rng.standard_normal((12_000, 16)).astype(np.float32)
     cut = partition(embeddings, 1200, 0)
     pair = owner[cut.order].reshape(1200, 10) // 2
-    assert (pair == pair[:, :1]).mean() > 0.955
+    assert (pair == pair[:, :1]).mean() > 0.985
 
 
 @pytest.mark.parametrize("leaves", [120, 1200])

@@ -274,7 +274,7 @@ class Collection:
         """Writes a Parquet file for each shard; rejected rows have a `reason`. Decoded pictures are left out.
 
         A shard whose file is there is not worked on again: the same call after an interruption does what is left. It is done again if what
-        the shard is read from, or the name of a step, has changed; a function that was edited keeps its name, so set `overwrite`.
+        the shard is read from, an encoder, or the code of a function has changed; for what a function calls or reads, set `overwrite`.
 
         Args:
             folder: The folder.

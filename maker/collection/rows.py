@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
+from types import CellType, CodeType
 from typing import Any, Protocol, TypeAlias
 
 Row: TypeAlias = dict[str, Any]  # by column
 REASON = "reason"  # the column that only rejected rows have
 ITEM = "item"  # the column of values that are no rows
+PLAIN = (int, float, str, bytes, type(None), list, tuple)
 BATCH = "batch"  # the column of `batch`
 
 
@@ -59,9 +63,10 @@ class Each:
 
     @property
     def name(self) -> str:
-        """Such as `map(double)`."""
+        """Such as `map(double 1f0c…)`, with a digest of the function's own code, so that an edit is noticed."""
         named = getattr(self.function, "name", None) or getattr(self.function, "__qualname__", type(self.function).__name__)
-        return f"{self.verb}({named})"
+        code = _code_of(self.function)
+        return f"{self.verb}({named}{f' {hashlib.sha256(repr(code).encode()).hexdigest()[:16]}' if code else ''})"
 
     def __call__(self, rows: Iterator[Row]) -> Iterator[Row]:
         """The rows after the step."""
@@ -128,6 +133,27 @@ class Select:
             missing = [column for column in self.columns if column not in row]
             kept = {column: row[column] for column in self.columns if column in row}
             yield {**kept, REASON: f"no column {missing[0]!r}; found {', '.join(row)}"} if missing else kept
+
+
+def _code_of(function: Any) -> list[Any]:
+    """What a function does by itself: its code, and the plain values that it has as defaults, in its closure or by `functools.partial`."""
+    if isinstance(function, partial):
+        return [_code_of(function.func), _plain([*function.args, *sorted(function.keywords.items())])]
+    if not hasattr(function, "__code__"):
+        return []
+    closure = [cell.cell_contents for cell in function.__closure__ or () if cell != CellType()]
+    return [_parts_of(function.__code__), _plain([*(function.__defaults__ or ()), *closure])]
+
+
+def _parts_of(code: CodeType) -> list[Any]:
+    inner = [_parts_of(value) if isinstance(value, CodeType) else value for value in code.co_consts]
+    ordered = [sorted(map(repr, value)) if isinstance(value, frozenset) else value for value in inner]
+    return [code.co_code, code.co_names, ordered]
+
+
+def _plain(values: list[Any]) -> list[Any]:
+    """Those whose text says all of them."""
+    return [_plain(list(value)) if isinstance(value, (list, tuple)) else value for value in values if isinstance(value, PLAIN)]
 
 
 def row_of(value: Any) -> Row:

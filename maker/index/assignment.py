@@ -32,6 +32,10 @@ class Near:
             demand += np.bincount(chosen, minlength=len(prices))
         return demand
 
+    def best(self, prices: np.ndarray) -> np.ndarray:
+        """`(n,)` int32: the centroid that each row chooses at these prices."""
+        return np.concatenate(list(self._chosen(prices)))
+
     def _chosen(self, prices: np.ndarray) -> Iterator[np.ndarray]:
         for start in range(0, len(self.scores), BLOCK):
             centroids = self.centroids[start : start + BLOCK]
@@ -49,23 +53,27 @@ class Near:
             self.centroids[part], self.scores[part] = np.take_along_axis(centroids, order, 1), np.take_along_axis(values, order, 1)
 
 
-def prices_of(near: Near, sizes: np.ndarray, steps: int, start: np.ndarray) -> np.ndarray:
+def prices_of(
+    near: Near, sizes: np.ndarray, steps: int, start: np.ndarray | None = None, gain: float = 1, shrink: float = 0.7
+) -> np.ndarray:
     """Prices at which about as many rows choose each centroid as it has places.
 
     Args:
         near: The centroids that rows choose from.
         sizes: `(c,)` float: places of each centroid.
         steps: The most steps.
-        start: `(c,)` float32: prices to start from.
+        start: `(c,)` float32: prices to start from; None for 0.
+        gain: A price takes a whole step where its centroid is over its size by the share `1 / gain` of it, or more.
+        shrink: Factor of the steps after every ten.
 
     Returns:
         `(c,)` float32. If there are more places than rows, none is below 0.
     """
     rows = len(near.scores)
-    spread = near.scores[:: max(1, rows // SPREAD_ROWS)]
+    spread = near.scores[:SPREAD_ROWS]
     step = np.float32(0.3 * (spread.max(1) - np.median(spread, axis=1)).std() + 1e-6)
     spare = sizes.sum() > 1.1 * rows
-    prices = start.copy()
+    prices = np.zeros(len(sizes), np.float32) if start is None else start.copy()
     best, least = prices, np.inf
     for number in range(1, steps + 1):
         demand = near.demand(prices)
@@ -74,28 +82,26 @@ def prices_of(near: Near, sizes: np.ndarray, steps: int, start: np.ndarray) -> n
             best, least = prices.copy(), excess
         if excess <= ENOUGH * rows:
             break
-        prices += step * np.clip(demand / np.maximum(sizes, 1e-9) - 1, -1, 1).astype(np.float32)
+        prices += step * np.clip(gain * (demand / np.maximum(sizes, 1e-9) - 1), -1, 1).astype(np.float32)
         if spare:  # no centroid has to be full
             np.maximum(prices, 0, out=prices)
         if number % STEPS_OF_ONE_SIZE == 0:
-            step *= np.float32(0.7)
+            step *= np.float32(shrink)
     return best
 
 
-def fill(near: Near, prices: np.ndarray, sizes: np.ndarray) -> np.ndarray:
+def fill(near: Near, sizes: np.ndarray) -> np.ndarray:
     """Assigns rows to their best centroids with free places.
 
     Where too many rows choose a centroid, those with the most to lose elsewhere stay; the others move on to their next choice.
 
     Args:
-        near: The centroids that rows choose from; it is changed.
-        prices: `(c,)` float32.
+        near: The centroids of each row, sorted by `Near.sort`.
         sizes: `(c,)` int: places of each centroid.
 
     Returns:
         `(n,)` int32: the centroid of each row; -1 if none of its choices has a free place.
     """
-    near.sort(prices)
     assigned = np.full(len(near.centroids), -1, np.int32)
     free = sizes.copy()
     last = near.centroids.shape[1] - 1

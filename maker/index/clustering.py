@@ -79,13 +79,13 @@ def _lloyd(sample: np.ndarray, centroids: np.ndarray, iterations: int, rng: np.r
     count = len(centroids)
     for _ in range(iterations):
         assigned = nearest(sample, centroids)
-        centroids = _means(sample, assigned, centroids)
+        centroids = means_of(sample, assigned, centroids)
         empty = np.flatnonzero(np.bincount(assigned, minlength=count) == 0)
         centroids[empty] = sample[rng.choice(len(sample), len(empty))]
     return centroids
 
 
-def _means(rows: np.ndarray, assigned: np.ndarray, centroids: np.ndarray) -> np.ndarray:
+def means_of(rows: np.ndarray, assigned: np.ndarray, centroids: np.ndarray) -> np.ndarray:
     """The mean of the rows assigned to each centroid; a centroid without rows stays where it is."""
     counts = np.bincount(assigned, minlength=len(centroids))
     filled = counts > 0

@@ -14,6 +14,7 @@ alike, it changes nothing.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TypeAlias
 
 import numpy as np
 
@@ -39,6 +40,9 @@ class TransformedEmbeddings:
 
     def __getitem__(self, rows: np.ndarray | slice) -> np.ndarray:
         return np.asarray(self.embeddings[rows], np.float32) @ self.transform
+
+
+Rows: TypeAlias = np.ndarray | TransformedEmbeddings
 
 
 def learn_transform(embeddings: np.ndarray, queries: np.ndarray, seed: int) -> np.ndarray | None:

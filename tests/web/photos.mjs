@@ -6,6 +6,7 @@ import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 
 const ROOT = join(dirname(fileURLToPath(import.meta.url)), "../..");
+const GIVEN = 64; // photos in the folder that the page is given
 const LEAST_COSINE = 0.999; // of an embedding in the page and in Python, of the same file
 
 const cosine = (a, b) => {
@@ -26,7 +27,7 @@ export function photoTests({ test, visit, serve, python, answered, ask, violatio
 
   /** Makes the page's folder picker give a folder with the photos, which the browser holds in a file system of its own. */
   async function giveFolder(page) {
-    const files = Object.keys(expected().photos.embeddings).slice(0, 120).map((name) => name.slice("photos/".length));
+    const files = Object.keys(expected().photos.embeddings).slice(0, GIVEN).map((name) => name.slice("photos/".length));
     await page.exposeFunction("contentOf", (name) => readFileSync(join(folder, name)).toString("base64"));
     await page.evaluate(async (names) => {
       const root = await navigator.storage.getDirectory();
@@ -48,7 +49,7 @@ export function photoTests({ test, visit, serve, python, answered, ask, violatio
     const { page, errors, close } = await visit(sites.sample.address);
     const total = await giveFolder(page);
     await page.click("#photos-add");
-    await page.waitForFunction(() => Number(document.getElementById("photos").dataset.count) >= 40);
+    await page.waitForFunction(() => Number(document.getElementById("photos").dataset.count) >= 24);
     const second = await page.context().newPage();
     await page.close();
     await second.goto(sites.sample.address);
@@ -61,7 +62,7 @@ export function photoTests({ test, visit, serve, python, answered, ask, violatio
     await second.reload();
     await second.waitForFunction((all) => Number(document.getElementById("photos")?.dataset.count) === all, total);
     assert.equal(await second.isVisible("#photos-progress"), false);
-    assert.match(await second.textContent("#photos-text"), /^120 photos of yours, kept in this browser$/);
+    assert.match(await second.textContent("#photos-text"), new RegExp(`^${GIVEN} photos of yours, kept in this browser$`));
     assert.deepEqual(errors, []);
     await close();
   });
@@ -135,7 +136,7 @@ with TextSearcher.create_from_file(sys.argv[1], overlay=sys.argv[2]) as searcher
     await page.click("#photos-forget");
     await page.waitForFunction(() => document.getElementById("photos").hidden);
     await page.setInputFiles("#photos-file", file);
-    await page.waitForFunction(() => Number(document.getElementById("photos").dataset.count) === 120);
+    await page.waitForFunction((all) => Number(document.getElementById("photos").dataset.count) === all, GIVEN);
     assert.deepEqual((await ask(page, "searchText", asked[0])).neighbors, found[0].neighbors);
     // What is no overlay, or that of another searcher, is refused with a sentence.
     for (const [name, content, message] of [
@@ -145,7 +146,7 @@ with TextSearcher.create_from_file(sys.argv[1], overlay=sys.argv[2]) as searcher
       await page.setInputFiles("#photos-file", { name, mimeType: "application/octet-stream", buffer: content });
       await page.waitForFunction((expected) => new RegExp(expected).test(document.getElementById("photos-trouble").textContent), message.source);
     }
-    assert.equal(await page.evaluate(() => pocketSearcher.photos().count), 120);
+    assert.equal(await page.evaluate(() => pocketSearcher.photos().count), GIVEN);
     assert.deepEqual(await violations(page), []);
     assert.deepEqual(errors, []);
     await close();
@@ -185,7 +186,7 @@ with TextSearcher.create_from_file(sys.argv[1], overlay=sys.argv[2]) as searcher
     });
     await page.reload();
     await page.waitForSelector("#photos-again:not([hidden])");
-    assert.match(await page.textContent("#photos-text"), /^The searcher of this page has changed. 120 photos of yours were indexed for the one before.$/);
+    assert.match(await page.textContent("#photos-text"), new RegExp(`^The searcher of this page has changed. ${GIVEN} photos of yours were indexed for the one before.$`));
     assert.deepEqual(await ask(page, "addedItems"), []);
     assert.deepEqual(await violations(page), []);
     await shoot(page, "desktop-photos-outdated");
@@ -206,7 +207,7 @@ with TextSearcher.create_from_file(sys.argv[1], overlay=sys.argv[2]) as searcher
     await page.click("#nothing-add");
     await settled(page);
     await page.waitForFunction(() => document.getElementById("nothing").hidden && document.querySelectorAll("#results li").length === 24);
-    assert.match(await page.textContent("#message"), /^120 photos, here are some/);
+    assert.match(await page.textContent("#message"), new RegExp(`^${GIVEN} photos, here are some`));
     // The same photos in the overlay of another base have the same distances; and words of their names count.
     await page.fill("#query", "a red ball");
     await answered(page);

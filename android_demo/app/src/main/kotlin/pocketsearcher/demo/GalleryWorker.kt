@@ -83,7 +83,7 @@ class GalleryWorker(
     /** Looks for new, changed and deleted photos, if the user wants that. */
     fun start() {
         if (!isOn || isPaused) return
-        if (context.galleryAccess() == Access.NONE && picked.isEmpty()) {
+        if (context.galleryAccess() == Access.NONE && synchronized(lock) { picked.isEmpty() }) {
             if (worker == null) state = GalleryState.Denied
             return
         }
