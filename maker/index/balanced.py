@@ -67,18 +67,20 @@ def partition(embeddings: Rows, leaves: int, seed: int, train: Trainer | None = 
         centroids.append(means)
     leaves_per_group = np.array([-(-len(group) // rows_per_leaf) for group in groups])
     cut = Partition(np.concatenate(order), rows_per_leaf, np.concatenate(centroids), leaves_per_group)
-    return refined(embeddings, cut, group_shape(leaves)[1]) if len(groups) > 1 and leaves <= MOST_REFINED * len(groups) else cut
+    return refined(embeddings, cut, group_shape(leaves)[1]) if refining else cut
 
 
 def leaf_shape(items: int, leaves: int) -> tuple[int, int]:
     """Number of leaves and rows per leaf, close to the given number and with few padding rows in the last leaf.
 
-    One leaf more or less than asked for weighs as much as a whole leaf of padding.
+    One leaf more or less than asked for weighs as much as a whole leaf of padding. Thousands of leaves may be fewer than asked for: at
+    1,000,000 items, larger leaves without padding find the same in fewer rows.
     """
     mean = items / leaves
     rows = np.arange(max(1, math.floor(mean)), math.ceil(1.1 * mean) + 1)
     counts = -(-items // rows)
-    best = np.argmin(rows * np.abs(counts - leaves) + counts * rows - items)
+    padding, differing = counts * rows - items, np.abs(counts - leaves)
+    best = np.lexsort((differing, padding))[0] if leaves >= TWO_LEVELS_FROM else np.argmin(rows * differing + padding)
     return int(counts[best]), int(rows[best])
 
 
