@@ -21,11 +21,12 @@ from maker.evaluation.index_quality import QUERIES, index_recall, measure_index,
 from maker.export.searcher_file import SearcherContent, write_searcher
 from maker.index.build import are_normalized, check_embeddings
 from maker.index.lexical import lexical_index
+from maker.pipeline.built_in_queries import built_in_embeddings
 from maker.pipeline.dimension import cut_embeddings
 from maker.pipeline.facts_stage import CollectedFacts, index_facts
 from maker.pipeline.index_curve import draw_curve
 from maker.pipeline.report import BuildReport, file_lines, line
-from maker.pipeline.tuning import IndexSettings, Queries, choose_index, routing_queries
+from maker.pipeline.tuning import IndexSettings, Queries, choose_index, is_partitioned, routing_queries
 from maker.workspace import prepare_output
 from task.format import item_table
 from task.format.facts import Column
@@ -60,7 +61,7 @@ def index_embeddings(
         embedder: A `.tflite` that embeds queries. Without it, the searcher only takes embeddings as queries.
         text_model: The tokenizer of an embedder that takes token ids.
         queries: `(q, d)` float32, typical queries. Up to 1,000 measure the index; the others train the choice of leaves. None takes
-            perturbed items.
+            built-in sentences if the embedder is a file of this project with a text tower, else perturbed items.
         facts: A file of facts about the items (`maker.data.facts_file`).
         lexical: Also index the words of metadata and facts.
         overwrite: Replace an existing output.
@@ -84,18 +85,20 @@ def index_embeddings(
         raise DataError(f"{names[1]}: {len(metadata)} metadata for {len(embeddings)} embeddings in {names[0]}; expected one per embedding")
     collected = index_facts(read_facts(facts), metadata) if facts else CollectedFacts({}, [])
     settings, trained = settings or IndexSettings(), embedder_manifest(embedder) if embedder else None
+    how = "given queries"
     if queries is not None:
         check_queries(queries, embeddings)
+    elif embedder is not None:
+        queries, how = built_in_queries_for(embeddings, embedder, settings)
     if settings.dimension is not None:
         towers = open_embedder(embedder, text_model) if embedder else {}
         embeddings, queries = cut_embeddings(embeddings, queries, settings.dimension, towers, trained, (names[0], str(embedder)))
-    split = None if queries is None else split_queries(queries, embeddings)
     items = IndexedItems(
         embeddings=embeddings,
         metadata=metadata,
         embedder=embedder,
         text_model=text_model,
-        queries=split,
+        queries=None if queries is None else split_queries(queries, embeddings, how),
         facts=collected.columns,
         lexical=lexical_index(metadata, collected.columns, {}) if lexical else None,
     )
@@ -243,9 +246,20 @@ def check_queries(queries: np.ndarray, embeddings: np.ndarray) -> None:
         raise DataError(f"queries: found {queries.shape[1]} dimensions, expected {embeddings.shape[1]}, those of the embeddings")
 
 
-def split_queries(queries: np.ndarray, embeddings: np.ndarray) -> Queries:
+def built_in_queries_for(embeddings: np.ndarray, embedder: Path, settings: IndexSettings) -> tuple[np.ndarray | None, str]:
+    """Typical queries for items that come without, `(q, d)` float32, and where they come from.
+
+    None if the index has no leaves, which finds the same for all queries, or if the embedder has no text tower for these embeddings.
+    """
+    if settings.leaves == 0 or (settings.leaves is None and not is_partitioned(len(embeddings))):
+        return None, ""
+    queries, how = built_in_embeddings(embedder) or (None, "")
+    return (queries, how) if queries is not None and queries.shape[1] == embeddings.shape[1] else (None, "")
+
+
+def split_queries(queries: np.ndarray, embeddings: np.ndarray, how: str) -> Queries:
     """Takes up to 1,000 evenly spread queries to measure the index, and trains routing with as many of the others as seconds allow."""
     measuring = np.zeros(len(queries), np.bool_)
     measuring[np.linspace(0, len(queries) - 1, min(QUERIES, len(queries))).astype(int)] = True
     others = np.asarray(queries[~measuring], np.float32)
-    return Queries(np.asarray(queries[measuring], np.float32), "given queries", others[: routing_queries(embeddings)], "given queries")
+    return Queries(np.asarray(queries[measuring], np.float32), how, others[: routing_queries(embeddings)], how)

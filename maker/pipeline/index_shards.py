@@ -57,7 +57,7 @@ def index_shards(
         output: The folder of searchers. `manifest.json` lists them; it is written last.
         embedder: A `.tflite` that embeds queries. Without it, the searchers only take embeddings as queries.
         text_model: The tokenizer of an embedder that takes token ids.
-        queries: `(q, d)` float32, typical queries, which tune and measure each searcher; None takes perturbed items.
+        queries: `(q, d)` float32, typical queries, which tune and measure each searcher; None is that of `index_embeddings`.
         lexical: Also index the words of the names.
         items_per_searcher: The most items of a searcher; None for as many as 2 GB hold.
         user_info: Text that `get_user_info` returns.

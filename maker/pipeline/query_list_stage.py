@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -10,20 +9,17 @@ from typing import Any
 import numpy as np
 
 from maker.embedding.features import Features
-from maker.encoders.embedder import embedder_manifest, example_texts
 from maker.errors import UsageError
 from maker.evaluation.list_relevance import calibrate_without_captions
+from maker.pipeline.built_in_queries import built_in_sentences, known_languages
 from maker.pipeline.corpus_stage import OpenedCorpus
 from maker.pipeline.encoder import Encoder
 from maker.pipeline.options import Corpus
 from maker.pipeline.tuning import Queries, routing_queries
-from maker.queries import LANGUAGES, Query, built_in_queries
+from maker.queries import LANGUAGES
 from maker.workspace import Workspace
 
 TUNING_QUERIES = 1000
-PROBES = 300  # queries in both languages, by which the tower shows whether it knows both
-UNDERSTOOD = 0.5  # share of the probes that must be nearest to their own translation
-SCRIPTS = re.compile("[a-z]", re.IGNORECASE), re.compile("[\u4e00-\u9fff]")  # of LANGUAGES
 
 
 @dataclass(frozen=True)
@@ -64,10 +60,8 @@ def listed_queries(corpus: Corpus, opened: OpenedCorpus, encoder: Encoder, work:
     if corpus.language is not None and corpus.language not in LANGUAGES:
         known = " and ".join(LANGUAGES)
         raise UsageError(f"--language {corpus.language}: the built-in queries are in {known}; pass your own with --query-list FILE")
-    queries = built_in_queries()
-    languages = (corpus.language,) if corpus.language else _known_languages(queries, encoder, work)
-    texts = [getattr(query, language) for query in queries for language in languages]
-    return _embedded(list(dict.fromkeys(texts)), f"built-in queries ({', '.join(languages)})", encoder, work)
+    languages = (corpus.language,) if corpus.language else known_languages(lambda texts: encoder.embed_texts(texts, work), encoder.file)
+    return _embedded(*built_in_sentences(languages), encoder, work)
 
 
 def texts_of(corpus: Corpus, opened: OpenedCorpus) -> Iterator[str]:
@@ -77,7 +71,7 @@ def texts_of(corpus: Corpus, opened: OpenedCorpus) -> Iterator[str]:
         yield from opened.queries
         return
     languages = (corpus.language,) if corpus.language in LANGUAGES else LANGUAGES
-    yield from (getattr(query, language) for query in built_in_queries() for language in languages)
+    yield from built_in_sentences(languages)[0]
 
 
 def _embedded(texts: Sequence[str], how: str, encoder: Encoder, work: Workspace) -> ListedQueries:
@@ -87,22 +81,3 @@ def _embedded(texts: Sequence[str], how: str, encoder: Encoder, work: Workspace)
     if not len(known):
         raise UsageError(f"{how}: the text tower knows none of their words; pass typical queries in its language with --query-list FILE")
     return ListedQueries([texts[row] for row in known.tolist()], embeddings[known], how)
-
-
-def _known_languages(queries: Sequence[Query], encoder: Encoder, work: Workspace) -> tuple[str, ...]:
-    """The languages of the built-in queries that the text tower knows.
-
-    It knows both if a query is nearest to its own translation. Else its golden sentences, which are captions that it was trained on, show
-    the language; a tower without them knows the language whose queries it tells apart better.
-    """
-    probes = [queries[i] for i in np.linspace(0, len(queries) - 1, PROBES).astype(int)]
-    embeddings = [encoder.embed_texts([getattr(query, language) for query in probes], work) for language in LANGUAGES]
-    scores = embeddings[0] @ embeddings[1].T
-    understood = float((scores.argmax(axis=1) == np.arange(len(probes))).mean())
-    if understood >= UNDERSTOOD:
-        return LANGUAGES
-    trained_on = "".join(example_texts(embedder_manifest(encoder.file)))
-    if trained_on:
-        return tuple(lang for lang, found in zip(LANGUAGES, SCRIPTS, strict=True) if found.search(trained_on)) or LANGUAGES[:1]
-    alike = [float(np.linalg.norm(vectors.mean(axis=0)) + (~vectors.any(axis=1)).mean()) for vectors in embeddings]
-    return (LANGUAGES[int(np.argmin(alike))],)

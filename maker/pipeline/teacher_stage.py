@@ -16,9 +16,9 @@ from maker.encoders.embedder import SENTENCES, open_embedder
 from maker.encoders.phrases import mine_phrases
 from maker.encoders.text import is_text_spec
 from maker.errors import DataError, EncoderError
+from maker.pipeline.built_in_queries import SCRIPTS
 from maker.pipeline.corpus_stage import Photos
 from maker.pipeline.options import TowerOptions
-from maker.pipeline.query_list_stage import SCRIPTS
 from maker.pipeline.ready_towers import teacher_file, views_of_file
 from maker.pipeline.text_stage import FrozenTextTower, open_text_tower
 from maker.queries import LANGUAGES, built_in_queries

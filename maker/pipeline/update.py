@@ -13,7 +13,15 @@ from maker.encoders.evidence import StoredEvidence
 from maker.errors import BuildError, DataError
 from maker.evaluation.item_splits import ItemSplits
 from maker.graph.source import Source
-from maker.pipeline.index import FileContent, IndexedItems, check_queries, curve_picture, split_queries, write_index
+from maker.pipeline.index import (
+    FileContent,
+    IndexedItems,
+    built_in_queries_for,
+    check_queries,
+    curve_picture,
+    split_queries,
+    write_index,
+)
 from maker.pipeline.report import BuildReport, file_lines, line
 from maker.pipeline.tuning import IndexSettings
 from maker.progress import say
@@ -55,7 +63,7 @@ def update_index(
         settings: Settings of the index. The distance is that of the base, and 4-bit rows stay 4-bit rows.
         k: Maximum number of results of a query; that of the base if None.
         distance: None, or that of the base.
-        queries: `(q, d)` float32, typical queries, as in `index_embeddings`; None takes perturbed items.
+        queries: `(q, d)` float32, typical queries, as in `index_embeddings`, also where None.
 
     Returns:
         A summary with figures.
@@ -72,15 +80,18 @@ def update_index(
     if distance not in (None, described.distance):
         raise BuildError(f"--distance {distance}: {base} has {described.distance}, which --update keeps; index the embeddings anew")
     settings = _settings(settings or IndexSettings(), base, described, k)
+    how = "given queries"
     if queries is not None:
         check_queries(queries, embeddings)
+    elif described.query:
+        queries, how = built_in_queries_for(embeddings, base, settings)
     kept = int(np.searchsorted(ids, built))
     added, removed = len(ids) - kept, built - kept
     items = IndexedItems(
         embeddings=embeddings,
         metadata=held.metadata,
         embedder=base if described.query else None,  # without queries there are no towers to keep
-        queries=None if queries is None else split_queries(queries, embeddings),
+        queries=None if queries is None else split_queries(queries, embeddings, how),
         facts=held.facts,
         lexical=held.lexical,
         normalized=described.normalized,
