@@ -112,7 +112,7 @@ def test_options_that_contradict_each_other_are_wrong_usage(photos, encoder, tmp
     assert not (tmp_path / "wrong.tflite").exists()
 
 
-@pytest.mark.parametrize(("kind", "missing"), [("text", "no tower for pictures"), ("image", "no tower for sentences")])
+@pytest.mark.parametrize(("kind", "missing"), [("text", "no tower for pictures or sounds"), ("image", "no tower for sentences")])
 def test_a_file_with_one_tower_is_refused_by_name(photos, tmp_path, capsys, kind, missing):
     tower = words_tower()
     encoders = {"text": (tower, (1, tower.size.max_bytes)), "image": (PooledColours(), (1, SIDE, SIDE, 3))}

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import gzip
 import json
+import lzma
 import os
 import threading
 import urllib.error
@@ -58,7 +58,7 @@ def litert(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setattr(vendor, "FOLDER", folder)
     for name in (*vendor.FILES.values(), "NOTICE.txt"):
         content = f"// {name}\n".encode()
-        vendor.packed_path(name).write_bytes(gzip.compress(content) if vendor.packed_path(name).suffix == ".gz" else content)
+        vendor.packed_path(name).write_bytes(lzma.compress(content) if vendor.packed_path(name).suffix == ".xz" else content)
     return folder
 
 

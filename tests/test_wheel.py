@@ -61,7 +61,7 @@ def test_the_wheel_has_no_tests_no_weights_and_no_data(wheel):
         ".svg",
         ".txt",
         ".wasm",
-        ".gz",
+        ".xz",
         ".jinja",
         ".j2",
         ".md",

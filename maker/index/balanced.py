@@ -23,6 +23,7 @@ from maker.index.refine import Partition, refined
 from maker.progress import progress
 
 TWO_LEVELS_FROM = 1024  # leaves
+MANY_LEAVES = 256  # from this number on, a few more or less do not matter
 LEAVES_PER_GROUP = 5  # a query scores all groups, then the leaves of some: small groups are selected more precisely than large ones
 MANY_GROUPS, MOST_LEAVES_PER_GROUP = 1000, 64  # beyond MANY_GROUPS, groups grow up to that size
 LARGE_GROUP_SLACK = 1.25  # capacity of a large group, relative to its mean size
@@ -73,14 +74,14 @@ def partition(embeddings: Rows, leaves: int, seed: int, train: Trainer | None = 
 def leaf_shape(items: int, leaves: int) -> tuple[int, int]:
     """Number of leaves and rows per leaf, close to the given number and with few padding rows in the last leaf.
 
-    One leaf more or less than asked for weighs as much as a whole leaf of padding. Thousands of leaves may be fewer than asked for: at
-    1,000,000 items, larger leaves without padding find the same in fewer rows.
+    One leaf more or less than asked for weighs as much as a whole leaf of padding. Where there are many, padding alone counts:
+    larger leaves without any find the same in fewer rows.
     """
     mean = items / leaves
     rows = np.arange(max(1, math.floor(mean)), math.ceil(1.1 * mean) + 1)
     counts = -(-items // rows)
     padding, differing = counts * rows - items, np.abs(counts - leaves)
-    best = np.lexsort((differing, padding))[0] if leaves >= TWO_LEVELS_FROM else np.argmin(rows * differing + padding)
+    best = np.lexsort((differing, padding))[0] if leaves >= MANY_LEAVES else np.argmin(rows * differing + padding)
     return int(counts[best]), int(rows[best])
 
 

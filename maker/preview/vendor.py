@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-import gzip
+import lzma
 import shutil
 import subprocess
 import sys
@@ -42,13 +42,13 @@ def missing_files() -> list[str]:
 
 
 def packed_path(name: str) -> Path:
-    """The path of a site file in this installation; wasm and its loaders are compressed, from 20 to 6 MB."""
-    return FOLDER / (f"{name}.gz" if name.startswith("litert_wasm") else name)
+    """The path of a site file in this installation; wasm and its loaders are compressed, from 20 to 4 MB."""
+    return FOLDER / (f"{name}.xz" if name.startswith("litert_wasm") else name)
 
 
 def copy(name: str, target: Path) -> None:
     """Writes a file of LiteRT.js into a site."""
-    unpack = gzip.open if packed_path(name).suffix == ".gz" else open
+    unpack = lzma.open if packed_path(name).suffix == ".xz" else open
     with atomic(target) as temporary, unpack(packed_path(name), "rb") as source, open(temporary, "wb") as copied:
         shutil.copyfileobj(source, copied)
 
@@ -83,7 +83,9 @@ def _copy(packages: Path) -> None:
     FOLDER.mkdir(parents=True)
     for source, name in FILES.items():
         content = (packages / source).read_bytes()
-        packed_path(name).write_bytes(gzip.compress(content, mtime=0) if packed_path(name).suffix == ".gz" else content)
+        packed_path(name).write_bytes(
+            lzma.compress(content, preset=9 | lzma.PRESET_EXTREME) if packed_path(name).suffix == ".xz" else content
+        )
     # Source maps are not shipped, and a browser would request them.
     for name in ("index.js", "wasm-utils.js"):
         lines = (FOLDER / name).read_text(encoding="utf-8").splitlines(keepends=True)
