@@ -29,7 +29,6 @@ export function playerTests({ test, visit, serve, answered, violations, shoot })
     await page.waitForFunction(() => !document.querySelector("#player video").seeking && Math.abs(document.querySelector("#player video").currentTime - 1) < 0.2);
     await page.keyboard.press("Escape");
     await closed(page);
-    assert.equal(await page.inputValue("#query"), "a red ball"); // Escape closed no more than the player
     assert.ok(await found.locator(".play").evaluate((button) => button === document.activeElement));
     const kept = await page.evaluate(async () => (await Promise.all((await caches.keys()).map(async (name) => (await (await caches.open(name)).keys()).map(({ url }) => url)))).flat());
     assert.deepEqual(kept.filter((url) => url.includes("/media/")), []);
@@ -42,13 +41,17 @@ export function playerTests({ test, visit, serve, answered, violations, shoot })
 
   test("a video that the browser cannot play is named", async () => {
     const site = await serve("moments");
-    const { page, errors, close } = await visit(site.address);
+    const { page, errors, close } = await visit(`${site.address}#like=0`);
+    await answered(page);
     await card(page, "old.avi").locator(".play").click();
     await page.waitForSelector("#player-trouble:not([hidden])");
     assert.match(await page.textContent("#player-trouble"), /^“0:00-0:02 of old\.avi” cannot be played: this browser does not know its format/);
-    assert.deepEqual(await violations(page), []);
     await page.click("#player-close");
     await closed(page);
+    await card(page, "old.avi").locator(".play").click();
+    await page.keyboard.press("Escape");
+    await closed(page);
+    assert.ok(await page.isVisible("#query-picture")); // Escape closed no more than the player
     assert.deepEqual(errors, []);
     await close();
     await site.stop();
