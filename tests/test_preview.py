@@ -28,6 +28,7 @@ from task.errors import InvalidArgumentError
 from task.format.stored_rows import StoredRows, locate_rows
 from task.search import GraphEngine, SearchRequest
 from tests.written_searcher import write_encoder_file
+from tests.written_videos import write_video
 
 NAMES = ["a.png", "deep/b c#1.png", "wide.jpg", "a.png"]
 DIMENSION = 8
@@ -377,3 +378,64 @@ def test_a_folder_that_preview_did_not_make_is_left_alone(tmp_path: Path, file: 
     with pytest.raises(BuildError, match=r"which this program did not write; choose a new or empty folder"):
         preview(file, images, tmp_path / "out", overwrite=True)
     assert [p for p in (tmp_path / "out").rglob("*") if p.is_file()] == [tmp_path / "out" / mine]
+
+
+def test_videos_are_copied_to_be_played(tmp_path: Path, litert: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    videos, out = tmp_path / "videos", tmp_path / "out"
+    (videos / "deep").mkdir(parents=True)
+    for path in (videos / "deep" / "trip #1.webm", tmp_path / "mine.webm"):
+        write_video(path, [np.full((32, 32, 3), 90, np.uint8)], codec="libvpx")
+    names = ["deep/trip #1.webm#t=0,1", "deep/trip #1.webm#t=1,2", "../mine.webm#t=0,1", "gone.webm#t=0,1"]
+    file = build(tmp_path / "moments.tflite", names)
+    assert main(["preview", str(file), "--videos", str(videos), "--output", str(out)]) == 0
+    copies = [path for path in (out / "media").rglob("*") if path.is_file() and path.name != MARKER]
+    assert copies == [out / "media" / "deep" / "trip #1.webm"]
+    assert copies[0].read_bytes() == (videos / "deep" / "trip #1.webm").read_bytes()
+    assert f"{out / 'media'}: 1 files to play, 0.0 MB" in capsys.readouterr().err
+    rejects = (out / "rejects.tsv").read_text()
+    assert "../mine.webm#t=0,1" in rejects
+    assert "gone.webm#t=0,1" in rejects
+    described = json.loads((out / "site.json").read_text())
+    assert described["media"] == {"folder": "media", "element": "video", "suffixes": [".webm"]}
+    assert '"media/' not in (out / "service-worker.js").read_text()
+    before = copies[0].stat().st_ino
+    preview(file, videos, out, overwrite=True, player="video")
+    assert copies[0].stat().st_ino == before  # kept, not copied again
+    preview(file, videos, out, overwrite=True)
+    assert not (out / "media").exists()
+    assert json.loads((out / "site.json").read_text())["media"] is None
+
+
+@pytest.mark.parametrize(
+    ("asked", "status", "part", "content"),
+    [
+        ("bytes=0-2", 206, "bytes 0-2/7", b"con"),
+        ("bytes=3-", 206, "bytes 3-6/7", b"tent"),
+        ("bytes=-2", 206, "bytes 5-6/7", b"nt"),
+        ("bytes=5-99", 206, "bytes 5-6/7", b"nt"),
+        ("bytes=7-", 416, "bytes */7", b""),
+        ("bytes=-0", 416, "bytes */7", b""),
+        ("bytes=3-2", 200, None, b"content"),
+        ("bytes=0-1,3-4", 200, None, b"content"),
+        ("bytes=-", 200, None, b"content"),
+        ("lines=0-1", 200, None, b"content"),
+    ],
+)
+def test_the_server_answers_with_parts_of_files(served: str, asked: str, status: int, part: str | None, content: bytes) -> None:
+    request = urllib.request.Request(served + "x.tflite", headers={"Range": asked})
+    try:
+        answer = urllib.request.urlopen(request)
+    except urllib.error.HTTPError as error:
+        answer = error
+    with answer:
+        assert (answer.status, answer.headers["Content-Range"], answer.read()) == (status, part, content)
+        assert "media-src 'self'" in answer.headers["Content-Security-Policy"]
+
+
+def test_a_part_of_a_changed_file_is_answered_with_all_of_it(served: str) -> None:
+    with urllib.request.urlopen(urllib.request.Request(served + "x.tflite", headers={"Range": "bytes=0-2"})) as answer:
+        changed = answer.headers["Last-Modified"]
+    for since, status in ((changed, 206), ("Thu, 01 Jan 1970 00:00:00 GMT", 200)):
+        request = urllib.request.Request(served + "x.tflite", headers={"Range": "bytes=0-2", "If-Range": since})
+        with urllib.request.urlopen(request) as answer:
+            assert answer.status == status

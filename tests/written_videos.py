@@ -16,11 +16,11 @@ FRAMES = 10  # a second
 SIZE = 96  # pixels
 
 
-def write_video(path: Path, pictures: Sequence[np.ndarray], seconds: float = 2.0) -> Path:
+def write_video(path: Path, pictures: Sequence[np.ndarray], seconds: float = 2.0, codec: str = "mpeg4") -> Path:
     """Shows each picture, `(height, width, 3)` uint8, for so many seconds."""
     av = pytest.importorskip("av")
     with av.open(str(path), "w") as container:
-        stream = container.add_stream("mpeg4", rate=FRAMES)
+        stream = container.add_stream(codec, rate=FRAMES)
         stream.height, stream.width = pictures[0].shape[:2]
         stream.pix_fmt = "yuv420p"
         stream.bit_rate = 2_000_000

@@ -5,9 +5,13 @@ from __future__ import annotations
 import argparse
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from maker.commands.thumbnail_figures import print_thumbnail_figures
 from maker.preview import HOST, PORT
+
+if TYPE_CHECKING:
+    from maker.preview.media import Player
 
 HELP = "write a web page that runs a searcher in the browser"
 
@@ -15,9 +19,12 @@ HELP = "write a web page that runs a searcher in the browser"
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Adds the verb's arguments."""
     parser.add_argument("searcher", type=Path)
-    parser.add_argument(
+    folder = parser.add_mutually_exclusive_group()
+    folder.add_argument(
         "--images", type=Path, metavar="DIR", help="the folder that the paths of the items are relative to, if there are items"
     )
+    folder.add_argument("--videos", type=Path, metavar="DIR", help="the same; also copy the videos into the site, to play moments of them")
+    folder.add_argument("--sounds", type=Path, metavar="DIR", help="the same; also copy the sounds into the site, to play them")
     parser.add_argument("--output", type=Path, default=Path("site"), metavar="DIR", help="folder of the site (default %(default)s)")
     parser.add_argument("--overwrite", action="store_true", help="replace an existing site, but keep its thumbnails")
     parser.add_argument("--json", action="store_true", help="print the figures as JSON")
@@ -39,7 +46,9 @@ def run(given: argparse.Namespace) -> None:
         sys.stderr.write(f"{given.output}: serving the site that is there; --overwrite writes it again\n")
         serve(given.output, given.host, given.port)
         return
-    report = preview(given.searcher, given.images, given.output, overwrite=given.overwrite)
+    player: Player | None = "video" if given.videos else "audio" if given.sounds else None
+    folder = given.images or given.videos or given.sounds
+    report = preview(given.searcher, folder, given.output, overwrite=given.overwrite, player=player)
     print_thumbnail_figures({"site": str(report.site)}, report, given.json)
     if given.serve:
         serve(given.output, given.host, given.port)

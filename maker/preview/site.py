@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from maker.errors import BuildError, DataError
-from maker.preview import thumbnails, vendor
+from maker.preview import media, thumbnails, vendor
 from maker.progress import say
 from maker.workspace import Rejects, atomic, claim_folder
 from task.core import BaseOptions
@@ -29,7 +29,7 @@ SHELL = (  # besides START and WORKER
     *("cells.js", "columns.js", "compose.js", "errors.js", "expressions.js", "facts.js", "filters.js", "finder.js"),
     *("given.js", "icon.svg", "items.js", "lexical.js", "lexical_file.js", "model.js", "moments.js", "nearest.js"),
     *("offline.js", "overlay.js", "overlay_file.js", "photo-worker.js", "photo_files.js", "photo_store.js"),
-    *("photos.js", "photos_panel.js", "picture.js", "query_picture.js", "relevance.js", "results.js", "rows.js"),
+    *("photos.js", "photos_panel.js", "picture.js", "player.js", "query_picture.js", "relevance.js", "results.js", "rows.js"),
     *("searcher.js", "searcher_file.js", "selection.js", "sound.js", "start.js", "style.css", "where.js"),
     *("where_parser.js", "wording.js", "words.js", "worker.js"),
 )
@@ -59,7 +59,9 @@ class PreviewReport:
     bytes: int
 
 
-def preview(searcher: Path, images: Path | None, output: Path = Path("site"), *, overwrite: bool = False) -> PreviewReport:
+def preview(
+    searcher: Path, images: Path | None, output: Path = Path("site"), *, overwrite: bool = False, player: media.Player | None = None
+) -> PreviewReport:
     """Writes a static site that runs a searcher in the browser.
 
     `index.html` is written last, so a folder with it is a complete site. An interrupted run resumes.
@@ -69,6 +71,7 @@ def preview(searcher: Path, images: Path | None, output: Path = Path("site"), *,
         images: The folder that the items' paths are relative to; None for a searcher without items.
         output: The site's folder.
         overwrite: Replace an existing site; thumbnails whose images did not change are kept.
+        player: The element that plays the videos or sounds in `images`, which are copied into the site; None to copy and play none.
 
     Raises:
         BuildError: LiteRT.js is not installed, or the output exists.
@@ -86,7 +89,10 @@ def preview(searcher: Path, images: Path | None, output: Path = Path("site"), *,
     made.rejects.write(output / REJECTS)
     if made.rejects.rows:
         say(f"{len(made.rejects.rows)} images have no thumbnail ({made.rejects.summary()}); see {output / REJECTS}")
-    _write_files(searcher, output, made)
+    plays = _copy_media(metadata, images, output) if images and player else None
+    if not plays:
+        shutil.rmtree(output / media.FOLDER, ignore_errors=True)  # of the site that this one replaces
+    _write_files(searcher, output, made, {"element": player, "suffixes": plays.suffixes} if plays else None)
     return PreviewReport(
         site=output,
         items=len(metadata),
@@ -95,6 +101,12 @@ def preview(searcher: Path, images: Path | None, output: Path = Path("site"), *,
         rejects=made.rejects,
         bytes=sum(p.stat().st_size for p in output.rglob("*") if p.is_file()),
     )
+
+
+def _copy_media(metadata: list[bytes], folder: Path, output: Path) -> media.Media:
+    copied = media.copy_media(metadata, folder, output)
+    say(f"{output / media.FOLDER}: {copied.files} files to play, {copied.bytes / 1e6:.1f} MB")
+    return copied
 
 
 def _read_items(searcher: Path) -> list[bytes]:
@@ -118,6 +130,8 @@ def _claim(output: Path, overwrite: bool) -> None:
         raise BuildError(f"{output}: already contains a site; pass --overwrite to replace it (thumbnails are kept)")
     claim_folder(output, made_before=ours)
     claim_folder(output / thumbnails.FOLDER, made_before=ours)
+    if (output / media.FOLDER).exists():
+        claim_folder(output / media.FOLDER)
 
 
 def is_site_of(output: Path, searcher: Path) -> bool:
@@ -136,7 +150,7 @@ def _is_site(description: Path) -> bool:
     return isinstance(content, dict) and content.get("format") == FORMAT
 
 
-def _write_files(searcher: Path, output: Path, made: thumbnails.Thumbnails) -> None:
+def _write_files(searcher: Path, output: Path, made: thumbnails.Thumbnails, plays: dict[str, Any] | None) -> None:
     (output / START).unlink(missing_ok=True)
     _copy(searcher, output / SEARCHER)
     for name in SHELL:
@@ -145,12 +159,12 @@ def _write_files(searcher: Path, output: Path, made: thumbnails.Thumbnails) -> N
         vendor.copy(name, output / "vendor" / "litert" / name)
     # Without this file, GitHub Pages runs Jekyll, which drops names that start with an underscore.
     (output / ".nojekyll").touch()
-    _write(output / SITE, json.dumps(_describe(searcher, made), indent=2) + "\n")
+    _write(output / SITE, json.dumps(_describe(searcher, made, plays), indent=2) + "\n")
     _write(output / WORKER, _service_worker(output, made.stamp))
     _copy(WEB / START, output / START)
 
 
-def _describe(searcher: Path, made: thumbnails.Thumbnails) -> dict[str, Any]:
+def _describe(searcher: Path, made: thumbnails.Thumbnails, plays: dict[str, Any] | None) -> dict[str, Any]:
     """Facts for the page that the searcher itself does not contain."""
     with open(searcher, "rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
         rows = locate_rows(content)
@@ -160,6 +174,7 @@ def _describe(searcher: Path, made: thumbnails.Thumbnails) -> dict[str, Any]:
         "title": searcher.stem.replace("_", " "),
         "searcher": {"bytes": searcher.stat().st_size},
         "thumbnails": {"folder": thumbnails.FOLDER, "suffix": thumbnails.SUFFIX, "count": made.made + made.kept},
+        "media": {"folder": media.FOLDER, **plays} if plays else None,
         "rows": rows.describe() if rows else None,
     }
 

@@ -45,6 +45,7 @@ from tests.overlays.cases import write as write_overlays  # noqa: E402
 from tests.tokenizer_files import answers_alike, tokenizing_searchers  # noqa: E402
 from tests.written_searcher import write_sample  # noqa: E402
 from tests.written_sounds import FORMAT, sound_encoder, tone, write_wave  # noqa: E402
+from tests.written_videos import drawn, scenes, write_video  # noqa: E402
 
 SCENES, HELD_OUT, ITEMS, PHOTOS, SOUNDS = 240, 40, 100_000, 293, 12
 ANSWERS = 10
@@ -91,6 +92,7 @@ def make(folder: Path) -> None:
     for path in tokenized:
         preview(path, scenes, path.parent / "site", overwrite=True)
     make_sounds(folder)
+    make_moments(folder)
     make_host(folder)
     if not (folder / "photos").exists():
         draw(folder / "photos", sorted(scenes.rglob("*.png")), PHOTOS)
@@ -132,7 +134,23 @@ def make_sounds(folder: Path) -> None:
             given = [TensorAudio.create_from_file(str(files / f"{number}.wav")) for number in range(SOUNDS)]
             rows = np.stack([embedder.embed(sound).embeddings[0].feature_vector.value for sound in given])
         index_embeddings(rows, [f"{number}.wav".encode() for number in range(SOUNDS)], path, embedder=encoder)
-    preview(path, files, folder / "sounds", overwrite=True)
+    preview(path, files, folder / "sounds", overwrite=True, player="audio")
+
+
+def make_moments(folder: Path) -> None:
+    """A searcher of the moments of two videos, one of which browsers cannot play, and its site."""
+    path, files = folder / "moments.tflite", folder / "video-files"
+    if not path.exists():
+        files.mkdir(exist_ok=True)
+        pictures = [drawn(scene) for scene in scenes(4)]
+        write_video(files / "four scenes #1.webm", pictures, codec="libvpx")
+        write_video(files / "old.avi", pictures[:1])
+        names = [f"four scenes #1.webm#t={2 * i},{2 * i + 2}" for i in range(4)] + ["old.avi#t=0,2"]
+        embedder = open_embedder(str(folder / ENCODER))["image"]
+        rows = np.random.default_rng(0).standard_normal((len(names), embedder.dimension)).astype(np.float32)
+        rows /= np.linalg.norm(rows, axis=1, keepdims=True)
+        index_embeddings(rows, [name.encode() for name in names], path, embedder=folder / ENCODER)
+    preview(path, files, folder / "moments", overwrite=True, player="video")
 
 
 def by_sound(path: Path, files: Path) -> dict[str, list[tuple[str, float]]]:

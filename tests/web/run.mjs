@@ -18,6 +18,7 @@ import { chromium } from "playwright-core";
 import { filterTests } from "./filters.mjs";
 import { overlayTests } from "./overlays.mjs";
 import { photoTests } from "./photos.mjs";
+import { playerTests } from "./player.mjs";
 import { soundTests } from "./sounds.mjs";
 import { environment, FLAGS, serverOf } from "./serving.mjs";
 
@@ -741,6 +742,7 @@ filterTests({ test, visit, serve, items, answered, ask, violations, shoot, newPa
 
 overlayTests({ test, serve, newPage: () => browser.newPage(), work });
 soundTests({ test, visit, serve, names, answered, work });
+playerTests({ test, visit, serve, answered, violations, shoot });
 photoTests({ test, visit, serve, python, answered, ask, violations, shoot, work, sites, expected: () => expected, PHONE });
 
 // ---- running them ------------------------------------------------------------------------------------------------------------------

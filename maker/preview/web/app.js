@@ -444,7 +444,7 @@ addEventListener("popstate", () => opened && searchByAddress());
 
 $("results").addEventListener("click", (event) => {
   const card = event.target.closest("li");
-  if (!card || !opened.knowsItems) return;
+  if (!card || !opened.knowsItems || event.target.closest(".play")) return;
   const item = Number(card.dataset.item);
   if (event.target.closest(".remove")) removePhoto(item);
   else if (event.target.closest(".tick")) selection.toggle(item);
@@ -469,6 +469,7 @@ function findLike(items) {
 }
 
 addEventListener("keydown", (event) => {
+  if ($("player").open) return; // its keys are its own
   const inQuery = document.activeElement === $("query");
   if (event.key === "/" && !document.activeElement.matches("input:not([type=checkbox])") && !event.ctrlKey && !event.metaKey && !event.altKey) {
     event.preventDefault();

@@ -1,5 +1,7 @@
 // The cards of items: name and thumbnail.
 
+import { momentOf, openPlayer, playable } from "./player.js";
+
 const NAME_KEYS = ["title", "name", "caption"]; // of an item whose metadata are a JSON object
 const IMAGE_KEYS = ["image", "path", "file"]; // the same keys as in maker's `image_of`
 
@@ -27,6 +29,14 @@ export function makeCard(item, metadata, opened, ownThumbnail) {
   const remove = card.querySelector(".remove");
   remove.hidden = !own;
   remove.setAttribute("aria-label", `Remove ${label(metadata).slice(0, 80)} from this page`);
+  const moment = own ? null : playable(imageOf(metadata), opened.site);
+  const play = card.querySelector(".play");
+  play.hidden = !moment;
+  if (moment) {
+    play.title = `Play ${moment.title}`;
+    play.setAttribute("aria-label", play.title);
+    play.addEventListener("click", () => openPlayer(moment));
+  }
   const address = own ? null : thumbnail(metadata, opened.site);
   const without = () => {
     image.remove();
@@ -46,13 +56,14 @@ export function makeCard(item, metadata, opened, ownThumbnail) {
 function imageOf(metadata) {
   const values = objectOf(metadata);
   const text = values ? textIn(values, IMAGE_KEYS) : metadata;
-  return /[^/]\.\w{2,5}$/.test(text) && !/[\0\n\\\uFFFD]/.test(text) ? text : null;
+  return /[^/]\.\w{2,5}$/.test(momentOf(text).file) && !/[\0\n\\\uFFFD]/.test(text) ? text : null;
 }
 
-/** The name of an item: its title, the name of its image, or its metadata. */
+/** The name of an item: its title, the name of its image with the span of time, or its metadata. */
 export function label(metadata) {
   const values = objectOf(metadata);
-  return (values && textIn(values, NAME_KEYS)) || imageOf(metadata)?.split("/").at(-1) || metadata;
+  const image = imageOf(metadata);
+  return (values && textIn(values, NAME_KEYS)) || (image && momentOf(image).title) || metadata;
 }
 
 function objectOf(metadata) {

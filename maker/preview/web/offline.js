@@ -19,7 +19,7 @@ export async function keepOffline(opened) {
 
 /** Makes a service worker keep what this page loaded, and tells the user. */
 async function keepWith(serviceWorker, opened) {
-  const loaded = [...opened.loaded, ...performance.getEntriesByType("resource").map((entry) => entry.name)];
+  const loaded = [...opened.loaded, ...performance.getEntriesByType("resource").filter(({ initiatorType }) => !["audio", "video"].includes(initiatorType)).map(({ name }) => name)];
   const channel = new MessageChannel();
   const done = new Promise((resolve) => (channel.port1.onmessage = ({ data }) => resolve(data)));
   serviceWorker?.postMessage({ keep: [...new Set(loaded)] }, [channel.port2]);

@@ -32,6 +32,8 @@ self.addEventListener("activate", (event) => {
 
 self.addEventListener("fetch", (event) => {
   const { request } = event;
+  // Players ask for parts of large files, which the browser itself keeps as it sees fit.
+  if (["audio", "video"].includes(request.destination)) return;
   const url = new URL(request.url);
   if (request.method !== "GET" || url.origin !== location.origin || !url.href.startsWith(registration.scope)) return;
   const page = request.mode === "navigate" && ["", "index.html"].includes(url.href.slice(registration.scope.length).split(/[?#]/)[0]);
