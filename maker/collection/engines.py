@@ -20,6 +20,7 @@ from maker.errors import UsageError
 from maker.graph.quiet_runtime import quiet_runtime
 
 THREADS = 3  # of a pool of processes, and one to spare
+RESERVE = 48 << 20  # bytes: the stacks of these threads, 8 MB each, and as much for what they hold
 AHEAD = 2  # jobs a worker that are begun or wait for one, so that none is idle
 THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 J = TypeVar("J")
@@ -65,7 +66,7 @@ class Local:
         if workers <= 1:
             yield from enumerate(map(work, jobs))
             return
-        _check_threads()
+        _check_memory()
         context = multiprocessing.get_context("spawn")  # a forked process with the threads of TensorFlow deadlocks
         with _one_thread_each(), ProcessPoolExecutor(workers, context, _start_worker, (work,)) as pool:
             try:
@@ -122,8 +123,10 @@ def _do(job: Any) -> Any:
     return _work(job)
 
 
-def _check_threads() -> None:
-    """Starts as many threads as a pool of processes needs. A pool that cannot start its own waits for ever.
+def _check_memory() -> None:
+    """Takes the memory of a pool of processes and gives it back, then starts as many threads as it needs.
+
+    A thread that finds no memory while it starts leaves the pool waiting for ever, so there has to be more than enough.
 
     Raises:
         MemoryError: Too little memory is left.
@@ -131,11 +134,12 @@ def _check_threads() -> None:
     leave = threading.Event()
     started: list[threading.Thread] = []
     try:
+        bytearray(RESERVE)
         for _ in range(THREADS):
             thread = threading.Thread(target=leave.wait)
             thread.start()
             started.append(thread)
-    except RuntimeError as error:
+    except (RuntimeError, MemoryError) as error:
         raise MemoryError("too little memory is left to start worker processes") from error
     finally:
         leave.set()
