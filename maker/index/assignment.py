@@ -15,7 +15,6 @@ import numpy as np
 BLOCK = 16_384  # rows at a time, whose choices stay in the cache
 SPREAD_ROWS = 4096  # rows that show how widely scores spread
 STEPS_OF_ONE_SIZE = 10  # then the steps of the prices become smaller
-ENOUGH = 0.002  # share of the rows that may be over the sizes; `fill` moves them
 
 
 @dataclass(frozen=True)
@@ -54,7 +53,13 @@ class Near:
 
 
 def prices_of(
-    near: Near, sizes: np.ndarray, steps: int, start: np.ndarray | None = None, gain: float = 1, shrink: float = 0.7
+    near: Near,
+    sizes: np.ndarray,
+    steps: int,
+    start: np.ndarray | None = None,
+    gain: float = 1,
+    shrink: float = 0.7,
+    enough: float = 0.01,
 ) -> np.ndarray:
     """Prices at which about as many rows choose each centroid as it has places.
 
@@ -65,6 +70,7 @@ def prices_of(
         start: `(c,)` float32: prices to start from; None for 0.
         gain: A price takes a whole step where its centroid is over its size by the share `1 / gain` of it, or more.
         shrink: Factor of the steps after every ten.
+        enough: Share of the rows that may be over the sizes; `fill` moves them. Prices of a sample must not follow its noise.
 
     Returns:
         `(c,)` float32. If there are more places than rows, none is below 0.
@@ -80,7 +86,7 @@ def prices_of(
         excess = np.maximum(demand - sizes, 0).sum()
         if excess < least:
             best, least = prices.copy(), excess
-        if excess <= ENOUGH * rows:
+        if excess <= enough * rows:
             break
         prices += step * np.clip(gain * (demand / np.maximum(sizes, 1e-9) - 1), -1, 1).astype(np.float32)
         if spare:  # no centroid has to be full

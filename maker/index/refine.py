@@ -18,7 +18,7 @@ from maker.index.metric import Rows
 
 ROUNDS, GROUP_ROUNDS = 3, 6
 FIRST_PRICE_STEPS, PRICE_STEPS, GROUP_PRICE_STEPS = 60, 30, 60
-GAIN, SHRINK = 6, 0.5  # all rows take part, so that leaves that are a little too large can be told from noise
+GAIN, SHRINK, ENOUGH = 6, 0.5, 0.002  # all rows take part, so that leaves that are a little too large can be told from noise
 SCORED_LEAVES, CHOICES = 384, 16  # leaves nearby that are scored for a row, and those that it chooses from
 
 
@@ -52,7 +52,7 @@ def refined(embeddings: Rows, start: Partition, capacity: int) -> Partition:
     centroids, prices = start.centroids, np.zeros(leaves, np.float32)
     for number in range(ROUNDS):
         near = _nearby(embeddings, group_of[leaf_of], nearby, centroids)
-        prices = prices_of(near, sizes, PRICE_STEPS if number else FIRST_PRICE_STEPS, prices, GAIN, SHRINK)
+        prices = prices_of(near, sizes, PRICE_STEPS if number else FIRST_PRICE_STEPS, prices, GAIN, SHRINK, ENOUGH)
         leaf_of = _placed(near, embeddings, centroids, prices, sizes)
         centroids = _means(embeddings, leaf_of, centroids)
     groups = _groups(centroids, group_means, capacity)
@@ -147,7 +147,7 @@ def _groups(leaves: np.ndarray, centroids: np.ndarray, capacity: int) -> np.ndar
     group_of, every_leaf, every_group = np.zeros(0, np.int32), np.arange(len(leaves)), np.arange(count)
     for _ in range(GROUP_ROUNDS):
         near = _near(leaves, every_leaf, every_group, centroids)
-        prices = prices_of(near, sizes, GROUP_PRICE_STEPS, None, GAIN, SHRINK)
+        prices = prices_of(near, sizes, GROUP_PRICE_STEPS, None, GAIN, SHRINK, ENOUGH)
         group_of = _placed(near, leaves, centroids, prices, sizes)
         centroids = _means(leaves, group_of, centroids)
     return group_of
