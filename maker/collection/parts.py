@@ -9,10 +9,9 @@ from pathlib import Path
 
 from maker.collection.items import PATH, item_of
 from maker.collection.rows import ITEM, Row
-from maker.data.sounds import window_spans
+from maker.data.sounds import seconds_of, window_spans
 from maker.data.videos import parse_every, spans
 from maker.errors import DataError
-from task.audio.decode import UnreadableSoundError, duration
 from task.format.moment import Moment
 
 
@@ -48,10 +47,7 @@ class Windows:
     def __call__(self, row: Row) -> Iterator[Row]:
         """The rows: `path` names the window, `recording`, `start` and `end` say where it is."""
         path = _path(row)
-        try:
-            length = duration(path)
-        except UnreadableSoundError as error:
-            raise DataError(str(error)) from error
+        length = seconds_of(Path(path))
         for start, end in window_spans(length, self.seconds) or [(0.0, length)]:
             yield _part(row, "recording", Moment(path, start, end))
 

@@ -6,6 +6,7 @@ import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+from maker.errors import DataError
 from maker.workspace import Rejects
 from maker.workspace.own import is_own_file, is_own_folder
 
@@ -35,6 +36,39 @@ def files_below(
         elif is_wanted(path):
             found.append(name)
     return sorted(found)
+
+
+def parts_below(folder: Path, kind: str, suffixes: frozenset[str], parts_of: Callable[[str], list[str]], rejects: Rejects) -> list[str]:
+    """The names of the parts of the files below a folder, file by file, by sorted relative paths.
+
+    Args:
+        folder: Where to look.
+        kind: What the files are, for errors: `sound` or `video`.
+        suffixes: Those of the kind, in lower case.
+        parts_of: The names of the parts of a file, given by its relative path. It raises DataError if the file cannot be read.
+        rejects: Gets the files that cannot be read.
+
+    Raises:
+        DataError: The folder is missing or contains no file of the kind that can be read.
+    """
+    if not folder.is_dir():
+        raise DataError(f"{folder}: no such folder of {kind}s")
+
+    def is_wanted(path: Path) -> bool:
+        return path.suffix.lower() in suffixes
+
+    files = files_below(folder, is_wanted, is_wanted, rejects)
+    if not files:
+        raise DataError(f"{folder}: no {kind} files in it; looked for {', '.join(sorted(suffixes))}")
+    names: list[str] = []
+    for file in files:
+        try:
+            names += parts_of(file)
+        except DataError as error:
+            rejects.add(file, str(error))
+    if not names:
+        raise DataError(f"{folder}: none of {len(files)} {kind}s can be read; {files[0]}: {rejects.rows[0][2]}")
+    return names
 
 
 def _files(folder: Path, has_wanted_name: Callable[[Path], bool]) -> Iterator[tuple[Path, str]]:

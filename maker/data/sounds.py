@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from maker.data.folders import files_below
+from maker.data.folders import parts_below
 from maker.errors import DataError
 from maker.workspace import Rejects
 from task.audio.decode import UnreadableSoundError, decode, duration
@@ -41,20 +41,19 @@ def list_sounds(folder: Path, rejects: Rejects, window: float) -> list[str]:
     Raises:
         DataError: The folder is missing or contains no sound that can be read.
     """
-    if not folder.is_dir():
-        raise DataError(f"{folder}: no such folder of sounds")
-    files = files_below(folder, is_sound_name, is_sound_name, rejects)
-    if not files:
-        raise DataError(f"{folder}: no sound files in it; looked for {', '.join(sorted(SUFFIXES))}")
-    names: list[str] = []
-    for file in files:
-        try:
-            names += windows(file, duration(folder / file), window)
-        except UnreadableSoundError as error:
-            rejects.add(file, str(error))
-    if not names:
-        raise DataError(f"{folder}: none of {len(files)} sounds can be read; {files[0]}: {rejects.rows[0][2]}")
-    return names
+    return parts_below(folder, "sound", SUFFIXES, lambda file: windows(file, seconds_of(folder / file), window), rejects)
+
+
+def seconds_of(file: Path) -> float:
+    """The length of a recording.
+
+    Raises:
+        DataError: The file cannot be read; the text is the reason without the path.
+    """
+    try:
+        return duration(file)
+    except UnreadableSoundError as error:
+        raise DataError(str(error)) from error
 
 
 def windows(file: str, seconds: float, window: float) -> list[str]:

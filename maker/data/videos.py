@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from maker.data.folders import files_below
+from maker.data.folders import parts_below
 from maker.errors import DataError, UsageError
 from maker.workspace import Rejects
 from task.format.moment import Moment, moment_of
@@ -63,20 +63,11 @@ def list_videos(folder: Path, rejects: Rejects, every: str) -> list[str]:
         UsageError: `every` is neither.
     """
     seconds = parse_every(every)
-    if not folder.is_dir():
-        raise DataError(f"{folder}: no such folder of videos")
-    files = files_below(folder, is_video_name, is_video_name, rejects)
-    if not files:
-        raise DataError(f"{folder}: no video files in it; looked for {', '.join(sorted(SUFFIXES))}")
-    names: list[str] = []
-    for file in files:
-        try:
-            names += [str(Moment(file, start, end)) for start, end in spans(folder / file, seconds)]
-        except DataError as error:
-            rejects.add(file, str(error))
-    if not names:
-        raise DataError(f"{folder}: none of {len(files)} videos can be read; {files[0]}: {rejects.rows[0][2]}")
-    return names
+
+    def moments(file: str) -> list[str]:
+        return [str(Moment(file, start, end)) for start, end in spans(folder / file, seconds)]
+
+    return parts_below(folder, "video", SUFFIXES, moments, rejects)
 
 
 def spans(path: Path, seconds: float | None) -> list[tuple[float, float]]:
