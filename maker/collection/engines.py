@@ -184,8 +184,8 @@ def _interrupts_held() -> Iterator[None]:
     finally:
         for number, handler in before.items():
             signal.signal(number, signal.SIG_DFL if handler is None else handler)  # None: set by another language
-        for number in dict.fromkeys(came):
-            signal.raise_signal(number)
+        for held in dict.fromkeys(came):
+            signal.raise_signal(held)
 
 
 @contextmanager
