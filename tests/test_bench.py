@@ -60,7 +60,7 @@ def test_copies_of_items_carry_noise_that_varies_as_the_items_do(rng):
     assert np.array_equal(vectors[:500], rows)
     assert np.allclose(np.linalg.norm(vectors, axis=1), 1, atol=1e-5)
     noise = (vectors[500:] - vectors[:500][np.arange(1000) % 500]).std(0)
-    assert noise[0] > noise[1] > 1.5 * noise[2] > 4 * noise[6] > 0
+    assert noise[0] > 1.5 * noise[2] > 4 * noise[6] > 0
 
 
 def test_a_data_set_of_more_dimensions_names_what_is_missing(monkeypatch, tmp_path):
