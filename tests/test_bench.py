@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tests.benchmarks.peers import data, measure, report, run
+from tests.benchmarks.peers import data, measure, real_vectors, report, run
 from tests.benchmarks.peers.measure import Point
 from tests.benchmarks.peers.process import ROOT, PeerError, Process
 
@@ -51,6 +51,22 @@ def test_truth_is_exact_search(drawn):
     vectors, queries = np.load(drawn.vectors), np.load(drawn.folder / "queries.npy")
     expected = np.argsort(-(queries @ vectors.T), axis=1)[:, :10]
     assert measure.recall_of(expected.tolist(), np.load(drawn.folder / "truth.npy"), vectors, queries) > 0.999
+
+
+def test_copies_of_items_carry_noise_that_varies_as_the_items_do(rng):
+    rows = real_vectors.unit(rng.standard_normal((500, 8)) * np.array([8, 4, 2, 1, 1, 1, 0.1, 0.1]))
+    vectors = np.zeros((1500, 8), np.float32)
+    real_vectors.tile(rows, vectors, 1)
+    assert np.array_equal(vectors[:500], rows)
+    assert np.allclose(np.linalg.norm(vectors, axis=1), 1, atol=1e-5)
+    noise = (vectors[500:] - vectors[:500][np.arange(1000) % 500]).std(0)
+    assert noise[0] > 1.5 * noise[2] > 4 * noise[6] > 0
+
+
+def test_a_data_set_of_more_dimensions_names_what_is_missing(monkeypatch, tmp_path):
+    monkeypatch.setattr(real_vectors, "NEEDED", {"lite2": (tmp_path / "photos",)})
+    with pytest.raises(data.DataMissingError, match="photos is not here; docs/data.md says how to get it"):
+        data.prepare("lite2-512", 100, tmp_path)
 
 
 def test_flickr_without_its_towers_is_skipped_with_the_reason(monkeypatch, tmp_path, capsys):

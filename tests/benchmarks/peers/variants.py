@@ -9,7 +9,7 @@ from typing import Any
 
 from maker.index.build import default_options
 
-from .data import DIMENSION, DataSet
+from .data import DataSet
 
 PEERS = Path("build/bench/venv/bin/python")
 TASK_LIBRARY = Path("build/task_library/bin/python")
@@ -68,7 +68,14 @@ def variants(data: DataSet, items: int, quick: bool) -> list[Variant]:
     if quick or items >= LARGE:
         sizes = (square if quick else MOST_LEAVES,)
     targets = (0.95,) if quick else LARGE_TARGETS if items >= LARGE else TARGETS
-    return [*_ours(data, targets), *_task_library(data, items, sizes), *_scann(sizes), *_faiss(sizes, leaves), *_graphs(), *_scans(data)]
+    return [
+        *_ours(data, targets),
+        *_task_library(data, items, sizes),
+        *_scann(sizes),
+        *_faiss(sizes, leaves, data.dimension),
+        *_graphs(data.dimension),
+        *_scans(data),
+    ]
 
 
 def _ours(data: DataSet, targets: tuple[float, ...]) -> list[Variant]:
@@ -147,7 +154,7 @@ def _scann(sizes: tuple[int, ...]) -> list[Variant]:
     return found
 
 
-def _faiss(sizes: tuple[int, ...], leaves: int) -> list[Variant]:
+def _faiss(sizes: tuple[int, ...], leaves: int, dimension: int) -> list[Variant]:
     def probes(most: int) -> tuple[str, ...]:
         return tuple(f"nprobe={w}" for w in WIDTHS if w <= most // 2)
 
@@ -157,7 +164,7 @@ def _faiss(sizes: tuple[int, ...], leaves: int) -> list[Variant]:
 
     same = f"IVF{leaves},SQ8"
     as_ours = ", as many as ours" if leaves < MOST_LEAVES else ""
-    refined = f"IVF{sizes[:2][-1]},PQ64x4fs,Refine(SQ8)"
+    refined = f"IVF{sizes[:2][-1]},PQ{dimension // 2}x4fs,Refine(SQ8)"
     candidates = tuple(f"{probe},k_factor_rf={k}" for probe in probes(1024)[3:] for k in (4, 10, 25))
     as_many = Variant(
         "faiss-ivf-sq8-same",
@@ -169,7 +176,7 @@ def _faiss(sizes: tuple[int, ...], leaves: int) -> list[Variant]:
     return [
         *([] if leaves in sizes[:2] else [as_many]),
         flat("faiss-ivf-sq8", "SQ8"),
-        flat("faiss-ivf-pq", "PQ64"),
+        flat("faiss-ivf-pq", f"PQ{dimension // 2}"),
         Variant(
             "faiss-ivf-pq-refined",
             "faiss IVF,PQ fast scan, refined by SQ8",
@@ -187,9 +194,9 @@ def _faiss(sizes: tuple[int, ...], leaves: int) -> list[Variant]:
     ]
 
 
-def _graphs() -> list[Variant]:
+def _graphs(dimension: int) -> list[Variant]:
     widths = tuple(w for w in WIDTHS if w >= 12)
-    hnsw = Build("M 16", {"m": 16, "construction": 200, "dimension": DIMENSION}, widths)
+    hnsw = Build("M 16", {"m": 16, "construction": 200, "dimension": dimension}, widths)
     rows = Build("connectivity 16", {"connectivity": 16, "construction": 128, "dtype": "i8"}, widths)
     return [
         Variant("hnswlib", "hnswlib", "hnswlib", (hnsw,), library="hnswlib"),
