@@ -75,7 +75,7 @@ class SearchConstants:
         index: The index they were made from.
         scanned: The rows that a query scans.
         fine: Finer rows that rescore the best ones; None if the index has none.
-        ids: `(c, b)` int32, -1 where a row is padding; None if row i is item i for all rows.
+        ids: `(c * b,)` int32, -1 where a row is padding; None if row i is item i for all rows.
         leaves: Select the leaves to scan; None if a query scans everything.
         everything: `(c,)` int32, the number of each block.
     """
@@ -93,8 +93,8 @@ def search_constants(index: Index) -> SearchConstants:
     shape = (index.blocks, index.block)
     ids = None
     if _has_ids(index):
-        ids = np.full(shape, -1, np.int32)
-        ids.reshape(-1)[: len(index.order)] = index.order
+        ids = np.full(index.blocks * index.block, -1, np.int32)
+        ids[: len(index.order)] = index.order
     fine = fine_coder(index)
     return SearchConstants(
         index=index,

@@ -11,14 +11,17 @@ from maker.graph.subgraph import Subgraph
 from maker.index.build import Index
 from maker.index.rows import MIDDLE, RowCoder
 
-# The hybrid kernel that scans int8 rows rounds the query. At least that many of the best rows are rescored with the unrounded query.
-LEAST_RESCORED = 32
-FINELY_RESCORED = 100  # the same if finer rows rescore
+# The hybrid kernel that scans int8 rows rounds the query, which changes the order of near neighbours. That many more of the best rows than
+# results are rescored with the unrounded query: a fixed number, and one for every so many results.
+MORE_RESCORED, RESULTS_PER_MORE = 8, 8
+FINELY_RESCORED = 100  # at least so many are rescored by finer rows
 
 
-def rescored(index: Index) -> int:
-    """Minimum number of scanned rows that are rescored; 0 for none."""
-    return FINELY_RESCORED if index.rescorer else LEAST_RESCORED if index.scorer == "int8" else 0
+def rescored(index: Index, k: int) -> int:
+    """Number of scanned rows that are rescored for k results; 0 for none."""
+    if index.rescorer:
+        return max(k, FINELY_RESCORED)
+    return k + MORE_RESCORED + k // RESULTS_PER_MORE if index.scorer == "int8" else 0
 
 
 def search(g: Subgraph, query: int, constants: SearchConstants, k: int, budget: int | None = None) -> tuple[int, int]:
@@ -43,22 +46,23 @@ def search(g: Subgraph, query: int, constants: SearchConstants, k: int, budget: 
     similarity = _similarity(g, scanning, rows.all())
 
     # Only padding follows the last item: with that many additional candidates, k real ones are left once padding is sorted last.
-    least_rescored = rescored(index)
-    candidates = min(max(k, least_rescored) + index.padding, scanned)
+    again = rescored(index, k)
+    candidates = min(max(again, k + index.padding), scanned)
     best, places = g.top_k(similarity, candidates)
-    ids = places
-    if constants.ids is not None:
-        ids = g.gather(g.reshape(g.gather(g.constant(constants.ids, "ids"), blocks), (scanned,)), places)
+    places = g.reshape(places, (candidates,))
+    numbers = _row_numbers(g, blocks, places, index.block)
     if constants.fine is not None:
-        best = _similarity(g, query, _fine_rows(g, constants.fine, _row_numbers(g, blocks, places, index.block)))
-    elif least_rescored:
+        best = _similarity(g, query, _fine_rows(g, constants.fine, numbers))
+    elif again:
         best = _similarity(g, query, rows.at(places))
     if index.padding:
-        missing = g.cast(g.minimum(ids, np.array(0, np.int32)), np.float32)  # -1 for padding, else 0
-        best = g.add(best, g.mul(missing, np.array(FAR)))
-    if least_rescored or index.padding:
+        is_padding = g.cast(g.greater(numbers, np.array(len(index.order) - 1, np.int32)), np.float32)
+        best = g.sub(best, g.mul(is_padding, np.array(FAR)))
+    if again or index.padding:
         best, places = g.top_k(best, min(k, scanned))
-        ids = g.gather(g.reshape(ids, (candidates,)), places)
+        numbers = g.gather(numbers, g.reshape(places, (min(k, scanned),)))
+    ids = numbers if constants.ids is None else g.gather(g.constant(constants.ids, "ids"), numbers)
+    ids = g.reshape(ids, g.shape(best))
     return _padded_to(g, k, _distances(g, query, best, index.distance), ids)
 
 
@@ -149,17 +153,16 @@ class _ScannedRows:
         return _Rows(self.coder, self.codes, self.scales, self.norms, self.blocks)
 
     def at(self, places: int) -> _Rows:
-        """The rows at `(1, n)` places; int8 ones become float32."""
+        """The rows at `(n,)` places; int8 ones become float32."""
         g = self.g
 
         def gather(table: int | None) -> int | None:
-            return None if table is None else g.gather(g.reshape(table, (self.count,)), places)
+            return None if table is None else g.gather(table, places, axis=1)
 
-        numbers = g.reshape(places, g.shape(places)[1:])
         blocks = None
         if self.coder.centroids is not None:
-            blocks = g.gather(self.blocks, g.floor_div(numbers, np.array(self.coder.index.block, np.int32)))
-        return _Rows(self.coder, g.dequantize(g.gather(self.codes, numbers)), gather(self.scales), gather(self.norms), blocks)
+            blocks = g.gather(self.blocks, g.floor_div(places, np.array(self.coder.index.block, np.int32)))
+        return _Rows(self.coder, g.dequantize(g.gather(self.codes, places)), gather(self.scales), gather(self.norms), blocks)
 
 
 def _as_float(g: Subgraph, scales: int) -> int:
@@ -167,19 +170,19 @@ def _as_float(g: Subgraph, scales: int) -> int:
 
 
 def _row_numbers(g: Subgraph, blocks: int, places: int, block: int) -> int:
-    """Converts `(1, n)` places within the selected blocks to row numbers of the index."""
+    """Converts `(n,)` places within the selected blocks to row numbers of the index."""
     size = np.array(block, np.int32)
     nth = g.floor_div(places, size)
     return g.add(g.mul(g.sub(g.gather(blocks, nth), nth), size), places)
 
 
 def _fine_rows(g: Subgraph, table: RowTable, numbers: int) -> _Rows:
-    """The rows with `(1, n)` numbers, as float32."""
+    """The rows with `(n,)` numbers, as float32."""
 
     def gather(values: np.ndarray | None, name: str) -> int | None:
-        return None if values is None else _as_float(g, g.gather(g.constant(values, name), numbers))
+        return None if values is None else _as_float(g, g.reshape(g.gather(g.constant(values, name), numbers), (1, *g.shape(numbers))))
 
-    rows = g.gather(g.constant(table.codes, "fine_rows", table.tensor_scale), g.reshape(numbers, g.shape(numbers)[1:]))
+    rows = g.gather(g.constant(table.codes, "fine_rows", table.tensor_scale), numbers)
     rows = g.dequantize(rows) if g.dtype(rows) == np.int8 else rows
     return _Rows(table.coder, rows, gather(table.scales, "fine_steps"), gather(table.norms, "fine_norms"), None)
 

@@ -213,7 +213,7 @@ def choose_index(
     index = _fitting(index, settings, rest, lengths)
     truth = exact_neighbours(embeddings, measuring, settings.distance)
     coder = row_coder(index)
-    max_recall = rows_recall(coder, measuring, truth, max(settings.k, rescored(index)))
+    max_recall = rows_recall(coder, measuring, truth, rescored(index, settings.k))
     rows = _types_of_rows(coder, measuring, truth, max_recall)
     if index.leaves is None:
         return Chosen(index, [], rows)

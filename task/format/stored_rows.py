@@ -46,7 +46,7 @@ class Rows:
         rows: `(c, b, width)` codes. 4-bit codes are packed as uint8: dimension i is in the low four bits, dimension i + width in the high.
         unit: The scale of rows with a step of 1.
         steps: `(c, b)` uint8 or float32, the scale of each row in units; None for `float32` and `product`.
-        ids: `(c, b)` int32, the item in each row, -1 for padding; None if row i is item i.
+        ids: `(c * b,)` int32, in older files `(c, b)`: the item in each row, -1 for padding; None if row i is item i.
         bases: `(c, d)` int8 codes of the base of each block, for int8 and 4-bit rows.
         base_steps: `(c, 1)` float32, the scale of each base.
         entries: `(blocks, entries, dimensions)` float32 codebooks, for `product`.
