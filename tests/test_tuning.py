@@ -10,6 +10,7 @@ from maker.export.search_constants import index_bytes
 from maker.export.searcher_file import SearcherContent, write_searcher
 from maker.index.build import build_index
 from maker.index.options import ScaNNOptions, ScoreAH, Tree
+from maker.index.projection import learn_projection
 from maker.index.rows import fine_coder, row_coder
 from maker.index.tune import rows_recall
 from maker.pipeline.index_curve import measure_curve
@@ -74,6 +75,30 @@ def test_scanning_projected_rows_finds_what_whole_rows_find(tmp_path, leaves):
             assert len({neighbor.id for neighbor in found} & set(right.tolist())) >= 4
             chosen = opened.search_embedding(query, allowed=[neighbor.id for neighbor in found]).nearest_neighbors
             np.testing.assert_allclose([n.distance for n in chosen], [n.distance for n in found], rtol=1e-5)
+
+
+def test_leaves_of_projected_rows_are_scored_in_few_dimensions(tmp_path):
+    rng = np.random.default_rng(5)
+    few = rng.standard_normal((4, 40)).astype(np.float32)
+    items = (rng.standard_normal((3000, 4)) @ few + 0.01 * rng.standard_normal((3000, 40))).astype(np.float32)
+    queries = Queries((rng.standard_normal((300, 4)) @ few).astype(np.float32), "test")
+    settings = IndexSettings(leaves=90, scan_dimension=6, k=10)
+    chosen = choose_index(items, settings, queries, {}, tmp_path / "s.tflite")
+    assert chosen.index.leaves.vectors.shape == (chosen.index.blocks, 6)
+    assert chosen.index.budget < 0.4 * chosen.index.blocks
+    points = [point["recall"] for point in chosen.curve if point["leaves_scanned"] == chosen.index.budget]
+    assert points[0] > 0.93
+
+
+def test_few_queries_do_not_blind_a_projection_to_the_rest_of_the_items():
+    rng = np.random.default_rng(6)
+    items = rng.standard_normal((2000, 32)).astype(np.float32)
+    few = rng.standard_normal((3, 32)).astype(np.float32)
+    projection = learn_projection(items, few, 32, 0)
+    others = rng.standard_normal((50, 32)).astype(np.float32)
+    exact = others @ items.T
+    assert np.allclose(others @ projection.queries @ projection.of_items(items).T, exact, atol=0.05)
+    assert projection.of_items(items).std(0).max() < 6 * projection.of_items(items).std(0).min()
 
 
 def test_too_few_scanned_dimensions_are_named_as_such(tmp_path, capsys):

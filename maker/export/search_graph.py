@@ -38,11 +38,11 @@ def search(g: Subgraph, query: int, constants: SearchConstants, k: int, budget: 
         `[1, k]` float32 distances, ascending, and `[1, k]` int32 ids, -1 where there is no further neighbour.
     """
     index = constants.index if budget is None else constants.index.with_budget(budget)
-    blocks = _select_blocks(g, query, constants, index)
-    scanned = g.shape(blocks)[0] * index.block
-    rows = _ScannedRows(g, constants.scanned, blocks)
     projection = index.projection
     scanning = query if projection is None else g.fully_connected(query, np.ascontiguousarray(projection.queries.T))
+    blocks = _select_blocks(g, scanning, constants, index)
+    scanned = g.shape(blocks)[0] * index.block
+    rows = _ScannedRows(g, constants.scanned, blocks)
     similarity = _similarity(g, scanning, rows.all())
 
     # Only padding follows the last item: with that many additional candidates, k real ones are left once padding is sorted last.

@@ -43,7 +43,9 @@ class Index:
         scorer: Type of the scanned rows: `int8`, `int4`, `product` or `float32`.
         codebooks: For `product`.
         rescorer: Type of the finer rows that rescore the best scanned ones: `int8` or `float32`; None for none.
-        projection: Projects the scanned rows to fewer dimensions; None if they are whole. An index with it has a rescorer.
+        projection: Projects the scanned rows to fewer dimensions, in which leaves and groups are scored, too; None if they are whole. An
+            index with it has a rescorer.
+        projected: `(n, p)` float32, the projected embeddings; None without projection.
     """
 
     distance: str
@@ -59,6 +61,16 @@ class Index:
     codebooks: product_quantisation.Codebooks | None = None
     rescorer: str | None = None
     projection: Projection | None = None
+    projected: np.ndarray | None = None
+
+    @property
+    def scanned(self) -> np.ndarray:
+        """What the scanned rows are made of: the embeddings, or the projected ones."""
+        return self.embeddings if self.projected is None else self.projected
+
+    def asked(self, queries: np.ndarray) -> np.ndarray:
+        """Queries `(q, d)` as they score leaves and scanned rows, `(q, p)` if the index has a projection."""
+        return queries if self.projection is None else queries @ self.projection.queries
 
     @property
     def blocks(self) -> int:
@@ -78,9 +90,9 @@ class Index:
         return leaf
 
     def row_blocks(self) -> Iterator[np.ndarray]:
-        """The embeddings in row order, 8,192 at a time, float32."""
+        """What the scanned rows are made of, in row order, 8,192 at a time, float32."""
         for start in range(0, len(self.order), BLOCK):
-            yield np.asarray(self.embeddings[self.order[start : start + BLOCK]], np.float32)
+            yield np.asarray(self.scanned[self.order[start : start + BLOCK]], np.float32)
 
     def with_capacity_for(self, k: int) -> Index:
         """The same index with a budget of at least k rows, or of all rows if there are fewer."""
@@ -185,6 +197,7 @@ def build_index(
     bits: int = 8,
     queries: np.ndarray | None = None,
     partitioner: str = PARTITIONERS[0],
+    projection: Projection | None = None,
 ) -> Index:
     """Partitions embeddings; rows are quantised when the file is written.
 
@@ -196,6 +209,7 @@ def build_index(
         queries: `(q, d)` float32, representative of future queries and not used to measure the index. Their distribution decides how leaves
             are partitioned for dot products.
         partitioner: `own`, or `scann`: ScaNN's tree is the start of the partitioning, and its leaves are then made equal.
+        projection: Projects the scanned rows, whose leaves are then formed of projected rows.
 
     Raises:
         DataError: The embeddings have a wrong shape or dtype, or a value that is not finite or beyond 1e12.
@@ -214,6 +228,8 @@ def build_index(
         budget=1,
         scorer=scorer,
         codebooks=codebooks,
+        projection=projection,
+        projected=None if projection is None else projection.of_items(embeddings),
     )
     if options.tree is None:
         return index.with_share(1.0)
@@ -236,8 +252,8 @@ def _rows(embeddings: np.ndarray, options: ScaNNOptions, bits: int, seed: int) -
 
 def _partitioned(index: Index, leaves: int, queries: np.ndarray | None, seed: int, train: Trainer | None) -> Index:
     """The same index with about that many leaves, and groups of leaves if there are many."""
-    embeddings, transform = index.embeddings, None
-    if queries is not None and index.distance == "dot_product":
+    embeddings, transform = index.scanned, None
+    if queries is not None and index.distance == "dot_product" and index.projection is None:
         transform = learn_transform(embeddings, queries, seed)
     if transform is None:
         parts = partition(embeddings, leaves, seed, train)
@@ -268,7 +284,7 @@ def with_routing(index: Index, queries: np.ndarray, truth: np.ndarray, seed: int
         seed: Seeds the training.
     """
     assert index.leaves is not None
-    targets = index.leaf_of[truth]
+    targets, queries = index.leaf_of[truth], index.asked(queries)
     leaves = learn_router(index.leaves, queries, targets, seed)
     groups = index.groups
     if groups is not None and index.group_of is not None:

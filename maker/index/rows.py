@@ -61,8 +61,7 @@ class RowCoder:
     @property
     def dimension(self) -> int:
         """Dimension of the rows, after the projection of the index if it has one."""
-        projection = self.index.projection
-        return int(self.index.embeddings.shape[1] if projection is None else projection.items.shape[1])
+        return int(self.index.scanned.shape[1])
 
     @property
     def width(self) -> int:
@@ -78,9 +77,7 @@ class RowCoder:
 
     def row_blocks(self) -> Iterator[np.ndarray]:
         """The rows to encode in their order, 8,192 at a time, float32."""
-        projection = self.index.projection
-        for block in self.index.row_blocks():
-            yield block if projection is None else block @ projection.items
+        return self.index.row_blocks()
 
     def encode(self, rows: np.ndarray, first: int) -> QuantisedRows:
         """Quantises rows.
@@ -196,18 +193,18 @@ def fine_coder(index: Index) -> RowCoder | None:
     if index.rescorer is None:
         return None
     return row_coder(
-        replace(index, scorer=index.rescorer, rescorer=None, codebooks=None, leaves=None, projection=None)
+        replace(index, scorer=index.rescorer, rescorer=None, codebooks=None, leaves=None, projection=None, projected=None)
     )  # of whole rows, not residuals
 
 
 def _centroids(index: Index) -> QuantisedCentroids:
-    means = np.empty((index.blocks, index.embeddings.shape[1]), np.float32)
+    means = np.empty((index.blocks, index.scanned.shape[1]), np.float32)
     at_a_time = max(1, BLOCK // index.block)
     for first in range(0, index.blocks, at_a_time):
         part = means[first : first + at_a_time]
         members = index.order[first * index.block : (first + len(part)) * index.block]
         starts = np.arange(0, len(members), index.block)
-        np.add.reduceat(np.asarray(index.embeddings[members], np.float32), starts, axis=0, out=part)
+        np.add.reduceat(np.asarray(index.scanned[members], np.float32), starts, axis=0, out=part)
         part /= np.minimum(index.block, len(members) - starts)[:, None]
-    codes, scales = int8_rows(means if index.projection is None else means @ index.projection.items)
+    codes, scales = int8_rows(means)
     return QuantisedCentroids(codes, scales[:, None])

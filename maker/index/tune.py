@@ -77,8 +77,9 @@ def leaf_ranks(indexes: Sequence[Index], queries: np.ndarray, truth: np.ndarray)
     assert index.leaves is not None
     leaf_of, ranks = index.leaf_of, np.empty((len(indexes), *truth.shape), np.int64)
     copies = find_copies(index.embeddings, truth)
+    asked = index.asked(queries)
     leaves_of_copies = [np.unique(leaf_of[items], return_counts=True) for items in copies.items]
-    for i, query in enumerate(queries):
+    for i, query in enumerate(asked):
         scores = index.leaves.scores(query[None])[0]
         group_rank_of_leaf = np.zeros(index.blocks, np.int64)
         if index.groups is not None and index.group_of is not None:
@@ -145,8 +146,7 @@ def _best_rows(coder: RowCoder, queries: np.ndarray, count: int) -> np.ndarray:
     best = np.full((len(queries), count), -np.inf, np.float32)
     rows = np.zeros(best.shape, np.int64)
     first = 0
-    projection = coder.index.projection
-    queries = queries if projection is None else queries @ projection.queries
+    queries = coder.index.asked(queries)
     for block in coder.row_blocks():
         scores = _scores(coder.index.distance, queries, coder.decode(coder.encode(block, first), first))
         best = np.concatenate([best, scores], axis=1)

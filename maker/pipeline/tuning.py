@@ -17,7 +17,7 @@ from maker.export.search_constants import index_bytes
 from maker.export.search_graph import rescored
 from maker.index.build import Index, build_index, default_options, with_routing
 from maker.index.options import DEFAULT_K, PARTITIONERS, ScaNNOptions, Tree
-from maker.index.projection import learn_projection
+from maker.index.projection import Projection, learn_projection
 from maker.index.rows import RowCoder, row_coder
 from maker.index.tune import rows_recall, tune
 from maker.pipeline.index_curve import measure_curve
@@ -25,6 +25,8 @@ from maker.progress import say
 
 MAX_PRODUCTS = 8e10  # multiply-adds to find neighbours of the routing queries
 MIN_ROUTING_QUERIES, MAX_ROUTING_QUERIES = 5000, 10_000  # routing learns little from fewer
+LEAST_ROUTING_SHARE = 1 / 2  # of the items, among which neighbours of routing queries are searched
+ROUTING_DIMENSION = 128
 ROUTING_NEIGHBOURS = 20  # among half of the items: as good for routing as the nearest ten of all, in half the time
 MAX_COMPARED = 200_000  # more items are not measured with other types of rows for the report
 CURVE_BUDGETS = (1 / 8, 1 / 4, 1 / 2, 1, 2, 4)  # points of the curve, as multiples of the chosen budget
@@ -169,7 +171,8 @@ class Chosen:
 
 def routing_queries(embeddings: np.ndarray) -> int:
     """How many queries to train routing with: as many as exact search can answer in seconds; 0 if these are too few."""
-    affordable = min(MAX_ROUTING_QUERIES, int(2 * MAX_PRODUCTS / embeddings.size))
+    dimension = min(embeddings.shape[1], ROUTING_DIMENSION)  # of the rows that a query scans, at most about that many
+    affordable = min(MAX_ROUTING_QUERIES, int(MAX_PRODUCTS / (LEAST_ROUTING_SHARE * len(embeddings) * dimension)))
     return affordable if is_partitioned(len(embeddings)) and affordable >= MIN_ROUTING_QUERIES else 0
 
 
@@ -202,10 +205,11 @@ def choose_index(
         say(f"warning: {len(embeddings)} items get no leaves: partitioner {settings.partitioner} has no effect; ask for --leaves")
     measuring = queries.tuning
     # Leaves must not be formed by the measuring queries: that would overestimate the recall.
-    index = build_index(embeddings, options, settings.seed, settings.bits, queries.routing, settings.partitioner)
+    projection = _projection(embeddings, settings, queries.routing if len(queries.routing) else measuring)
+    index = build_index(embeddings, options, settings.seed, settings.bits, queries.routing, settings.partitioner, projection)
     if settings.leaves and index.blocks != settings.leaves:
         say(f"{index.blocks} leaves in place of {settings.leaves}: all leaves have one size, here {index.block} rows")
-    index = _rescored(index, settings, queries.routing if len(queries.routing) else measuring)
+    index = replace(index, rescorer=_rescorer(settings, index))
     index = _fitting(index, settings, rest, lengths)
     truth = exact_neighbours(embeddings, measuring, settings.distance)
     coder = row_coder(index)
@@ -215,7 +219,7 @@ def choose_index(
         return Chosen(index, [], rows)
     if len(queries.routing) >= MIN_ROUTING_QUERIES:
         say(f"training the choice of leaves on {len(queries.routing)} {queries.routing_how}")
-        index = with_routing(index, queries.routing, _routing_targets(embeddings, queries.routing, settings), settings.seed)
+        index = with_routing(index, queries.routing, _routing_targets(index, queries.routing, settings.seed), settings.seed)
     if settings.share is not None:
         index = index.with_share(settings.share).with_capacity_for(settings.k)
         return Chosen(index, measure_curve(index, [index.budget], measuring, truth, settings.k, output), rows)
@@ -237,22 +241,34 @@ def choose_index(
     return Chosen(index, curve, rows, settings.recall, queries.are_split)
 
 
-def _rescored(index: Index, settings: IndexSettings, queries: np.ndarray) -> Index:
-    """The index with finer rows, and with a projection that the queries train, if the settings ask for them."""
-    dimension = index.embeddings.shape[1]
-    if settings.scan_dimension is None:
-        return replace(index, rescorer=settings.rescore)
-    if settings.scan_dimension < dimension:
-        projection = learn_projection(index.embeddings, queries, settings.scan_dimension, settings.seed)
-        return replace(index, projection=projection, rescorer=settings.rescore or "int8")
-    say(f"warning: the rows have {dimension} dimensions: whole rows are scanned; --scan-dimension {settings.scan_dimension} has no effect")
-    return index if settings.rescore == index.scorer else replace(index, rescorer=settings.rescore)
+def _projection(embeddings: np.ndarray, settings: IndexSettings, queries: np.ndarray) -> Projection | None:
+    """A projection that the queries train; None if whole rows are scanned."""
+    dimension, scanned = embeddings.shape[1], settings.scan_dimension
+    if scanned is None or scanned >= dimension:
+        return None
+    return learn_projection(embeddings, queries, scanned, settings.seed)
 
 
-def _routing_targets(embeddings: np.ndarray, queries: np.ndarray, settings: IndexSettings) -> np.ndarray:
-    """`(q, 20)` int64: the nearest of a random half of the items. They are in the same leaves as the others."""
-    half = np.sort(np.random.default_rng(settings.seed).permutation(len(embeddings))[: -(-len(embeddings) // 2)])
-    return half[exact_neighbours(np.asarray(embeddings[half], np.float32), queries, settings.distance, ROUTING_NEIGHBOURS)]
+def _rescorer(settings: IndexSettings, index: Index) -> str | None:
+    """The type of the finer rows."""
+    if index.projection is not None:
+        return settings.rescore or "int8"
+    if settings.scan_dimension is not None:
+        dimension = index.embeddings.shape[1]
+        wanted = settings.scan_dimension
+        say(f"warning: the rows have {dimension} dimensions: whole rows are scanned; --scan-dimension {wanted} has no effect")
+    return None if settings.rescore == index.scorer else settings.rescore
+
+
+def _routing_targets(index: Index, queries: np.ndarray, seed: int) -> np.ndarray:
+    """`(q, 20)` int64: the nearest of a random part of the items, at most half, by what is scanned.
+
+    They are in the same leaves as the others.
+    """
+    items, asked = index.scanned, index.asked(queries)
+    count = min(-(-len(items) // 2), int(MAX_PRODUCTS / asked.size))
+    part = np.sort(np.random.default_rng(seed).permutation(len(items))[:count])
+    return part[exact_neighbours(np.asarray(items[part], np.float32), asked, index.distance, ROUTING_NEIGHBOURS)]
 
 
 def _fitting(index: Index, settings: IndexSettings, rest: Mapping[str, int], lengths: Sequence[int]) -> Index:
@@ -306,7 +322,7 @@ def _types_of_rows(coder: RowCoder, queries: np.ndarray, truth: np.ndarray, max_
         elif index.codebooks is not None or len(index.embeddings) > MAX_COMPARED:
             continue
         else:
-            other = row_coder(replace(index, scorer=scorer, rescorer=None, projection=None))
+            other = row_coder(replace(index, scorer=scorer, rescorer=None, projection=None, projected=None))
             recall = rows_recall(other, queries, truth)
         bytes_per_item = round(index_bytes(other) / len(index.embeddings), 2)
         types.append({"rows": name, "bytes_per_item": bytes_per_item, "recall": round(recall, 4)})

@@ -16,6 +16,7 @@ import os
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from itertools import chain
 from pathlib import Path
 
 import numpy as np
@@ -79,7 +80,7 @@ def measured(data: DataSet) -> Iterator[list[str]]:
     for shape in (None, learned_from):
         equal = (equal_leaves(vectors, shape, partitioner) for partitioner in PARTITIONERS)
         natural = (scann_leaves(vectors, shape, times, copies) for times, copies in ((1, 1), (2, 1), (2, 2)))
-        for leaves in (*equal, *natural):
+        for leaves in chain(equal, natural):
             yield line(leaves, "centroids" if shape is None else "centroids, shaped by queries", queries, truth)
             if shape is not None:
                 router = learn_router(leaves.router, learned_from, leaves.leaf_of[targets].reshape(len(targets), -1), 0)

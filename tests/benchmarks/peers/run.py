@@ -54,18 +54,16 @@ def main() -> int:
     if unknown := set(names) - set(NAMES):
         parser.error(f"--data: {', '.join(sorted(unknown))}: unknown, expected some of {', '.join(NAMES)}")
     items = given.items or (QUICK_ITEMS if given.quick else 123_287)
-    results = read(given.work / "results.json")
     for name in () if given.report else names:
         try:
             entry = run(name, items, given)
         except DataMissingError as error:
             say(f"{name} is skipped: {error}")
-            results["data"].setdefault(f"{name}-{items}", {"variants": {}, "skipped": {}})["skipped"] = {"all": str(error)}
-            continue
+            entry = {"variants": {}, "skipped": {"all": str(error)}}
+        results = read(given.work / "results.json")  # again, because other runs may have ended meanwhile
         merge(results["data"], f"{name}-{items}", entry)
         write(given.work / "results.json", results)
-    write(given.work / "results.json", results)
-    sys.stdout.write(report.write(results, given.work) + "\n")
+    sys.stdout.write(report.write(read(given.work / "results.json"), given.work) + "\n")
     return 0
 
 
@@ -147,7 +145,8 @@ def merge(data: dict[str, Any], name: str, entry: dict[str, Any]) -> None:
     """Replaces variants of earlier runs by those of this run."""
     kept = data.setdefault(name, {"variants": {}, "skipped": {}})
     kept["variants"].update(entry["variants"])
-    kept["skipped"] = {k: v for k, v in {**kept["skipped"], **entry["skipped"]}.items() if k not in entry["variants"] and k != "all"}
+    skipped = {k: v for k, v in kept["skipped"].items() if k != "all"} | entry["skipped"]
+    kept["skipped"] = {k: v for k, v in skipped.items() if k not in entry["variants"]}
 
 
 def read(path: Path) -> dict[str, Any]:
