@@ -16,6 +16,7 @@ from maker.index.kmeans import scann_tree
 from maker.index.metric import TransformedEmbeddings, learn_transform
 from maker.index.options import EXACT_BELOW, PARTITIONERS, ScaNNOptions, ScoreAH, Tree
 from maker.index.projection import Projection
+from maker.index.rounding import QueryMoments, learn_moments
 from maker.index.routing import Router, centroid_router, learn_router
 from task.format.manifest import NORM_TOLERANCE
 
@@ -46,6 +47,7 @@ class Index:
         projection: Projects the scanned rows to fewer dimensions, in which leaves and groups are scored, too; None if they are whole. An
             index with it has a rescorer.
         projected: `(n, p)` float32, the projected embeddings; None without projection.
+        moments: What queries ask for, by which int8 and 4-bit rows are rounded; None to round to the nearest.
     """
 
     distance: str
@@ -62,6 +64,7 @@ class Index:
     rescorer: str | None = None
     projection: Projection | None = None
     projected: np.ndarray | None = None
+    moments: QueryMoments | None = None
 
     @property
     def scanned(self) -> np.ndarray:
@@ -207,7 +210,7 @@ def build_index(
         seed: Seeds the partitioning.
         bits: 8 or 4 per dimension; 4 needs `ScoreAH(1)`.
         queries: `(q, d)` float32, representative of future queries and not used to measure the index. Their distribution decides how leaves
-            are partitioned for dot products.
+            are partitioned for dot products, and how rows are rounded.
         partitioner: `own`, or `scann`: ScaNN's tree is the start of the partitioning, and its leaves are then made equal.
         projection: Projects the scanned rows, whose leaves are then formed of projected rows.
 
@@ -230,6 +233,7 @@ def build_index(
         codebooks=codebooks,
         projection=projection,
         projected=None if projection is None else projection.of_items(embeddings),
+        moments=None if queries is None else learn_moments(embeddings, queries, options.distance_measure, seed),
     )
     if options.tree is None:
         return index.with_share(1.0)

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 import numpy as np
 
 from maker.graph.int8 import int8_rows
 from maker.index.build import BLOCK, Index
+from maker.index.rounding import Rounding
 
 LEAST_SCALE_CODE = 32  # a uint8 scale that is at least 32 is at most 1/32 too large after rounding up
+LARGEST_INT8 = 127
 LARGEST_INT4, MIDDLE = 15, 7.5
 MOST_CORRECTED = 0.2  # relative change of a scale
 # 4-bit scales to try, in standard deviations of a row; 0.335 is optimal for a Gaussian (Max, IRE Transactions on Information Theory, 1960).
@@ -95,7 +98,10 @@ class RowCoder:
         residuals = rows - self._centroids_of(first, len(rows))
         scales = self._stored(int8_rows(residuals)[1])
         residuals *= _inverse(self._real(scales))[:, None]
-        return QuantisedRows(np.clip(np.rint(residuals, out=residuals), -127, 127, out=residuals).astype(np.int8), scales)
+        if self._rounding is not None:
+            return QuantisedRows(self._rounding.codes(residuals, rows, -LARGEST_INT8, LARGEST_INT8).astype(np.int8), scales)
+        np.rint(residuals, out=residuals)
+        return QuantisedRows(np.clip(residuals, -LARGEST_INT8, LARGEST_INT8, out=residuals).astype(np.int8), scales)
 
     def decode(self, quantised: QuantisedRows, first: int) -> np.ndarray:
         """The rows that the search scores, `(n, d)` float32; `first` is the number of the first one in the index."""
@@ -109,8 +115,19 @@ class RowCoder:
         codes = np.concatenate([quantised.codes & 15, quantised.codes >> 4], axis=1)[:, : self.dimension]
         return ((codes - np.float32(MIDDLE)) * scales + self._centroids_of(first, len(codes))).astype(np.float32)
 
+    @cached_property
+    def _rounding(self) -> Rounding | None:
+        """How values are rounded; None for to the nearest."""
+        moments, projection = self.index.moments, self.index.projection
+        if moments is None:
+            return None
+        return Rounding(moments if projection is None else moments.projected(projection))
+
     def _encode_int4(self, rows: np.ndarray, residuals: np.ndarray) -> QuantisedRows:
         codes, scales = self._least_error(residuals)
+        if self._rounding is not None:
+            values = residuals * _inverse(self._real(scales))[:, None]
+            codes = (self._rounding.codes(values, rows, -MIDDLE, LARGEST_INT4 - MIDDLE) + np.float32(MIDDLE)).astype(np.uint8)
         scales = self._corrected(scales, codes, rows, residuals)
         half = self.width
         high = np.zeros((len(codes), half), np.uint8)
