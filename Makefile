@@ -109,6 +109,7 @@ bench-million: $(PEERS)/installed  ## The fastest ones again at 1,000,000 x 128 
 bench-partitioners: $(VENV)/installed  ## Compare ScaNN's leaves with ours, with and without queries to learn from: recall by scanned rows
 	if [ -d "$(FLICKR)" ] && [ ! -e build/flickr/searcher.tflite ]; then $(MAKE) bench-flickr; fi
 	$(BIN)/python -m tests.benchmarks.partitioners
+	$(BIN)/python -m tests.benchmarks.partitioners --data minilm --items 24000
 
 # Stops with one line if a file of docs/data.md is missing.
 $(FLICKR)/captions.tsv $(MOBILENET_FILE):
