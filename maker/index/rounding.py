@@ -82,7 +82,7 @@ class Rounding:
     """Rounds rows by the moments of queries."""
 
     def __init__(self, moments: QueryMoments) -> None:
-        """Prepares the feedback of each region: how much the later dimensions change for an error of 1 in each dimension."""
+        """Prepares the feedback of each region: how much an error of 1 in each dimension changes the later ones."""
         self._centres = moments.centres
         dimension = moments.centres.shape[1]
         self._orders = np.argsort(-np.einsum("rdd->rd", moments.moments), axis=1, kind="stable")
@@ -90,8 +90,8 @@ class Rounding:
         for moment, order, feedback in zip(moments.moments, self._orders, self._feedback, strict=True):
             ridge = max(RIDGE * float(np.trace(moment)) / dimension, 1e-20)
             wanted = moment[np.ix_(order, order)].astype(np.float64) / ridge + np.eye(dimension)
-            root = np.linalg.cholesky(np.linalg.inv(wanted)).T
-            feedback[:] = root / np.diag(root)[:, None]
+            root = np.linalg.cholesky(np.linalg.inv(wanted))
+            feedback[:] = root / np.diag(root)
 
     def codes(self, values: np.ndarray, rows: np.ndarray, least: float, largest: float) -> np.ndarray:
         """Rounds values to `least`, `least` + 1 … `largest`.
@@ -108,8 +108,10 @@ class Rounding:
         codes = np.empty_like(values)
         for region, members in self._members(rows):
             order = self._orders[region]
-            rounded = _rounded(np.ascontiguousarray(values[members][:, order].T), self._feedback[region], least, largest)
-            codes[members[:, None], order] = rounded.T
+            counted = np.ascontiguousarray(values[members][:, order].T)
+            counted -= np.float32(least)
+            codes[members[:, None], order] = _rounded(counted, self._feedback[region], largest - least).T
+        codes += np.float32(least)
         return codes
 
     def _members(self, rows: np.ndarray) -> Iterator[tuple[int, np.ndarray]]:
@@ -121,20 +123,20 @@ class Rounding:
             yield int(regions[members[0]]), members
 
 
-def _rounded(values: np.ndarray, feedback: np.ndarray, least: float, largest: float) -> np.ndarray:
-    """The codes of `(d, n)` values, which it changes; `feedback` is `(d, d)`."""
+def _rounded(values: np.ndarray, feedback: np.ndarray, largest: float) -> np.ndarray:
+    """The codes, from 0 to `largest`, of `(d, n)` values, which it changes; `feedback` is `(d, d)`: row i is what dimension i takes."""
     codes = np.empty_like(values)
     errors = np.empty((AT_ONCE, values.shape[1]), np.float32)
     for first in range(0, len(values), AT_ONCE):
         end = min(first + AT_ONCE, len(values))
         for i in range(first, end):
+            value, code = values[i], codes[i]
             if i > first:
-                values[i] -= feedback[first:i, i] @ errors[: i - first]
-            np.subtract(values[i], np.float32(least), out=codes[i])
-            np.rint(codes[i], out=codes[i])
-            codes[i] += np.float32(least)
-            np.clip(codes[i], least, largest, out=codes[i])
-            np.subtract(values[i], codes[i], out=errors[i - first])
+                value -= feedback[i, first:i] @ errors[: i - first]
+            np.rint(value, out=code)
+            np.maximum(code, np.float32(0), out=code)
+            np.minimum(code, np.float32(largest), out=code)
+            np.subtract(value, code, out=errors[i - first])
         if end < len(values):
-            values[end:] -= feedback[first:end, end:].T @ errors[: end - first]
+            values[end:] -= feedback[end:, first:end] @ errors[: end - first]
     return codes
