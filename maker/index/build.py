@@ -20,6 +20,7 @@ from maker.index.rounding import QueryMoments, learn_moments
 from maker.index.routing import Router, centroid_router, learn_router
 from task.format.manifest import NORM_TOLERANCE
 
+ROUNDED = ("int8", "int4")  # types of rows that are rounded by what queries ask for
 BLOCK_ROWS = 16  # rows per block of an index without partitions
 ITEMS_PER_LEAF, MANY_ITEMS = 36, 2_000_000  # beyond MANY_ITEMS, leaves are twice as large
 GROUPS_SEARCHED = 3  # times the square root of the number of groups; tuning adds more if needed
@@ -233,7 +234,7 @@ def build_index(
         codebooks=codebooks,
         projection=projection,
         projected=None if projection is None else projection.of_items(embeddings),
-        moments=None if queries is None else learn_moments(embeddings, queries, options.distance_measure, seed),
+        moments=learn_moments(embeddings, queries, options.distance_measure, seed) if queries is not None and scorer in ROUNDED else None,
     )
     if options.tree is None:
         return index.with_share(1.0)

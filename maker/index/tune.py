@@ -13,6 +13,7 @@ from maker.index.rows import RowCoder, fine_coder
 from maker.index.ties import find_copies, right_results
 
 QUANTISATION_QUERIES = 100
+SPARE = 200  # rows of each query that may become its best when they are rounded as they are stored
 SELECTION_COST = 8  # of one group or leaf, in rows: keeping the best in order takes as long as scoring about 8 rows
 GROUP_SHARES = (0.25, 0.35, 0.5, 0.7, 1, 1.4, 2)  # of the default number of groups, to try
 
@@ -134,36 +135,39 @@ def rows_recall(coder: RowCoder, queries: np.ndarray, truth: np.ndarray, candida
     queries, truth = queries[chosen], truth[chosen]
     k = truth.shape[1]
     kept = k if fine is None else min(max(candidates, k), len(index.order))
-    items = index.order[_best_rows(coder, queries, kept)]
+    rows = _best_rows(coder, index.asked(queries), kept)
     if fine is not None and kept > k:
-        _rescore(items, fine, queries)
-    asked = zip(queries, items[:, :k], truth, strict=True)
+        rows = _best_stored(fine, queries, rows, k)
+    asked = zip(queries, index.order[rows], truth, strict=True)
     return float(np.mean([right_results(index.embeddings, query, found, true, index.distance) / k for query, found, true in asked]))
 
 
 def _best_rows(coder: RowCoder, queries: np.ndarray, count: int) -> np.ndarray:
-    """`(q, count)` int64: the numbers of the best rows of each query as stored, in no order."""
-    best = np.full((len(queries), count), -np.inf, np.float32)
+    """`(q, count)` int64: the numbers of the best rows of each query as stored, in no order.
+
+    All rows are rounded to the nearest, which is fast; only the best of them and `SPARE` more are then rounded as they are stored.
+    """
+    fast = coder.to_nearest()
+    kept = count if fast is coder else min(count + SPARE, len(coder.index.order))
+    best = np.full((len(queries), kept), -np.inf, np.float32)
     rows = np.zeros(best.shape, np.int64)
     first = 0
-    queries = coder.index.asked(queries)
-    for block in coder.row_blocks():
-        scores = _scores(coder.index.distance, queries, coder.decode(coder.encode(block, first), first))
+    for block in fast.row_blocks():
+        scores = _scores(coder.index.distance, queries, fast.decode(fast.encode(block, first), first))
         best = np.concatenate([best, scores], axis=1)
         rows = np.concatenate([rows, np.broadcast_to(np.arange(first, first + len(block)), scores.shape)], axis=1)
-        keep = np.argpartition(-best, count - 1, axis=1)[:, :count]
+        keep = np.argpartition(-best, kept - 1, axis=1)[:, :kept]
         best, rows = np.take_along_axis(best, keep, axis=1), np.take_along_axis(rows, keep, axis=1)
         first += len(block)
-    return rows
+    return rows if fast is coder else _best_stored(coder, queries, rows, count)
 
 
-def _rescore(items: np.ndarray, fine: RowCoder, queries: np.ndarray) -> None:
-    """Sorts the candidates of each query, `(q, c)`, by their finer rows, best first."""
-    index = fine.index
-    for query, candidates in zip(queries, items, strict=True):
-        rows = np.asarray(index.embeddings[candidates], np.float32)
-        scores = _scores(index.distance, query[None], fine.decode(fine.encode(rows, 0), 0))[0]
-        candidates[:] = candidates[np.argsort(-scores, kind="stable")]
+def _best_stored(coder: RowCoder, queries: np.ndarray, rows: np.ndarray, count: int) -> np.ndarray:
+    """Of the rows with these numbers, `(q, c)`, the best `count` as the coder stores them, `(q, count)`, best first."""
+    numbers, places = np.unique(rows, return_inverse=True)
+    stored, asked = coder.stored(numbers), zip(queries, places.reshape(rows.shape), strict=True)
+    scores = np.concatenate([_scores(coder.index.distance, query[None], stored[of_query]) for query, of_query in asked])
+    return np.take_along_axis(rows, np.argsort(-scores, axis=1, kind="stable")[:, :count], axis=1)
 
 
 def _scores(distance: str, queries: np.ndarray, rows: np.ndarray) -> np.ndarray:
