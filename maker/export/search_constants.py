@@ -112,12 +112,15 @@ def _table(coder: RowCoder, shape: tuple[int, ...]) -> RowTable:
     norms = np.zeros(shape, np.float32) if index.distance == "squared_l2" else None
     first = 0
     for block in coder.row_blocks() if scales is not None or norms is not None else ():
-        quantised = coder.encode(block, first)
-        if scales is not None and quantised.scales is not None:
-            scales.reshape(-1)[first : first + len(block)] = quantised.scales
+        part = slice(first, first + len(block))
+        if norms is None and scales is not None:
+            scales.reshape(-1)[part] = coder.scales(block, first)
         if norms is not None:
+            quantised = coder.encode(block, first)
+            if scales is not None:
+                scales.reshape(-1)[part] = quantised.scales
             stored = coder.decode(quantised, first)
-            norms.reshape(-1)[first : first + len(block)] = np.einsum("nd,nd->n", stored, stored)
+            norms.reshape(-1)[part] = np.einsum("nd,nd->n", stored, stored)
         first += len(block)
     return RowTable(coder, Chunks(_codes(coder), (*shape, coder.width), coder.dtype), scales, norms)
 

@@ -16,9 +16,11 @@ from maker.index.kmeans import scann_tree
 from maker.index.metric import Rows, TransformedEmbeddings, learn_transform
 from maker.index.options import EXACT_BELOW, PARTITIONERS, ScaNNOptions, ScoreAH, Tree
 from maker.index.projection import Projection
+from maker.index.rounding import QueryMoments, learn_moments
 from maker.index.routing import Router, centroid_router, learn_router
 from task.format.manifest import NORM_TOLERANCE
 
+ROUNDED = ("int8", "int4")  # types of rows that are rounded by what queries ask for
 BLOCK_ROWS = 16  # rows per block of an index without partitions
 ITEMS_PER_LEAF, MANY_ITEMS = 36, 2_000_000  # beyond MANY_ITEMS, leaves are twice as large
 GROUPS_SEARCHED = 3  # times the square root of the number of groups; tuning adds more if needed
@@ -50,6 +52,7 @@ class Index:
         projected: `(n, p)` float32, the projected embeddings; None without projection.
         rest: Projects the rows of the rest; None without `rest4` and `rest8`.
         candidates: How many of the best scanned rows the rescorer scores again.
+        moments: What queries ask for, by which int8 and 4-bit rows are rounded; None to round to the nearest.
     """
 
     distance: str
@@ -68,6 +71,7 @@ class Index:
     projected: np.ndarray | None = None
     rest: Projection | None = None
     candidates: int = CANDIDATES
+    moments: QueryMoments | None = None
 
     @property
     def scanned(self) -> Rows:
@@ -222,7 +226,7 @@ def build_index(
         seed: Seeds the partitioning.
         bits: 8 or 4 per dimension; 4 needs `ScoreAH(1)`.
         queries: `(q, d)` float32, representative of future queries and not used to measure the index. Their distribution decides how leaves
-            are partitioned for dot products.
+            are partitioned for dot products, and how rows are rounded.
         partitioner: `own`, or `scann`: ScaNN's tree is the start of the partitioning, and its leaves are then made equal.
         projection: Projects the scanned rows, whose leaves are then formed of projected rows.
 
@@ -245,6 +249,7 @@ def build_index(
         codebooks=codebooks,
         projection=projection,
         projected=None if projection is None else projection.of_items(embeddings),
+        moments=learn_moments(embeddings, queries, options.distance_measure, seed) if queries is not None and scorer in ROUNDED else None,
     )
     if options.tree is None:
         return index.with_share(1.0)

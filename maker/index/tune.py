@@ -14,6 +14,7 @@ from maker.index.rows import RowCoder, approximate_fine_coder
 from maker.index.ties import find_copies, right_results
 
 QUANTISATION_QUERIES = 100
+SPARE = 200  # rows of each query that may become its best when they are rounded as they are stored
 SELECTION_COST = 8  # of one group or leaf, in rows: keeping the best in order takes as long as scoring about 8 rows
 GROUP_SHARES = (0.25, 0.35, 0.5, 0.7, 1, 1.4, 2)  # of the default number of groups, to try
 
@@ -163,43 +164,57 @@ def rows_recalls(
     queries, truth = queries[chosen], truth[chosen]
     k = truth.shape[1]
     kept = [min(max(count, k), len(index.order)) if one.rescorer else k for one, count in zip(indexes, candidates, strict=True)]
-    numbers, scores = _best_rows(coder, queries, max(kept))
+    numbers, scores = _best_rows(coder, index.asked(queries), max(kept))
+    fine = [approximate_fine_coder(one) for one in indexes]
     right = np.zeros(len(indexes))
     for query, items, scanned, true in zip(queries, index.order[numbers], scores, truth, strict=True):
         rows = np.asarray(index.embeddings[items], np.float32)
         again: dict[tuple[str | None, int], np.ndarray] = {}  # scores by finer rows, which several indexes share
-        for place, (one, count) in enumerate(zip(indexes, kept, strict=True)):
+        for place, (one, coder_of_one, count) in enumerate(zip(indexes, fine, kept, strict=True)):
             best = items[:count]
-            if one.rescorer is not None:
-                key = (one.rescorer, 0 if one.rest is None else one.rest.items.shape[1])
+            if coder_of_one is not None:
+                key = (one.rescorer, coder_of_one.dimension)
                 if key not in again:
-                    again[key] = _rescored(one, query, rows, scanned)
+                    again[key] = _rescored(one, coder_of_one, query, rows, scanned)
                 best = best[np.argsort(-again[key][:count], kind="stable")]
             right[place] += right_results(index.embeddings, query, best[:k], true, index.distance) / k
     return [float(value) for value in right / len(queries)]
 
 
 def _best_rows(coder: RowCoder, queries: np.ndarray, count: int) -> tuple[np.ndarray, np.ndarray]:
-    """The numbers of the best rows of each query as stored, best first, `(q, count)` int64, and their scores."""
-    best = np.full((len(queries), count), -np.inf, np.float32)
+    """The numbers of the best rows of each query as stored, best first, `(q, count)` int64, and their scores.
+
+    All rows are rounded to the nearest, which is fast; only the best of them and `SPARE` more are then rounded as they are stored.
+    """
+    fast = coder.to_nearest()
+    kept = count if fast is coder else min(count + SPARE, len(coder.index.order))
+    best = np.full((len(queries), kept), -np.inf, np.float32)
     rows = np.zeros(best.shape, np.int64)
     first = 0
-    queries = coder.index.asked(queries)
-    for block in coder.row_blocks():
-        scores = _scores(coder.index.distance, queries, coder.decode(coder.encode(block, first), first))
+    for block in fast.row_blocks():
+        scores = _scores(coder.index.distance, queries, fast.decode(fast.encode(block, first), first))
         best = np.concatenate([best, scores], axis=1)
         rows = np.concatenate([rows, np.broadcast_to(np.arange(first, first + len(block)), scores.shape)], axis=1)
-        keep = np.argpartition(-best, count - 1, axis=1)[:, :count]
+        keep = np.argpartition(-best, kept - 1, axis=1)[:, :kept]
         best, rows = np.take_along_axis(best, keep, axis=1), np.take_along_axis(rows, keep, axis=1)
         first += len(block)
+    if fast is not coder:
+        return _best_stored(coder, queries, rows, count)
     order = np.argsort(-best, axis=1, kind="stable")
     return np.take_along_axis(rows, order, axis=1), np.take_along_axis(best, order, axis=1)
 
 
-def _rescored(index: Index, query: np.ndarray, embeddings: np.ndarray, scanned: np.ndarray) -> np.ndarray:
+def _best_stored(coder: RowCoder, queries: np.ndarray, rows: np.ndarray, count: int) -> tuple[np.ndarray, np.ndarray]:
+    """Of the rows with these numbers, `(q, c)`, the best `count` as the coder stores them, best first, and their scores."""
+    numbers, places = np.unique(rows, return_inverse=True)
+    stored, asked = coder.stored(numbers), zip(queries, places.reshape(rows.shape), strict=True)
+    scores = np.concatenate([_scores(coder.index.distance, query[None], stored[of_query]) for query, of_query in asked])
+    order = np.argsort(-scores, axis=1, kind="stable")[:, :count]
+    return np.take_along_axis(rows, order, axis=1), np.take_along_axis(scores, order, axis=1)
+
+
+def _rescored(index: Index, fine: RowCoder, query: np.ndarray, embeddings: np.ndarray, scanned: np.ndarray) -> np.ndarray:
     """The scores of `(n, d)` embeddings by the finer rows of the index, `(n,)`; `scanned` are their scores by the scanned rows."""
-    fine = approximate_fine_coder(index)
-    assert fine is not None
     rows = embeddings if index.rest is None else embeddings @ index.rest.items
     scores = _scores(index.distance, fine.index.asked(query[None]), fine.decode(fine.encode(rows, 0), 0))[0]
     return scores if index.rest is None else scores + scanned
