@@ -74,7 +74,7 @@ class SearchConstants:
     Attributes:
         index: The index they were made from.
         scanned: The rows that a query scans.
-        fine: Finer rows that rescore the best ones; None if the index has none.
+        fine: Finer rows, or the rest, that rescore the best ones; None if the index has none.
         ids: `(c * b,)` int32, -1 where a row is padding; None if row i is item i for all rows.
         leaves: Select the leaves to scan; None if a query scans everything.
         everything: `(c,)` int32, the number of each block.
@@ -144,7 +144,7 @@ def index_bytes(coder: RowCoder) -> int:
     if index.codebooks is not None:
         parts.append(index.codebooks.entries)
     if index.projection is not None:
-        parts.append(index.projection.queries)
+        parts += [projection.queries for projection in (index.projection, index.rest) if projection is not None]
     return index.blocks * index.block * row + sum(part.nbytes for part in parts if part is not None)
 
 

@@ -25,8 +25,8 @@ MOMENT_BYTES = 64 << 20  # fewer regions if their moments would take more
 SAMPLE, ITERATIONS = 20_000, 6
 QUERY_SHARE, QUERIES_PER_DIMENSION = 1 / 20, 2  # of a region: whichever are more queries
 RIDGE = 0.3  # relative to the mean moment: what other queries than those known may ask for
-# Shape of the matrix products: dimensions rounded, dimensions updated, rows. OpenBLAS starts no threads for products of this size; on a busy
-# machine they would wait for each other ten times longer than they compute.
+# Shape of the matrix products: dimensions rounded, dimensions updated, rows. OpenBLAS starts no threads for products of this size; on a
+# busy machine they would wait for each other ten times longer than they compute.
 AT_ONCE, UPDATED, ROWS = 16, 64, 256
 
 

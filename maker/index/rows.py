@@ -64,7 +64,7 @@ class RowCoder:
     @property
     def dimension(self) -> int:
         """Dimension of the rows, after the projection of the index if it has one."""
-        return int(self.index.scanned.shape[1])
+        return self.index.dimension
 
     @property
     def width(self) -> int:
@@ -227,16 +227,27 @@ def row_coder(index: Index) -> RowCoder:
 
 
 def fine_coder(index: Index) -> RowCoder | None:
-    """The coder of the finer rows that rescore the best ones; None if the index has none."""
-    if index.rescorer is None:
-        return None
-    return row_coder(
-        replace(index, scorer=index.rescorer, rescorer=None, codebooks=None, leaves=None, projection=None, projected=None)
-    )  # of whole rows, not residuals
+    """The coder of the rows that rescore the best ones; None if the index has none."""
+    fine = _fine(index)
+    return None if fine is None else row_coder(fine)
+
+
+def approximate_fine_coder(index: Index) -> RowCoder | None:
+    """Like `fine_coder`, but scales are float32 in any case: it reads no rows."""
+    fine = _fine(index)
+    return None if fine is None else RowCoder(fine, 1.0, np.float32)
+
+
+def _fine(index: Index) -> Index | None:
+    """An index that scans the rows that rescore those of another one. They are not residuals."""
+    whole = replace(index, rescorer=None, codebooks=None, leaves=None, projection=None, projected=None, rest=None)
+    if index.rest is not None:
+        return replace(whole, scorer="int4" if index.rescorer == "rest4" else "int8", projection=index.rest)
+    return None if index.rescorer is None else replace(whole, scorer=index.rescorer)
 
 
 def _centroids(index: Index) -> QuantisedCentroids:
-    means = np.empty((index.blocks, index.scanned.shape[1]), np.float32)
+    means = np.empty((index.blocks, index.dimension), np.float32)
     at_a_time = max(1, BLOCK // index.block)
     for first in range(0, index.blocks, at_a_time):
         part = means[first : first + at_a_time]
