@@ -25,7 +25,9 @@ MOMENT_BYTES = 64 << 20  # fewer regions if their moments would take more
 SAMPLE, ITERATIONS = 20_000, 6
 QUERY_SHARE, QUERIES_PER_DIMENSION = 1 / 20, 2  # of a region: whichever are more queries
 RIDGE = 0.3  # relative to the mean moment: what other queries than those known may ask for
-AT_ONCE = 16  # dimensions between two matrix products
+# Shape of the matrix products: dimensions rounded, dimensions updated, rows. OpenBLAS starts no threads for products of this size; on a
+# busy machine they would wait for each other ten times longer than they compute.
+AT_ONCE, UPDATED, ROWS = 16, 64, 256
 
 
 @dataclass(frozen=True)
@@ -115,12 +117,13 @@ class Rounding:
         return codes
 
     def _members(self, rows: np.ndarray) -> Iterator[tuple[int, np.ndarray]]:
-        """The regions that hold rows, and the numbers of these rows."""
+        """The regions that hold rows, and the numbers of these rows, at most `ROWS` at a time."""
         regions = assign_leaves(rows, self._centres)
         order = np.argsort(regions, kind="stable")
         starts = np.flatnonzero(np.diff(regions[order], prepend=-1))
         for members in np.split(order, starts[1:]):
-            yield int(regions[members[0]]), members
+            for first in range(0, len(members), ROWS):
+                yield int(regions[members[0]]), members[first : first + ROWS]
 
 
 def _rounded(values: np.ndarray, feedback: np.ndarray, largest: float) -> np.ndarray:
@@ -137,6 +140,7 @@ def _rounded(values: np.ndarray, feedback: np.ndarray, largest: float) -> np.nda
             np.maximum(code, np.float32(0), out=code)
             np.minimum(code, np.float32(largest), out=code)
             np.subtract(value, code, out=errors[i - first])
-        if end < len(values):
-            values[end:] -= feedback[end:, first:end] @ errors[: end - first]
+        for start in range(end, len(values), UPDATED):
+            part = slice(start, start + UPDATED)
+            values[part] -= feedback[part, first:end] @ errors[: end - first]
     return codes

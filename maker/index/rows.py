@@ -116,8 +116,8 @@ class RowCoder:
         residuals = rows - self._centroids_of(numbers)
         scales = self._stored(int8_rows(residuals)[1])
         residuals *= _inverse(self._real(scales))[:, None]
-        if self._rounding is not None:
-            return QuantisedRows(self._rounding.codes(residuals, rows, -LARGEST_INT8, LARGEST_INT8).astype(np.int8), scales)
+        if self.rounding is not None:
+            return QuantisedRows(self.rounding.codes(residuals, rows, -LARGEST_INT8, LARGEST_INT8).astype(np.int8), scales)
         np.rint(residuals, out=residuals)
         return QuantisedRows(np.clip(residuals, -LARGEST_INT8, LARGEST_INT8, out=residuals).astype(np.int8), scales)
 
@@ -137,8 +137,8 @@ class RowCoder:
         return ((codes - np.float32(MIDDLE)) * scales + self._centroids_of(numbers)).astype(np.float32)
 
     @cached_property
-    def _rounding(self) -> Rounding | None:
-        """How values are rounded; None for to the nearest."""
+    def rounding(self) -> Rounding | None:
+        """Rounds the values of int8 and 4-bit rows; None for to the nearest."""
         moments, projection = self.index.moments, self.index.projection
         if moments is None:
             return None
@@ -146,9 +146,9 @@ class RowCoder:
 
     def _encode_int4(self, rows: np.ndarray, residuals: np.ndarray) -> QuantisedRows:
         codes, scales = self._least_error(residuals)
-        if self._rounding is not None:
+        if self.rounding is not None:
             values = residuals * _inverse(self._real(scales))[:, None]
-            codes = (self._rounding.codes(values, rows, -MIDDLE, LARGEST_INT4 - MIDDLE) + np.float32(MIDDLE)).astype(np.uint8)
+            codes = (self.rounding.codes(values, rows, -MIDDLE, LARGEST_INT4 - MIDDLE) + np.float32(MIDDLE)).astype(np.uint8)
         scales = self._corrected(scales, codes, rows, residuals)
         half = self.width
         high = np.zeros((len(codes), half), np.uint8)
