@@ -8,7 +8,7 @@ import pytest
 from maker.evaluation.index_quality import exact_neighbours
 from maker.index.build import build_index
 from maker.index.options import ScaNNOptions, ScoreAH, Tree
-from maker.index.projection import learn_projection
+from maker.index.projection import learn_directions
 from maker.index.rounding import QueryMoments, Rounding, learn_moments
 from maker.index.rows import fine_coder, row_coder
 from maker.index.tune import rows_recall
@@ -75,7 +75,7 @@ def test_squared_distances_keep_the_precision_of_the_nearest(rng):
 
 def test_projected_rows_are_rounded_by_projected_queries(rng):
     rows, queries = items(rng), asked(rng, 2000)
-    projection = learn_projection(rows, queries, 12, 0)
+    projection = learn_directions(rows, queries, 0).first(12)
     projected = QueryMoments(rows[:1], (queries.T @ queries)[None]).projected(projection)
     np.testing.assert_allclose(
         projected.moments[0], (queries @ projection.queries).T @ (queries @ projection.queries), rtol=1e-3, atol=1e-3
@@ -86,7 +86,7 @@ def test_projected_rows_are_rounded_by_projected_queries(rng):
 def test_rows_that_rescore_projected_ones_know_the_queries_too(rng):
     rows, queries, others = items(rng), asked(rng, 2000), asked(rng, 100)
     options = ScaNNOptions("dot_product", score_ah=ScoreAH(1))
-    index = build_index(rows, options, queries=queries, projection=learn_projection(rows, queries, 12, 0))
+    index = build_index(rows, options, queries=queries, projection=learn_directions(rows, queries, 0).first(12))
     known, nearest = (fine_coder(replace(each, rescorer="int8")) for each in (index, replace(index, moments=None)))
     assert error(known, others) < 0.75 * error(nearest, others)
     assert row_coder(index).encode(index.projected[:10], 0).codes.shape == (10, 12)

@@ -9,18 +9,18 @@ import numpy as np
 from maker.export.search_constants import FAR, RowTable, SearchConstants
 from maker.graph.subgraph import Subgraph
 from maker.index.build import Index
+from maker.index.projection import Projection
 from maker.index.rows import MIDDLE, RowCoder
 
 # The hybrid kernel that scans int8 rows rounds the query, which changes the order of near neighbours. That many more of the best rows than
 # results are rescored with the unrounded query: a fixed number, and one for every so many results.
 MORE_RESCORED, RESULTS_PER_MORE = 8, 8
-FINELY_RESCORED = 100  # at least so many are rescored by finer rows
 
 
 def rescored(index: Index, k: int) -> int:
     """Number of scanned rows that are rescored for k results; 0 for none."""
     if index.rescorer:
-        return max(k, FINELY_RESCORED)
+        return max(k, index.candidates)
     return k + MORE_RESCORED + k // RESULTS_PER_MORE if index.scorer == "int8" else 0
 
 
@@ -38,8 +38,7 @@ def search(g: Subgraph, query: int, constants: SearchConstants, k: int, budget: 
         `[1, k]` float32 distances, ascending, and `[1, k]` int32 ids, -1 where there is no further neighbour.
     """
     index = constants.index if budget is None else constants.index.with_budget(budget)
-    projection = index.projection
-    scanning = query if projection is None else g.fully_connected(query, np.ascontiguousarray(projection.queries.T))
+    scanning = _projected(g, query, index.projection, "scanned_directions")
     blocks = _select_blocks(g, scanning, constants, index)
     scanned = g.shape(blocks)[0] * index.block
     rows = _ScannedRows(g, constants.scanned, blocks)
@@ -52,7 +51,8 @@ def search(g: Subgraph, query: int, constants: SearchConstants, k: int, budget: 
     places = g.reshape(places, (candidates,))
     numbers = _row_numbers(g, blocks, places, index.block)
     if constants.fine is not None:
-        best = _similarity(g, query, _fine_rows(g, constants.fine, numbers))
+        fine = _similarity(g, _projected(g, query, index.rest, "rest_directions"), _fine_rows(g, constants.fine, numbers))
+        best = fine if index.rest is None else g.add(fine, _similarity(g, scanning, rows.at(places)))
     elif again:
         best = _similarity(g, query, rows.at(places))
     if index.padding:
@@ -64,6 +64,13 @@ def search(g: Subgraph, query: int, constants: SearchConstants, k: int, budget: 
     ids = numbers if constants.ids is None else g.gather(g.constant(constants.ids, "ids"), numbers)
     ids = g.reshape(ids, g.shape(best))
     return _padded_to(g, k, _distances(g, query, best, index.distance), ids)
+
+
+def _projected(g: Subgraph, query: int, projection: Projection | None, name: str) -> int:
+    """The query in the directions of a projection, by a constant of that name; the query itself without projection."""
+    if projection is None:
+        return query
+    return g.fully_connected(query, g.constant(np.ascontiguousarray(projection.queries.T), name))
 
 
 def no_results_for_empty_text(g: Subgraph, embedding: int, distances: int, ids: int) -> tuple[int, int]:
@@ -121,6 +128,7 @@ class _Rows:
         coder: How they are stored.
         codes: `[rows, width]`.
         scales, norms: `[1, rows]` float32; None if rows have none.
+        unit: The name of the constant with the unit of 4-bit rows.
         blocks: `[blocks]`, the numbers of the blocks that these rows fill, or the block of each single row; None if no one needs them.
     """
 
@@ -129,6 +137,7 @@ class _Rows:
     scales: int | None
     norms: int | None
     blocks: int | None
+    unit: str = "unit"
 
 
 class _ScannedRows:
@@ -184,7 +193,7 @@ def _fine_rows(g: Subgraph, table: RowTable, numbers: int) -> _Rows:
 
     rows = g.gather(g.constant(table.codes, "fine_rows", table.tensor_scale), numbers)
     rows = g.dequantize(rows) if g.dtype(rows) == np.int8 else rows
-    return _Rows(table.coder, rows, gather(table.scales, "fine_steps"), gather(table.norms, "fine_norms"), None)
+    return _Rows(table.coder, rows, gather(table.scales, "fine_steps"), gather(table.norms, "fine_norms"), None, "fine_unit")
 
 
 def _similarity(g: Subgraph, query: int, rows: _Rows) -> int:
@@ -194,7 +203,7 @@ def _similarity(g: Subgraph, query: int, rows: _Rows) -> int:
     if index.codebooks is not None:
         dots = _product_dots(g, query, rows.codes, index.codebooks.entries)
     elif index.scorer == "int4":
-        dots = g.mul(_int4_dots(g, query, rows.codes), g.constant(np.array(coder.scale_unit, np.float32), "unit"))
+        dots = g.mul(_int4_dots(g, query, rows.codes), g.constant(np.array(coder.scale_unit, np.float32), rows.unit))
     else:
         dots = g.fully_connected(query, rows.codes)
     if rows.scales is not None:

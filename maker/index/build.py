@@ -13,16 +13,18 @@ from maker.index import product_quantisation
 from maker.index.balanced import partition
 from maker.index.clustering import Trainer
 from maker.index.kmeans import scann_tree
-from maker.index.metric import TransformedEmbeddings, learn_transform
+from maker.index.metric import Rows, TransformedEmbeddings, learn_transform
 from maker.index.options import EXACT_BELOW, PARTITIONERS, ScaNNOptions, ScoreAH, Tree
 from maker.index.projection import Projection
 from maker.index.rounding import QueryMoments, learn_moments
 from maker.index.routing import Router, centroid_router, learn_router
 from task.format.manifest import NORM_TOLERANCE
 
+ROUNDED = ("int8", "int4")  # types of rows that are rounded by what queries ask for
 BLOCK_ROWS = 16  # rows per block of an index without partitions
 ITEMS_PER_LEAF, MANY_ITEMS = 36, 2_000_000  # beyond MANY_ITEMS, leaves are twice as large
 GROUPS_SEARCHED = 3  # times the square root of the number of groups; tuning adds more if needed
+CANDIDATES = 100  # rows that finer rows score again
 BLOCK = 8192  # rows processed at a time: they stay in the cache
 LARGEST_VALUE = 1e12  # squares and sums of such values stay well within float32
 
@@ -43,10 +45,13 @@ class Index:
         budget: Number of leaves (or blocks) that a query scans.
         scorer: Type of the scanned rows: `int8`, `int4`, `product` or `float32`.
         codebooks: For `product`.
-        rescorer: Type of the finer rows that rescore the best scanned ones: `int8` or `float32`; None for none.
+        rescorer: What scores the best scanned rows again: whole rows of `int8` or `float32`; or the rest, `rest4` or `rest8`: rows of the
+            directions that are not scanned, whose products are added to those of the scanned rows. None for nothing.
         projection: Projects the scanned rows to fewer dimensions, in which leaves and groups are scored, too; None if they are whole. An
             index with it has a rescorer.
         projected: `(n, p)` float32, the projected embeddings; None without projection.
+        rest: Projects the rows of the rest; None without `rest4` and `rest8`.
+        candidates: How many of the best scanned rows the rescorer scores again.
         moments: What queries ask for, by which int8 and 4-bit rows are rounded; None to round to the nearest.
     """
 
@@ -64,12 +69,21 @@ class Index:
     rescorer: str | None = None
     projection: Projection | None = None
     projected: np.ndarray | None = None
+    rest: Projection | None = None
+    candidates: int = CANDIDATES
     moments: QueryMoments | None = None
 
     @property
-    def scanned(self) -> np.ndarray:
+    def scanned(self) -> Rows:
         """What the scanned rows are made of: the embeddings, or the projected ones."""
+        if self.projected is None and self.projection is not None:
+            return TransformedEmbeddings(self.embeddings, self.projection.items)
         return self.embeddings if self.projected is None else self.projected
+
+    @property
+    def dimension(self) -> int:
+        """The dimension of the scanned rows."""
+        return int(self.embeddings.shape[1] if self.projection is None else self.projection.items.shape[1])
 
     def asked(self, queries: np.ndarray) -> np.ndarray:
         """Queries `(q, d)` as they score leaves and scanned rows, `(q, p)` if the index has a projection."""
@@ -126,6 +140,8 @@ class Index:
             "rows": self.scorer,
             "rescored_by": self.rescorer,
             "scanned_dimensions": None if self.projection is None else self.projection.items.shape[1],
+            "candidates": None if self.rescorer is None else self.candidates,
+            "rest_dimensions": None if self.rest is None else self.rest.items.shape[1],
             "dimensions_per_block": None if self.codebooks is None else int(self.codebooks.entries.shape[2]),
             "block": self.block,
             "blocks_scanned": self.budget,
@@ -233,7 +249,7 @@ def build_index(
         codebooks=codebooks,
         projection=projection,
         projected=None if projection is None else projection.of_items(embeddings),
-        moments=None if queries is None else learn_moments(embeddings, queries, options.distance_measure, seed),
+        moments=learn_moments(embeddings, queries, options.distance_measure, seed) if queries is not None and scorer in ROUNDED else None,
     )
     if options.tree is None:
         return index.with_share(1.0)
@@ -258,12 +274,12 @@ def _partitioned(index: Index, leaves: int, queries: np.ndarray | None, seed: in
     """The same index with about that many leaves, and groups of leaves if there are many."""
     embeddings, transform = index.scanned, None
     if queries is not None and index.distance == "dot_product" and index.projection is None:
-        transform = learn_transform(embeddings, queries, seed)
+        transform = learn_transform(index.embeddings, queries, seed)
     if transform is None:
         parts = partition(embeddings, leaves, seed, train)
         centroids = parts.centroids
     else:
-        parts = partition(TransformedEmbeddings(embeddings, transform), leaves, seed, train)
+        parts = partition(TransformedEmbeddings(index.embeddings, transform), leaves, seed, train)
         centroids = np.linalg.solve(transform.T.astype(np.float64), parts.centroids.T).T.astype(np.float32)
     index = replace(index, order=parts.order, block=parts.rows_per_leaf, leaves=centroid_router(centroids, index.distance))
     sizes = parts.leaves_per_group

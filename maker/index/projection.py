@@ -37,13 +37,37 @@ class Projection:
         return projected
 
 
-def learn_projection(embeddings: np.ndarray, queries: np.ndarray, dimension: int, seed: int) -> Projection:
-    """Learns a projection.
+@dataclass(frozen=True)
+class Directions:
+    """Directions by falling second moments of dot products.
+
+    Attributes:
+        items: `(d, d)` float32. Items along a direction have second moments of 1.
+        queries: `(d, d)` float32. `items.T @ queries` is the unit matrix.
+        moments: `(d,)` float64, the second moments of queries along each direction.
+    """
+
+    items: np.ndarray
+    queries: np.ndarray
+    moments: np.ndarray
+
+    def first(self, dimension: int) -> Projection:
+        """A projection to the first directions, to scan rows and to form leaves in."""
+        scale = (np.maximum(self.moments, self.moments[0] * 1e-9) ** 0.25)[:dimension].astype(np.float32)
+        return Projection(self.items[:, :dimension] * scale, self.queries[:, :dimension] / scale)
+
+    def rest(self, first: int, dimension: int) -> Projection:
+        """A projection to the directions from `first` on, for 4-bit rows: all directions vary alike, so that one scale serves a row."""
+        chosen = slice(first, first + dimension)
+        return Projection(np.ascontiguousarray(self.items[:, chosen]), np.ascontiguousarray(self.queries[:, chosen]))
+
+
+def learn_directions(embeddings: np.ndarray, queries: np.ndarray, seed: int) -> Directions:
+    """Learns the directions along which dot products vary.
 
     Args:
         embeddings: `(n, d)` float32, of which a sample is used; may be memory-mapped.
         queries: `(q, d)` float32, representative of future queries.
-        dimension: p, at most d.
         seed: Seeds the sample.
     """
     rng = np.random.default_rng(seed)
@@ -58,7 +82,5 @@ def learn_projection(embeddings: np.ndarray, queries: np.ndarray, dimension: int
     weight = len(every) / (len(every) + len(asked))
     moments = (1 - weight) * moments + weight * np.trace(moments) / max(np.trace(of_items), 1e-20) * of_items
     moments += RIDGE * np.trace(moments) / len(every) * every
-    asked_for, directions = (of[..., ::-1][..., :dimension] for of in np.linalg.eigh(root @ moments @ root))
-    # Projected by `inverse @ directions`, items have second moments of 1 in each dimension, and queries the second moments `asked_for`.
-    scale = np.maximum(asked_for, asked_for[0] * 1e-9) ** 0.25
-    return Projection((inverse @ directions * scale).astype(np.float32), (root @ directions / scale).astype(np.float32))
+    asked_for, directions = (of[..., ::-1] for of in np.linalg.eigh(root @ moments @ root))
+    return Directions((inverse @ directions).astype(np.float32), (root @ directions).astype(np.float32), asked_for)

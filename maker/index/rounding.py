@@ -25,7 +25,9 @@ MOMENT_BYTES = 64 << 20  # fewer regions if their moments would take more
 SAMPLE, ITERATIONS = 20_000, 6
 QUERY_SHARE, QUERIES_PER_DIMENSION = 1 / 20, 2  # of a region: whichever are more queries
 RIDGE = 0.3  # relative to the mean moment: what other queries than those known may ask for
-AT_ONCE = 16  # dimensions between two matrix products
+# Shape of the matrix products: dimensions rounded, dimensions updated, rows. OpenBLAS starts no threads for products of this size; on a
+# busy machine they would wait for each other ten times longer than they compute.
+AT_ONCE, UPDATED, ROWS = 16, 64, 256
 
 
 @dataclass(frozen=True)
@@ -82,7 +84,7 @@ class Rounding:
     """Rounds rows by the moments of queries."""
 
     def __init__(self, moments: QueryMoments) -> None:
-        """Prepares the feedback of each region: how much the later dimensions change for an error of 1 in each dimension."""
+        """Prepares the feedback of each region: how much an error of 1 in each dimension changes the later ones."""
         self._centres = moments.centres
         dimension = moments.centres.shape[1]
         self._orders = np.argsort(-np.einsum("rdd->rd", moments.moments), axis=1, kind="stable")
@@ -90,8 +92,8 @@ class Rounding:
         for moment, order, feedback in zip(moments.moments, self._orders, self._feedback, strict=True):
             ridge = max(RIDGE * float(np.trace(moment)) / dimension, 1e-20)
             wanted = moment[np.ix_(order, order)].astype(np.float64) / ridge + np.eye(dimension)
-            root = np.linalg.cholesky(np.linalg.inv(wanted)).T
-            feedback[:] = root / np.diag(root)[:, None]
+            root = np.linalg.cholesky(np.linalg.inv(wanted))
+            feedback[:] = root / np.diag(root)
 
     def codes(self, values: np.ndarray, rows: np.ndarray, least: float, largest: float) -> np.ndarray:
         """Rounds values to `least`, `least` + 1 … `largest`.
@@ -108,33 +110,37 @@ class Rounding:
         codes = np.empty_like(values)
         for region, members in self._members(rows):
             order = self._orders[region]
-            rounded = _rounded(np.ascontiguousarray(values[members][:, order].T), self._feedback[region], least, largest)
-            codes[members[:, None], order] = rounded.T
+            counted = np.ascontiguousarray(values[members][:, order].T)
+            counted -= np.float32(least)
+            codes[members[:, None], order] = _rounded(counted, self._feedback[region], largest - least).T
+        codes += np.float32(least)
         return codes
 
     def _members(self, rows: np.ndarray) -> Iterator[tuple[int, np.ndarray]]:
-        """The regions that hold rows, and the numbers of these rows."""
+        """The regions that hold rows, and the numbers of these rows, at most `ROWS` at a time."""
         regions = assign_leaves(rows, self._centres)
         order = np.argsort(regions, kind="stable")
         starts = np.flatnonzero(np.diff(regions[order], prepend=-1))
         for members in np.split(order, starts[1:]):
-            yield int(regions[members[0]]), members
+            for first in range(0, len(members), ROWS):
+                yield int(regions[members[0]]), members[first : first + ROWS]
 
 
-def _rounded(values: np.ndarray, feedback: np.ndarray, least: float, largest: float) -> np.ndarray:
-    """The codes of `(d, n)` values, which it changes; `feedback` is `(d, d)`."""
+def _rounded(values: np.ndarray, feedback: np.ndarray, largest: float) -> np.ndarray:
+    """The codes, from 0 to `largest`, of `(d, n)` values, which it changes; `feedback` is `(d, d)`: row i is what dimension i takes."""
     codes = np.empty_like(values)
     errors = np.empty((AT_ONCE, values.shape[1]), np.float32)
     for first in range(0, len(values), AT_ONCE):
         end = min(first + AT_ONCE, len(values))
         for i in range(first, end):
+            value, code = values[i], codes[i]
             if i > first:
-                values[i] -= feedback[first:i, i] @ errors[: i - first]
-            np.subtract(values[i], np.float32(least), out=codes[i])
-            np.rint(codes[i], out=codes[i])
-            codes[i] += np.float32(least)
-            np.clip(codes[i], least, largest, out=codes[i])
-            np.subtract(values[i], codes[i], out=errors[i - first])
-        if end < len(values):
-            values[end:] -= feedback[first:end, end:].T @ errors[: end - first]
+                value -= feedback[i, first:i] @ errors[: i - first]
+            np.rint(value, out=code)
+            np.maximum(code, np.float32(0), out=code)
+            np.minimum(code, np.float32(largest), out=code)
+            np.subtract(value, code, out=errors[i - first])
+        for start in range(end, len(values), UPDATED):
+            part = slice(start, start + UPDATED)
+            values[part] -= feedback[part, first:end] @ errors[: end - first]
     return codes
