@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tests.benchmarks.peers import data, measure, report, run
+from tests.benchmarks.peers import data, measure, real_vectors, report, run
 from tests.benchmarks.peers.measure import Point
 from tests.benchmarks.peers.process import ROOT, PeerError, Process
 
@@ -51,6 +51,22 @@ def test_truth_is_exact_search(drawn):
     vectors, queries = np.load(drawn.vectors), np.load(drawn.folder / "queries.npy")
     expected = np.argsort(-(queries @ vectors.T), axis=1)[:, :10]
     assert measure.recall_of(expected.tolist(), np.load(drawn.folder / "truth.npy"), vectors, queries) > 0.999
+
+
+def test_copies_of_items_carry_noise_that_varies_as_the_items_do(rng):
+    rows = real_vectors.unit(rng.standard_normal((500, 8)) * np.array([8, 4, 2, 1, 1, 1, 0.1, 0.1]))
+    vectors = np.zeros((1500, 8), np.float32)
+    real_vectors.tile(rows, vectors, 1)
+    assert np.array_equal(vectors[:500], rows)
+    assert np.allclose(np.linalg.norm(vectors, axis=1), 1, atol=1e-5)
+    noise = (vectors[500:] - vectors[:500][np.arange(1000) % 500]).std(0)
+    assert noise[0] > 1.5 * noise[2] > 4 * noise[6] > 0
+
+
+def test_a_data_set_of_more_dimensions_names_what_is_missing(monkeypatch, tmp_path):
+    monkeypatch.setattr(real_vectors, "NEEDED", {"lite2": (tmp_path / "photos",)})
+    with pytest.raises(data.DataMissingError, match="photos is not here; docs/data.md says how to get it"):
+        data.prepare("lite2-512", 100, tmp_path)
 
 
 def test_flickr_without_its_towers_is_skipped_with_the_reason(monkeypatch, tmp_path, capsys):
@@ -95,7 +111,7 @@ def test_ratio_is_taken_within_each_round(drawn, tmp_path):
     assert run.best_of(theirs, ours, 0.95)["times_pocket"] == 1.0
 
 
-def line(library, name, p50, size):
+def line(library, name, p50, size, high=True):
     best = p50 and {
         "build": name,
         "p50_cpu_ms": p50,
@@ -109,17 +125,19 @@ def line(library, name, p50, size):
         "label": name,
         "version": "1",
         "opened": {"open_ms": 1},
-        "best": {"0.9": best, "0.95": best if p50 else None},
+        "best": {"0.9": best, "0.95": best if p50 else None, "0.98": best if high else None},
+        "points": [{"recall": 0.961}],
     }
 
 
 def test_summary_shows_the_fastest_setting_of_each_library_and_the_one_of_equal_bytes():
-    ours, fine = line(report.OURS, "ours", 1.0, 140), line(report.OURS, "ours, rescored", 1.2, 650)
+    ours, fine = line(report.OURS, "ours", 1.0, 140, high=False), line(report.OURS, "ours, rescored", 1.2, 650)
     quick, small, smaller = line("A", "A float", 0.5, 580), line("A", "A int8", 0.9, 205), line("A", "A 4 bits", 2.0, 80)
     large, short_of_it, apart = line("B", "B", 1.1, 600), line("C", "C", None, 100), line("", "through the library", 0.1, 140)
     assert report.fastest([ours, fine, smaller, small, quick, large, short_of_it, apart]) == [quick, small, ours, large]
     rows = report.summary("d", {"variants": {"a": quick, "o": ours}}).splitlines()[-2:]
-    assert rows[0] == "| A float (1); A float | 0.500 / 1.000 | 0.5 | 0.500 | 580 | 1 | 1.0 |"
+    assert rows[0] == "| A float (1); A float | 0.500 / 1.000 | 0.5 | 0.500 | 0.500 | 580 | 1 | 1.0 |"
+    assert rows[1] == "| ours (1); ours | 1.000 / 2.000 | 1.0 | 1.000 | reaches 0.961 | 140 | 1 | 1.0 |"
 
 
 def test_results_of_a_part_replace_only_their_own():
@@ -131,6 +149,19 @@ def test_results_of_a_part_replace_only_their_own():
 def test_missing_environment_is_said(tmp_path):
     with pytest.raises(PeerError, match="nowhere/python is missing"):
         Process(Path("nowhere/python"), "faiss", tmp_path / "log")
+
+
+def test_a_worker_that_takes_too_long_is_ended_and_named(drawn, tmp_path):
+    with Process(Path(sys.executable), "pocket", tmp_path / "log") as process, pytest.raises(PeerError, match="took longer than 0.02 s"):
+        process.request("build", 0.02, vectors=str(drawn.vectors), folder=str(tmp_path), config={})
+
+
+def test_large_data_gets_fewer_builds_that_differ(drawn):
+    names = [(build.config, variant.engine) for variant in run.variants(drawn, 1_000_000, False) for build in variant.builds]
+    usual = [build for variant in run.variants(drawn, 123_287, False) for build in variant.builds]
+    assert len(names) < len(usual)
+    faiss = [config["factory"] for config, engine in names if engine == "faiss"]
+    assert len(faiss) == len(set(faiss))
 
 
 def test_a_worker_that_fails_says_why_and_goes_on(tmp_path):

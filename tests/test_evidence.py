@@ -10,6 +10,7 @@ from conftest import TEXTS
 
 from maker.embedding.word_rows import read_spellings, rows_of_texts, table_rows
 from maker.encoders.evidence import Spread, StoredEvidence, worst_and_mean
+from maker.graph.packed_weights import LIGHT
 from maker.graph.source import Source
 from maker.pipeline.index import FileContent, IndexedItems, write_index
 from maker.pipeline.tuning import IndexSettings
@@ -99,19 +100,27 @@ def test_a_filter_that_lets_all_pass_changes_nothing(found_file):
         assert few.found != pytest.approx(plain.found, abs=1e-3)  # what stands out among others is another matter
 
 
-def test_a_fold_of_few_changes_keeps_what_the_graph_says(tmp_path, found_file):
-    path, _ = found_file
+@pytest.mark.parametrize("light", [LIGHT, 0])
+def test_a_fold_of_few_changes_keeps_what_the_graph_says_wherever_the_tower_is(tmp_path, monkeypatch, found_file, light):
+    path, found = found_file[0], []
+    for number in range(2):  # the second reads what the first wrote
+        monkeypatch.setattr("maker.export.searcher_file.LIGHT", light)
+        with TextSearcher.create_from_file(str(path)) as opened:
+            found.append(opened.search(TEXTS[1]))
+            opened.remove(number)
+            opened.save_overlay(str(tmp_path / "overlay"))
+        new = tmp_path / f"{number}.tflite"
+        update_index(path, tmp_path / "overlay", new)
+        path = new
+        called = {source.signatures[key].subgraphIndex for source in [Source(path)] for key in source.signatures}
+        assert len(Source(path).model.subgraphs) - len(called) == (0 if light else 2)  # the two towers
+        assert StoredEvidence.of(Source(path)).signature == "search_text"
     with TextSearcher.create_from_file(str(path)) as opened:
-        opened.remove(3)
-        opened.save_overlay(str(tmp_path / "overlay"))
-        before = opened.search(TEXTS[1])
-    update_index(path, tmp_path / "overlay", tmp_path / "new.tflite")
-    with TextSearcher.create_from_file(str(tmp_path / "new.tflite")) as opened:
-        after = opened.search(TEXTS[1])
-    assert after.found == pytest.approx(before.found, abs=0.01)  # rows were rounded again
-    assert after.found is not None
-    np.testing.assert_allclose([n.relevance for n in after.nearest_neighbors], [n.relevance for n in before.nearest_neighbors], atol=0.01)
-    assert StoredEvidence.of(Source(path)).signature == "search_text"
+        found.append(opened.search(TEXTS[1]))
+    for after in found[1:]:  # rows were rounded again
+        assert after.found == pytest.approx(found[0].found, abs=0.01)
+        relevance = [[n.relevance for n in result.nearest_neighbors] for result in (found[0], after)]
+        np.testing.assert_allclose(*relevance, atol=0.01)
 
 
 def test_embeddings_and_pictures_have_no_found(engine):

@@ -234,6 +234,28 @@ def test_calls_with_one_key_share_one_part(tmp_path):
         np.testing.assert_allclose(interpreter.get_signature_runner(name)(query=query)["out"], expected, rtol=1e-5)
 
 
+@pytest.mark.parametrize(("side", "calls"), [(4, 0), (800, 1)])
+def test_only_a_call_with_large_weights_stays_one_where_it_is_copied(tmp_path, side, calls):
+    weights = np.random.default_rng(0).standard_normal((side, side)).astype(np.float32)
+    query = np.ones((1, side), np.float32)
+    model = Model("calls")
+    g = model.subgraph("given")
+    x = g.tensor("query", (1, side), np.float32)
+    (y,) = g.call("layer", [x], lambda g, v: [g.fully_connected(v[0], weights)], key="layer")
+    model.signature(g, {"query": x}, {"out": y})
+    model.write(tmp_path / "m.tflite")
+    source = Source(tmp_path / "m.tflite")
+    copied = Model("copied")
+    g = copied.subgraph("copy")
+    x = g.tensor("query", (1, side), np.float32)
+    (y,) = g.inline(source, {source.inputs("given")[0].index: x}, [source.outputs("given")[0].index], "given")
+    copied.signature(g, {"query": x}, {"out": g.copy(y)})
+    copied.write(tmp_path / "c.tflite")
+    assert len(Source(tmp_path / "c.tflite").model.subgraphs) == 1 + calls
+    out = Interpreter(model_path=str(tmp_path / "c.tflite")).get_signature_runner("copy")(query=query)["out"]
+    np.testing.assert_allclose(out, query @ weights.T, rtol=1e-3, atol=1e-3)
+
+
 @pytest.mark.parametrize("count", [5, 16, 40])
 def test_layers_of_rows_give_the_same_in_blocks(tmp_path, count):
     rng = np.random.default_rng(1)

@@ -353,6 +353,16 @@ def test_what_rows_allow_is_what_an_exhaustive_search_of_them_finds(tmp_path, rn
         assert abs(rows_recall(row_coder(build_index(embeddings, options)), queries, truth) - measured) < 0.01
 
 
+def test_many_results_are_those_of_the_query_that_is_not_rounded(tmp_path, rng):
+    embeddings = rng.standard_normal((4000, 32)).astype(np.float32)
+    embeddings /= np.linalg.norm(embeddings, axis=1, keepdims=True)
+    with export(embeddings, tmp_path / "x.tflite", ScaNNOptions("dot_product", score_ah=ScoreAH(1)), k=60) as opened:
+        ids, rows = opened.engine.contents()
+        for query in embeddings[:50]:
+            expected = np.sort(ids[np.argsort(-(rows @ query))[:60]])
+            assert np.sort([n.id for n in opened.search_embedding(query).nearest_neighbors]).tolist() == expected.tolist()
+
+
 @pytest.mark.parametrize("leaves", [50, 400, 1000])
 def test_however_small_the_leaves_an_item_is_found_by_its_own_embedding(tmp_path, leaves, rng):
     embeddings = rng.standard_normal((2000, 32)).astype(np.float32)

@@ -103,8 +103,8 @@ def test_the_summary_of_a_file_says_what_makes_its_large_parts_smaller(photos, e
     assert build(photos, output, "--encoder", encoder, "--query-list", own) == 0
     capsys.readouterr()
     assert main(["inspect", str(output)]) == 0
-    lines = [line for line in capsys.readouterr().out.splitlines() if line.startswith("  word table")]
-    assert lines[0].endswith(DIALS["word table"])
+    lines = [line for line in capsys.readouterr().out.splitlines() if line.startswith("  text tower")]
+    assert lines[0].endswith(DIALS["text tower"])
 
 
 def test_a_file_that_cannot_be_so_small_names_its_largest_parts(photos, encoder, own, tmp_path, capsys):

@@ -10,6 +10,7 @@ from maker.export.search_constants import index_bytes
 from maker.export.searcher_file import SearcherContent, write_searcher
 from maker.index.build import build_index
 from maker.index.options import ScaNNOptions, ScoreAH, Tree
+from maker.index.projection import learn_directions
 from maker.index.rows import fine_coder, row_coder
 from maker.index.tune import rows_recall
 from maker.pipeline.index_curve import measure_curve
@@ -52,16 +53,16 @@ def test_more_time_buys_more_leaves(tmp_path):
     assert chosen[1].index.budget in [p["leaves_scanned"] for p in chosen[1].curve]
 
 
-@pytest.mark.parametrize("leaves", [0, 100])
-def test_scanning_projected_rows_finds_what_whole_rows_find(tmp_path, leaves):
+@pytest.mark.parametrize(("leaves", "rescore"), [(0, "int8"), (100, "int8"), (0, "rest4"), (100, "rest4"), (100, "rest8")])
+def test_scanning_projected_rows_finds_what_whole_rows_find(tmp_path, leaves, rescore):
     rng = np.random.default_rng(4)
     few = rng.standard_normal((6, 48)).astype(np.float32)  # dot products vary in 6 of 48 directions
     items = (rng.standard_normal((4000, 6)) @ few + 0.02 * rng.standard_normal((4000, 48))).astype(np.float32)
     queries = Queries((rng.standard_normal((400, 6)) @ few).astype(np.float32), "test")
-    settings = IndexSettings(leaves=leaves, scan_dimension=8, k=10)
+    settings = IndexSettings(leaves=leaves, scan_dimension=8, rescore=rescore, k=10)
     index = choose_index(items, settings, queries, {}, tmp_path / "s.tflite").index
     scanned, fine = row_coder(index), fine_coder(index)
-    assert (scanned.width, fine.width, index.describe()["scanned_dimensions"]) == (8, 48, 8)
+    assert (scanned.width, fine.width, index.describe()["scanned_dimensions"]) == (8, {"int8": 48, "rest4": 20, "rest8": 40}[rescore], 8)
     assert rows_recall(scanned, queries.held_out, exact_neighbours(items, queries.held_out, "dot_product"), 100) > 0.97
     path = tmp_path / "s.tflite"
     write_searcher(SearcherContent(index=index.with_share(1), metadata=[b"%d" % i for i in range(4000)], k=10), path)
@@ -74,11 +75,38 @@ def test_scanning_projected_rows_finds_what_whole_rows_find(tmp_path, leaves):
             assert len({neighbor.id for neighbor in found} & set(right.tolist())) >= 4
             chosen = opened.search_embedding(query, allowed=[neighbor.id for neighbor in found]).nearest_neighbors
             np.testing.assert_allclose([n.distance for n in chosen], [n.distance for n in found], rtol=1e-5)
+            # What `similar` asks with is the stored embedding.
+            stored = opened.search_embedding(items[right[0]], allowed=[int(right[0])]).nearest_neighbors[0].distance
+            assert abs(stored + items[right[0]] @ items[right[0]]) < 0.05 * abs(stored)
+
+
+def test_leaves_of_projected_rows_are_scored_in_few_dimensions(tmp_path):
+    rng = np.random.default_rng(5)
+    few = rng.standard_normal((4, 40)).astype(np.float32)
+    items = (rng.standard_normal((3000, 4)) @ few + 0.01 * rng.standard_normal((3000, 40))).astype(np.float32)
+    queries = Queries((rng.standard_normal((300, 4)) @ few).astype(np.float32), "test")
+    settings = IndexSettings(leaves=90, scan_dimension=6, k=10)
+    chosen = choose_index(items, settings, queries, {}, tmp_path / "s.tflite")
+    assert chosen.index.leaves.vectors.shape == (chosen.index.blocks, 6)
+    assert chosen.index.budget < 0.4 * chosen.index.blocks
+    points = [point["recall"] for point in chosen.curve if point["leaves_scanned"] == chosen.index.budget]
+    assert points[0] > 0.93
+
+
+def test_few_queries_do_not_blind_a_projection_to_the_rest_of_the_items():
+    rng = np.random.default_rng(6)
+    items = rng.standard_normal((2000, 32)).astype(np.float32)
+    few = rng.standard_normal((3, 32)).astype(np.float32)
+    projection = learn_directions(items, few, 0).first(32)
+    others = rng.standard_normal((50, 32)).astype(np.float32)
+    exact = others @ items.T
+    assert np.allclose(others @ projection.queries @ projection.of_items(items).T, exact, atol=0.05)
+    assert projection.of_items(items).std(0).max() < 6 * projection.of_items(items).std(0).min()
 
 
 def test_too_few_scanned_dimensions_are_named_as_such(tmp_path, capsys):
     choose_index(ITEMS, IndexSettings(leaves=100, scan_dimension=2, k=10), Queries(ASKED, "test"), {}, tmp_path / "s.tflite")
-    assert "a larger --scan-dimension, for faster queries" in capsys.readouterr().err
+    assert "pass a larger --scan-dimension, for more" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(("bits", "rescorer"), [(8, None), (4, "int8")])
@@ -194,7 +222,8 @@ def test_the_command_tunes_by_given_queries_and_keeps_curve_and_picture(tmp_path
 
 
 @pytest.mark.parametrize(
-    "wrong", [{"max_ms": 0.0}, {"max_size": 0}, {"scan_dimension": 0}, {"bits": 3}, {"recall": 1.1}, {"leaves": -1}, {"k": 0}, {"seed": -1}]
+    "wrong",
+    [{"max_ms": 0.0}, {"max_size": 0}, {"scan_dimension": -1}, {"bits": 3}, {"recall": 1.1}, {"leaves": -1}, {"k": 0}, {"seed": -1}],
 )
 def test_settings_out_of_range_are_refused(wrong):
     with pytest.raises(BuildError, match=next(iter(wrong))):

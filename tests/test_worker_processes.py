@@ -36,7 +36,7 @@ def _two_cores():
 
 def start(encoder: Path, photos: Path, output: Path) -> subprocess.Popen[str]:
     command = [sys.executable, "-m", "maker.cli", "embed", str(encoder), str(photos), "--kind", "image", "--output", str(output)]
-    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True)
 
 
 def wait_for(condition, seconds=60):
@@ -66,11 +66,30 @@ def is_running(pid: int) -> bool:
         return False
 
 
+def has_numpy(pid: int) -> bool:
+    try:
+        return "numpy" in Path(f"/proc/{pid}/maps").read_text()
+    except OSError:
+        return False
+
+
 def busy(encoder: Path, photos: Path, output: Path) -> tuple[subprocess.Popen[str], list[int]]:
     """A command that has finished a block, and its workers."""
     process = start(encoder, photos, output)
     wait_for(lambda: list(output.with_suffix(".work").rglob("*.npz")) or process.poll() is not None)
     return process, workers_of(process)
+
+
+def all_stopped_at_a_picture(workers: list[int], folder: Path) -> bool:
+    """Stops the workers, and lets them go on if one is between two blocks, where it has no picture."""
+    for worker in workers:
+        os.kill(worker, signal.SIGSTOP)
+    begun = [note for note in folder.rglob("*.current") if not note.with_suffix(".npz").exists()]
+    if len(begun) == len(workers):
+        return True
+    for worker in workers:
+        os.kill(worker, signal.SIGCONT)
+    return False
 
 
 @pytest.mark.parametrize("sent", [signal.SIGTERM, signal.SIGKILL])
@@ -94,8 +113,10 @@ def test_no_worker_outlives_its_parent(encoder, many_photos, tmp_path, sent):
 
 def test_a_killed_worker_is_one_line_that_names_the_picture(encoder, many_photos, tmp_path):
     process, workers = busy(encoder, many_photos, tmp_path / "e.npy")
-    wait_for(lambda: len(list(tmp_path.rglob("*.current"))) >= len(workers))  # each is at a picture, not between two blocks
+    wait_for(lambda: all_stopped_at_a_picture(workers, tmp_path))
     os.kill(workers[0], signal.SIGKILL)
+    for worker in workers[1:]:
+        os.kill(worker, signal.SIGCONT)
     _, said = process.communicate(timeout=60)
     assert process.returncode == 1
     (line,) = [line for line in said.splitlines() if line.startswith("maker: error:")]
@@ -122,6 +143,45 @@ def test_a_script_without_a_main_guard_runs_once(encoder, many_photos, tmp_path)
     assert done.returncode == 0, done.stderr
     assert done.stdout.count("begin") == 1
     assert f"{PHOTOS} embeddings" in done.stdout
+
+
+INTERRUPTED = """
+import signal
+from multiprocessing import util
+
+from maker.collection.engines import Local
+
+start = util.spawnv_passfds
+
+
+def start_and_interrupt(program, arguments, files):
+    process = start(program, arguments, files)
+    if any("spawn_main" in str(argument) for argument in arguments):  # not the process that tracks resources
+        signal.raise_signal(signal.SIGINT)
+    return process
+
+
+util.spawnv_passfds = start_and_interrupt
+try:
+    print(list(Local(2).run(abs, range(4))))
+except KeyboardInterrupt:
+    print("interrupted")
+"""
+
+
+def test_a_worker_that_is_starting_is_quiet_when_its_parent_is_interrupted():
+    done = subprocess.run([sys.executable, "-c", INTERRUPTED], capture_output=True, text=True, check=True, timeout=60)
+    assert (done.stdout, done.stderr) == ("interrupted\n", "")
+
+
+def test_workers_that_are_starting_are_quiet_at_ctrl_c(encoder, many_photos, tmp_path):
+    process = start(encoder, many_photos, tmp_path / "e.npy")
+    wait_for(lambda: any(map(has_numpy, workers_of(process))) or process.poll() is not None)  # modules are being imported
+    os.killpg(process.pid, signal.SIGINT)  # as a terminal does
+    _, said = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert "maker: interrupted; the same command resumes" in said
+    assert "Traceback" not in said
 
 
 def test_a_closed_pipe_ends_a_command_silently(searcher_file):

@@ -7,6 +7,7 @@ gate.tflite       the same with a curve whose gate rejects some sentences althou
 newer.tflite      the same with a newer format version
 leaves.tflite     random vectors in leaves, for queries by text and by vector
 four_bits.tflite  random vectors in 4-bit rows, for queries by vector only
+split.tflite      the same in split rows: 8 of 30 dimensions are scanned, the rest has 4 bits
 tokenized/        searchers whose pretrained text towers have their tokenizers in the graph, one of each type
 codes.tflite      random vectors as product codes, for queries by vector only, with squared distance
 asked/            the searcher and the queries of `tests/asked`
@@ -87,7 +88,8 @@ def make(folder: Path) -> None:
     with_gate(sample, folder / "gate.tflite")
     with_found(sample, folder / "found.tflite", JUDGED)
     make_leaves(sample, folder / "leaves.tflite")
-    make_four_bits(folder / "four_bits.tflite")
+    make_vectors(folder / "four_bits.tflite", "--bits", 4)
+    make_vectors(folder / "split.tflite", "--scan-dimension", 8, "--rescore", "rest4")
     make_codes(folder / "codes.tflite")
     write_asked(folder / "asked")
     write_overlays(folder / "overlays")
@@ -107,7 +109,7 @@ def make(folder: Path) -> None:
             if ask_text(sample, text)  # a text without a word finds nothing, gate or not
         ],
         "checkpoint": [{"query": text, "embedding": embedded(checkpoint, text)} for text in TEXTS],
-        "among": {name: among(folder / f"{name}.tflite") for name in ("sample", "leaves", "four_bits", "codes")},
+        "among": {name: among(folder / f"{name}.tflite") for name in ("sample", "leaves", "four_bits", "split", "codes")},
         "judged_among": [judged(folder / "found.tflite", text, ANSWERS, AMONG) for text in JUDGED],
         "judged": [judged(folder / "found.tflite", text, ANSWERS) for text in JUDGED],
         "resized": write_resized(pictures, folder / "pictures"),
@@ -172,12 +174,12 @@ def make_leaves(embedder: Path, path: Path) -> None:
     searcher.Searcher.create_from_data(data, options, trainer="own").export(export_filename=path)
 
 
-def make_four_bits(path: Path) -> None:
-    """2,000 items of 30 dimensions in 20 leaves."""
+def make_vectors(path: Path, *rows: object) -> None:
+    """2,000 items of 30 dimensions in 20 leaves, with rows by these options."""
     vectors, embeddings, metadata = unit_vectors(2000, 30), path.with_suffix(".npy"), path.with_suffix(".txt")
     np.save(embeddings, vectors)
     metadata.write_text("".join(f"item {i}\n" for i in range(len(vectors))))
-    given = ["--embeddings", embeddings, "--metadata", metadata, "--leaves", 20, "--bits", 4, "--recall", 0.5]
+    given = ["--embeddings", embeddings, "--metadata", metadata, "--leaves", 20, *rows, "--recall", 0.5]
     run("index", *given, "--output", path, "--overwrite")
 
 

@@ -37,7 +37,7 @@ def add_index_options(parser: argparse.ArgumentParser) -> None:
     group.add_argument("--recall", type=float, default=0.95, metavar="R", help="index recall at 10 to reach (default %(default)s)")
     group.add_argument("--max-ms", type=float, metavar="MS", help="maximum median latency of a query on this machine, instead of --recall")
     group.add_argument(
-        "--max-size", type=_bytes, metavar="SIZE", help="maximum file size, such as 20M; uses 4-bit rows if 8-bit rows do not fit"
+        "--max-size", type=_bytes, metavar="SIZE", help="maximum file size, such as 20M; chooses among the layouts of rows that fit"
     )
     group.add_argument("--leaves", type=int, metavar="N", help=LEAVES_HELP)
     group.add_argument(
@@ -49,13 +49,15 @@ def add_index_options(parser: argparse.ArgumentParser) -> None:
     group.add_argument("--k", type=int, metavar="N", help=f"maximum number of results of a query (default {DEFAULT_K})")
     group.add_argument("--bits", type=int, choices=(8, 4), default=8, help="bits per dimension of the rows (default %(default)s)")
     group.add_argument(
-        "--rescore", choices=("int8", "float32"), help="also store rows of this type, and score the best hundred again by them"
+        "--rescore",
+        choices=("int8", "float32", "rest4", "rest8"),
+        help="score the best hundred again: by rows of this type, or by the dimensions that are not scanned, in 4 or 8 bits",
     )
     group.add_argument(
         "--scan-dimension",
         type=int,
         metavar="N",
-        help="scan rows projected to N dimensions, and score the best hundred again by whole rows; for 384 dimensions and more",
+        help="scan rows projected to N dimensions, and score the best hundred again; 0 for whole rows (default: chosen for 256 and more)",
     )
     group.add_argument(
         "--index-dimension", type=int, metavar="N", help="index only the first N dimensions; see --matryoshka (default: all)"

@@ -162,9 +162,9 @@ class StoredEvidence:
         """The evidence of a searcher; None if it has none."""
         for signature in [key for key in ("search_text", "search_tokens") if key in source.signatures]:
             numbers = [int(o.tensorIndex) for o in source.signatures[signature].outputs if _text(o.name) == OUTPUT]
-            towers = [operator for operator in source.subgraph(signature).operators if _is_tower(source, operator)]
-            if numbers and towers:
-                return cls(source, signature, tuple(int(index) for index in towers[0].outputs), numbers[0])
+            given = _tower_outputs(source.subgraph(signature))
+            if numbers and given:
+                return cls(source, signature, given, numbers[0])
         return None
 
     def write(self, g: Subgraph, embedding: int, rows: int | None) -> int:
@@ -176,8 +176,8 @@ class StoredEvidence:
 def word_rows(source: Source, signature: str | None) -> SourceTensor | None:
     """The tensor with the rows of the embedding table that a `words` tower reads, `[t]` int32; None if the tower is another.
 
-    In an encoder file, it is what the operator that reads the table `embedding` reads it by. In a searcher, whose signatures share the
-    tower as a part, it is the part's second output.
+    It is what the operator that reads the table `embedding` reads it by. Where the signatures of a searcher share the tower as a part, it
+    is the part's second output.
     """
     graph = source.subgraph(signature)
     for operator in graph.operators:
@@ -188,12 +188,27 @@ def word_rows(source: Source, signature: str | None) -> SourceTensor | None:
     return None
 
 
+def tower_name(kind: str, with_rows: bool) -> str:
+    """What the part with a tower is called; what it gives is called so too, with a number behind: the embedding 0, the rows 1."""
+    return f"{kind}_tower_{ROWS}" if with_rows else f"{kind}_tower"
+
+
+def _tower_outputs(graph: Any) -> tuple[int, ...]:
+    """The tensors of a signature that are what its tower for sentences gives; none if it has none."""
+    numbers = {_text(tensor.name): number for number, tensor in enumerate(graph.tensors)}
+    for kind in ("text", "tokens"):
+        for name in (tower_name(kind, True), tower_name(kind, False)):
+            if f"{name}0" in numbers:
+                return tuple(numbers[made] for made in (f"{name}0", f"{name}1") if made in numbers)
+    return ()
+
+
 def _is_tower(source: Source, operator: Any) -> bool:
     """Whether an operator calls the text tower that the signatures of a searcher share."""
     if _kind(source, operator) != Op.IF:
         return False
     name = _text(source.model.subgraphs[operator.builtinOptions.thenSubgraphIndex].name)
-    return name.removesuffix(f"_{ROWS}") in ("text_tower", "tokens_tower")
+    return name in [tower_name(kind, with_rows) for kind in ("text", "tokens") for with_rows in (False, True)]
 
 
 def _kind(source: Source, operator: Any) -> int:

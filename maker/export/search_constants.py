@@ -74,8 +74,8 @@ class SearchConstants:
     Attributes:
         index: The index they were made from.
         scanned: The rows that a query scans.
-        fine: Finer rows that rescore the best ones; None if the index has none.
-        ids: `(c, b)` int32, -1 where a row is padding; None if row i is item i for all rows.
+        fine: Finer rows, or the rest, that rescore the best ones; None if the index has none.
+        ids: `(c * b,)` int32, -1 where a row is padding; None if row i is item i for all rows.
         leaves: Select the leaves to scan; None if a query scans everything.
         everything: `(c,)` int32, the number of each block.
     """
@@ -93,8 +93,8 @@ def search_constants(index: Index) -> SearchConstants:
     shape = (index.blocks, index.block)
     ids = None
     if _has_ids(index):
-        ids = np.full(shape, -1, np.int32)
-        ids.reshape(-1)[: len(index.order)] = index.order
+        ids = np.full(index.blocks * index.block, -1, np.int32)
+        ids[: len(index.order)] = index.order
     fine = fine_coder(index)
     return SearchConstants(
         index=index,
@@ -112,12 +112,15 @@ def _table(coder: RowCoder, shape: tuple[int, ...]) -> RowTable:
     norms = np.zeros(shape, np.float32) if index.distance == "squared_l2" else None
     first = 0
     for block in coder.row_blocks() if scales is not None or norms is not None else ():
-        quantised = coder.encode(block, first)
-        if scales is not None and quantised.scales is not None:
-            scales.reshape(-1)[first : first + len(block)] = quantised.scales
+        part = slice(first, first + len(block))
+        if norms is None and scales is not None:
+            scales.reshape(-1)[part] = coder.scales(block, first)
         if norms is not None:
+            quantised = coder.encode(block, first)
+            if scales is not None:
+                scales.reshape(-1)[part] = quantised.scales
             stored = coder.decode(quantised, first)
-            norms.reshape(-1)[first : first + len(block)] = np.einsum("nd,nd->n", stored, stored)
+            norms.reshape(-1)[part] = np.einsum("nd,nd->n", stored, stored)
         first += len(block)
     return RowTable(coder, Chunks(_codes(coder), (*shape, coder.width), coder.dtype), scales, norms)
 
@@ -141,7 +144,7 @@ def index_bytes(coder: RowCoder) -> int:
     if index.codebooks is not None:
         parts.append(index.codebooks.entries)
     if index.projection is not None:
-        parts.append(index.projection.queries)
+        parts += [projection.queries for projection in (index.projection, index.rest) if projection is not None]
     return index.blocks * index.block * row + sum(part.nbytes for part in parts if part is not None)
 
 

@@ -9,16 +9,19 @@ import numpy as np
 from maker.export.search_constants import FAR, RowTable, SearchConstants
 from maker.graph.subgraph import Subgraph
 from maker.index.build import Index
+from maker.index.projection import Projection
 from maker.index.rows import MIDDLE, RowCoder
 
-# The hybrid kernel that scans int8 rows rounds the query. At least that many of the best rows are rescored with the unrounded query.
-LEAST_RESCORED = 32
-FINELY_RESCORED = 100  # the same if finer rows rescore
+# The hybrid kernel that scans int8 rows rounds the query, which changes the order of near neighbours. That many more of the best rows than
+# results are rescored with the unrounded query: a fixed number, and one for every so many results.
+MORE_RESCORED, RESULTS_PER_MORE = 8, 8
 
 
-def rescored(index: Index) -> int:
-    """Minimum number of scanned rows that are rescored; 0 for none."""
-    return FINELY_RESCORED if index.rescorer else LEAST_RESCORED if index.scorer == "int8" else 0
+def rescored(index: Index, k: int) -> int:
+    """Number of scanned rows that are rescored for k results; 0 for none."""
+    if index.rescorer:
+        return max(k, index.candidates)
+    return k + MORE_RESCORED + k // RESULTS_PER_MORE if index.scorer == "int8" else 0
 
 
 def search(g: Subgraph, query: int, constants: SearchConstants, k: int, budget: int | None = None) -> tuple[int, int]:
@@ -35,31 +38,39 @@ def search(g: Subgraph, query: int, constants: SearchConstants, k: int, budget: 
         `[1, k]` float32 distances, ascending, and `[1, k]` int32 ids, -1 where there is no further neighbour.
     """
     index = constants.index if budget is None else constants.index.with_budget(budget)
-    blocks = _select_blocks(g, query, constants, index)
+    scanning = _projected(g, query, index.projection, "scanned_directions")
+    blocks = _select_blocks(g, scanning, constants, index)
     scanned = g.shape(blocks)[0] * index.block
     rows = _ScannedRows(g, constants.scanned, blocks)
-    projection = index.projection
-    scanning = query if projection is None else g.fully_connected(query, np.ascontiguousarray(projection.queries.T))
     similarity = _similarity(g, scanning, rows.all())
 
     # Only padding follows the last item: with that many additional candidates, k real ones are left once padding is sorted last.
-    least_rescored = rescored(index)
-    candidates = min(max(k, least_rescored) + index.padding, scanned)
+    again = rescored(index, k)
+    candidates = min(max(again, k + index.padding), scanned)
     best, places = g.top_k(similarity, candidates)
-    ids = places
-    if constants.ids is not None:
-        ids = g.gather(g.reshape(g.gather(g.constant(constants.ids, "ids"), blocks), (scanned,)), places)
+    places = g.reshape(places, (candidates,))
+    numbers = _row_numbers(g, blocks, places, index.block)
     if constants.fine is not None:
-        best = _similarity(g, query, _fine_rows(g, constants.fine, _row_numbers(g, blocks, places, index.block)))
-    elif least_rescored:
+        fine = _similarity(g, _projected(g, query, index.rest, "rest_directions"), _fine_rows(g, constants.fine, numbers))
+        best = fine if index.rest is None else g.add(fine, _similarity(g, scanning, rows.at(places)))
+    elif again:
         best = _similarity(g, query, rows.at(places))
     if index.padding:
-        missing = g.cast(g.minimum(ids, np.array(0, np.int32)), np.float32)  # -1 for padding, else 0
-        best = g.add(best, g.mul(missing, np.array(FAR)))
-    if least_rescored or index.padding:
+        is_padding = g.cast(g.greater(numbers, np.array(len(index.order) - 1, np.int32)), np.float32)
+        best = g.sub(best, g.mul(is_padding, np.array(FAR)))
+    if again or index.padding:
         best, places = g.top_k(best, min(k, scanned))
-        ids = g.gather(g.reshape(ids, (candidates,)), places)
+        numbers = g.gather(numbers, g.reshape(places, (min(k, scanned),)))
+    ids = numbers if constants.ids is None else g.gather(g.constant(constants.ids, "ids"), numbers)
+    ids = g.reshape(ids, g.shape(best))
     return _padded_to(g, k, _distances(g, query, best, index.distance), ids)
+
+
+def _projected(g: Subgraph, query: int, projection: Projection | None, name: str) -> int:
+    """The query in the directions of a projection, by a constant of that name; the query itself without projection."""
+    if projection is None:
+        return query
+    return g.fully_connected(query, g.constant(np.ascontiguousarray(projection.queries.T), name))
 
 
 def no_results_for_empty_text(g: Subgraph, embedding: int, distances: int, ids: int) -> tuple[int, int]:
@@ -117,6 +128,7 @@ class _Rows:
         coder: How they are stored.
         codes: `[rows, width]`.
         scales, norms: `[1, rows]` float32; None if rows have none.
+        unit: The name of the constant with the unit of 4-bit rows.
         blocks: `[blocks]`, the numbers of the blocks that these rows fill, or the block of each single row; None if no one needs them.
     """
 
@@ -125,6 +137,7 @@ class _Rows:
     scales: int | None
     norms: int | None
     blocks: int | None
+    unit: str = "unit"
 
 
 class _ScannedRows:
@@ -149,17 +162,16 @@ class _ScannedRows:
         return _Rows(self.coder, self.codes, self.scales, self.norms, self.blocks)
 
     def at(self, places: int) -> _Rows:
-        """The rows at `(1, n)` places; int8 ones become float32."""
+        """The rows at `(n,)` places; int8 ones become float32."""
         g = self.g
 
         def gather(table: int | None) -> int | None:
-            return None if table is None else g.gather(g.reshape(table, (self.count,)), places)
+            return None if table is None else g.gather(table, places, axis=1)
 
-        numbers = g.reshape(places, g.shape(places)[1:])
         blocks = None
         if self.coder.centroids is not None:
-            blocks = g.gather(self.blocks, g.floor_div(numbers, np.array(self.coder.index.block, np.int32)))
-        return _Rows(self.coder, g.dequantize(g.gather(self.codes, numbers)), gather(self.scales), gather(self.norms), blocks)
+            blocks = g.gather(self.blocks, g.floor_div(places, np.array(self.coder.index.block, np.int32)))
+        return _Rows(self.coder, g.dequantize(g.gather(self.codes, places)), gather(self.scales), gather(self.norms), blocks)
 
 
 def _as_float(g: Subgraph, scales: int) -> int:
@@ -167,21 +179,21 @@ def _as_float(g: Subgraph, scales: int) -> int:
 
 
 def _row_numbers(g: Subgraph, blocks: int, places: int, block: int) -> int:
-    """Converts `(1, n)` places within the selected blocks to row numbers of the index."""
+    """Converts `(n,)` places within the selected blocks to row numbers of the index."""
     size = np.array(block, np.int32)
     nth = g.floor_div(places, size)
     return g.add(g.mul(g.sub(g.gather(blocks, nth), nth), size), places)
 
 
 def _fine_rows(g: Subgraph, table: RowTable, numbers: int) -> _Rows:
-    """The rows with `(1, n)` numbers, as float32."""
+    """The rows with `(n,)` numbers, as float32."""
 
     def gather(values: np.ndarray | None, name: str) -> int | None:
-        return None if values is None else _as_float(g, g.gather(g.constant(values, name), numbers))
+        return None if values is None else _as_float(g, g.reshape(g.gather(g.constant(values, name), numbers), (1, *g.shape(numbers))))
 
-    rows = g.gather(g.constant(table.codes, "fine_rows", table.tensor_scale), g.reshape(numbers, g.shape(numbers)[1:]))
+    rows = g.gather(g.constant(table.codes, "fine_rows", table.tensor_scale), numbers)
     rows = g.dequantize(rows) if g.dtype(rows) == np.int8 else rows
-    return _Rows(table.coder, rows, gather(table.scales, "fine_steps"), gather(table.norms, "fine_norms"), None)
+    return _Rows(table.coder, rows, gather(table.scales, "fine_steps"), gather(table.norms, "fine_norms"), None, "fine_unit")
 
 
 def _similarity(g: Subgraph, query: int, rows: _Rows) -> int:
@@ -191,7 +203,7 @@ def _similarity(g: Subgraph, query: int, rows: _Rows) -> int:
     if index.codebooks is not None:
         dots = _product_dots(g, query, rows.codes, index.codebooks.entries)
     elif index.scorer == "int4":
-        dots = g.mul(_int4_dots(g, query, rows.codes), g.constant(np.array(coder.scale_unit, np.float32), "unit"))
+        dots = g.mul(_int4_dots(g, query, rows.codes), g.constant(np.array(coder.scale_unit, np.float32), rows.unit))
     else:
         dots = g.fully_connected(query, rows.codes)
     if rows.scales is not None:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from maker.encoders.embedder import SENTENCES, AnyTower, Tower
-from maker.encoders.evidence import OUTPUT, ROWS, Evidence, StoredEvidence, word_rows
+from maker.encoders.evidence import OUTPUT, Evidence, StoredEvidence, tower_name, word_rows
 from maker.encoders.token_tower import declare_queries
 from maker.encoders.tokenizer_file import TokenizerFile
 from maker.errors import BuildError, DataError
@@ -19,6 +20,7 @@ from maker.export.description import searcher_metadata
 from maker.export.search_constants import search_constants
 from maker.export.search_graph import no_results_for_empty_text, search
 from maker.graph.model import Model
+from maker.graph.packed_weights import LIGHT
 from maker.graph.source import SourceTensor
 from maker.graph.subgraph import Subgraph
 from maker.index.build import Index, are_normalized
@@ -177,15 +179,14 @@ def search_model(content: SearcherContent, normalized: bool) -> Model:
     graphs = {(verb, kind): model.subgraph(f"{verb}_{kind}") for kind in content.towers for verb in ("search", "embed")}
     searching = model.subgraph("search_embedding")
     for kind, tower in content.towers.items():
+        part = _Embedding(tower, unit, word_rows(tower.source, tower.signature) if isinstance(tower, Tower) else None)
         for verb in ("search", "embed"):
             g = graphs[verb, kind]
             queries = declare_queries(g, kind, tower.input_shape, tower.tokenizer)
             evidence = content.evidence if kind in SENTENCES else None
-            part = _Embedding(tower, unit, word_rows(tower.source, tower.signature) if isinstance(tower, Tower) else None)
-            embedding, *rows = g.call(part.name, list(queries.values()), part, key=kind)
+            embedding, *rows = part.add_to(g, list(queries.values()))
             if verb == "embed":
-                # What a call returns may be allocated only when it has run; LiteRT's CompiledModel takes no such tensor for an output.
-                model.signature(g, queries, {"embedding": g.copy(embedding)})
+                model.signature(g, queries, {"embedding": embedding})
             else:
                 distances, ids = search(g, embedding, constants, content.k)
                 if kind == "text":
@@ -206,7 +207,7 @@ def search_model(content: SearcherContent, normalized: bool) -> Model:
 
 @dataclass(frozen=True)
 class _Embedding:
-    """Writes a tower into the part of the graph that `search_*` and `embed_*` share.
+    """Writes a tower for `search_*` and `embed_*`.
 
     Attributes:
         tower: The tower.
@@ -221,10 +222,32 @@ class _Embedding:
     @property
     def name(self) -> str:
         """The name of the part; that of one with rows says so."""
-        return f"{self.tower.kind}_tower" + (f"_{ROWS}" if self.rows else "")
+        return tower_name(self.tower.kind, self.rows is not None)
+
+    def add_to(self, g: Subgraph, queries: Sequence[int]) -> list[int]:
+        """Adds the tower to a signature and returns the embedding, `[1, d]` float32, and the rows, `[t]` int32, if there are any.
+
+        A tower with large weights is called, so that they are in memory once.
+        """
+        if self.packed_bytes < LIGHT:
+            made = self(g, queries)
+            for number, tensor in enumerate(made):  # named as a call names them: `StoredEvidence` reads from the file where the tower ends
+                g.table.tensors[tensor].name = f"{self.name}{number}"
+            return made
+        embedding, *rows = g.call(self.name, queries, self, key=self.tower.kind)
+        # What a call returns may be allocated only when it has run; LiteRT's CompiledModel takes no such tensor for an output.
+        return [g.copy(embedding), *rows]
+
+    @cached_property
+    def packed_bytes(self) -> int:
+        """The bytes of the weights that XNNPACK would pack anew in each signature."""
+        model = Model("trial")
+        g = model.subgraph("trial")
+        self(g, list(declare_queries(g, self.tower.kind, self.tower.input_shape, self.tower.tokenizer).values()))
+        return model.packed_bytes()
 
     def __call__(self, g: Subgraph, queries: Sequence[int]) -> list[int]:
-        """Adds the tower and returns the embedding, `[1, d]` float32, and the rows, `[t]` int32, if there are any."""
+        """Adds the operators of the tower; returns what `add_to` does."""
         more: list[int] = []
         if self.rows is not None and isinstance(self.tower, Tower):
             embedding, more = self.tower.write_reading(g, queries[0], [self.rows])

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import Any, TypeAlias
 
 from maker.errors import EncoderError
+from maker.graph.packed_weights import LIGHT, packed_bytes
 from maker.graph.source import PARTS, Source, needed
 from maker.graph.tensors import Op, Tensors
 
@@ -29,6 +30,8 @@ def inline(
 ) -> list[int]:
     """Copies the operators that `wanted` needs from a subgraph of `source`.
 
+    Where the weights of a signature are light, what it calls takes the place of the call.
+
     Args:
         g: The subgraph to copy to.
         source: The model to copy from.
@@ -43,14 +46,21 @@ def inline(
     Raises:
         EncoderError: An operator keeps state between calls (variables, CALL_ONCE) or is a custom one.
     """
-    moved = _copy_operators(g, source, source.subgraph(signature), dict(given), wanted, rewrite)
+    light = signature is not None and packed_bytes(source.model, source.with_parts(signature), source.is_constant) < LIGHT
+    moved = _copy_operators(g, source, source.subgraph(signature), dict(given), wanted, rewrite, light)
     return [moved[i] for i in wanted]
 
 
 def _copy_operators(
-    g: Tensors, source: Source, other: Any, moved: dict[int, int], wanted: list[int], rewrite: Rewrite | None = None
+    g: Tensors,
+    source: Source,
+    other: Any,
+    moved: dict[int, int],
+    wanted: list[int],
+    rewrite: Rewrite | None = None,
+    light: bool = False,
 ) -> dict[int, int]:
-    """Adds what `wanted` needs and returns where each tensor went."""
+    """Adds what `wanted` needs and returns where each tensor went; `light` puts what is called in the place of the call."""
 
     def place(index: int) -> int:
         if index not in moved:
@@ -63,6 +73,13 @@ def _copy_operators(
         written = rewrite(g, builtin, operator, other, place) if rewrite is not None else None
         if written is not None:
             moved[int(operator.outputs[0])] = written
+            continue
+        called = _called(source, builtin, operator) if light else None
+        if called is not None:
+            given = {int(there): place(int(here)) for there, here in zip(called.inputs, operator.inputs[1:], strict=True)}
+            outputs = [int(i) for i in called.outputs]
+            made = _copy_operators(g, source, called, given, outputs, light=True)
+            moved.update({int(here): made[there] for here, there in zip(operator.outputs, outputs, strict=True)})
             continue
         for index in [*operator.inputs, *operator.outputs]:
             if index >= 0:
@@ -85,6 +102,13 @@ def _copy_operators(
     for index in wanted:
         place(index)
     return moved
+
+
+def _called(source: Source, builtin: int, operator: Any) -> Any:
+    """The `schema.SubGraphT` that an operator calls: that of an IF whose two parts are one; None for other operators."""
+    if builtin != Op.IF or operator.builtinOptions.thenSubgraphIndex != operator.builtinOptions.elseSubgraphIndex:
+        return None
+    return source.model.subgraphs[operator.builtinOptions.thenSubgraphIndex]
 
 
 def _import_subgraph(g: Tensors, source: Source, number: int) -> int:

@@ -9,6 +9,7 @@ import numpy as np
 from ai_edge_litert import schema_py_generated as schema
 
 from maker.graph import flatbuffer, runtime_version
+from maker.graph.packed_weights import packed_bytes
 from maker.graph.shared_tables import SharedTables
 from maker.graph.subgraph import Subgraph
 
@@ -44,6 +45,10 @@ class Model:
         entry = schema.MetadataT()
         entry.name, entry.buffer = name, self._shared.buffer(np.frombuffer(content, np.uint8))
         self._model.metadata = [*(self._model.metadata or []), entry]
+
+    def packed_bytes(self) -> int:
+        """The bytes of the weights that XNNPACK packs, of all subgraphs."""
+        return packed_bytes(self._model, self._model.subgraphs, lambda tensor: tensor.buffer in self._shared.constants)
 
     def min_runtime_version(self) -> str:
         """The TensorFlow Lite release from which every operator used is known."""

@@ -101,6 +101,11 @@ class Source:
                         return True
         return False
 
+    def is_constant(self, tensor: Any) -> bool:
+        """Whether a `schema.TensorT` of the model has content in the file."""
+        data = self.model.buffers[tensor.buffer].data
+        return data is not None and len(data) > 0
+
     def inputs(self, signature: str | None = None) -> list[SourceTensor]:
         """The inputs in the subgraph's order."""
         sub = self.subgraph(signature)

@@ -13,15 +13,18 @@ from maker.index import product_quantisation
 from maker.index.balanced import partition
 from maker.index.clustering import Trainer
 from maker.index.kmeans import scann_tree
-from maker.index.metric import TransformedEmbeddings, learn_transform
+from maker.index.metric import Rows, TransformedEmbeddings, learn_transform
 from maker.index.options import EXACT_BELOW, PARTITIONERS, ScaNNOptions, ScoreAH, Tree
 from maker.index.projection import Projection
+from maker.index.rounding import QueryMoments, learn_moments
 from maker.index.routing import Router, centroid_router, learn_router
 from task.format.manifest import NORM_TOLERANCE
 
+ROUNDED = ("int8", "int4")  # types of rows that are rounded by what queries ask for
 BLOCK_ROWS = 16  # rows per block of an index without partitions
 ITEMS_PER_LEAF, MANY_ITEMS = 36, 2_000_000  # beyond MANY_ITEMS, leaves are twice as large
 GROUPS_SEARCHED = 3  # times the square root of the number of groups; tuning adds more if needed
+CANDIDATES = 100  # rows that finer rows score again
 BLOCK = 8192  # rows processed at a time: they stay in the cache
 LARGEST_VALUE = 1e12  # squares and sums of such values stay well within float32
 
@@ -42,8 +45,14 @@ class Index:
         budget: Number of leaves (or blocks) that a query scans.
         scorer: Type of the scanned rows: `int8`, `int4`, `product` or `float32`.
         codebooks: For `product`.
-        rescorer: Type of the finer rows that rescore the best scanned ones: `int8` or `float32`; None for none.
-        projection: Projects the scanned rows to fewer dimensions; None if they are whole. An index with it has a rescorer.
+        rescorer: What scores the best scanned rows again: whole rows of `int8` or `float32`; or the rest, `rest4` or `rest8`: rows of the
+            directions that are not scanned, whose products are added to those of the scanned rows. None for nothing.
+        projection: Projects the scanned rows to fewer dimensions, in which leaves and groups are scored, too; None if they are whole. An
+            index with it has a rescorer.
+        projected: `(n, p)` float32, the projected embeddings; None without projection.
+        rest: Projects the rows of the rest; None without `rest4` and `rest8`.
+        candidates: How many of the best scanned rows the rescorer scores again.
+        moments: What queries ask for, by which int8 and 4-bit rows are rounded; None to round to the nearest.
     """
 
     distance: str
@@ -59,6 +68,26 @@ class Index:
     codebooks: product_quantisation.Codebooks | None = None
     rescorer: str | None = None
     projection: Projection | None = None
+    projected: np.ndarray | None = None
+    rest: Projection | None = None
+    candidates: int = CANDIDATES
+    moments: QueryMoments | None = None
+
+    @property
+    def scanned(self) -> Rows:
+        """What the scanned rows are made of: the embeddings, or the projected ones."""
+        if self.projected is None and self.projection is not None:
+            return TransformedEmbeddings(self.embeddings, self.projection.items)
+        return self.embeddings if self.projected is None else self.projected
+
+    @property
+    def dimension(self) -> int:
+        """The dimension of the scanned rows."""
+        return int(self.embeddings.shape[1] if self.projection is None else self.projection.items.shape[1])
+
+    def asked(self, queries: np.ndarray) -> np.ndarray:
+        """Queries `(q, d)` as they score leaves and scanned rows, `(q, p)` if the index has a projection."""
+        return queries if self.projection is None else queries @ self.projection.queries
 
     @property
     def blocks(self) -> int:
@@ -78,9 +107,9 @@ class Index:
         return leaf
 
     def row_blocks(self) -> Iterator[np.ndarray]:
-        """The embeddings in row order, 8,192 at a time, float32."""
+        """What the scanned rows are made of, in row order, 8,192 at a time, float32."""
         for start in range(0, len(self.order), BLOCK):
-            yield np.asarray(self.embeddings[self.order[start : start + BLOCK]], np.float32)
+            yield np.asarray(self.scanned[self.order[start : start + BLOCK]], np.float32)
 
     def with_capacity_for(self, k: int) -> Index:
         """The same index with a budget of at least k rows, or of all rows if there are fewer."""
@@ -111,6 +140,8 @@ class Index:
             "rows": self.scorer,
             "rescored_by": self.rescorer,
             "scanned_dimensions": None if self.projection is None else self.projection.items.shape[1],
+            "candidates": None if self.rescorer is None else self.candidates,
+            "rest_dimensions": None if self.rest is None else self.rest.items.shape[1],
             "dimensions_per_block": None if self.codebooks is None else int(self.codebooks.entries.shape[2]),
             "block": self.block,
             "blocks_scanned": self.budget,
@@ -185,6 +216,7 @@ def build_index(
     bits: int = 8,
     queries: np.ndarray | None = None,
     partitioner: str = PARTITIONERS[0],
+    projection: Projection | None = None,
 ) -> Index:
     """Partitions embeddings; rows are quantised when the file is written.
 
@@ -194,8 +226,9 @@ def build_index(
         seed: Seeds the partitioning.
         bits: 8 or 4 per dimension; 4 needs `ScoreAH(1)`.
         queries: `(q, d)` float32, representative of future queries and not used to measure the index. Their distribution decides how leaves
-            are partitioned for dot products.
+            are partitioned for dot products, and how rows are rounded.
         partitioner: `own`, or `scann`: ScaNN's tree is the start of the partitioning, and its leaves are then made equal.
+        projection: Projects the scanned rows, whose leaves are then formed of projected rows.
 
     Raises:
         DataError: The embeddings have a wrong shape or dtype, or a value that is not finite or beyond 1e12.
@@ -214,6 +247,9 @@ def build_index(
         budget=1,
         scorer=scorer,
         codebooks=codebooks,
+        projection=projection,
+        projected=None if projection is None else projection.of_items(embeddings),
+        moments=learn_moments(embeddings, queries, options.distance_measure, seed) if queries is not None and scorer in ROUNDED else None,
     )
     if options.tree is None:
         return index.with_share(1.0)
@@ -236,14 +272,14 @@ def _rows(embeddings: np.ndarray, options: ScaNNOptions, bits: int, seed: int) -
 
 def _partitioned(index: Index, leaves: int, queries: np.ndarray | None, seed: int, train: Trainer | None) -> Index:
     """The same index with about that many leaves, and groups of leaves if there are many."""
-    embeddings, transform = index.embeddings, None
-    if queries is not None and index.distance == "dot_product":
-        transform = learn_transform(embeddings, queries, seed)
+    embeddings, transform = index.scanned, None
+    if queries is not None and index.distance == "dot_product" and index.projection is None:
+        transform = learn_transform(index.embeddings, queries, seed)
     if transform is None:
         parts = partition(embeddings, leaves, seed, train)
         centroids = parts.centroids
     else:
-        parts = partition(TransformedEmbeddings(embeddings, transform), leaves, seed, train)
+        parts = partition(TransformedEmbeddings(index.embeddings, transform), leaves, seed, train)
         centroids = np.linalg.solve(transform.T.astype(np.float64), parts.centroids.T).T.astype(np.float32)
     index = replace(index, order=parts.order, block=parts.rows_per_leaf, leaves=centroid_router(centroids, index.distance))
     sizes = parts.leaves_per_group
@@ -268,7 +304,7 @@ def with_routing(index: Index, queries: np.ndarray, truth: np.ndarray, seed: int
         seed: Seeds the training.
     """
     assert index.leaves is not None
-    targets = index.leaf_of[truth]
+    targets, queries = index.leaf_of[truth], index.asked(queries)
     leaves = learn_router(index.leaves, queries, targets, seed)
     groups = index.groups
     if groups is not None and index.group_of is not None:

@@ -56,7 +56,8 @@ class ScoreAH:
     Attributes:
         dimensions_per_block: 1 stores one byte for each dimension: int8 with one scale for each row. 2 or more store one byte for each
             block of so many dimensions: the nearest of at most 256 codebook entries (product quantisation; Jégou et al., TPAMI 2011).
-        anisotropic_quantization_threshold: Accepted as in Model Maker, but not used: values are rounded to the nearest.
+        anisotropic_quantization_threshold: Accepted as in Model Maker, but not used: rows are rounded by what queries ask for, if some are
+            known, else to the nearest (`maker.index.rounding`).
         training_sample_size: Number of embeddings for learning the codebooks.
         training_iterations: Lloyd iterations of the codebooks.
     """

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 import numpy as np
 
 from maker.graph.int8 import int8_rows
 from maker.index.build import BLOCK, Index
+from maker.index.rounding import Rounding
 
 LEAST_SCALE_CODE = 32  # a uint8 scale that is at least 32 is at most 1/32 too large after rounding up
+LARGEST_INT8 = 127
 LARGEST_INT4, MIDDLE = 15, 7.5
 MOST_CORRECTED = 0.2  # relative change of a scale
 # 4-bit scales to try, in standard deviations of a row; 0.335 is optimal for a Gaussian (Max, IRE Transactions on Information Theory, 1960).
@@ -61,8 +64,7 @@ class RowCoder:
     @property
     def dimension(self) -> int:
         """Dimension of the rows, after the projection of the index if it has one."""
-        projection = self.index.projection
-        return int(self.index.embeddings.shape[1] if projection is None else projection.items.shape[1])
+        return self.index.dimension
 
     @property
     def width(self) -> int:
@@ -78,9 +80,7 @@ class RowCoder:
 
     def row_blocks(self) -> Iterator[np.ndarray]:
         """The rows to encode in their order, 8,192 at a time, float32."""
-        projection = self.index.projection
-        for block in self.index.row_blocks():
-            yield block if projection is None else block @ projection.items
+        return self.index.row_blocks()
 
     def encode(self, rows: np.ndarray, first: int) -> QuantisedRows:
         """Quantises rows.
@@ -89,31 +89,66 @@ class RowCoder:
             rows: `(n, d)` float32, consecutive rows of the index.
             first: The number of the first one.
         """
+        return self._encode(rows, np.arange(first, first + len(rows)))
+
+    def scales(self, rows: np.ndarray, first: int) -> np.ndarray | None:
+        """The scales that `encode` gives, without the codes where they take longer."""
+        if self.index.scorer != "int8":
+            return self.encode(rows, first).scales
+        return self._stored(int8_rows(rows - self._centroids_of(np.arange(first, first + len(rows))))[1])
+
+    def stored(self, numbers: np.ndarray) -> np.ndarray:
+        """The rows with these numbers as the search scores them, `(n, d)` float32."""
+        rows = np.asarray(self.index.scanned[self.index.order[numbers]], np.float32)
+        return self._decode(self._encode(rows, numbers), numbers)
+
+    def to_nearest(self) -> RowCoder:
+        """The coder of the same index that rounds to the nearest, which is many times faster."""
+        return self if self.index.moments is None else replace(self, index=replace(self.index, moments=None))
+
+    def _encode(self, rows: np.ndarray, numbers: np.ndarray) -> QuantisedRows:
         if self.index.codebooks is not None:
             return QuantisedRows(self.index.codebooks.encode(rows), None)
         if self.index.scorer == "float32":
             return QuantisedRows(rows, None)
         if self.index.scorer == "int4":
-            return self._encode_int4(rows, rows - self._centroids_of(first, len(rows)))
-        residuals = rows - self._centroids_of(first, len(rows))
+            return self._encode_int4(rows, rows - self._centroids_of(numbers))
+        residuals = rows - self._centroids_of(numbers)
         scales = self._stored(int8_rows(residuals)[1])
         residuals *= _inverse(self._real(scales))[:, None]
-        return QuantisedRows(np.clip(np.rint(residuals, out=residuals), -127, 127, out=residuals).astype(np.int8), scales)
+        if self.rounding is not None:
+            return QuantisedRows(self.rounding.codes(residuals, rows, -LARGEST_INT8, LARGEST_INT8).astype(np.int8), scales)
+        np.rint(residuals, out=residuals)
+        return QuantisedRows(np.clip(residuals, -LARGEST_INT8, LARGEST_INT8, out=residuals).astype(np.int8), scales)
 
     def decode(self, quantised: QuantisedRows, first: int) -> np.ndarray:
         """The rows that the search scores, `(n, d)` float32; `first` is the number of the first one in the index."""
+        return self._decode(quantised, np.arange(first, first + len(quantised.codes)))
+
+    def _decode(self, quantised: QuantisedRows, numbers: np.ndarray) -> np.ndarray:
         if self.index.codebooks is not None:
             return self.index.codebooks.decode(quantised.codes)
         if quantised.scales is None:
             return quantised.codes
         scales = self._real(quantised.scales)[:, None]
         if self.index.scorer == "int8":
-            return (quantised.codes * scales + self._centroids_of(first, len(scales))).astype(np.float32)
+            return (quantised.codes * scales + self._centroids_of(numbers)).astype(np.float32)
         codes = np.concatenate([quantised.codes & 15, quantised.codes >> 4], axis=1)[:, : self.dimension]
-        return ((codes - np.float32(MIDDLE)) * scales + self._centroids_of(first, len(codes))).astype(np.float32)
+        return ((codes - np.float32(MIDDLE)) * scales + self._centroids_of(numbers)).astype(np.float32)
+
+    @cached_property
+    def rounding(self) -> Rounding | None:
+        """Rounds the values of int8 and 4-bit rows; None for to the nearest."""
+        moments, projection = self.index.moments, self.index.projection
+        if moments is None:
+            return None
+        return Rounding(moments if projection is None else moments.projected(projection))
 
     def _encode_int4(self, rows: np.ndarray, residuals: np.ndarray) -> QuantisedRows:
         codes, scales = self._least_error(residuals)
+        if self.rounding is not None:
+            values = residuals * _inverse(self._real(scales))[:, None]
+            codes = (self.rounding.codes(values, rows, -MIDDLE, LARGEST_INT4 - MIDDLE) + np.float32(MIDDLE)).astype(np.uint8)
         scales = self._corrected(scales, codes, rows, residuals)
         half = self.width
         high = np.zeros((len(codes), half), np.uint8)
@@ -147,11 +182,11 @@ class RowCoder:
         orthogonal = np.where(along > 0, wanted / np.where(along > 0, along, 1), real)
         return self._stored(np.clip(orthogonal, (1 - MOST_CORRECTED) * real, (1 + MOST_CORRECTED) * real), np.rint)
 
-    def _centroids_of(self, first: int, count: int) -> np.ndarray:
-        """The centroid of each row's leaf, `(count, d)`; zeros `(1, d)` without leaves."""
+    def _centroids_of(self, numbers: np.ndarray) -> np.ndarray:
+        """The centroid of the leaf of each row with these numbers, `(n, d)`; zeros `(1, d)` without leaves."""
         if self.centroids is None:
             return np.zeros((1, self.dimension), np.float32)
-        leaves = np.arange(first, first + count) // self.index.block
+        leaves = numbers // self.index.block
         return self.centroids.codes[leaves] * self.centroids.scales[leaves]
 
     def _stored(self, scales: np.ndarray, round_: Callable[[np.ndarray], np.ndarray] = np.ceil) -> np.ndarray:
@@ -178,7 +213,7 @@ def row_coder(index: Index) -> RowCoder:
     plain = RowCoder(index, 1.0, np.float32, centroids)
     least, most, first = np.inf, 0.0, 0
     for block in plain.row_blocks():
-        residuals = block - plain._centroids_of(first, len(block))
+        residuals = block - plain._centroids_of(np.arange(first, first + len(block)))
         if index.scorer == "int8":
             scales = int8_rows(residuals)[1]
         else:
@@ -192,22 +227,33 @@ def row_coder(index: Index) -> RowCoder:
 
 
 def fine_coder(index: Index) -> RowCoder | None:
-    """The coder of the finer rows that rescore the best ones; None if the index has none."""
-    if index.rescorer is None:
-        return None
-    return row_coder(
-        replace(index, scorer=index.rescorer, rescorer=None, codebooks=None, leaves=None, projection=None)
-    )  # of whole rows, not residuals
+    """The coder of the rows that rescore the best ones; None if the index has none."""
+    fine = _fine(index)
+    return None if fine is None else row_coder(fine)
+
+
+def approximate_fine_coder(index: Index) -> RowCoder | None:
+    """Like `fine_coder`, but scales are float32 in any case: it reads no rows."""
+    fine = _fine(index)
+    return None if fine is None else RowCoder(fine, 1.0, np.float32)
+
+
+def _fine(index: Index) -> Index | None:
+    """An index that scans the rows that rescore those of another one. They are not residuals."""
+    whole = replace(index, rescorer=None, codebooks=None, leaves=None, projection=None, projected=None, rest=None)
+    if index.rest is not None:
+        return replace(whole, scorer="int4" if index.rescorer == "rest4" else "int8", projection=index.rest)
+    return None if index.rescorer is None else replace(whole, scorer=index.rescorer)
 
 
 def _centroids(index: Index) -> QuantisedCentroids:
-    means = np.empty((index.blocks, index.embeddings.shape[1]), np.float32)
+    means = np.empty((index.blocks, index.dimension), np.float32)
     at_a_time = max(1, BLOCK // index.block)
     for first in range(0, index.blocks, at_a_time):
         part = means[first : first + at_a_time]
         members = index.order[first * index.block : (first + len(part)) * index.block]
         starts = np.arange(0, len(members), index.block)
-        np.add.reduceat(np.asarray(index.embeddings[members], np.float32), starts, axis=0, out=part)
+        np.add.reduceat(np.asarray(index.scanned[members], np.float32), starts, axis=0, out=part)
         part /= np.minimum(index.block, len(members) - starts)[:, None]
-    codes, scales = int8_rows(means if index.projection is None else means @ index.projection.items)
+    codes, scales = int8_rows(means)
     return QuantisedCentroids(codes, scales[:, None])

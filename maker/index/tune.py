@@ -5,14 +5,16 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import TypeAlias
 
 import numpy as np
 
 from maker.index.build import Index
-from maker.index.rows import RowCoder, fine_coder
+from maker.index.rows import RowCoder, approximate_fine_coder
 from maker.index.ties import find_copies, right_results
 
 QUANTISATION_QUERIES = 100
+SPARE = 200  # rows of each query that may become its best when they are rounded as they are stored
 SELECTION_COST = 8  # of one group or leaf, in rows: keeping the best in order takes as long as scoring about 8 rows
 GROUP_SHARES = (0.25, 0.35, 0.5, 0.7, 1, 1.4, 2)  # of the default number of groups, to try
 
@@ -31,19 +33,39 @@ def tune(index: Index, queries: np.ndarray, truth: np.ndarray, target: float) ->
         truth: `(q, k)` int: the nearest items of each query by exact search.
         target: Recall in (0, 1].
     """
+    return tuned(index, ranks_by_groups(index, queries, truth), target)
+
+
+Ranks: TypeAlias = list[tuple[int, np.ndarray]]  # numbers of groups searched, with the ranks of leaves
+
+
+def ranks_by_groups(index: Index, queries: np.ndarray, truth: np.ndarray) -> Ranks:
+    """`leaf_ranks` of several numbers of groups searched."""
     candidates = [index]
-    largest = 0
-    if index.groups is not None and index.group_of is not None:
-        count, largest = len(index.groups.vectors), int(np.bincount(index.group_of).max())
+    if index.groups is not None:
+        count = len(index.groups.vectors)
         searched = {min(count, math.ceil(index.groups_searched * share)) for share in GROUP_SHARES} | {count}
         candidates = [replace(index, groups_searched=groups) for groups in sorted(searched)]
+    ranks = leaf_ranks(candidates, queries, truth)
+    return [(candidate.groups_searched, of_leaves) for candidate, of_leaves in zip(candidates, ranks, strict=True)]
+
+
+def tuned(index: Index, ranks: Ranks, target: float) -> Index:
+    """As `tune`, of what `ranks_by_groups` found."""
+    largest = 0 if index.group_of is None else int(np.bincount(index.group_of).max())
     best, least = index, math.inf
-    for candidate, ranks in zip(candidates, leaf_ranks(candidates, queries, truth), strict=True):
-        budget = _least_budget(ranks, target)
-        cost = candidate.groups_searched * (largest + SELECTION_COST) + budget * (index.block + SELECTION_COST)
+    for groups, of_leaves in ranks:
+        budget = _least_budget(of_leaves, target)
+        candidate = replace(index, groups_searched=groups, budget=budget)
+        cost = scored_rows(candidate, largest)
         if budget <= index.blocks and cost < least:  # a larger budget means that so few groups cannot reach the target
             best, least = candidate.with_budget(budget), cost
     return best
+
+
+def scored_rows(index: Index, largest: int = 0) -> int:
+    """How many rows and leaves a query scores, selecting groups and leaves included; `largest` is the size of the largest group."""
+    return index.groups_searched * (largest + SELECTION_COST) + index.budget * (index.block + SELECTION_COST)
 
 
 def _least_budget(ranks: np.ndarray, target: float) -> int:
@@ -77,8 +99,9 @@ def leaf_ranks(indexes: Sequence[Index], queries: np.ndarray, truth: np.ndarray)
     assert index.leaves is not None
     leaf_of, ranks = index.leaf_of, np.empty((len(indexes), *truth.shape), np.int64)
     copies = find_copies(index.embeddings, truth)
+    asked = index.asked(queries)
     leaves_of_copies = [np.unique(leaf_of[items], return_counts=True) for items in copies.items]
-    for i, query in enumerate(queries):
+    for i, query in enumerate(asked):
         scores = index.leaves.scores(query[None])[0]
         group_rank_of_leaf = np.zeros(index.blocks, np.int64)
         if index.groups is not None and index.group_of is not None:
@@ -126,44 +149,75 @@ def rows_recall(coder: RowCoder, queries: np.ndarray, truth: np.ndarray, candida
         truth: `(q, k)` int: the nearest items of each query by exact search; equally near ones count as well.
         candidates: Number of best rows that the index's finer rows rescore, if it has any.
     """
-    index, fine = coder.index, fine_coder(coder.index)
+    index = coder.index
     if index.scorer == "float32":
         return 1.0
+    return rows_recalls(coder, [index], queries, truth, [candidates])[0]
+
+
+def rows_recalls(
+    coder: RowCoder, indexes: Sequence[Index], queries: np.ndarray, truth: np.ndarray, candidates: Sequence[int]
+) -> list[float]:
+    """As `rows_recall`, for indexes that scan the same rows, those of the coder, and rescore so many of them in different ways."""
+    index = coder.index
     chosen = np.linspace(0, len(queries) - 1, min(QUANTISATION_QUERIES, len(queries))).astype(int)
     queries, truth = queries[chosen], truth[chosen]
     k = truth.shape[1]
-    kept = k if fine is None else min(max(candidates, k), len(index.order))
-    items = index.order[_best_rows(coder, queries, kept)]
-    if fine is not None and kept > k:
-        _rescore(items, fine, queries)
-    asked = zip(queries, items[:, :k], truth, strict=True)
-    return float(np.mean([right_results(index.embeddings, query, found, true, index.distance) / k for query, found, true in asked]))
+    kept = [min(max(count, k), len(index.order)) if one.rescorer else k for one, count in zip(indexes, candidates, strict=True)]
+    numbers, scores = _best_rows(coder, index.asked(queries), max(kept))
+    fine = [approximate_fine_coder(one) for one in indexes]
+    right = np.zeros(len(indexes))
+    for query, items, scanned, true in zip(queries, index.order[numbers], scores, truth, strict=True):
+        rows = np.asarray(index.embeddings[items], np.float32)
+        again: dict[tuple[str | None, int], np.ndarray] = {}  # scores by finer rows, which several indexes share
+        for place, (one, coder_of_one, count) in enumerate(zip(indexes, fine, kept, strict=True)):
+            best = items[:count]
+            if coder_of_one is not None:
+                key = (one.rescorer, coder_of_one.dimension)
+                if key not in again:
+                    again[key] = _rescored(one, coder_of_one, query, rows, scanned)
+                best = best[np.argsort(-again[key][:count], kind="stable")]
+            right[place] += right_results(index.embeddings, query, best[:k], true, index.distance) / k
+    return [float(value) for value in right / len(queries)]
 
 
-def _best_rows(coder: RowCoder, queries: np.ndarray, count: int) -> np.ndarray:
-    """`(q, count)` int64: the numbers of the best rows of each query as stored, in no order."""
-    best = np.full((len(queries), count), -np.inf, np.float32)
+def _best_rows(coder: RowCoder, queries: np.ndarray, count: int) -> tuple[np.ndarray, np.ndarray]:
+    """The numbers of the best rows of each query as stored, best first, `(q, count)` int64, and their scores.
+
+    All rows are rounded to the nearest, which is fast; only the best of them and `SPARE` more are then rounded as they are stored.
+    """
+    fast = coder.to_nearest()
+    kept = count if fast is coder else min(count + SPARE, len(coder.index.order))
+    best = np.full((len(queries), kept), -np.inf, np.float32)
     rows = np.zeros(best.shape, np.int64)
     first = 0
-    projection = coder.index.projection
-    queries = queries if projection is None else queries @ projection.queries
-    for block in coder.row_blocks():
-        scores = _scores(coder.index.distance, queries, coder.decode(coder.encode(block, first), first))
+    for block in fast.row_blocks():
+        scores = _scores(coder.index.distance, queries, fast.decode(fast.encode(block, first), first))
         best = np.concatenate([best, scores], axis=1)
         rows = np.concatenate([rows, np.broadcast_to(np.arange(first, first + len(block)), scores.shape)], axis=1)
-        keep = np.argpartition(-best, count - 1, axis=1)[:, :count]
+        keep = np.argpartition(-best, kept - 1, axis=1)[:, :kept]
         best, rows = np.take_along_axis(best, keep, axis=1), np.take_along_axis(rows, keep, axis=1)
         first += len(block)
-    return rows
+    if fast is not coder:
+        return _best_stored(coder, queries, rows, count)
+    order = np.argsort(-best, axis=1, kind="stable")
+    return np.take_along_axis(rows, order, axis=1), np.take_along_axis(best, order, axis=1)
 
 
-def _rescore(items: np.ndarray, fine: RowCoder, queries: np.ndarray) -> None:
-    """Sorts the candidates of each query, `(q, c)`, by their finer rows, best first."""
-    index = fine.index
-    for query, candidates in zip(queries, items, strict=True):
-        rows = np.asarray(index.embeddings[candidates], np.float32)
-        scores = _scores(index.distance, query[None], fine.decode(fine.encode(rows, 0), 0))[0]
-        candidates[:] = candidates[np.argsort(-scores, kind="stable")]
+def _best_stored(coder: RowCoder, queries: np.ndarray, rows: np.ndarray, count: int) -> tuple[np.ndarray, np.ndarray]:
+    """Of the rows with these numbers, `(q, c)`, the best `count` as the coder stores them, best first, and their scores."""
+    numbers, places = np.unique(rows, return_inverse=True)
+    stored, asked = coder.stored(numbers), zip(queries, places.reshape(rows.shape), strict=True)
+    scores = np.concatenate([_scores(coder.index.distance, query[None], stored[of_query]) for query, of_query in asked])
+    order = np.argsort(-scores, axis=1, kind="stable")[:, :count]
+    return np.take_along_axis(rows, order, axis=1), np.take_along_axis(scores, order, axis=1)
+
+
+def _rescored(index: Index, fine: RowCoder, query: np.ndarray, embeddings: np.ndarray, scanned: np.ndarray) -> np.ndarray:
+    """The scores of `(n, d)` embeddings by the finer rows of the index, `(n,)`; `scanned` are their scores by the scanned rows."""
+    rows = embeddings if index.rest is None else embeddings @ index.rest.items
+    scores = _scores(index.distance, fine.index.asked(query[None]), fine.decode(fine.encode(rows, 0), 0))[0]
+    return scores if index.rest is None else scores + scanned
 
 
 def _scores(distance: str, queries: np.ndarray, rows: np.ndarray) -> np.ndarray:

@@ -200,7 +200,9 @@ def _most_items(source: EmbeddingShards, settings: IndexSettings, embedder: Path
     """The number of items whose searcher has about the largest size."""
     dimension = min(settings.dimension or source.dimension, source.dimension)
     scanned = min(settings.scan_dimension or dimension, dimension)
-    finer = {"float32": FLOAT, "int8": 1}.get(settings.rescore or ("int8" if settings.scan_dimension else ""), 0)
+    finer = {"float32": FLOAT, "int8": 1, "rest4": 1 / 2, "rest8": 1}.get(
+        settings.rescore or ("int8" if settings.scan_dimension else ""), 0
+    )
     row = PADDING * (scanned * settings.bits / 8 + finer * dimension + ROW) + source.bytes_per_name
     largest = min(LARGEST, settings.max_size or LARGEST)
     return int((largest - OTHER_PARTS - (embedder.stat().st_size if embedder else 0)) / row)

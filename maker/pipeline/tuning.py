@@ -17,19 +17,26 @@ from maker.export.search_constants import index_bytes
 from maker.export.search_graph import rescored
 from maker.index.build import Index, build_index, default_options, with_routing
 from maker.index.options import DEFAULT_K, PARTITIONERS, ScaNNOptions, Tree
-from maker.index.projection import learn_projection
+from maker.index.projection import learn_directions
 from maker.index.rows import RowCoder, row_coder
 from maker.index.tune import rows_recall, tune
 from maker.pipeline.index_curve import measure_curve
+from maker.pipeline.layouts import SCANNED, WIDE, Layout, choose_layout, with_layout
 from maker.progress import say
 
 MAX_PRODUCTS = 8e10  # multiply-adds to find neighbours of the routing queries
 MIN_ROUTING_QUERIES, MAX_ROUTING_QUERIES = 5000, 10_000  # routing learns little from fewer
+# Of the items, among which neighbours of routing queries are searched. Queries of many dimensions also train the rotation.
+LEAST_ROUTING_SHARE, WIDE_ROUTING_SHARE = 1 / 2, 1 / 16
 ROUTING_NEIGHBOURS = 20  # among half of the items: as good for routing as the nearest ten of all, in half the time
 MAX_COMPARED = 200_000  # more items are not measured with other types of rows for the report
+UNREACHED = 0.99  # of what the rows allow, if that is less than the target
 CURVE_BUDGETS = (1 / 8, 1 / 4, 1 / 2, 1, 2, 4)  # points of the curve, as multiples of the chosen budget
 LEAST_SPLIT = 20  # fewer queries both tune and measure
 TIMED_BUDGETS, MAX_TIMED_SHARE = 8, 0.25  # number of budgets measured for `max_ms`; the largest, as a share of the leaves
+
+
+RESCORERS = ("int8", "float32", "rest4", "rest8")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,12 +50,13 @@ class IndexSettings:
         max_ms: Maximum median latency of a query in milliseconds, for the bare signature on one thread of this machine. It replaces
             `recall`.
         share: Share of the leaves that a query scans, in (0, 1]. It replaces `recall` and `max_ms`. None to tune.
-        max_size: Maximum size of the file in bytes. If 8-bit rows do not fit, 4-bit rows are used.
+        max_size: Maximum size of the file in bytes. Of the layouts that fit, the one with the least work for `recall` is taken. Rows of few
+            dimensions have two: 4 bits if 8 do not fit.
         bits: Bits per dimension, 8 or 4.
         rescore: `float32`, or `int8` for 4-bit rows: rows of this type are stored too, and the best hundred results are scored again by
-            them. None for no rescoring.
-        scan_dimension: Scan rows that are projected to this many dimensions, and score the best hundred again by whole rows; None to scan
-            whole rows. For dot products only.
+            them. With `scan_dimension` also `rest4` or `rest8`: the dimensions that are not scanned, in 4 or 8 bits. None for no rescoring.
+        scan_dimension: Scan rows that are projected to this many dimensions, and score the best hundred again; 0 to scan whole rows. None
+            chooses, together with `rescore`, for rows of 256 dimensions and more. For dot products only.
         dimension: Index only this many leading dimensions, normalised again if the embeddings have norm 1; None for all.
         k: Maximum number of neighbours that a query returns.
         seed: Seed of the partitioning.
@@ -87,9 +95,11 @@ class IndexSettings:
             raise BuildError(f"leaves must be at least 0, found {self.leaves}")
         if self.bits not in (4, 8):
             raise BuildError(f"bits must be 8 or 4, found {self.bits}")
-        if self.scan_dimension is not None and (self.scan_dimension < 1 or self.distance != "dot_product"):
-            raise BuildError(f"scan_dimension must be at least 1, for dot products, found {self.scan_dimension} for {self.distance}")
-        if self.scan_dimension is None and self.rescore not in (None, "float32") and (self.rescore, self.bits) != ("int8", 4):
+        if self.scan_dimension and (self.scan_dimension < 0 or self.distance != "dot_product"):
+            raise BuildError(f"scan_dimension must be at least 0, for dot products, found {self.scan_dimension} for {self.distance}")
+        if self.scan_dimension and self.rescore not in (None, *RESCORERS):
+            raise BuildError(f"rescore must be one of {', '.join(RESCORERS)}, found {self.rescore}")
+        if not self.scan_dimension and self.rescore not in (None, "float32") and (self.rescore, self.bits) != ("int8", 4):
             raise BuildError(f"rescore must be float32, or int8 for 4-bit rows, found {self.rescore} for {self.bits}-bit rows")
         if self.dimension is not None and self.dimension < 1:
             raise BuildError(f"dimension must be at least 1, found {self.dimension}")
@@ -169,8 +179,10 @@ class Chosen:
 
 def routing_queries(embeddings: np.ndarray) -> int:
     """How many queries to train routing with: as many as exact search can answer in seconds; 0 if these are too few."""
-    affordable = min(MAX_ROUTING_QUERIES, int(2 * MAX_PRODUCTS / embeddings.size))
-    return affordable if is_partitioned(len(embeddings)) and affordable >= MIN_ROUTING_QUERIES else 0
+    items, dimension = embeddings.shape
+    share = LEAST_ROUTING_SHARE * dimension if dimension < WIDE else WIDE_ROUTING_SHARE * SCANNED[-1]
+    affordable = min(MAX_ROUTING_QUERIES, int(MAX_PRODUCTS / (share * items)))
+    return affordable if is_partitioned(items) and affordable >= MIN_ROUTING_QUERIES else 0
 
 
 def is_partitioned(items: int) -> bool:
@@ -202,20 +214,31 @@ def choose_index(
         say(f"warning: {len(embeddings)} items get no leaves: partitioner {settings.partitioner} has no effect; ask for --leaves")
     measuring = queries.tuning
     # Leaves must not be formed by the measuring queries: that would overestimate the recall.
-    index = build_index(embeddings, options, settings.seed, settings.bits, queries.routing, settings.partitioner)
+    scanned, free = settings.scan_dimension or 0, _is_free(embeddings, settings, options)
+    directions = projection = None
+    if free or 0 < scanned < embeddings.shape[1]:
+        directions = learn_directions(embeddings, queries.routing if len(queries.routing) else measuring, settings.seed)
+        projection = directions.first(SCANNED[-1] if free else scanned)
+    index = build_index(embeddings, options, settings.seed, settings.bits, queries.routing, settings.partitioner, projection)
     if settings.leaves and index.blocks != settings.leaves:
         say(f"{index.blocks} leaves in place of {settings.leaves}: all leaves have one size, here {index.block} rows")
-    index = _rescored(index, settings, queries.routing if len(queries.routing) else measuring)
-    index = _fitting(index, settings, rest, lengths)
     truth = exact_neighbours(embeddings, measuring, settings.distance)
+    if directions is not None and free:
+        most = None if settings.max_size is None else settings.max_size - sum(rest.values())
+        index = choose_layout(index, directions, measuring, truth, settings.k, settings.recall, most)
+    elif directions is not None and (settings.rescore or "").startswith("rest"):
+        index = with_layout(index, directions, Layout(scanned, str(settings.rescore), embeddings.shape[1] - scanned))
+    else:
+        index = replace(index, rescorer=_rescorer(settings, index))
+    index = _fitting(index, settings, rest, lengths)
     coder = row_coder(index)
-    max_recall = rows_recall(coder, measuring, truth, max(settings.k, rescored(index)))
+    max_recall = rows_recall(coder, measuring, truth, rescored(index, settings.k))
     rows = _types_of_rows(coder, measuring, truth, max_recall)
     if index.leaves is None:
         return Chosen(index, [], rows)
     if len(queries.routing) >= MIN_ROUTING_QUERIES:
         say(f"training the choice of leaves on {len(queries.routing)} {queries.routing_how}")
-        index = with_routing(index, queries.routing, _routing_targets(embeddings, queries.routing, settings), settings.seed)
+        index = with_routing(index, queries.routing, _routing_targets(index, queries.routing, settings.seed), settings.seed)
     if settings.share is not None:
         index = index.with_share(settings.share).with_capacity_for(settings.k)
         return Chosen(index, measure_curve(index, [index.budget], measuring, truth, settings.k, output), rows)
@@ -223,12 +246,12 @@ def choose_index(
         return _by_time(index, settings.max_ms, measuring, truth, settings.k, rows, output)
     # A neighbour is found if its leaf is scanned and quantisation keeps it among the first ten.
     if max_recall < settings.recall:
-        better = "--bits 8 instead of 4" if index.projection is None else "a larger --scan-dimension"
+        better = "a larger --max-size" if free else "--bits 8 instead of 4" if index.projection is None else "a larger --scan-dimension"
         say(
-            f"warning: {index.scorer} rows reach a recall of {max_recall:.3f} at most, less than {settings.recall}: a query scans all "
-            f"items; pass a lower --recall, or {better}, for faster queries"
+            f"warning: {index.scorer} rows reach a recall of {max_recall:.3f} at most, less than {settings.recall}: a query scans what "
+            f"finds {UNREACHED:.0%} of that; pass {better}, for more, or a lower --recall, for faster queries"
         )
-        index = index.with_share(1.0)
+        index = tune(index, measuring, truth, UNREACHED)
     else:
         index = tune(index, measuring, truth, settings.recall / max_recall)
     index = index.with_capacity_for(settings.k)
@@ -237,22 +260,33 @@ def choose_index(
     return Chosen(index, curve, rows, settings.recall, queries.are_split)
 
 
-def _rescored(index: Index, settings: IndexSettings, queries: np.ndarray) -> Index:
-    """The index with finer rows, and with a projection that the queries train, if the settings ask for them."""
-    dimension = index.embeddings.shape[1]
-    if settings.scan_dimension is None:
-        return replace(index, rescorer=settings.rescore)
-    if settings.scan_dimension < dimension:
-        projection = learn_projection(index.embeddings, queries, settings.scan_dimension, settings.seed)
-        return replace(index, projection=projection, rescorer=settings.rescore or "int8")
-    say(f"warning: the rows have {dimension} dimensions: whole rows are scanned; --scan-dimension {settings.scan_dimension} has no effect")
-    return index if settings.rescore == index.scorer else replace(index, rescorer=settings.rescore)
+def _is_free(embeddings: np.ndarray, settings: IndexSettings, options: ScaNNOptions) -> bool:
+    """Whether the layout of the rows is chosen: rows of many dimensions that are partitioned or have to fit, if no layout is asked for."""
+    asked = settings.bits != 8 or settings.rescore is not None or settings.scan_dimension is not None
+    needed = options.tree is not None or settings.max_size is not None
+    return needed and not asked and settings.distance == "dot_product" and embeddings.shape[1] >= WIDE
 
 
-def _routing_targets(embeddings: np.ndarray, queries: np.ndarray, settings: IndexSettings) -> np.ndarray:
-    """`(q, 20)` int64: the nearest of a random half of the items. They are in the same leaves as the others."""
-    half = np.sort(np.random.default_rng(settings.seed).permutation(len(embeddings))[: -(-len(embeddings) // 2)])
-    return half[exact_neighbours(np.asarray(embeddings[half], np.float32), queries, settings.distance, ROUTING_NEIGHBOURS)]
+def _rescorer(settings: IndexSettings, index: Index) -> str | None:
+    """The type of the finer rows."""
+    if index.projection is not None:
+        return settings.rescore or "int8"
+    if settings.scan_dimension:
+        dimension = index.embeddings.shape[1]
+        wanted = settings.scan_dimension
+        say(f"warning: the rows have {dimension} dimensions: whole rows are scanned; --scan-dimension {wanted} has no effect")
+    return None if settings.rescore == index.scorer else settings.rescore
+
+
+def _routing_targets(index: Index, queries: np.ndarray, seed: int) -> np.ndarray:
+    """`(q, 20)` int64: the nearest of a random part of the items, at most half, by what is scanned.
+
+    They are in the same leaves as the others.
+    """
+    items, asked = index.scanned, index.asked(queries)
+    count = min(-(-len(items) // 2), int(MAX_PRODUCTS / asked.size))
+    part = np.sort(np.random.default_rng(seed).permutation(len(items))[:count])
+    return part[exact_neighbours(np.asarray(items[part], np.float32), asked, index.distance, ROUTING_NEIGHBOURS)]
 
 
 def _fitting(index: Index, settings: IndexSettings, rest: Mapping[str, int], lengths: Sequence[int]) -> Index:
@@ -261,14 +295,14 @@ def _fitting(index: Index, settings: IndexSettings, rest: Mapping[str, int], len
         return index
     others = sum(rest.values())
     size = index_bytes(row_coder(index)) + others
-    if size > settings.max_size and index.scorer == "int8":
+    if size > settings.max_size and index.scorer == "int8" and index.rest is None:
         say(f"8-bit rows need {size / 1e6:.2f} MB, more than the maximum of {settings.max_size / 1e6:.2f} MB: using 4-bit rows")
         index = replace(index, scorer="int4")
         size = index_bytes(row_coder(index)) + others
     if size > settings.max_size:
         parts = largest_parts({ROWS: size - others, **rest})
         trained = f"--index-dimension {' or '.join(map(str, lengths))}, for which the towers were trained"
-        single = "no --rescore and no --scan-dimension, " if index.rescorer else ""
+        single = "no --rescore and no --scan-dimension, " if settings.rescore or settings.scan_dimension else ""
         raise BuildError(
             f"the smallest file of these items, with 4-bit rows, has {size / 1e6:.2f} MB, more than the maximum of "
             f"{settings.max_size / 1e6:.2f} MB; use {single}{trained if lengths else 'fewer dimensions'}, shorter metadata or fewer items. "
@@ -306,7 +340,7 @@ def _types_of_rows(coder: RowCoder, queries: np.ndarray, truth: np.ndarray, max_
         elif index.codebooks is not None or len(index.embeddings) > MAX_COMPARED:
             continue
         else:
-            other = row_coder(replace(index, scorer=scorer, rescorer=None, projection=None))
+            other = row_coder(replace(index, scorer=scorer, rescorer=None, projection=None, projected=None, rest=None))
             recall = rows_recall(other, queries, truth)
         bytes_per_item = round(index_bytes(other) / len(index.embeddings), 2)
         types.append({"rows": name, "bytes_per_item": bytes_per_item, "recall": round(recall, 4)})

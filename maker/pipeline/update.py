@@ -159,7 +159,7 @@ def _settings(settings: IndexSettings, base: Path, described: Manifest, k: int |
         k=described.k if k is None else k,
         bits=bits,
         rescore=settings.rescore or described.index.get("rescored_by"),
-        scan_dimension=settings.scan_dimension or described.index.get("scanned_dimensions"),
+        scan_dimension=settings.scan_dimension or described.index.get("scanned_dimensions") or 0,
     )
 
 

@@ -88,7 +88,7 @@ class SignatureRunners(_Interpreters):
             DamagedFileError: The runtime refuses the model.
             SearcherError: The file was overwritten.
         """
-        inputs = query if isinstance(query, Mapping) else {"query": query}
+        inputs = {"query": query} if isinstance(query, np.ndarray) else query
         self._file.check_unchanged()
         runner = self._runner(signature)
         try:
@@ -99,12 +99,13 @@ class SignatureRunners(_Interpreters):
 
     def _runner(self, signature: str) -> Any:
         runners = self._local.__dict__.setdefault("runners", {})
-        if signature not in runners:
+        runner = runners.get(signature)
+        if runner is None:
             try:
-                runners[signature] = self._interpreter().get_signature_runner(signature)
+                runner = runners[signature] = self._interpreter().get_signature_runner(signature)
             except RuntimeError as error:
                 raise self._damaged(error) from error
-        return runners[signature]
+        return runner
 
     def _damaged(self, error: RuntimeError) -> DamagedFileError:
         return DamagedFileError(f"{self._file.name}: the model cannot be run: {' '.join(str(error).split())}")

@@ -15,6 +15,7 @@ OFFSETS, BYTES = "items.offsets", "items.bytes"
 WIDTH = 4
 ENDING = 12  # last bytes by which items are told apart before they are compared
 LIMIT = (1 << 32) - 1
+BOUNDS = struct.Struct("<II")  # the offsets of an item and of the next one
 
 
 class ItemTableError(Exception):
@@ -49,13 +50,13 @@ class ItemTable:
         """
         self._content = content
         self._offsets_at, size = offsets
-        self._data_at, data_size = data
+        self._data_at, self._data_size = data
         if size < WIDTH or size % WIDTH:
             raise ItemTableError(f"{OFFSETS} has {size} bytes, expected a multiple of {WIDTH}")
         self._count = size // WIDTH - 1
         (end,) = struct.unpack_from("<I", content, self._offsets_at + self._count * WIDTH)
-        if end != data_size:
-            raise ItemTableError(f"{OFFSETS} ends at {end}, but {BYTES} has {data_size} bytes")
+        if end != self._data_size:
+            raise ItemTableError(f"{OFFSETS} ends at {end}, but {BYTES} has {self._data_size} bytes")
 
     def __len__(self) -> int:
         """The number of items."""
@@ -70,11 +71,10 @@ class ItemTable:
         """
         if not 0 <= item < self._count:
             raise IndexError(f"item {item} of {self._count}")
-        start, end = struct.unpack_from("<II", self._content, self._offsets_at + item * WIDTH)
-        (limit,) = struct.unpack_from("<I", self._content, self._offsets_at + self._count * WIDTH)
-        if not start <= end <= limit:
-            raise ItemTableError(f"{OFFSETS}: item {item} goes from {start} to {end} of {limit}")
-        return bytes(self._content[self._data_at + start : self._data_at + end])
+        start, end = BOUNDS.unpack_from(self._content, self._offsets_at + item * WIDTH)
+        if not start <= end <= self._data_size:
+            raise ItemTableError(f"{OFFSETS}: item {item} goes from {start} to {end} of {self._data_size}")
+        return self._content[self._data_at + start : self._data_at + end]
 
     def find(self, wanted: Collection[bytes]) -> dict[int, bytes]:
         """The items whose metadata is one of `wanted`, ascending, by number.

@@ -20,6 +20,7 @@ SIGNATURE = "search_embedding"
 ARRAYS = ("rows", "steps", "ids", "bases", "base_steps", "entries")  # names of constants
 RESIDUALS = "residuals"  # the name of `rows` if they are int8 and differences from a base
 FINE = {"fine_rows": "rows", "fine_steps": "steps"}  # names for the finer rows, which are used if there are any
+DIRECTIONS = ("scanned_directions", "rest_directions")  # of rows that are split: `rows` are those scanned, the finer rows the rest
 TYPES = {0: "float32", 2: "int32", 3: "uint8", 9: "int8"}  # TensorType of the schema
 DTYPES = {"float32": "<f4", "int32": "<i4", "uint8": "<u1", "int8": "<i1"}
 MIDDLE = np.float32(7.5)  # of 4-bit codes
@@ -46,10 +47,13 @@ class Rows:
         rows: `(c, b, width)` codes. 4-bit codes are packed as uint8: dimension i is in the low four bits, dimension i + width in the high.
         unit: The scale of rows with a step of 1.
         steps: `(c, b)` uint8 or float32, the scale of each row in units; None for `float32` and `product`.
-        ids: `(c, b)` int32, the item in each row, -1 for padding; None if row i is item i.
+        ids: `(c * b,)` int32, in older files `(c, b)`: the item in each row, -1 for padding; None if row i is item i.
         bases: `(c, d)` int8 codes of the base of each block, for int8 and 4-bit rows.
         base_steps: `(c, 1)` float32, the scale of each base.
         entries: `(blocks, entries, dimensions)` float32 codebooks, for `product`.
+        directions: `(p, d)` float32: a row of p dimensions is that of an embedding along these. The dot product with a query is that of
+            the row and `directions @ query`. None if a row is an embedding.
+        rest: The same rows along further directions; an embedding is the sum of both.
     """
 
     kind: str
@@ -60,6 +64,8 @@ class Rows:
     bases: Place | None = None
     base_steps: Place | None = None
     entries: Place | None = None
+    directions: Place | None = None
+    rest: Rows | None = None
 
     def describe(self) -> dict[str, Any]:
         """The attributes, for JSON."""
@@ -81,16 +87,42 @@ def locate_rows(content: bytes | mmap) -> Rows | None:
     constants = {name: c for name, c in tflite_model.constants(content, SIGNATURE).items() if c.type in TYPES}
     if RESIDUALS in constants:
         constants["rows"] = constants[RESIDUALS]
+    if all(name in constants for name in DIRECTIONS):
+        return _split(content, constants)
+    return _whole(content, constants)
+
+
+def _split(content: bytes | mmap, constants: dict[str, tflite_model.Constant]) -> Rows | None:
+    """The places of split rows."""
+    searched = {name: constant for name, constant in constants.items() if name not in FINE}
+    scanned = _whole(content, searched)
+    if scanned is None:
+        return None
+    blocks, size, _ = scanned.rows.shape
+    finer = {FINE.get(name, name): constants[name] for name in ("fine_rows", "fine_steps") if name in constants}
+    finer |= {"unit": constants["fine_unit"]} if "fine_unit" in constants else {}
+    if "rows" not in finer or finer["rows"].shape[0] != blocks * size:
+        return None
+    finer["rows"] = replace(finer["rows"], shape=(blocks, size, finer["rows"].shape[1]))
+    rest = _whole(content, finer)
+    if rest is None:
+        return None
+    first, second = (_place(constants[name]) for name in DIRECTIONS)
+    return replace(scanned, directions=first, rest=replace(rest, directions=second))
+
+
+def _place(constant: tflite_model.Constant) -> Place:
+    return Place(constant.offset, list(constant.shape), TYPES[constant.type])
+
+
+def _whole(content: bytes | mmap, constants: dict[str, tflite_model.Constant]) -> Rows | None:
+    """The places of rows that are embeddings, or of one part of split rows."""
     rows, unit = constants.get("rows"), constants.get("unit")
     if rows is None or len(rows.shape) != 3:
         return None
     fine = constants.get("fine_rows")
     names = {name: name for name in ARRAYS} if fine is None else {"ids": "ids", **FINE}
-    found: dict[str, Any] = {
-        name: Place(constants[stored].offset, list(constants[stored].shape), TYPES[constants[stored].type])
-        for stored, name in names.items()
-        if stored in constants
-    }
+    found: dict[str, Any] = {name: _place(constants[stored]) for stored, name in names.items() if stored in constants}
     if fine is not None:
         blocks, size, _ = rows.shape
         if fine.shape[0] != blocks * size:
@@ -116,7 +148,8 @@ class StoredRows:
         bases, entries: As in `Rows`.
         base_scales: `(c, 1)` float32, the scale of each base.
         items: `(rows,)` int32, the item in each row, -1 for padding.
-        dimension: Dimension of the embeddings.
+        dimension: Dimension of the rows: that of the embeddings, unless rows are split.
+        directions, rest: As in `Rows`.
     """
 
     def __init__(self, content: bytes | mmap, places: Rows, dimension: int) -> None:
@@ -132,7 +165,10 @@ class StoredRows:
             count = int(np.prod(place.shape, dtype=np.int64))
             return np.frombuffer(content, DTYPES[place.type], count, place.offset).reshape(place.shape)
 
-        self.kind, self.dimension, self._unit = places.kind, dimension, np.float32(places.unit)
+        self.directions = view(places.directions)
+        self.rest = None if places.rest is None else StoredRows(content, places.rest, dimension)
+        self.kind, self._unit = places.kind, np.float32(places.unit)
+        self.dimension = dimension if self.directions is None else len(self.directions)
         _, self.block, width = places.rows.shape
         rows, steps, ids = view(places.rows), view(places.steps), view(places.ids)
         assert rows is not None
@@ -147,6 +183,7 @@ class StoredRows:
         some = copy(self)
         some.rows, some.items = self.stored(numbers), self.items[numbers]
         some._steps = None if self._steps is None else self._steps[numbers]
+        some.rest = None if self.rest is None else self.rest.taken(numbers)
         if self.bases is not None and self.base_scales is not None:
             blocks = self.blocks(numbers)
             firsts = np.append(True, blocks[1:] != blocks[:-1])[: len(blocks)]
@@ -187,7 +224,9 @@ class StoredRows:
         if self.bases is not None and self.base_scales is not None:
             leaves = self.blocks(rows)
             decoded += self.bases[leaves] * self.base_scales[leaves]
-        return decoded
+        if self.directions is not None:
+            decoded = decoded @ self.directions
+        return decoded if self.rest is None else decoded + self.rest.decode(rows)
 
 
 def _picked(rows: np.ndarray, numbers: np.ndarray) -> np.ndarray:

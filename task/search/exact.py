@@ -102,7 +102,7 @@ class ExactScorer:
         distances = np.empty(count, np.float32)
         query_norm = np.float32(query @ query)
         rows = self._rows if chosen.rows is None else chosen.rows
-        dots_of = self._scorer(query, rows, min(int(WIDER * BLOCK), len(rows.rows)))
+        dots_of = _scorer(query, rows, min(int(WIDER * BLOCK), len(rows.rows)))
         for start in range(0, count, BLOCK):
             end = min(start + BLOCK, count)
             where, picked = (slice(start, end), None) if chosen.rows is not None else _place(chosen.numbers[start:end])
@@ -113,34 +113,43 @@ class ExactScorer:
             np.negative(dots if picked is None else dots[picked], out=distances[start:end])
         return distances
 
-    @staticmethod
-    def _scorer(query: np.ndarray, rows: StoredRows, most: int) -> Callable[[np.ndarray | slice], np.ndarray]:
-        """A function for the dot products of at most `most` of the rows with the query."""
-        if rows.entries is not None:
-            table = _table(query, rows.entries)
-            return lambda where: table[np.arange(len(table)), rows.stored(where)].sum(axis=1, dtype=np.float32)
-        bases = None
-        if rows.bases is not None and rows.base_scales is not None:
-            codes, scale = rounded(query) if rows.kind == "int4" else (query, np.float32(1))
-            bases = products(rows.bases.astype(np.float32), codes) * scale * rows.base_scales[:, 0]
-        if rows.kind == "int4":
 
-            def of_nibbles(where: np.ndarray | slice) -> np.ndarray:
-                dots = products(rows.codes(where), query) * rows.scales(where)
-                return dots if bases is None else dots + bases[rows.blocks(where)]
+def _scorer(query: np.ndarray, rows: StoredRows, most: int) -> Callable[[np.ndarray | slice], np.ndarray]:
+    """A function for the dot products of at most `most` of the rows with the query."""
+    scorer = _part_scorer(query if rows.directions is None else products(rows.directions, query), rows, most)
+    if rows.rest is None:
+        return scorer
+    of_rest = _scorer(query, rows.rest, most)
+    return lambda where: scorer(where) + of_rest(where)
 
-            return of_nibbles
-        space = np.empty((most, rows.rows.shape[1]), np.float32)
 
-        def of_rows(where: np.ndarray | slice) -> np.ndarray:
-            stored = rows.stored(where)
-            values = space[: len(stored)]
-            np.copyto(values, stored)
-            scales = rows.scales(where)
-            dots = products(values, query) if scales is None else products(values, query) * scales
+def _part_scorer(query: np.ndarray, rows: StoredRows, most: int) -> Callable[[np.ndarray | slice], np.ndarray]:
+    """As `_scorer`, for rows that are not split."""
+    if rows.entries is not None:
+        table = _table(query, rows.entries)
+        return lambda where: table[np.arange(len(table)), rows.stored(where)].sum(axis=1, dtype=np.float32)
+    bases = None
+    if rows.bases is not None and rows.base_scales is not None:
+        codes, scale = rounded(query) if rows.kind == "int4" else (query, np.float32(1))
+        bases = products(rows.bases.astype(np.float32), codes) * scale * rows.base_scales[:, 0]
+    if rows.kind == "int4":
+
+        def of_nibbles(where: np.ndarray | slice) -> np.ndarray:
+            dots = products(rows.codes(where), query) * rows.scales(where)
             return dots if bases is None else dots + bases[rows.blocks(where)]
 
-        return of_rows
+        return of_nibbles
+    space = np.empty((most, rows.rows.shape[1]), np.float32)
+
+    def of_rows(where: np.ndarray | slice) -> np.ndarray:
+        stored = rows.stored(where)
+        values = space[: len(stored)]
+        np.copyto(values, stored)
+        scales = rows.scales(where)
+        dots = products(values, query) if scales is None else products(values, query) * scales
+        return dots if bases is None else dots + bases[rows.blocks(where)]
+
+    return of_rows
 
 
 def _place(numbers: np.ndarray) -> tuple[np.ndarray | slice, np.ndarray | None]:

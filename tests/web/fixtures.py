@@ -21,8 +21,10 @@ from maker.encoders.embedder import open_embedder
 from maker.export.searcher_file import DEFAULT_K, SearcherContent, write_searcher
 from maker.index.build import build_index
 from maker.index.lexical import lexical_index
+from maker.index.projection import learn_directions
 from maker.pipeline.empty import export_empty
 from maker.pipeline.index import FileContent, IndexedItems, index_embeddings, write_index
+from maker.pipeline.layouts import Layout, with_layout
 from maker.pipeline.tuning import IndexSettings
 from maker.preview.server import Server
 from maker.preview.site import preview
@@ -51,12 +53,16 @@ SCENES, HELD_OUT, ITEMS, PHOTOS, SOUNDS = 240, 40, 100_000, 293, 12
 ANSWERS = 10
 ENCODER, CAPTIONS = "encoder.tflite", "captions.tsv"
 CUT = 0.25
+LAYOUTS = {"split": Layout(8, "rest4", 20), "tree-split": Layout(8, "rest4", 23), "tree-split-8": Layout(8, "rest8", 23)}
 KINDS: dict[str, tuple[searcher.ScaNNOptions, int]] = {  # kinds of rows, and their bits
     "int8": (searcher.ScaNNOptions("dot_product", score_ah=searcher.ScoreAH(1)), 8),
     "tree": (searcher.ScaNNOptions("dot_product", tree=searcher.Tree(20, 20), score_ah=searcher.ScoreAH(1)), 8),
     "tree-l2": (searcher.ScaNNOptions("squared_l2", tree=searcher.Tree(20, 20), score_ah=searcher.ScoreAH(1)), 8),
     "bits": (searcher.ScaNNOptions("squared_l2", score_ah=searcher.ScoreAH(1)), 4),
     "tree-bits": (searcher.ScaNNOptions("dot_product", tree=searcher.Tree(20, 20), score_ah=searcher.ScoreAH(1)), 4),
+    "split": (searcher.ScaNNOptions("dot_product", score_ah=searcher.ScoreAH(1)), 8),
+    "tree-split": (searcher.ScaNNOptions("dot_product", tree=searcher.Tree(20, 20), score_ah=searcher.ScoreAH(1)), 8),
+    "tree-split-8": (searcher.ScaNNOptions("dot_product", tree=searcher.Tree(20, 20), score_ah=searcher.ScoreAH(1)), 8),
     "float32": (searcher.ScaNNOptions("squared_l2", score_brute_force=searcher.ScoreBruteForce()), 8),
     "codes": (searcher.ScaNNOptions("dot_product", score_ah=searcher.ScoreAH(3)), 8),
 }
@@ -325,7 +331,11 @@ def make_kinds(folder: Path) -> None:
     kinds = []
     for name, (options, bits) in KINDS.items():
         path = folder / f"{name}.tflite"
-        index = build_index(vectors, options, bits=bits)
+        layout = LAYOUTS.get(name)
+        directions = learn_directions(vectors, vectors, 0)
+        index = build_index(vectors, options, bits=bits, projection=layout and directions.first(layout.scanned))
+        if layout:
+            index = with_layout(index, directions, layout)
         write_searcher(SearcherContent(index=index, metadata=[b"%d" % i for i in range(600)]), path)
         engine = GraphEngine(BaseOptions(str(path), num_threads=1))
         query = vectors[5] + np.float32(0.1)

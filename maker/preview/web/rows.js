@@ -19,6 +19,8 @@ export class StoredRows {
   #itemOf;
   #rowOf;
   #scaleOf;
+  #directions; // of split rows: a row is a vector along these, and `#rest` the same along further ones
+  #rest;
 
   /**
    * @param {ArrayBuffer} content The whole file.
@@ -28,7 +30,9 @@ export class StoredRows {
   constructor(content, places, { dimension, items, distance }) {
     this.#content = content;
     this.#places = places;
-    this.#dimension = dimension;
+    this.#directions = places.directions && { size: dimension, values: this.#values(places.directions) };
+    this.#rest = places.rest && new StoredRows(content, places.rest, { dimension, items, distance });
+    this.#dimension = places.directions?.shape[0] ?? dimension;
     this.#items = items;
     this.#squared = distance === "squared_l2";
     this.#width = places.rows.shape.at(-1);
@@ -65,6 +69,7 @@ export class StoredRows {
     if (this.#codes) return;
     const { ids, rows, steps, unit } = this.#places;
     this.#codes = this.#values(rows);
+    this.#rest?.#findRows();
     const values = steps && this.#values(steps);
     this.#scaleOf = values && ((row) => Math.fround(values[row] * unit));
     if (!ids) return;
@@ -89,6 +94,16 @@ export class StoredRows {
   }
 
   #decode(row) {
+    const part = this.#decodePart(row);
+    if (!this.#directions) return part;
+    const { size, values } = this.#directions;
+    const vector = this.#rest ? this.#rest.#decode(row) : new Float32Array(size);
+    for (let i = 0; i < part.length; i++) for (let j = 0; j < size; j++) vector[j] += part[i] * values[i * size + j];
+    return vector;
+  }
+
+  /** A row as it is stored: an embedding, or a vector along the directions. */
+  #decodePart(row) {
     const { kind, rows, entries } = this.#places;
     const codes = this.#codes.subarray(row * this.#width, (row + 1) * this.#width);
     if (kind === "float32") return Float32Array.from(codes);
@@ -133,6 +148,14 @@ export class StoredRows {
 
   /** A function for the dot product of a row with the query. */
   #scorer(query) {
+    if (!this.#directions) return this.#partScorer(query);
+    const { size, values } = this.#directions;
+    const along = Float32Array.from({ length: this.#dimension }, (_, i) => query.reduce((sum, value, j) => sum + value * values[i * size + j], 0));
+    const [dotOf, dotOfRest] = [this.#partScorer(along), this.#rest ? this.#rest.#scorer(query) : () => 0];
+    return (row) => dotOf(row) + dotOfRest(row);
+  }
+
+  #partScorer(query) {
     const [codes, width, dimension, scale] = [this.#codes, this.#width, this.#dimension, this.#scaleOf];
     if (this.#places.kind === "product") return this.#byTable(query);
     const ofBase = this.#baseScorer(query);

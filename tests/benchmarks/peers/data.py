@@ -1,8 +1,9 @@
 """The data sets of the benchmark: items, queries and true neighbours, all seeded.
 
 `flickr` is real: the photos and held-out captions of Flickr8k, embedded by the towers of `make bench-flickr`; further items are photos with
-noise of the same covariance. `clustered` and `heavy` are random. Their queries lie in another cone than the items, like sentences and
-pictures (Liang et al., "Mind the Gap", NeurIPS 2022).
+noise of the same covariance. `minilm`, `lite2` and `lite2-512` are real, too, and have more dimensions: `real_vectors.py`. `clustered` and
+`heavy` are random. Their queries lie in another cone than the items, like sentences and pictures (Liang et al., "Mind the Gap", NeurIPS
+2022).
 """
 
 from __future__ import annotations
@@ -19,13 +20,14 @@ from maker.evaluation.index_quality import exact_neighbours
 from maker.pipeline import embed
 from tests.outside_data import FLICKR, absent
 
+from .real_vectors import DIMENSIONS, missing, real_vectors, tile, unit
+
 NEIGHBOURS = 10
 QUERIES, ROUTING = 1000, 20_000
 DIMENSION = 128
 BLOCK = 16_384
 REVISION = 2  # increase it when the data changes
 ENCODER = Path("build/flickr/searcher.tflite")
-TILE_NOISE = 0.6  # norm of the noise on a photo's embedding, whose norm is 1
 
 
 class DataMissingError(Exception):
@@ -37,8 +39,8 @@ class DataSet:
     """The location of a data set.
 
     Attributes:
-        name: `flickr`, `clustered` or `heavy`.
-        folder: Contains `vectors.npy` `(n, 128)`, `queries.npy` and `tuning.npy` `(1000, 128)` and `routing.npy` `(20000, 128)`, all
+        name: `flickr`, `minilm`, `lite2`, `lite2-512`, `clustered` or `heavy`.
+        folder: Contains `vectors.npy` `(n, d)`, `queries.npy` and `tuning.npy` `(1000, d)` and `routing.npy` of 10,000 rows and more, all
             float32 of norm 1; `truth.npy` `(1000, 10)` int64, the nearest items of each query by exact search; and `queries.txt` if
             queries are sentences. Queries for tuning and routing are never measured; those for routing are training captions.
         encoder: Embeds the sentences.
@@ -47,6 +49,11 @@ class DataSet:
     name: str
     folder: Path
     encoder: Path | None
+
+    @property
+    def dimension(self) -> int:
+        """d."""
+        return DIMENSIONS.get(self.name, DIMENSION)
 
     @property
     def vectors(self) -> Path:
@@ -58,26 +65,31 @@ def prepare(name: str, items: int, work: Path) -> DataSet:
     """Makes a data set, unless it exists.
 
     Args:
-        name: `flickr`, `clustered` or `heavy`.
+        name: That of the `DataSet`.
         items: Number of items.
         work: Folder of the benchmark.
 
     Raises:
-        DataMissingError: Flickr8k or its towers are missing.
+        DataMissingError: Flickr8k or its encoders are missing.
     """
     encoder = ENCODER if name == "flickr" else None
     data_set = DataSet(name, work / f"{name}-{items}", encoder)
     if name == "flickr" and not ENCODER.exists():
         raise DataMissingError(f"{ENCODER} is missing; make bench-flickr makes it" if FLICKR.is_dir() else absent(FLICKR))
+    if name in DIMENSIONS and missing(name):
+        raise DataMissingError(missing(name))
     made_of = {"revision": REVISION, "items": items} | ({"encoder": ENCODER.stat().st_mtime} if encoder else {})
     marker = data_set.folder / "data.json"
     if marker.exists() and json.loads(marker.read_text()) == made_of:
         return data_set
     data_set.folder.mkdir(parents=True, exist_ok=True)
     sys.stderr.write(f"{data_set.folder}: drawing {items} items\n")
-    vectors = np.lib.format.open_memmap(data_set.vectors, "w+", np.float32, (items, DIMENSION))
+    vectors = np.lib.format.open_memmap(data_set.vectors, "w+", np.float32, (items, data_set.dimension))
     if name == "flickr":
         queries = _flickr(vectors, data_set.folder, work)
+    elif name in DIMENSIONS:
+        rows, queries = real_vectors(name, work)
+        tile(rows, vectors, 14)
     else:
         queries = {"clustered": Clustered, "heavy": Heavy}[name]().write(vectors)
     vectors.flush()
@@ -87,11 +99,6 @@ def prepare(name: str, items: int, work: Path) -> DataSet:
     np.save(data_set.folder / "truth.npy", exact_neighbours(vectors, queries[:QUERIES], "dot_product", NEIGHBOURS))
     marker.write_text(json.dumps(made_of))
     return data_set
-
-
-def unit(rows: np.ndarray) -> np.ndarray:
-    """The rows, scaled to norm 1, float32."""
-    return (rows / np.linalg.norm(rows, axis=1, keepdims=True)).astype(np.float32)
 
 
 class Clustered:
@@ -148,14 +155,7 @@ class Heavy(Clustered):
 
 def _flickr(vectors: np.ndarray, folder: Path, work: Path) -> np.ndarray:
     photos, texts = _embedded(work)
-    rng = np.random.default_rng(14)
-    centred = photos - photos.mean(0)
-    root = np.linalg.cholesky(centred.T @ centred / len(photos) + 1e-6 * np.eye(DIMENSION)).T
-    scale = TILE_NOISE / np.sqrt(np.trace(root.T @ root))
-    for start in range(0, len(vectors), BLOCK):
-        rows = photos[np.arange(start, min(start + BLOCK, len(vectors))) % len(photos)]
-        noise = scale * rng.standard_normal(rows.shape) @ root
-        vectors[start : start + BLOCK] = rows if start + len(rows) <= len(photos) else unit(rows + noise)
+    tile(photos, vectors, 14, first=0)
     sentences, queries = texts
     (folder / "queries.txt").write_text("".join(f"{s}\n" for s in sentences[:QUERIES]), encoding="utf-8")
     return queries

@@ -82,8 +82,8 @@ class Measured:
         self.version = ""
         self._process: Process | None = None
 
-    def build(self, rebuild: bool, code: str) -> None:
-        """Builds the missing indexes, each in a fresh process."""
+    def build(self, rebuild: bool, code: str, limit: float | None) -> None:
+        """Builds the missing indexes, each in a fresh process and within `limit` seconds."""
         python = self.variant.build_python or self.variant.python
         for build in self.variant.builds:
             folder = self._folder(build)
@@ -102,7 +102,7 @@ class Measured:
                 shutil.rmtree(folder, ignore_errors=True)
                 folder.mkdir(parents=True)
                 say(f"  build {self.variant.name}, {build.name}")
-                figures = process.request("build", vectors=str(self._data.vectors), folder=str(folder), config=build.config)
+                figures = process.request("build", limit, vectors=str(self._data.vectors), folder=str(folder), config=build.config)
                 marker.write_text(json.dumps({"made_of": digest, **figures}))
                 self.builds[build.name] = figures
 
@@ -226,13 +226,13 @@ def run_step(
         return [one for one, success in zip(measured, pool.map(succeeds, measured), strict=True) if success]
 
 
-def build_all(measured: list[Measured], rebuild: bool, at_a_time: int, skipped: dict[str, str]) -> list[Measured]:
+def build_all(measured: list[Measured], rebuild: bool, at_a_time: int, limit: float | None, skipped: dict[str, str]) -> list[Measured]:
     """Builds all indexes, several at a time, each on one thread; variants that share indexes come last."""
     code = own_code()
     done: list[Measured] = []
     for shared in (False, True):
         part = [one for one in measured if (one.variant.shares is not None) == shared]
-        done += run_step(part, "build", lambda one: one.build(rebuild, code), skipped, at_a_time)
+        done += run_step(part, "build", lambda one: one.build(rebuild, code, limit), skipped, at_a_time)
     return [one for one in measured if one in done]
 
 

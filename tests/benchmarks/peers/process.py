@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import subprocess
+import threading
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -45,20 +46,33 @@ class Process:
             self.close()
             raise
 
-    def request(self, do: str, **arguments: Any) -> dict[str, Any]:
+    def request(self, do: str, limit: float | None = None, **arguments: Any) -> dict[str, Any]:
         """Sends a request and waits for the response.
 
+        Args:
+            do: What to do.
+            limit: After so many seconds the process is ended; None to wait as long as it takes.
+            **arguments: The rest of the request.
+
         Raises:
-            PeerError: The request failed, or the process died.
+            PeerError: The request failed or took too long, or the process died.
         """
         assert self._process.stdin is not None
         assert self._process.stdout is not None
+        late = threading.Event()
+        timer = threading.Timer(limit or 0, lambda: (late.set(), self._process.kill()))
+        if limit is not None:
+            timer.start()
         try:
             self._process.stdin.write(json.dumps({"do": do, **arguments}) + "\n")
             self._process.stdin.flush()
             line = self._process.stdout.readline()
         except BrokenPipeError:
             line = ""
+        finally:
+            timer.cancel()
+        if not line and late.is_set():
+            raise PeerError(f"took longer than {limit:g} s")
         if not line:
             raise PeerError(f"the process died with status {self._process.wait()}; see {self._log.name}")
         response: dict[str, Any] = json.loads(line)

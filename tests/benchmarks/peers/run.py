@@ -1,6 +1,6 @@
 """The benchmark against other libraries; `make bench` runs it.
 
-`python -m tests.benchmarks.peers.run [--data flickr,clustered,heavy] [--items N] [--peers a,b] [--rounds N] [--rebuild] [--quick]`
+`python -m tests.benchmarks.peers.run [--data flickr,minilm] [--items N] [--peers a,b] [--rounds N] [--minutes N]`; `--help` lists all.
 
 Every library runs in its own process, on one thread, with the same float32 vectors, one query at a time. First, all builds and settings of
 a variant are swept. Then the settings on its Pareto front are timed in rounds, all variants in each round. The results of a run replace
@@ -29,20 +29,22 @@ from .measure import Measured, Sweep, say
 from .process import ROOT
 from .variants import RECALLS, REFERENCE, TASK_LIBRARY, variants
 
-NAMES = ("flickr", "clustered", "heavy")
+NAMES = ("flickr", "minilm", "lite2", "lite2-512", "clustered", "heavy")
+DEFAULT = ("flickr", "clustered", "heavy")  # the others take hours
 QUICK_ITEMS = 21_000  # the project partitions from 20,000 items on
 
 
 def main() -> int:
     """Runs the benchmark and draws the report."""
     parser = argparse.ArgumentParser(description="Measures this project against other libraries.")
-    parser.add_argument("--data", default=",".join(NAMES), help="data sets (default: %(default)s)")
+    parser.add_argument("--data", default=",".join(DEFAULT), help="data sets (default: %(default)s)")
     parser.add_argument("--items", type=int, help="items per data set (default: 123287)")
     parser.add_argument("--peers", help="names or prefixes of names, separated by commas; pocket is always included (default: all)")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument(
         "--jobs", type=int, default=os.cpu_count() or 1, help="indexes to build at the same time, each on one thread (default: %(default)s)"
     )
+    parser.add_argument("--minutes", type=float, help="leave out and name a variant if one of its builds takes longer (default: no limit)")
     parser.add_argument("--rebuild", action="store_true", help="build existing indexes again")
     parser.add_argument("--quick", action="store_true", help="few items, one build and one round, to test that everything works")
     parser.add_argument("--work", type=Path, default=Path("build/bench"))
@@ -52,18 +54,16 @@ def main() -> int:
     if unknown := set(names) - set(NAMES):
         parser.error(f"--data: {', '.join(sorted(unknown))}: unknown, expected some of {', '.join(NAMES)}")
     items = given.items or (QUICK_ITEMS if given.quick else 123_287)
-    results = read(given.work / "results.json")
     for name in () if given.report else names:
         try:
             entry = run(name, items, given)
         except DataMissingError as error:
             say(f"{name} is skipped: {error}")
-            results["data"].setdefault(f"{name}-{items}", {"variants": {}, "skipped": {}})["skipped"] = {"all": str(error)}
-            continue
+            entry = {"variants": {}, "skipped": {"all": str(error)}}
+        results = read(given.work / "results.json")  # again, because other runs may have ended meanwhile
         merge(results["data"], f"{name}-{items}", entry)
         write(given.work / "results.json", results)
-    write(given.work / "results.json", results)
-    sys.stdout.write(report.write(results, given.work) + "\n")
+    sys.stdout.write(report.write(read(given.work / "results.json"), given.work) + "\n")
     return 0
 
 
@@ -87,7 +87,7 @@ def run(name: str, items: int, given: argparse.Namespace) -> dict[str, Any]:
     effort = Sweep(seconds=0.3, queries=100) if given.quick else Sweep()
     truth = np.load(data.folder / "truth.npy")
     measured = [Measured(variant, data, given.work) for variant in chosen]
-    measured = measure.build_all(measured, given.rebuild, given.jobs, skipped)
+    measured = measure.build_all(measured, given.rebuild, given.jobs, given.minutes and 60 * given.minutes, skipped)
     measured = measure.run_step(measured, "sweep", lambda m: m.sweep(truth, effort), skipped)
     try:
         measure.time_rounds(measured, 1 if given.quick else given.rounds)
@@ -145,7 +145,8 @@ def merge(data: dict[str, Any], name: str, entry: dict[str, Any]) -> None:
     """Replaces variants of earlier runs by those of this run."""
     kept = data.setdefault(name, {"variants": {}, "skipped": {}})
     kept["variants"].update(entry["variants"])
-    kept["skipped"] = {k: v for k, v in {**kept["skipped"], **entry["skipped"]}.items() if k not in entry["variants"] and k != "all"}
+    skipped = {k: v for k, v in kept["skipped"].items() if k != "all"} | entry["skipped"]
+    kept["skipped"] = {k: v for k, v in skipped.items() if k not in entry["variants"]}
 
 
 def read(path: Path) -> dict[str, Any]:

@@ -14,6 +14,7 @@ class ExactSearchTest {
             "sample" to Fixtures.sample,
             "leaves" to Fixtures.leaves,
             "four_bits" to Fixtures.fourBits,
+            "split" to Fixtures.split,
             "codes" to Fixtures.codes,
         )) {
             Fixtures.open(file).use { searcher ->

@@ -21,6 +21,7 @@ internal object Fixtures {
     val withGate get() = folder.resolve("gate.tflite")
     val leaves get() = folder.resolve("leaves.tflite")
     val fourBits get() = folder.resolve("four_bits.tflite")
+    val split get() = folder.resolve("split.tflite")
     val codes get() = folder.resolve("codes.tflite")
 
     fun tokenized(name: String) = folder.resolve("tokenized").resolve(name).resolve("searcher.tflite")

@@ -90,7 +90,7 @@ class OverlayTest {
 
     @Test
     fun `an overlay that is saved and opened again answers the same, and is the same file when it is saved again`() {
-        for (base in listOf(Fixtures.asked, Fixtures.codes, Fixtures.fourBits, Fixtures.leaves)) {
+        for (base in listOf(Fixtures.asked, Fixtures.codes, Fixtures.fourBits, Fixtures.split, Fixtures.leaves)) {
             val (file, again) = temporary.newFile() to temporary.newFile()
             val (query, expected) = Fixtures.open(base).use { searcher ->
                 repeat(20) { searcher.add(unit(searcher), "new $it.jpg", mapOf("mood" to "calm $it", "n" to it / 4.0)) }

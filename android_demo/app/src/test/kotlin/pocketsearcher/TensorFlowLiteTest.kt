@@ -33,7 +33,7 @@ class TensorFlowLiteTest {
 
     @Test
     fun `files with leaves, rows of 4 bits or codes are answered as in Python`() {
-        for ((file, signatures) in listOf(Fixtures.leaves to 5, Fixtures.fourBits to 1, Fixtures.codes to 1)) {
+        for ((file, signatures) in listOf(Fixtures.leaves to 5, Fixtures.fourBits to 1, Fixtures.split to 1, Fixtures.codes to 1)) {
             Searcher.open(file).use { searcher ->
                 assertEquals(signatures, searcher.signatures.size)
                 assertEquals(emptyList<String>(), searcher.check(pictures = true))

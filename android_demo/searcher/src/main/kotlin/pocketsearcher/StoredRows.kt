@@ -16,7 +16,14 @@ private const val INT8 = 9
  * A hybrid kernel in the graph rounds the query to 8 bits before it multiplies it with the bases of 4-bit rows. [scorer] does the same, so
  * that an item has the same distance here as there.
  */
-internal class StoredRows private constructor(constants: Map<String, Constant>, searched: Constant, private val dimension: Int) {
+internal class StoredRows private constructor(
+    constants: Map<String, Constant>,
+    searched: Constant,
+    private val vectorSize: Int,
+    private val directions: Constant? = null, // a row is a vector along these; null if it is an embedding
+    private val rest: StoredRows? = null, // the same rows along further directions: an embedding is the sum of both
+) {
+    private val dimension = directions?.shape?.first() ?: vectorSize
     private val fine = "fine_rows" in constants // rows that the best of those searched are scored by; whole, without bases
     private val rows = constants["fine_rows"] ?: searched
     private val steps = constants[if (fine) "fine_steps" else "steps"]
@@ -52,6 +59,14 @@ internal class StoredRows private constructor(constants: Map<String, Constant>, 
 
     /** The embedding in a row. */
     fun decode(row: Int): FloatArray {
+        val part = decodePart(row)
+        if (directions == null) return part
+        val found = rest?.decode(row) ?: FloatArray(vectorSize)
+        for (i in part.indices) for (j in found.indices) found[j] += part[i] * directions.content.getFloat(4 * (i * vectorSize + j))
+        return found
+    }
+
+    private fun decodePart(row: Int): FloatArray {
         val found = FloatArray(dimension)
         when (kind) {
             Kind.PRODUCT -> {
@@ -73,7 +88,19 @@ internal class StoredRows private constructor(constants: Map<String, Constant>, 
     }
 
     /** A function for the dot products of rows with a query. */
-    fun scorer(query: FloatArray): (Int) -> Float = when (kind) {
+    fun scorer(query: FloatArray): (Int) -> Float {
+        if (directions == null) return partScorer(query)
+        val along = FloatArray(dimension) { i ->
+            var sum = 0f
+            for (j in query.indices) sum += directions.content.getFloat(4 * (i * vectorSize + j)) * query[j]
+            sum
+        }
+        val own = partScorer(along)
+        val ofRest = rest?.scorer(query) ?: return own
+        return { row -> own(row) + ofRest(row) }
+    }
+
+    private fun partScorer(query: FloatArray): (Int) -> Float = when (kind) {
         Kind.PRODUCT -> products(query)
         Kind.FLOAT32 -> { row -> sum { rows.content.getFloat(4 * (row * width + it)) * query[it] } }
         else -> {
@@ -160,6 +187,16 @@ internal class StoredRows private constructor(constants: Map<String, Constant>, 
     private fun baseScale(at: Int) = baseSteps!!.content.getFloat(4 * at)
 
     companion object {
+        /** Rows of which some directions are scanned, and the rest are read for the best ones only; null if rows are not split. */
+        private fun split(found: Map<String, Constant>, searched: Constant, dimension: Int): StoredRows? {
+            val (scanned, further) = listOf("scanned_directions", "rest_directions").map { found[it] ?: return null }
+            val finer = found.filterKeys { it in FINER } + listOfNotNull(found["fine_unit"]?.let { "unit" to it })
+            val rest = StoredRows(finer, searched, dimension, further).takeIf { it.kind != null } ?: return null
+            return StoredRows(found.filterKeys { it !in FINER }, searched, dimension, scanned, rest)
+        }
+
+        private val FINER = setOf("fine_rows", "fine_steps")
+
         /**
          * Finds the rows of a model.
          *
@@ -168,7 +205,7 @@ internal class StoredRows private constructor(constants: Map<String, Constant>, 
         fun of(file: SearcherFile, dimension: Int): StoredRows {
             val found = constants(file.model, "search_embedding", file.name)
             val searched = (found["residuals"] ?: found["rows"])?.takeIf { it.shape.size == 3 }
-            val rows = searched?.let { StoredRows(found, it, dimension) }?.takeIf { it.kind != null }
+            val rows = searched?.let { split(found, it, dimension) ?: StoredRows(found, it, dimension) }?.takeIf { it.kind != null }
             return rows ?: throw SearcherException(
                 "${file.name}: the rows of its index are not found, so no filter can be served; update the app, or build the file again.",
             )
