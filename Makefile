@@ -10,7 +10,7 @@ FLICKR := $(POCKET_SEARCHER_DATA)/flickr8k
 MOBILENET_FILE := $(POCKET_SEARCHER_DATA)/weights/mobilenet_v2_1.0_224_quant.tflite
 MOBILENET := tflite:$(MOBILENET_FILE)\#MobilenetV2/Logits/AvgPool
 
-.PHONY: help demo test test-all test-faults test-ray coverage old-runtime check fix bench bench-demo bench-million bench-partitioners bench-rounding bench-flickr bench-retrieval bench-languages bench-queries bench-scale bench-ten-million bench-history bench-operators bench-cold bench-updates bench-threads bench-shards bench-ray bench-tokenizers bench-android bench-sound bench-video test-checkpoints bench-checkpoints test-web bench-page android test-portable conformance notebook docs wheel test-install install-matrix clean
+.PHONY: help demo test test-all test-faults test-ray coverage old-runtime check fix bench bench-demo bench-million bench-partitioners bench-rounding bench-flickr bench-retrieval bench-languages bench-queries bench-scale bench-ten-million bench-history bench-operators bench-dimensions bench-cold bench-updates bench-threads bench-shards bench-ray bench-tokenizers bench-android bench-sound bench-video test-checkpoints bench-checkpoints test-web bench-page android test-portable conformance notebook docs wheel test-install install-matrix clean
 
 help:  ## Show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -109,6 +109,7 @@ bench-million: $(PEERS)/installed  ## The fastest ones again at 1,000,000 x 128 
 bench-partitioners: $(VENV)/installed  ## Compare ScaNN's leaves with ours, with and without queries to learn from: recall by scanned rows
 	if [ -d "$(FLICKR)" ] && [ ! -e build/flickr/searcher.tflite ]; then $(MAKE) bench-flickr; fi
 	$(BIN)/python -m tests.benchmarks.partitioners
+	$(BIN)/python -m tests.benchmarks.partitioners --data minilm --items 24000
 
 bench-rounding: $(VENV)/installed  ## Compare ways to round rows, ScaNN's anisotropic one among them: recall when all rows are scanned
 	if [ -d "$(FLICKR)" ] && [ ! -e build/flickr/searcher.tflite ]; then $(MAKE) bench-flickr; fi
@@ -148,8 +149,11 @@ VERSION = $(shell sed -n 's/^version = "\(.*\)"/\1/p' pyproject.toml)
 bench-history: $(VENV)/installed  ## Write the figures of the benchmarks to docs/benchmarks/<version>.json
 	$(BIN)/python -m tests.benchmarks.history $(VERSION)
 
-bench-operators: $(VENV)/installed  ## Measure each operator of a search at 123,287 x 128
+bench-operators: $(VENV)/installed  ## Measure each operator of a search at 123,287 x 128, and what TextSearcher adds
 	$(BIN)/python -m tests.benchmarks.operators
+
+bench-dimensions: $(VENV)/installed  ## Measure the layouts of rows of 384, 512 and 1,280 dimensions on real vectors: bytes, recall, latency
+	$(BIN)/python -m tests.benchmarks.dimensions
 
 bench-cold: $(VENV)/installed  ## Open a searcher of 1,000,000 x 128 in new processes: time to the first result, memory
 	$(BIN)/python -m tests.benchmarks.cold_start

@@ -106,7 +106,7 @@ def test_few_queries_do_not_blind_a_projection_to_the_rest_of_the_items():
 
 def test_too_few_scanned_dimensions_are_named_as_such(tmp_path, capsys):
     choose_index(ITEMS, IndexSettings(leaves=100, scan_dimension=2, k=10), Queries(ASKED, "test"), {}, tmp_path / "s.tflite")
-    assert "a larger --scan-dimension, for faster queries" in capsys.readouterr().err
+    assert "pass a larger --scan-dimension, for more" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(("bits", "rescorer"), [(8, None), (4, "int8")])

@@ -123,17 +123,16 @@ def _characters(g: Subgraph, query: int, size: TokenizerSize) -> tuple[int, int]
     byte = g.cast(g.reshape(query, (size.max_bytes,)), np.int32)
     byte = g.concat([np.zeros(1, np.int32), byte])  # a separator before the first word
     n = size.max_bytes + 1
-    lead = g.gather(characters.lead_bytes(), byte)
-    ahead = [g.reshape(g.shift(byte, -i), (n, 1)) for i in (1, 2, 3)]
-    factors = g.concat([np.ones((n, 1), np.int32), *ahead], axis=1)
-    code = g.sum(g.mul(g.slice(lead, (0, 0), (n, 4)), factors), axis=1)
+    code, *factors, is_lead = (g.gather(np.ascontiguousarray(column), byte) for column in characters.lead_bytes().T)
+    for ahead, factor in enumerate(factors, start=1):
+        code = g.add(code, g.mul(factor, g.shift(byte, -ahead)))
     code = g.maximum(g.minimum(code, _scalar(characters.LAST_CODE_POINT)), _scalar(0))  # damaged UTF-8
     starts, rows = characters.tables()
     page = g.floor_div(code, _scalar(characters.PAGE))
     entry = g.gather(rows, g.add(g.gather(starts, page), g.sub(code, g.mul(page, _scalar(characters.PAGE)))))
-    shift, kind = g.floor_div(entry, _scalar(4)), g.floor_mod(entry, _scalar(4))
+    shift = g.floor_div(entry, _scalar(4))
+    kind = g.sub(entry, g.mul(shift, _scalar(4)))
     # Continuation bytes and combining marks take no place: what counts is moved to the front, in order.
-    is_lead = g.reshape(g.slice(lead, (0, 4), (n, 1)), (n,))
     counts = g.mul(is_lead, g.gather(np.array([1, 1, 1, 0], np.int32), kind))
     rank, at = g.top_k(g.mul(counts, np.arange(n, 0, -1, dtype=np.int32)), size.max_characters)
     used = g.minimum(rank, _scalar(1))

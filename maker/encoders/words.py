@@ -43,15 +43,15 @@ class WordsTower:
         picked = g.dequantize(g.gather(g.constant(codes, "embedding", 1.0), row))
         scale = g.gather(scales, row)
         # MUL and SUM instead of a matrix product, because the order of its additions differs between runtimes.
+        plain = _sum(g, picked, g.mul(weight, scale))
         if self.attention is None:
-            return _sum(g, picked, g.mul(weight, scale))
-        vectors = g.mul(picked, g.reshape(scale, (count, 1)))
-        query_vector = g.fully_connected(g.l2_normalize(_sum(g, vectors, weight)), self._attention_rows)
-        scores = g.sum(g.mul(vectors, query_vector), axis=1)
+            return plain
+        query_vector = g.fully_connected(g.l2_normalize(plain), self._attention_rows)
+        scores = g.mul(g.sum(g.mul(picked, query_vector), axis=1), scale)
         used = g.minimum(g.mul(weight, np.array(MANY, np.float32)), np.array(1, np.float32))
         masked = g.add(scores, g.mul(g.sub(used, np.array(1, np.float32)), np.array(MANY, np.float32)))
         share = g.reshape(g.softmax(g.reshape(masked, (1, count))), (count,))
-        return _sum(g, vectors, g.mul(weight, share))
+        return _sum(g, picked, g.mul(g.mul(weight, share), scale))
 
     @cached_property
     def _lookup(self) -> HashTable:

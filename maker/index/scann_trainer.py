@@ -1,4 +1,8 @@
-"""Trains a ScaNN k-means tree and saves its centroids. Runs as a separate program, because scann imports TensorFlow if it is installed."""
+"""Trains a ScaNN k-means tree and saves its centroids.
+
+Runs as a separate program, because scann imports TensorFlow if it is installed. ScaNN takes a thread for each core, and its k-means has no
+seed: two runs differ.
+"""
 
 from __future__ import annotations
 

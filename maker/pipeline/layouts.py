@@ -27,6 +27,7 @@ RESTS = (32, 64, 96, 128, 192, 256, 384, 512, 768, 1024)  # and all that is left
 CANDIDATES = (100, 250)  # rows scored again
 PER_ROW = 32  # to keep the best in order costs as much per row as so many of its dimensions
 PER_RESCORED, PER_CANDIDATE = 4, 300  # a dimension of a rescored row, and that row, cost as much as so many scanned dimensions
+MEASURED = 1000  # neighbours by which a recall is known
 ALIKE = 1.15  # of two layouts whose costs differ less, the smaller one is taken
 
 
@@ -129,7 +130,9 @@ def _measured(index: Index, directions: Directions, queries: np.ndarray, truth: 
         recalls = rows_recalls(coder, indexes, queries, truth, again)
         for layout, one, reached, count in zip(several, indexes, recalls, again, strict=True):
             cost = math.inf
-            if reached >= recall:
+            # With leaves, `tuned` keeps a margin; without, the rows themselves have to.
+            margin = 0.0 if ranks is not None else math.sqrt(reached * (1 - reached) / min(truth.size, MEASURED))
+            if reached - margin >= recall:
                 rows = len(index.order) if ranks is None else scored_rows(tuned(one, ranks, recall / reached), largest)
                 cost = rows * (scanned + PER_ROW) + count * (PER_CANDIDATE + PER_RESCORED * layout.rest)
             found.append(Measured(layout, index_bytes(coder) + _bytes_of_rest(one), reached, cost))

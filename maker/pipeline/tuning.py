@@ -26,10 +26,11 @@ from maker.progress import say
 
 MAX_PRODUCTS = 8e10  # multiply-adds to find neighbours of the routing queries
 MIN_ROUTING_QUERIES, MAX_ROUTING_QUERIES = 5000, 10_000  # routing learns little from fewer
-LEAST_ROUTING_SHARE = 1 / 2  # of the items, among which neighbours of routing queries are searched
-ROUTING_DIMENSION = 128
+# Of the items, among which neighbours of routing queries are searched. Queries of many dimensions also train the rotation.
+LEAST_ROUTING_SHARE, WIDE_ROUTING_SHARE = 1 / 2, 1 / 16
 ROUTING_NEIGHBOURS = 20  # among half of the items: as good for routing as the nearest ten of all, in half the time
 MAX_COMPARED = 200_000  # more items are not measured with other types of rows for the report
+UNREACHED = 0.99  # of what the rows allow, if that is less than the target
 CURVE_BUDGETS = (1 / 8, 1 / 4, 1 / 2, 1, 2, 4)  # points of the curve, as multiples of the chosen budget
 LEAST_SPLIT = 20  # fewer queries both tune and measure
 TIMED_BUDGETS, MAX_TIMED_SHARE = 8, 0.25  # number of budgets measured for `max_ms`; the largest, as a share of the leaves
@@ -178,9 +179,10 @@ class Chosen:
 
 def routing_queries(embeddings: np.ndarray) -> int:
     """How many queries to train routing with: as many as exact search can answer in seconds; 0 if these are too few."""
-    dimension = min(embeddings.shape[1], ROUTING_DIMENSION)  # of the rows that a query scans, at most about that many
-    affordable = min(MAX_ROUTING_QUERIES, int(MAX_PRODUCTS / (LEAST_ROUTING_SHARE * len(embeddings) * dimension)))
-    return affordable if is_partitioned(len(embeddings)) and affordable >= MIN_ROUTING_QUERIES else 0
+    items, dimension = embeddings.shape
+    share = LEAST_ROUTING_SHARE * dimension if dimension < WIDE else WIDE_ROUTING_SHARE * SCANNED[-1]
+    affordable = min(MAX_ROUTING_QUERIES, int(MAX_PRODUCTS / (share * items)))
+    return affordable if is_partitioned(items) and affordable >= MIN_ROUTING_QUERIES else 0
 
 
 def is_partitioned(items: int) -> bool:
@@ -244,12 +246,12 @@ def choose_index(
         return _by_time(index, settings.max_ms, measuring, truth, settings.k, rows, output)
     # A neighbour is found if its leaf is scanned and quantisation keeps it among the first ten.
     if max_recall < settings.recall:
-        better = "--bits 8 instead of 4" if index.projection is None else "a larger --scan-dimension"
+        better = "a larger --max-size" if free else "--bits 8 instead of 4" if index.projection is None else "a larger --scan-dimension"
         say(
-            f"warning: {index.scorer} rows reach a recall of {max_recall:.3f} at most, less than {settings.recall}: a query scans all "
-            f"items; pass a lower --recall, or {better}, for faster queries"
+            f"warning: {index.scorer} rows reach a recall of {max_recall:.3f} at most, less than {settings.recall}: a query scans what "
+            f"finds {UNREACHED:.0%} of that; pass {better}, for more, or a lower --recall, for faster queries"
         )
-        index = index.with_share(1.0)
+        index = tune(index, measuring, truth, UNREACHED)
     else:
         index = tune(index, measuring, truth, settings.recall / max_recall)
     index = index.with_capacity_for(settings.k)

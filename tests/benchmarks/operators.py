@@ -1,8 +1,10 @@
-"""Measures the operators of a search one by one; `make bench-operators` runs it.
+"""Measures the operators of a search one by one, and what `TextSearcher` adds to them; `make bench-operators` runs it.
 
 One file has a signature for each prefix of the operators, over the same constants. What a prefix takes longer than the one before is the
 time of its last operator. Every prefix is asked all queries in turn, which touch other leaves each, so that rows come from memory, as they
-do in use. Times are processor time, in rounds; the figure is the median of the rounds.
+do in use. The time of a round is the median of its queries, and the figure the least of the rounds: other work on the machine only adds.
+
+`TextSearcher` is measured on a whole file with a `words` encoder, in turns with the signatures that it calls.
 """
 
 from __future__ import annotations
@@ -11,22 +13,38 @@ import argparse
 import sys
 import tempfile
 import time
+from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from ai_edge_litert import schema_py_generated as schema
+from ai_edge_litert.interpreter import Interpreter
 
+from maker.encoders.embedder import open_embedder
+from maker.encoders.tokenize import tokenize
+from maker.encoders.tokenizer import TokenizerSize
+from maker.encoders.words import WordsTower
 from maker.evaluation.index_quality import perturbed_items
+from maker.export.encoder_file import write_encoder
 from maker.export.search_constants import SearchConstants, search_constants
 from maker.export.search_graph import search
+from maker.export.searcher_file import SearcherContent, write_searcher
 from maker.graph.model import Model
+from maker.index.build import Index
 from maker.pipeline.tuning import IndexSettings, Queries, choose_index
+from maker.queries import built_in_queries
+from maker.training.vocabulary import build_vocabulary
 from task.core import BaseOptions
 from task.core.interpreter import SignatureRunners
 from task.core.model_file import ModelFile
+from task.format import utf8
+from task.processor import SearchOptions
+from task.text import TextSearcher, TextSearcherOptions
 from tests.benchmarks.scale import draw
 
-ITEMS, DIMENSION, QUERIES, ROUNDS = 123_287, 128, 300, 5
+ITEMS, DIMENSION, QUERIES, ROUNDS = 123_287, 128, 300, 9
 NAMES = {value: name for name, value in vars(schema.BuiltinOperator).items() if not name.startswith("_")}
 
 
@@ -36,16 +54,21 @@ def main() -> int:
     parser.add_argument("--items", type=int, default=ITEMS)
     given = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
-        source, target = Path(folder, "e.npy"), Path(folder, "s.tflite")
+        source, target, whole = Path(folder, "e.npy"), Path(folder, "s.tflite"), Path(folder, "whole.tflite")
         draw(source, given.items, DIMENSION)
         embeddings = np.load(source, mmap_mode="r")
         queries = perturbed_items(embeddings, True, 2 * QUERIES)
         index = choose_index(embeddings, IndexSettings(k=10), Queries(queries, "perturbed items"), {}, target).index
         named = write(search_constants(index), target)
         times = measure(target, len(named), queries[1::2])
+        sentences = [query.en for query in built_in_queries()]
+        write_whole(index, sentences, whole)
+        layers = measure_layers(whole, queries[1::2], sentences[:QUERIES])
     for (name, shape), microseconds in zip(named, np.diff(times, prepend=0), strict=True):
         sys.stdout.write(f"{name:20}{shape!s:20}{microseconds:8.1f} us\n")
     sys.stdout.write(f"{'all':40}{times[-1]:8.1f} us, {index.budget} leaves of {index.block} rows\n")
+    for name, (bare, layered) in layers.items():
+        sys.stdout.write(f"{name:20}signature {bare:8.1f} us, with TextSearcher {layered:8.1f} us: {layered - bare:.1f} more\n")
     return 0
 
 
@@ -73,20 +96,61 @@ def write(constants: SearchConstants, path: Path) -> list[tuple[str, tuple[int, 
 
 
 def measure(path: Path, prefixes: int, queries: np.ndarray) -> np.ndarray:
-    """`(prefixes,)` microseconds of processor time of each prefix for a query."""
-    times = np.zeros((ROUNDS, prefixes))
+    """`(prefixes,)` microseconds of each prefix for a query."""
     options = BaseOptions(str(path), num_threads=1)
     with ModelFile(options) as file:
         runners = SignatureRunners(file, options)
-        for number in range(-1, ROUNDS):  # the first round warms up
-            for prefix in range(prefixes):
-                begin = time.process_time()
-                for query in queries:
-                    runners.run(str(prefix), query[None])
-                if number >= 0:
-                    times[number, prefix] = 1e6 * (time.process_time() - begin) / len(queries)
+        calls = [partial(runners.run, str(prefix)) for prefix in range(prefixes)]
+        times = _least_medians([(call, [query[None] for query in queries]) for call in calls])
         runners.close()
-    return np.asarray(np.median(times, axis=0))
+    return times
+
+
+def write_whole(index: Index, sentences: Sequence[str], path: Path) -> None:
+    """Writes a searcher of the index with a `words` encoder that knows the words of the sentences; its rows are drawn."""
+    size = TokenizerSize()
+    vocabulary = build_vocabulary(tokenize(sentences, size), 1, 1, size)
+    table = np.random.default_rng(0).standard_normal((vocabulary.table_rows, DIMENSION)).astype(np.float32)
+    attention = np.zeros((DIMENSION, DIMENSION), np.float32)
+    encoder = path.with_name("encoder.tflite")
+    write_encoder(
+        encoder, {"text": WordsTower(vocabulary.hashes, table, size, attention)}, {"text": (1, size.max_bytes)}, dimension=DIMENSION
+    )
+    metadata = [b"photos/%08d.jpg" % item for item in range(len(index.order))]
+    write_searcher(SearcherContent(index=index, metadata=metadata, k=10, towers=open_embedder(encoder)), path)
+
+
+def measure_layers(path: Path, queries: np.ndarray, sentences: Sequence[str]) -> dict[str, tuple[float, float]]:
+    """Microseconds of signatures, and of the searcher that calls them, by signature."""
+    options = TextSearcherOptions(BaseOptions(str(path), num_threads=1), search_options=SearchOptions(max_results=10))
+    with TextSearcher.create_from_options(options) as searcher:
+        interpreter = Interpreter(model_path=str(path), num_threads=1)
+        embedding, text = (interpreter.get_signature_runner(f"search_{kind}") for kind in ("embedding", "text"))
+        _, length = text.get_input_details()["query"]["shape"]
+        times = _least_medians(
+            [
+                (lambda query: embedding(query=query), [query[None] for query in queries]),
+                (searcher.search_embedding, queries),
+                (lambda query: text(query=query), [utf8.encode(sentence, int(length)) for sentence in sentences]),
+                (searcher.search, sentences),
+            ]
+        )
+    return {"search_embedding": (times[0], times[1]), "search_text": (times[2], times[3])}
+
+
+def _least_medians(calls: Sequence[tuple[Callable[[Any], Any], Sequence[Any]]]) -> np.ndarray:
+    """Microseconds of each call: of each round the median of its queries, of the rounds the least."""
+    times = np.zeros((ROUNDS, len(calls)))
+    for number in range(-1, ROUNDS):  # the first round warms up
+        for place, (call, queries) in enumerate(calls):
+            taken = []
+            for query in queries:
+                begin = time.perf_counter_ns()
+                call(query)
+                taken.append(time.perf_counter_ns() - begin)
+            if number >= 0:
+                times[number, place] = np.median(taken) / 1e3
+    return np.asarray(times.min(axis=0))
 
 
 if __name__ == "__main__":

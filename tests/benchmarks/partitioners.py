@@ -28,7 +28,7 @@ from maker.index.metric import learn_transform
 from maker.index.options import PARTITIONERS
 from maker.index.routing import Router, centroid_router, learn_router
 from maker.pipeline.tuning import routing_queries
-from tests.benchmarks.peers.data import DataSet, prepare
+from tests.benchmarks.peers.data import DataMissingError, DataSet, prepare
 
 BUDGETS = (512, 1024, 2048, 4096)  # scanned rows
 RECALLS = (0.9, 0.95, 0.98)
@@ -61,7 +61,11 @@ def main() -> int:
     parser.add_argument("--items", type=int, default=123_287)
     parser.add_argument("--work", type=Path, default=Path("build/bench"), help="the benchmark's folder (default: %(default)s)")
     given = parser.parse_args()
-    data = prepare(given.data, given.items, given.work)
+    try:
+        data = prepare(given.data, given.items, given.work)
+    except DataMissingError as error:
+        sys.stderr.write(f"{error}\n")
+        return 1
     columns = ["leaves", "chosen by", *(f"recall of {b:,} rows" for b in BUDGETS), *(f"rows for {r}" for r in RECALLS)]
     columns += ["rows stored of an item", "CPU s"]
     sys.stdout.write("| " + " | ".join(columns) + " |\n|" + "---|" * len(columns) + "\n")
