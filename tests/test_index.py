@@ -8,11 +8,13 @@ import pytest
 from maker import searcher
 from maker.errors import BuildError, DataError
 from maker.export.searcher_file import SearcherContent, write_searcher
+from maker.index.assignment import taken_best
 from maker.index.balanced import leaf_shape, partition
 from maker.index.build import build_index, default_options, with_routing
 from maker.index.kmeans import assign_leaves, train_centroids
 from maker.index.options import ScaNNOptions, ScoreAH, ScoreBruteForce, Tree
 from maker.index.rows import row_coder
+from maker.index.small_groups import centroids_within
 from maker.index.tune import leaf_ranks, recall_at_budget, rows_recall, tune
 from task.core import BaseOptions
 from task.processor import SearchOptions
@@ -162,6 +164,27 @@ def test_clusters_that_fill_no_whole_number_of_leaves_are_found_in_few_of_them(l
     truth = np.argsort(((queries[:, None] - embeddings) ** 2).sum(2), 1)[:, :10]
     index = build_index(embeddings, ScaNNOptions("squared_l2", tree=Tree(leaves, 1), score_ah=ScoreAH(1)))
     assert recall_at_budget(leaf_ranks([index], queries, truth), 10) > 0.95
+
+
+def test_small_groups_are_divided_within_themselves_into_leaves_of_similar_sizes(rng):
+    leaves, sizes = np.array([3, 1, 2, 3]), [45, 4, 33, 40]
+    centres = 10 * rng.standard_normal((4, 8)).astype(np.float32)
+    of = rng.permutation(np.repeat(np.arange(4), sizes))
+    embeddings = centres[of] + rng.standard_normal((122, 8)).astype(np.float32)
+    found = centroids_within(embeddings, [np.flatnonzero(of == group) for group in range(4)], leaves, rng)
+    owner = np.repeat(np.arange(4), leaves)
+    np.testing.assert_array_equal(((found[:, None] - centres) ** 2).sum(2).argmin(1), owner)
+    np.testing.assert_allclose(found[owner == 1][0], embeddings[of == 1].mean(0), atol=1e-4)
+    held = np.bincount(((embeddings[:, None] - found) ** 2).sum(2).argmin(1), minlength=9)
+    assert held.min() >= 4
+    assert held.max() <= 30
+
+
+def test_the_best_columns_are_those_of_a_sort(rng):
+    scores = rng.standard_normal((50, 30)).astype(np.float32)
+    columns, values = taken_best(scores.copy(), 7)
+    np.testing.assert_array_equal(columns, np.argsort(-scores, axis=1, kind="stable")[:, :7])
+    np.testing.assert_array_equal(values, np.take_along_axis(scores, columns, 1))
 
 
 def queries_of_another_kind(count, seed):

@@ -110,6 +110,24 @@ def test_codes_stay_within_their_range():
     assert codes.max() == 7.5
 
 
+def test_rows_with_outliers_are_rounded_to_the_nearest():
+    moments = QueryMoments(np.zeros((1, 5), np.float32), np.ones((1, 5, 5), np.float32))
+    values = np.array([[0.9, 0.9, 0.9, 0.9, 100], [0.9, 0.9, 0.9, 0.9, 6.5]], np.float32)
+    codes = Rounding(moments).codes(values, values, -7.5, 7.5)
+    assert codes[0].tolist() == [0.5, 0.5, 0.5, 0.5, 7.5]
+    assert codes[1].tolist() != [0.5, 0.5, 0.5, 0.5, 6.5]
+    assert len(Rounding(moments).codes(values[:1], values[:1], -7.5, 7.5)) == 1
+
+
+def test_rows_with_heavy_tails_allow_no_lower_recall(rng):
+    rows = rng.standard_t(2, (20_000, DIMENSION)).astype(np.float32)
+    rows /= np.linalg.norm(rows, axis=1, keepdims=True)
+    others = asked(rng, 100)
+    truth = exact_neighbours(rows, others, "dot_product")
+    known, nearest = (rows_recall(coder, others, truth) for coder in coders(rows, asked(rng, 2000), 4))
+    assert known > nearest - 0.005
+
+
 def test_rows_of_zeros_stay_zero(rng):
     rows = items(rng)
     rows[::7] = 0

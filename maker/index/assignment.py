@@ -38,9 +38,9 @@ class Near:
     def _chosen(self, prices: np.ndarray) -> Iterator[np.ndarray]:
         for start in range(0, len(self.scores), BLOCK):
             centroids = self.centroids[start : start + BLOCK]
-            values = prices[centroids]
+            values = prices.take(centroids)
             np.subtract(self.scores[start : start + BLOCK], values, out=values)
-            yield centroids[np.arange(len(centroids)), values.argmax(1)]
+            yield centroids.ravel().take(values.argmax(1) + np.arange(0, centroids.size, centroids.shape[1]))
 
     def sort(self, prices: np.ndarray) -> None:
         """Sorts the centroids of each row by score minus price, best first, and subtracts the prices from the scores, in place."""
@@ -50,6 +50,20 @@ class Near:
             values = self.scores[part] - prices[centroids]
             order = np.argsort(-values, axis=1, kind="stable")
             self.centroids[part], self.scores[part] = np.take_along_axis(centroids, order, 1), np.take_along_axis(values, order, 1)
+
+
+def taken_best(scores: np.ndarray, count: int) -> tuple[np.ndarray, np.ndarray]:
+    """The columns of the `count` largest values of each row of `(n, c)` scores, largest first, and these values; both `(n, count)`.
+
+    Overwrites the scores that it takes. For a few columns this is several times faster than `np.argpartition`.
+    """
+    rows = np.arange(len(scores))
+    columns, values = np.empty((len(scores), count), np.int32), np.empty((len(scores), count), scores.dtype)
+    for place in range(count):
+        best = scores.argmax(1)
+        columns[:, place], values[:, place] = best, scores[rows, best]
+        scores[rows, best] = -np.inf
+    return columns, values
 
 
 def prices_of(

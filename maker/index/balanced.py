@@ -6,7 +6,8 @@ and these lookups cost more than scoring the rows. With leaves of equal size, th
 Many leaves are made in two levels: first groups of leaves, which may differ in size, then leaves within each group. Rows choose groups and
 leaves at prices that keep them within their sizes (`maker.index.assignment`). The last rows of a cluster are then scattered over leaves
 that no query for them scans. Therefore leaves swap rows while that brings both rows closer to their centroids. Small groups have few leaves
-to swap with: there, rows move between the leaves of all groups instead (`maker.index.refine`).
+to swap with: there, leaves only start within groups (`maker.index.small_groups`), and rows move between the leaves of all groups
+(`maker.index.refine`).
 """
 
 from __future__ import annotations
@@ -16,10 +17,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from maker.index.assignment import Near, fill, prices_of
+from maker.index.assignment import Near, fill, prices_of, taken_best
 from maker.index.clustering import BLOCK, Trainer, apportioned, kmeans_with, means_of, scores_of
 from maker.index.metric import Rows
-from maker.index.refine import Partition, refined
+from maker.index.refine import Partition, Start, refined
+from maker.index.small_groups import centroids_within
 from maker.progress import progress
 
 TWO_LEVELS_FROM = 1024  # leaves
@@ -27,13 +29,14 @@ MANY_LEAVES = 256  # from this number on, a few more or less do not matter
 LEAVES_PER_GROUP = 5  # a query scores all groups, then the leaves of some: small groups are selected more precisely than large ones
 MANY_GROUPS, MOST_LEAVES_PER_GROUP = 1000, 64  # beyond MANY_GROUPS, groups grow up to that size
 LARGE_GROUP_SLACK = 1.25  # capacity of a large group, relative to its mean size
-SAMPLE_PER_CENTROID, LARGEST_SAMPLE = 160, 100_000
+SAMPLE_PER_CENTROID, LARGEST_SAMPLE = 64, 100_000
 PRICING_ROUNDS, PRICE_STEPS = 1, 30
-NEAREST_CENTROIDS, SPREAD_ROWS = 32, 4096  # centroids that a row chooses from; rows that show how widely scores spread
+NEAREST_CENTROIDS = 32  # that a row chooses from
 CHOICES = 8  # centroids that `_fill` offers each row
 MOST_REFINED = 8  # leaves of a group on average; larger groups leave few rows in a wrong one
 SWAP_ROUNDS, SWAPS, SMALLEST_GAIN = 3, 200, 1e-6
 MOST_SCORES = 1 << 25  # of rows in leaves that are held at a time while rows are swapped
+SCORED_ROWS = 2048  # whose scores of all groups stay in the cache
 
 
 def partition(embeddings: Rows, leaves: int, seed: int, train: Trainer | None = None) -> Partition:
@@ -50,8 +53,9 @@ def partition(embeddings: Rows, leaves: int, seed: int, train: Trainer | None = 
     rng = np.random.default_rng(seed)
     groups = [np.arange(items, dtype=np.int32)]
     if leaves >= TWO_LEVELS_FROM:
-        groups = _groups(embeddings, leaves, rows_per_leaf, rng, train)
-    refining = len(groups) > 1 and leaves <= MOST_REFINED * len(groups)
+        groups = _groups(embeddings, leaves, rows_per_leaf, rng, train or kmeans_with(rng))
+    if len(groups) > 1 and leaves <= MOST_REFINED * len(groups):
+        return _of_small_groups(embeddings, groups, rows_per_leaf, group_shape(leaves)[1], rng)
     order, centroids = [], []
     for group in progress(groups, "partition", quiet=items < 50 * BLOCK):
         sizes = np.full(-(-len(group) // rows_per_leaf), rows_per_leaf)
@@ -59,16 +63,11 @@ def partition(embeddings: Rows, leaves: int, seed: int, train: Trainer | None = 
         rows = np.asarray(embeddings[group], np.float32)
         first = train if train and len(groups) == 1 else kmeans_with(rng)
         priced = _priced_centroids(rows, np.arange(len(group)), sizes, rng, first)
-        leaf_of = _fill(_choices(rows, np.arange(len(group)), priced), rows, priced, sizes)
-        if refining:
-            means = means_of(rows, leaf_of, priced.centroids)
-        else:
-            leaf_of, means = _swapped(rows, leaf_of, sizes)
+        leaf_of, means = _swapped(rows, _fill(_choices(rows, np.arange(len(group)), priced), rows, priced, sizes), sizes)
         order.append(group[np.argsort(leaf_of, kind="stable")])
         centroids.append(means)
     leaves_per_group = np.array([-(-len(group) // rows_per_leaf) for group in groups])
-    cut = Partition(np.concatenate(order), rows_per_leaf, np.concatenate(centroids), leaves_per_group)
-    return refined(embeddings, cut, group_shape(leaves)[1]) if refining else cut
+    return Partition(np.concatenate(order), rows_per_leaf, np.concatenate(centroids), leaves_per_group)
 
 
 def leaf_shape(items: int, leaves: int) -> tuple[int, int]:
@@ -96,17 +95,19 @@ def group_shape(leaves: int) -> tuple[int, int]:
     return math.ceil(leaves / size), size + 1 if size == LEAVES_PER_GROUP else math.ceil(LARGE_GROUP_SLACK * size)
 
 
-def _groups(
-    embeddings: Rows,
-    leaves: int,
-    rows_per_leaf: int,
-    rng: np.random.Generator,
-    train: Trainer | None = None,
-) -> list[np.ndarray]:
+def _of_small_groups(embeddings: Rows, groups: list[np.ndarray], rows_per_leaf: int, capacity: int, rng: np.random.Generator) -> Partition:
+    """Leaves that start within small groups, and are made equal among those of all groups."""
+    leaves = np.array([-(-len(group) // rows_per_leaf) for group in groups])
+    group_of = np.empty(len(embeddings), np.int32)
+    group_of[np.concatenate(groups)] = np.repeat(np.arange(len(groups)), [len(group) for group in groups])
+    return refined(embeddings, Start(group_of, leaves, centroids_within(embeddings, groups, leaves, rng)), rows_per_leaf, capacity)
+
+
+def _groups(embeddings: Rows, leaves: int, rows_per_leaf: int, rng: np.random.Generator, train: Trainer) -> list[np.ndarray]:
     """The items of each group; every group but the last fills whole leaves."""
     items = np.arange(len(embeddings), dtype=np.int32)
     count, capacity = group_shape(leaves)
-    priced = _priced_centroids(embeddings, items, np.full(count, capacity * rows_per_leaf), rng, train or kmeans_with(rng))
+    priced = _priced_centroids(embeddings, items, np.full(count, capacity * rows_per_leaf), rng, train)
     choices = _choices(embeddings, items, priced)
     demand = np.bincount(choices.centroids[:, 0], minlength=count) / rows_per_leaf
     sizes = apportioned(demand, capacity, leaves) * rows_per_leaf
@@ -151,11 +152,9 @@ def _near(rows: np.ndarray, centroids: np.ndarray) -> Near:
     if count == len(centroids):
         return Near(np.tile(np.arange(count, dtype=np.int32), (len(rows), 1)), scores_of(rows, centroids))
     near = Near(np.empty((len(rows), count), np.int32), np.empty((len(rows), count), np.float32))
-    for start in range(0, len(rows), BLOCK):
-        part = slice(start, start + BLOCK)
-        scores = scores_of(rows[part], centroids)
-        near.centroids[part] = np.argpartition(scores, len(centroids) - count, axis=1)[:, -count:]
-        near.scores[part] = np.take_along_axis(scores, near.centroids[part], axis=1)
+    for start in range(0, len(rows), SCORED_ROWS):
+        part = slice(start, start + SCORED_ROWS)
+        near.centroids[part], near.scores[part] = taken_best(scores_of(rows[part], centroids), count)
     return near
 
 

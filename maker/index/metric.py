@@ -45,6 +45,16 @@ class TransformedEmbeddings:
 Rows: TypeAlias = np.ndarray | TransformedEmbeddings
 
 
+def unmapped(rows: Rows) -> np.ndarray:
+    """The embeddings that `mapped` maps to these rows, `(n, d)`."""
+    return rows.embeddings if isinstance(rows, TransformedEmbeddings) else rows
+
+
+def mapped(vectors: np.ndarray, rows: Rows) -> np.ndarray:
+    """Other vectors `(m, d)` float32, mapped as those rows are."""
+    return vectors @ rows.transform if isinstance(rows, TransformedEmbeddings) else vectors
+
+
 def learn_transform(embeddings: np.ndarray, queries: np.ndarray, seed: int) -> np.ndarray | None:
     """The linear map after which leaves are partitioned by squared L2 distance.
 

@@ -12,14 +12,14 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from maker.index.assignment import Near, fill, prices_of
+from maker.index.assignment import Near, fill, prices_of, taken_best
 from maker.index.clustering import BLOCK, scores_of
-from maker.index.metric import Rows
+from maker.index.metric import Rows, mapped, unmapped
 
-ROUNDS, GROUP_ROUNDS = 3, 6
-FIRST_PRICE_STEPS, PRICE_STEPS, GROUP_PRICE_STEPS = 60, 30, 60
+ROUNDS, GROUP_ROUNDS = 4, 6
+PRICE_STEPS, GROUP_PRICE_STEPS = 30, 60
 GAIN, SHRINK, ENOUGH = 6, 0.5, 0.002  # all rows take part, so that leaves that are a little too large can be told from noise
-SCORED_LEAVES, CHOICES = 384, 16  # leaves nearby that are scored for a row, and those that it chooses from
+SCORED_LEAVES, CHOICES = 384, 8  # leaves nearby that are scored for a row, and those that it chooses from
 
 
 @dataclass(frozen=True)
@@ -39,29 +39,44 @@ class Partition:
     leaves_per_group: np.ndarray
 
 
-def refined(embeddings: Rows, start: Partition, capacity: int) -> Partition:
-    """The same leaves, with rows nearer to their means. No group has more than `capacity` leaves."""
+@dataclass(frozen=True)
+class Start:
+    """Leaves to begin with, of any size.
+
+    Attributes:
+        group_of: `(n,)` int: the group of each row.
+        leaves: `(groups,)` int: number of consecutive leaves in each group.
+        centroids: `(leaves.sum(), d)` float32: those of the leaves.
+    """
+
+    group_of: np.ndarray
+    leaves: np.ndarray
+    centroids: np.ndarray
+
+
+def refined(embeddings: Rows, start: Start, rows_per_leaf: int, capacity: int) -> Partition:
+    """Leaves of equal size, in which rows are near to their means. No group has more than `capacity` leaves."""
     items, leaves = len(embeddings), len(start.centroids)
-    sizes = np.full(leaves, start.rows_per_leaf)
+    sizes = np.full(leaves, rows_per_leaf)
     sizes[-1] -= sizes.sum() - items
-    leaf_of = np.empty(items, np.int32)
-    leaf_of[start.order] = np.arange(items) // start.rows_per_leaf
-    firsts = np.cumsum(start.leaves_per_group) - start.leaves_per_group
-    group_means = (np.add.reduceat(start.centroids, firsts, axis=0) / start.leaves_per_group[:, None]).astype(np.float32)
-    group_of, nearby = np.repeat(np.arange(len(firsts)), start.leaves_per_group), _leaves_nearby(group_means, start.leaves_per_group)
+    row_groups, group_of_leaf = start.group_of, np.repeat(np.arange(len(start.leaves)), start.leaves)
+    firsts = np.cumsum(start.leaves) - start.leaves
+    group_means = (np.add.reduceat(start.centroids, firsts, axis=0) / start.leaves[:, None]).astype(np.float32)
+    nearby = _leaves_nearby(group_means, start.leaves)
     centroids, prices = start.centroids, np.zeros(leaves, np.float32)
-    for number in range(ROUNDS):
-        near = _nearby(embeddings, group_of[leaf_of], nearby, centroids)
-        prices = prices_of(near, sizes, PRICE_STEPS if number else FIRST_PRICE_STEPS, prices, GAIN, SHRINK, ENOUGH)
+    for _ in range(ROUNDS):
+        near = _nearby(embeddings, row_groups, nearby, centroids)
+        prices = prices_of(near, sizes, PRICE_STEPS, prices, GAIN, SHRINK, ENOUGH)
         leaf_of = _placed(near, embeddings, centroids, prices, sizes)
         centroids = _means(embeddings, leaf_of, centroids)
+        row_groups = group_of_leaf[leaf_of]
     groups = _groups(centroids, group_means, capacity)
     groups[groups == groups[-1]] = groups.max() + 1  # the leaf that may have fewer rows comes last
     by_group = np.argsort(groups, kind="stable")
     place = np.empty(leaves, np.int32)
     place[by_group] = np.arange(leaves)
     order, counts = np.argsort(place[leaf_of], kind="stable").astype(np.int32), np.bincount(groups)
-    return Partition(order, start.rows_per_leaf, centroids[by_group], counts[counts > 0])
+    return Partition(order, rows_per_leaf, centroids[by_group], counts[counts > 0])
 
 
 def _leaves_nearby(groups: np.ndarray, shares: np.ndarray) -> list[np.ndarray]:
@@ -89,15 +104,15 @@ def _nearby(embeddings: Rows, part_of: np.ndarray, nearby: list[np.ndarray], cen
 
 
 def _near(embeddings: Rows, rows: np.ndarray, leaves: np.ndarray, centroids: np.ndarray, count: int = CHOICES) -> Near:
-    """The best `count` of some leaves for some rows, in no order; fewer, if there are not as many."""
+    """The best `count` of some leaves for some rows, best first; fewer, if there are not as many."""
     count = min(count, len(leaves))
     near = Near(np.empty((len(rows), count), np.int32), np.empty((len(rows), count), np.float32))
     at_a_time = min(BLOCK, max(1, BLOCK * SCORED_LEAVES // len(leaves)))
     for begin in range(0, len(rows), at_a_time):
         part = slice(begin, begin + at_a_time)
         scores = scores_of(np.asarray(embeddings[rows[part]], np.float32), centroids[leaves])
-        best = np.argpartition(scores, len(leaves) - count, axis=1)[:, -count:]
-        near.centroids[part], near.scores[part] = leaves[best], np.take_along_axis(scores, best, 1)
+        best, near.scores[part] = taken_best(scores, count)
+        near.centroids[part] = leaves[best]
     return near
 
 
@@ -124,13 +139,14 @@ def _means(embeddings: Rows, leaf_of: np.ndarray, centroids: np.ndarray) -> np.n
     """The mean of the rows of each leaf; a leaf without rows stays where it is."""
     counts = np.bincount(leaf_of, minlength=len(centroids))
     order, ends = np.argsort(leaf_of, kind="stable"), np.cumsum(counts)
-    means = centroids.copy()
+    means, source = centroids.copy(), unmapped(embeddings)  # the mean of mapped rows is their mapped mean
     for leaves in _runs(counts):
         filled = leaves[counts[leaves] > 0]
         rows = order[ends[leaves[0]] - counts[leaves[0]] : ends[leaves[-1]]]
         if len(rows):
             starts = (ends - counts)[filled] - (ends - counts)[leaves[0]]
-            means[filled] = np.add.reduceat(np.asarray(embeddings[rows], np.float32), starts, axis=0) / counts[filled, None]
+            sums = np.add.reduceat(np.asarray(source[rows], np.float32), starts, axis=0)
+            means[filled] = mapped(sums / counts[filled, None].astype(np.float32), embeddings)
     return means
 
 
