@@ -11,7 +11,7 @@ from maker.export.search_constants import index_bytes
 from maker.export.searcher_file import SearcherContent, write_searcher
 from maker.index.rows import row_coder
 from maker.index.ties import right_results
-from maker.pipeline.layouts import WIDE
+from maker.pipeline.layouts import WIDE, layouts
 from maker.pipeline.tuning import IndexSettings, Queries, choose_index
 from task.text import TextSearcher
 
@@ -97,3 +97,10 @@ def test_items_like_an_item_are_found_by_its_split_row(wide, split):
         alike = opened.similar(7).nearest_neighbors
     items = wide[0]
     assert alike[0].id in np.argsort(-(items @ items[7]))[1:4]
+
+
+def test_the_rest_fills_the_size_that_is_asked_for():
+    rests = {layout.rest for layout in layouts(384, 64, 152) if layout.rescorer == "rest4"}
+    assert rests == {32, 64, 96, 128, 152}
+    assert {layout.rest for layout in layouts(384, 64, 384) if layout.rescorer == "rest4"} == {32, 64, 96, 128, 192, 256, 320}
+    assert {layout.rest for layout in layouts(384, 64, 0) if layout.rescorer == "rest4"} == {32}  # the smallest, where none fits

@@ -24,7 +24,8 @@ REGIONS = 64
 MOMENT_BYTES = 64 << 20  # fewer regions if their moments would take more
 SAMPLE, ITERATIONS = 20_000, 6
 QUERY_SHARE, QUERIES_PER_DIMENSION = 1 / 20, 2  # of a region: whichever are more queries
-RIDGE = 0.3  # relative to the mean moment: what other queries than those known may ask for
+LARGEST_ERROR = 1  # that later dimensions make up for, in steps
+LARGEST_OUTLIER = 4  # steps beyond the largest code; rows with a larger one are rounded to the nearest: nothing can make up for it
 # Shape of the matrix products: dimensions rounded, dimensions updated, rows. OpenBLAS starts no threads for products of this size; on a
 # busy machine they would wait for each other ten times longer than they compute.
 AT_ONCE, UPDATED, ROWS = 16, 64, 256
@@ -83,15 +84,20 @@ def learn_moments(embeddings: np.ndarray, queries: np.ndarray, distance: str, se
 class Rounding:
     """Rounds rows by the moments of queries."""
 
-    def __init__(self, moments: QueryMoments) -> None:
-        """Prepares the feedback of each region: how much an error of 1 in each dimension changes the later ones."""
+    def __init__(self, moments: QueryMoments, ridge: float) -> None:
+        """Prepares the feedback of each region: how much an error of 1 in each dimension changes the later ones.
+
+        Args:
+            moments: What queries ask for.
+            ridge: What queries of another kind may ask for in each dimension, relative to the mean moment.
+        """
         self._centres = moments.centres
         dimension = moments.centres.shape[1]
         self._orders = np.argsort(-np.einsum("rdd->rd", moments.moments), axis=1, kind="stable")
         self._feedback = np.empty_like(moments.moments)
         for moment, order, feedback in zip(moments.moments, self._orders, self._feedback, strict=True):
-            ridge = max(RIDGE * float(np.trace(moment)) / dimension, 1e-20)
-            wanted = moment[np.ix_(order, order)].astype(np.float64) / ridge + np.eye(dimension)
+            mean = max(float(np.trace(moment)) / dimension, 1e-20)
+            wanted = moment[np.ix_(order, order)].astype(np.float64) / (ridge * mean) + np.eye(dimension)
             root = np.linalg.cholesky(np.linalg.inv(wanted))
             feedback[:] = root / np.diag(root)
 
@@ -107,12 +113,13 @@ class Rounding:
         Returns:
             `(n, d)` float32.
         """
-        codes = np.empty_like(values)
-        for region, members in self._members(rows):
-            order = self._orders[region]
-            counted = np.ascontiguousarray(values[members][:, order].T)
-            counted -= np.float32(least)
-            codes[members[:, None], order] = _rounded(counted, self._feedback[region], largest - least).T
+        counted = values - np.float32(least)
+        codes = np.clip(np.rint(counted), 0, largest - least)
+        reachable = np.flatnonzero(np.abs(counted - codes).max(axis=1) <= LARGEST_OUTLIER)
+        for region, places in self._members(rows[reachable]):
+            members, order = reachable[places], self._orders[region]
+            part = np.ascontiguousarray(counted[members][:, order].T)
+            codes[members[:, None], order] = _rounded(part, self._feedback[region], largest - least).T
         codes += np.float32(least)
         return codes
 
@@ -139,7 +146,9 @@ def _rounded(values: np.ndarray, feedback: np.ndarray, largest: float) -> np.nda
             np.rint(value, out=code)
             np.maximum(code, np.float32(0), out=code)
             np.minimum(code, np.float32(largest), out=code)
-            np.subtract(value, code, out=errors[i - first])
+            error = np.subtract(value, code, out=errors[i - first])
+            np.maximum(error, np.float32(-LARGEST_ERROR), out=error)
+            np.minimum(error, np.float32(LARGEST_ERROR), out=error)
         for start in range(end, len(values), UPDATED):
             part = slice(start, start + UPDATED)
             values[part] -= feedback[part, first:end] @ errors[: end - first]

@@ -23,7 +23,9 @@ from maker.progress import say
 
 WIDE = 256  # dimensions from which the layout is chosen
 SCANNED = (48, 64, 96, 128)
+SCANNED_TO_FIT = (48, 64, 80, 96, 112, 128)  # tried for a size
 RESTS = (32, 64, 96, 128, 192, 256, 384, 512, 768, 1024)  # and all that is left
+REST_STEP = 8  # of the largest rest that fits
 CANDIDATES = (100, 250)  # rows scored again
 PER_ROW = 32  # to keep the best in order costs as much per row as so many of its dimensions
 PER_RESCORED, PER_CANDIDATE = 4, 300  # a dimension of a rescored row, and that row, cost as much as so many scanned dimensions
@@ -62,12 +64,12 @@ class Measured:
     cost: float
 
 
-def layouts(dimension: int, scanned: int, candidates: int) -> Iterator[Layout]:
-    """All layouts that scan so many of the dimensions, and score so many rows again."""
-    for rest in RESTS:
-        if rest < dimension - scanned:
-            yield Layout(scanned, "rest4", rest, candidates)
-    yield from (Layout(scanned, rescorer, dimension - scanned, candidates) for rescorer in ("rest4", "rest8"))
+def layouts(dimension: int, scanned: int, most: int) -> Iterator[Layout]:
+    """All layouts that scan so many of the dimensions; with a rest of 4 bits up to `most` dimensions, which are tried, too."""
+    rests = sorted({rest for rest in (*RESTS, most, dimension - scanned) if 0 < rest <= min(most, dimension - scanned)} or {RESTS[0]})
+    for candidates in CANDIDATES:
+        yield from (Layout(scanned, "rest4", rest, candidates) for rest in rests)
+        yield Layout(scanned, "rest8", dimension - scanned, candidates)
 
 
 def with_layout(index: Index, directions: Directions, layout: Layout) -> Index:
@@ -100,7 +102,7 @@ def choose_layout(
         recall: The target.
         most_bytes: The most bytes of the index; None for no limit.
     """
-    found = _measured(index, directions, queries, truth, k, recall)
+    found = _measured(index, directions, queries, truth, k, recall, most_bytes)
     fitting = [one for one in found if most_bytes is None or one.size <= most_bytes]
     if not fitting:
         best = min(found, key=lambda one: one.size)  # the caller says that it does not fit
@@ -116,27 +118,44 @@ def choose_layout(
     return with_layout(index, directions, best.layout)
 
 
-def _measured(index: Index, directions: Directions, queries: np.ndarray, truth: np.ndarray, k: int, recall: float) -> list[Measured]:
+def _measured(
+    index: Index, directions: Directions, queries: np.ndarray, truth: np.ndarray, k: int, recall: float, most_bytes: int | None
+) -> list[Measured]:
     found = []
     index = replace(index, moments=None)  # rounding to the nearest is faster, and nearly as good
     largest = 0 if index.group_of is None else int(np.bincount(index.group_of).max())
-    for scanned in SCANNED:
-        head = with_layout(index, directions, Layout(scanned, "rest4", RESTS[0]))
-        coder = row_coder(replace(head, rescorer=None, rest=None))
+    for scanned in SCANNED if most_bytes is None else SCANNED_TO_FIT:
+        head = replace(with_layout(index, directions, Layout(scanned, "rest4", RESTS[0])), rescorer=None, rest=None)
+        coder = row_coder(head)
         ranks = None if index.leaves is None else ranks_by_groups(head, queries, truth)
-        several = [layout for candidates in CANDIDATES for layout in layouts(index.embeddings.shape[1], scanned, candidates)]
-        indexes = [with_layout(index, directions, layout) for layout in several]
-        again = [rescored(one, k) for one in indexes]
-        recalls = rows_recalls(coder, indexes, queries, truth, again)
-        for layout, one, reached, count in zip(several, indexes, recalls, again, strict=True):
+        of_head = index_bytes(coder)
+        several = _fitting(index, directions, scanned, of_head, most_bytes)
+        again = [rescored(one, k) for _, one, _ in several]
+        recalls = rows_recalls(coder, [one for _, one, _ in several], queries, truth, again)
+        for (layout, one, size), reached, count in zip(several, recalls, again, strict=True):
             cost = math.inf
             # With leaves, `tuned` keeps a margin; without, the rows themselves have to.
             margin = 0.0 if ranks is not None else math.sqrt(reached * (1 - reached) / min(truth.size, MEASURED))
             if reached - margin >= recall:
                 rows = len(index.order) if ranks is None else scored_rows(tuned(one, ranks, recall / reached), largest)
                 cost = rows * (scanned + PER_ROW) + count * (PER_CANDIDATE + PER_RESCORED * layout.rest)
-            found.append(Measured(layout, index_bytes(coder) + _bytes_of_rest(one), reached, cost))
+            found.append(Measured(layout, size, reached, cost))
     return found
+
+
+def _fitting(index: Index, directions: Directions, scanned: int, of_head: int, most_bytes: int | None) -> list[tuple[Layout, Index, int]]:
+    """The layouts that scan so many dimensions and fit, with their sizes; the smallest if none fits."""
+    items, dimension = index.blocks * index.block, index.embeddings.shape[1]
+    most = dimension
+    if most_bytes is not None:
+        a_dimension = items / 2 + directions.queries.itemsize * dimension  # bytes of one more dimension of 4 bits
+        most = max(0, int((most_bytes - of_head - items) / a_dimension) // REST_STEP * REST_STEP)
+    sized = []
+    for layout in layouts(dimension, scanned, most):
+        one = with_layout(index, directions, layout)
+        sized.append((layout, one, of_head + _bytes_of_rest(one)))
+    fitting = [one for one in sized if most_bytes is None or one[2] <= most_bytes]
+    return fitting or [min(sized, key=lambda one: one[2])]
 
 
 def _bytes_of_rest(index: Index) -> int:
