@@ -96,7 +96,7 @@ def test_errors_are_made_up_for_by_later_dimensions():
     """With queries along (1, 1, …), the errors of a row add up to less than half a step."""
     ones = np.ones((1, 9, 9), np.float32)
     values = np.random.default_rng(1).uniform(-3, 3, (50, 9)).astype(np.float32)
-    codes = Rounding(QueryMoments(np.zeros((1, 9), np.float32), ones)).codes(values, values, -127, 127)
+    codes = Rounding(QueryMoments(np.zeros((1, 9), np.float32), ones), 0.3).codes(values, values, -127, 127)
     assert np.abs((codes - values).sum(1)).max() < 1 < np.abs((np.rint(values) - values).sum(1)).max()
     assert np.array_equal(codes, np.rint(codes))
 
@@ -104,7 +104,7 @@ def test_errors_are_made_up_for_by_later_dimensions():
 def test_codes_stay_within_their_range():
     moments = QueryMoments(np.zeros((1, 5), np.float32), np.ones((1, 5, 5), np.float32))
     values = np.array([[-9, 9, 0.2, 7.4, 300], [0, 0, 0, 0, 0]], np.float32)
-    codes = Rounding(moments).codes(values, values, -7.5, 7.5)
+    codes = Rounding(moments, 0.3).codes(values, values, -7.5, 7.5)
     assert set(np.unique(codes % 1)) == {0.5}
     assert codes.min() == -7.5
     assert codes.max() == 7.5
@@ -113,10 +113,10 @@ def test_codes_stay_within_their_range():
 def test_rows_with_outliers_are_rounded_to_the_nearest():
     moments = QueryMoments(np.zeros((1, 5), np.float32), np.ones((1, 5, 5), np.float32))
     values = np.array([[0.9, 0.9, 0.9, 0.9, 100], [0.9, 0.9, 0.9, 0.9, 6.5]], np.float32)
-    codes = Rounding(moments).codes(values, values, -7.5, 7.5)
+    codes = Rounding(moments, 0.3).codes(values, values, -7.5, 7.5)
     assert codes[0].tolist() == [0.5, 0.5, 0.5, 0.5, 7.5]
     assert codes[1].tolist() != [0.5, 0.5, 0.5, 0.5, 6.5]
-    assert len(Rounding(moments).codes(values[:1], values[:1], -7.5, 7.5)) == 1
+    assert len(Rounding(moments, 0.3).codes(values[:1], values[:1], -7.5, 7.5)) == 1
 
 
 def test_rows_with_heavy_tails_allow_no_lower_recall(rng):
@@ -126,6 +126,14 @@ def test_rows_with_heavy_tails_allow_no_lower_recall(rng):
     truth = exact_neighbours(rows, others, "dot_product")
     known, nearest = (rows_recall(coder, others, truth) for coder in coders(rows, asked(rng, 2000), 4))
     assert known > nearest - 0.005
+
+
+def test_very_many_values_are_rounded_to_the_nearest(rng, monkeypatch):
+    known, nearest = coders(items(rng), asked(rng, 2000), 8)
+    monkeypatch.setattr("maker.index.rows.MOST_VALUES", 4000 * DIMENSION - 1)
+    rows = items(rng, 50)
+    assert np.array_equal(known.encode(rows, 0).codes, nearest.encode(rows, 0).codes)
+    assert known.to_nearest() is known
 
 
 def test_rows_of_zeros_stay_zero(rng):

@@ -13,6 +13,7 @@ from maker.index.options import ScaNNOptions, ScoreAH, Tree
 from maker.index.projection import learn_directions
 from maker.index.rows import fine_coder, row_coder
 from maker.index.tune import rows_recall
+from maker.pipeline.index import split_queries
 from maker.pipeline.index_curve import measure_curve
 from maker.pipeline.tuning import IndexSettings, Queries, choose_index
 from task.format import archive
@@ -143,6 +144,13 @@ def test_queries_that_tune_an_index_do_not_measure_it(tmp_path):
     assert choose_index(ITEMS, settings, few, {}, tmp_path / "s.tflite").against(0.9) == {"target": 0.9, "met": True}
     assert not chosen.against(0.899)["met"]
     assert choose_index(ITEMS, IndexSettings(), queries, {}, tmp_path / "s.tflite").against(0.9) == {}  # scans everything
+
+
+def test_a_query_that_is_given_several_times_does_not_both_tune_and_measure():
+    queries = split_queries(np.repeat(ASKED[:60], 3, axis=0), ITEMS, "test")
+    assert len(queries.tuning) == len(queries.held_out) == 30
+    assert not {row.tobytes() for row in queries.tuning} & {row.tobytes() for row in queries.held_out}
+    np.testing.assert_array_equal(split_queries(ASKED, ITEMS, "test").embeddings, ASKED)
 
 
 def test_a_size_is_met_with_fewer_bits_or_refused(capsys, tmp_path):

@@ -18,7 +18,7 @@ from task.core.model_file import ModelFile
 NEIGHBOURS = 10
 QUERIES = 1000
 WARM_UP = 20
-QUERY_BLOCK, ITEM_BLOCK = 64, 1 << 17  # queries and items of one matrix product
+QUERY_BLOCK, ITEM_BLOCK = 64, 1 << 15  # queries and items of one matrix product
 GROUP = 32  # columns of which only the largest value is compared at first
 NOISE = 0.3  # norm of the noise on items that replace queries, relative to the item's
 

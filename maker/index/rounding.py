@@ -24,7 +24,6 @@ REGIONS = 64
 MOMENT_BYTES = 64 << 20  # fewer regions if their moments would take more
 SAMPLE, ITERATIONS = 20_000, 6
 QUERY_SHARE, QUERIES_PER_DIMENSION = 1 / 20, 2  # of a region: whichever are more queries
-RIDGE = 1.0  # relative to the mean moment: what other queries than those known may ask for
 LARGEST_ERROR = 1  # that later dimensions make up for, in steps
 LARGEST_OUTLIER = 4  # steps beyond the largest code; rows with a larger one are rounded to the nearest: nothing can make up for it
 # Shape of the matrix products: dimensions rounded, dimensions updated, rows. OpenBLAS starts no threads for products of this size; on a
@@ -85,15 +84,20 @@ def learn_moments(embeddings: np.ndarray, queries: np.ndarray, distance: str, se
 class Rounding:
     """Rounds rows by the moments of queries."""
 
-    def __init__(self, moments: QueryMoments) -> None:
-        """Prepares the feedback of each region: how much an error of 1 in each dimension changes the later ones."""
+    def __init__(self, moments: QueryMoments, ridge: float) -> None:
+        """Prepares the feedback of each region: how much an error of 1 in each dimension changes the later ones.
+
+        Args:
+            moments: What queries ask for.
+            ridge: What queries of another kind may ask for in each dimension, relative to the mean moment.
+        """
         self._centres = moments.centres
         dimension = moments.centres.shape[1]
         self._orders = np.argsort(-np.einsum("rdd->rd", moments.moments), axis=1, kind="stable")
         self._feedback = np.empty_like(moments.moments)
         for moment, order, feedback in zip(moments.moments, self._orders, self._feedback, strict=True):
-            ridge = max(RIDGE * float(np.trace(moment)) / dimension, 1e-20)
-            wanted = moment[np.ix_(order, order)].astype(np.float64) / ridge + np.eye(dimension)
+            mean = max(float(np.trace(moment)) / dimension, 1e-20)
+            wanted = moment[np.ix_(order, order)].astype(np.float64) / (ridge * mean) + np.eye(dimension)
             root = np.linalg.cholesky(np.linalg.inv(wanted))
             feedback[:] = root / np.diag(root)
 

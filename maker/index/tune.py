@@ -13,7 +13,7 @@ from maker.index.build import Index
 from maker.index.rows import RowCoder, approximate_fine_coder
 from maker.index.ties import find_copies, right_results
 
-QUANTISATION_QUERIES = 100
+QUANTISATION_QUERIES = 300  # fewer misjudge what rows allow, and with it how much a query has to scan
 SPARE = 200  # rows of each query that may become its best when they are rounded as they are stored
 SELECTION_COST = 8  # of one group or leaf, in rows: keeping the best in order takes as long as scoring about 8 rows
 GROUP_SHARES = (0.25, 0.35, 0.5, 0.7, 1, 1.4, 2)  # of the default number of groups, to try
@@ -145,7 +145,7 @@ def rows_recall(coder: RowCoder, queries: np.ndarray, truth: np.ndarray, candida
 
     Args:
         coder: The coder of an index.
-        queries: `(q, d)` float32; at most 100 of them are used.
+        queries: `(q, d)` float32; at most 300 of them are used.
         truth: `(q, k)` int: the nearest items of each query by exact search; equally near ones count as well.
         candidates: Number of best rows that the index's finer rows rescore, if it has any.
     """

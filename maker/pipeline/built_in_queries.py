@@ -35,8 +35,12 @@ def built_in_embeddings(embedder: Path) -> tuple[np.ndarray, str] | None:
         return None
     say("embedding the built-in sentences, which tune the index; --queries takes your own")
 
+    embedded: dict[str, np.ndarray] = {}
+
     def embed(texts: Sequence[str]) -> np.ndarray:
-        return embed_texts(texts, embedder)
+        new = [text for text in texts if text not in embedded]  # the probes are some of the queries
+        embedded.update(zip(new, embed_texts(new, embedder), strict=True) if new else ())
+        return np.stack([embedded[text] for text in texts])
 
     texts, how = built_in_sentences(known_languages(embed, embedder))
     embeddings = embed(texts)

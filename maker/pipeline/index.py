@@ -258,7 +258,11 @@ def built_in_queries_for(embeddings: np.ndarray, embedder: Path, settings: Index
 
 
 def split_queries(queries: np.ndarray, embeddings: np.ndarray, how: str) -> Queries:
-    """Takes up to 1,000 evenly spread queries to measure the index, and trains routing with as many of the others as seconds allow."""
+    """Takes up to 1,000 evenly spread queries to measure the index, and trains routing with as many of the others as seconds allow.
+
+    A query that is given several times counts once: else it could take part both in tuning and in measuring.
+    """
+    queries = queries[np.sort(np.unique(queries, axis=0, return_index=True)[1])]
     measuring = np.zeros(len(queries), np.bool_)
     measuring[np.linspace(0, len(queries) - 1, min(QUERIES, len(queries))).astype(int)] = True
     others = np.asarray(queries[~measuring], np.float32)

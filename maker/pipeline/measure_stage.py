@@ -134,11 +134,14 @@ def example_texts(splits: Splits, count: int) -> list[str]:
 
 
 def tuning_texts(splits: Splits, held_out: HeldOut | None) -> list[str]:
-    """Typical queries: held-out captions and queries of one to three words, one as often as the other; without any, training captions."""
+    """Typical queries: held-out captions and queries of one to three words, one as often as the other; without any, training captions.
+
+    Each is there once: else it could take part both in tuning and in measuring.
+    """
     captions = splits.validation or splits.train
     typed = [query.text for query in held_out.typed] if held_out else []
     short = spread(typed, TUNING_QUERIES // 2)
-    return [*spread([c.text for c in captions], TUNING_QUERIES - len(short)), *short]
+    return list(dict.fromkeys([*spread([c.text for c in captions], TUNING_QUERIES - len(short)), *short]))
 
 
 def tuning_queries(encoder: Encoder, splits: Splits, held_out: HeldOut | None, items: np.ndarray, work: Workspace) -> Queries:
@@ -147,10 +150,12 @@ def tuning_queries(encoder: Encoder, splits: Splits, held_out: HeldOut | None, i
     phrases = (
         spread(mine_phrases([c.text for c in splits.train], np.arange(len(splits.train)), longest=3).texts, count // 2) if count else []
     )
-    for_routing = [*spread([c.text for c in splits.train], count - len(phrases)), *phrases]
+    asked = tuning_texts(splits, held_out)
+    measuring = set(asked)
+    for_routing = [text for text in (*spread([c.text for c in splits.train], count - len(phrases)), *phrases) if text not in measuring]
     typed = " and typed queries" if held_out and held_out.typed else ""
     return Queries(
-        encoder.embed_texts(tuning_texts(splits, held_out), work),
+        encoder.embed_texts(asked, work),
         f"held-out captions{typed}" if splits.validation else "training captions",
         encoder.embed_texts(for_routing, work) if for_routing else np.zeros((0, 0), np.float32),
         "training captions and phrases of them",

@@ -14,12 +14,11 @@ from maker.evaluation.list_relevance import calibrate_without_captions
 from maker.pipeline.built_in_queries import built_in_sentences, known_languages
 from maker.pipeline.corpus_stage import OpenedCorpus
 from maker.pipeline.encoder import Encoder
+from maker.pipeline.index import split_queries
 from maker.pipeline.options import Corpus
-from maker.pipeline.tuning import Queries, routing_queries
+from maker.pipeline.tuning import Queries
 from maker.queries import LANGUAGES
 from maker.workspace import Workspace
-
-TUNING_QUERIES = 1000
 
 
 @dataclass(frozen=True)
@@ -38,10 +37,7 @@ class ListedQueries:
 
     def tuning(self, items: np.ndarray) -> Queries:
         """Up to 1,000 of them to measure an index of `items`, `(n, d)` float32, and the others to train its routing."""
-        measuring = np.zeros(len(self.texts), np.bool_)
-        measuring[np.linspace(0, len(self.texts) - 1, min(TUNING_QUERIES, len(self.texts))).astype(int)] = True
-        others = self.embeddings[~measuring][: routing_queries(items)]
-        return Queries(self.embeddings[measuring], self.how, others, self.how)
+        return split_queries(self.embeddings, items, self.how)
 
     def relevance(self, photos: Features) -> dict[str, Any]:
         """The curve of `search_text`, for the manifest; empty if none can be fitted."""
