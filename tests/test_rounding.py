@@ -128,6 +128,14 @@ def test_rows_with_heavy_tails_allow_no_lower_recall(rng):
     assert known > nearest - 0.005
 
 
+def test_very_many_values_are_rounded_to_the_nearest(rng, monkeypatch):
+    known, nearest = coders(items(rng), asked(rng, 2000), 8)
+    monkeypatch.setattr("maker.index.rows.MOST_VALUES", 4000 * DIMENSION - 1)
+    rows = items(rng, 50)
+    assert np.array_equal(known.encode(rows, 0).codes, nearest.encode(rows, 0).codes)
+    assert known.to_nearest() is known
+
+
 def test_rows_of_zeros_stay_zero(rng):
     rows = items(rng)
     rows[::7] = 0

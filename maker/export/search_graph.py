@@ -54,7 +54,7 @@ def search(g: Subgraph, query: int, constants: SearchConstants, k: int, budget: 
         fine = _similarity(g, _projected(g, query, index.rest, "rest_directions"), _fine_rows(g, constants.fine, numbers))
         best = fine if index.rest is None else g.add(fine, _similarity(g, scanning, rows.at(places)))
     elif again:
-        best = _similarity(g, query, rows.at(places))
+        best = _similarity(g, scanning, rows.at(places))
     if index.padding:
         is_padding = g.cast(g.greater(numbers, np.array(len(index.order) - 1, np.int32)), np.float32)
         best = g.sub(best, g.mul(is_padding, np.array(FAR)))

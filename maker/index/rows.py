@@ -13,6 +13,7 @@ from maker.index.build import BLOCK, Index
 from maker.index.rounding import Rounding
 
 LEAST_SCALE_CODE = 32  # a uint8 scale that is at least 32 is at most 1/32 too large after rounding up
+MOST_VALUES = 64_000_000  # to round by queries: it would take longer than the rest of the build
 LARGEST_INT8 = 127
 RIDGES = {"int8": 0.3, "int4": 1.0}  # of `Rounding`: with large steps, errors that other queries meet cost more
 LARGEST_INT4, MIDDLE = 15, 7.5
@@ -105,7 +106,7 @@ class RowCoder:
 
     def to_nearest(self) -> RowCoder:
         """The coder of the same index that rounds to the nearest, which is many times faster."""
-        return self if self.index.moments is None else replace(self, index=replace(self.index, moments=None))
+        return self if self.rounding is None else replace(self, index=replace(self.index, moments=None))
 
     def _encode(self, rows: np.ndarray, numbers: np.ndarray) -> QuantisedRows:
         if self.index.codebooks is not None:
@@ -141,7 +142,7 @@ class RowCoder:
     def rounding(self) -> Rounding | None:
         """Rounds the values of int8 and 4-bit rows; None for to the nearest."""
         moments, projection = self.index.moments, self.index.projection
-        if moments is None or self.index.scorer not in RIDGES:
+        if moments is None or self.index.scorer not in RIDGES or len(self.index.order) * self.dimension > MOST_VALUES:
             return None
         return Rounding(moments if projection is None else moments.projected(projection), RIDGES[self.index.scorer])
 

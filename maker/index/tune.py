@@ -13,7 +13,7 @@ from maker.index.build import Index
 from maker.index.rows import RowCoder, approximate_fine_coder
 from maker.index.ties import find_copies, right_results
 
-QUANTISATION_QUERIES = 300  # a hundred were off by 0.002, which is two thirds more leaves to scan for a recall of 0.99
+QUANTISATION_QUERIES = 300  # fewer misjudge what rows allow, and with it how much a query has to scan
 SPARE = 200  # rows of each query that may become its best when they are rounded as they are stored
 QUERIES_AT_A_TIME = 64  # whose scores of a block of rows are held
 SELECTION_COST = 8  # of one group or leaf, in rows: keeping the best in order takes as long as scoring about 8 rows

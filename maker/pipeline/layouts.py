@@ -26,9 +26,9 @@ SCANNED = (48, 64, 96, 128)
 SCANNED_TO_FIT = (48, 64, 80, 96, 112, 128)  # tried for a size
 RESTS = (32, 64, 96, 128, 192, 256, 384, 512, 768, 1024)  # and all that is left
 REST_STEP = 8  # of the largest rest that fits
-CANDIDATES = (100, 250)  # rows scored again
-PER_ROW = 32  # to keep the best in order costs as much per row as so many of its dimensions
-PER_RESCORED, PER_CANDIDATE = 4, 300  # a dimension of a rescored row, and that row, cost as much as so many scanned dimensions
+CANDIDATES = (40, 100, 250)  # rows scored again
+# Costs in scanned dimensions, by timing: to keep the best in order, per row; to fetch and order a row again; a dimension of such a row.
+PER_ROW, PER_CANDIDATE, PER_RESCORED = 80, 2000, 3
 MEASURED = 1000  # neighbours by which a recall is known
 ALIKE = 1.15  # of two layouts whose costs differ less, the smaller one is taken
 
@@ -47,7 +47,7 @@ class Layout:
     scanned: int
     rescorer: str
     rest: int
-    candidates: int = CANDIDATES[0]
+    candidates: int = CANDIDATES[1]
 
     def __str__(self) -> str:
         """For people."""
