@@ -6,7 +6,7 @@ that are still to come make up for the error so far (GPTQ: Frantar et al., ICLR 
 the second moments of the queries, each row's error e has a small eᵀHe. Reading such rows takes nothing new.
 
 ScaNN's anisotropic rounding (Guo et al., ICML 2020) takes the row itself for the direction of its queries. Sentences lie in another cone
-than pictures: there it is worse than rounding to the nearest.
+than pictures, and there it gains little: `make bench-rounding`.
 """
 
 from __future__ import annotations

@@ -15,6 +15,7 @@ from maker.index.ties import find_copies, right_results
 
 QUANTISATION_QUERIES = 300  # fewer misjudge what rows allow, and with it how much a query has to scan
 SPARE = 200  # rows of each query that may become its best when they are rounded as they are stored
+QUERIES_AT_A_TIME = 64  # whose scores of a block of rows are held
 SELECTION_COST = 8  # of one group or leaf, in rows: keeping the best in order takes as long as scoring about 8 rows
 GROUP_SHARES = (0.25, 0.35, 0.5, 0.7, 1, 1.4, 2)  # of the default number of groups, to try
 
@@ -192,11 +193,13 @@ def _best_rows(coder: RowCoder, queries: np.ndarray, count: int) -> tuple[np.nda
     rows = np.zeros(best.shape, np.int64)
     first = 0
     for block in fast.row_blocks():
-        scores = _scores(coder.index.distance, queries, fast.decode(fast.encode(block, first), first))
-        best = np.concatenate([best, scores], axis=1)
-        rows = np.concatenate([rows, np.broadcast_to(np.arange(first, first + len(block)), scores.shape)], axis=1)
-        keep = np.argpartition(-best, kept - 1, axis=1)[:, :kept]
-        best, rows = np.take_along_axis(best, keep, axis=1), np.take_along_axis(rows, keep, axis=1)
+        decoded = fast.decode(fast.encode(block, first), first)
+        for begin in range(0, len(queries), QUERIES_AT_A_TIME):
+            part = slice(begin, begin + QUERIES_AT_A_TIME)
+            scores = np.concatenate([best[part], _scores(coder.index.distance, queries[part], decoded)], axis=1)
+            keep = np.argpartition(scores, -kept, axis=1)[:, -kept:]
+            before = np.take_along_axis(rows[part], np.minimum(keep, kept - 1), axis=1)
+            best[part], rows[part] = np.take_along_axis(scores, keep, axis=1), np.where(keep < kept, before, keep - kept + first)
         first += len(block)
     if fast is not coder:
         return _best_stored(coder, queries, rows, count)
@@ -206,9 +209,12 @@ def _best_rows(coder: RowCoder, queries: np.ndarray, count: int) -> tuple[np.nda
 
 def _best_stored(coder: RowCoder, queries: np.ndarray, rows: np.ndarray, count: int) -> tuple[np.ndarray, np.ndarray]:
     """Of the rows with these numbers, `(q, c)`, the best `count` as the coder stores them, best first, and their scores."""
-    numbers, places = np.unique(rows, return_inverse=True)
-    stored, asked = coder.stored(numbers), zip(queries, places.reshape(rows.shape), strict=True)
-    scores = np.concatenate([_scores(coder.index.distance, query[None], stored[of_query]) for query, of_query in asked])
+    scores = np.empty(rows.shape, np.float32)
+    for begin in range(0, len(queries), QUERIES_AT_A_TIME):
+        part = slice(begin, begin + QUERIES_AT_A_TIME)
+        numbers, places = np.unique(rows[part], return_inverse=True)
+        stored, asked = coder.stored(numbers), zip(queries[part], places.reshape(rows[part].shape), strict=True)
+        scores[part] = np.concatenate([_scores(coder.index.distance, query[None], stored[of_query]) for query, of_query in asked])
     order = np.argsort(-scores, axis=1, kind="stable")[:, :count]
     return np.take_along_axis(rows, order, axis=1), np.take_along_axis(scores, order, axis=1)
 

@@ -74,7 +74,7 @@ class Asked:
 def main() -> int:
     """Prints a table."""
     parser = argparse.ArgumentParser(description="Compares ways to round rows.")
-    parser.add_argument("--data", default="flickr,clustered,heavy", help="data sets of the benchmark (default: %(default)s)")
+    parser.add_argument("--data", default="flickr,minilm,clustered,heavy", help="data sets of the benchmark (default: %(default)s)")
     parser.add_argument("--items", type=int, default=123_287)
     parser.add_argument("--work", type=Path, default=Path("build/bench"), help="the benchmark's folder (default: %(default)s)")
     given = parser.parse_args()
