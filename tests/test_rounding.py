@@ -6,11 +6,12 @@ import numpy as np
 import pytest
 
 from maker.evaluation.index_quality import exact_neighbours
+from maker.export.search_constants import search_constants
 from maker.index.build import build_index
 from maker.index.options import ScaNNOptions, ScoreAH, Tree
 from maker.index.projection import learn_directions
 from maker.index.rounding import QueryMoments, Rounding, learn_moments
-from maker.index.rows import fine_coder, row_coder
+from maker.index.rows import RowCoder, fine_coder, row_coder
 from maker.index.tune import rows_recall
 
 DIMENSION = 32
@@ -150,3 +151,14 @@ def test_too_few_queries_or_empty_ones_say_nothing(rng):
     assert learn_moments(rows, asked(rng, 2 * DIMENSION - 1), "dot_product", 0) is None
     assert learn_moments(rows, np.zeros((500, DIMENSION), np.float32), "dot_product", 0) is None
     assert learn_moments(rows[:3], asked(rng, 2 * DIMENSION), "dot_product", 0) is not None
+
+
+def test_rows_of_the_next_file_are_not_rounded_again(rng, monkeypatch):
+    known, nearest = coders(items(rng), asked(rng, 2000), 8, Tree(100, 10))
+    constants = search_constants(known.index)
+    first = np.concatenate(list(constants.scanned.codes.pieces))
+    assert len(first) == known.index.blocks * known.index.block
+    monkeypatch.setattr(RowCoder, "encode", None)
+    assert np.array_equal(np.concatenate(list(constants.scanned.codes.pieces)), first)
+    monkeypatch.undo()
+    assert not np.array_equal(np.concatenate(list(search_constants(nearest.index).scanned.codes.pieces)), first)

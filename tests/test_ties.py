@@ -7,6 +7,7 @@ import pytest
 
 from maker.cli import main
 from maker.evaluation.index_quality import exact_neighbours
+from maker.export.search_constants import search_constants
 from maker.index.build import build_index
 from maker.index.options import ScaNNOptions, ScoreAH, Tree
 from maker.index.rows import row_coder
@@ -107,7 +108,7 @@ def test_rows_and_curve_count_equally_near_items(rng, tmp_path):
     index = build_index(embeddings, ScaNNOptions("dot_product", tree=Tree(100, 10), score_ah=ScoreAH(1)))
     truth = exact_neighbours(embeddings, queries, "dot_product")
     assert rows_recall(row_coder(index), queries, truth) > 0.95
-    assert measure_curve(index, [index.blocks], queries, truth, 10, tmp_path / "s.tflite")[0]["recall"] > 0.95
+    assert measure_curve(search_constants(index), [index.blocks], queries, truth, 10, tmp_path / "s.tflite")[0]["recall"] > 0.95
 
 
 def test_an_index_of_copies_is_tuned_and_measured_by_distances(tmp_path, capsys):

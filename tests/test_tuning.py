@@ -6,7 +6,7 @@ import pytest
 from maker.cli import main
 from maker.errors import BuildError
 from maker.evaluation.index_quality import exact_neighbours
-from maker.export.search_constants import index_bytes
+from maker.export.search_constants import index_bytes, search_constants
 from maker.export.searcher_file import SearcherContent, write_searcher
 from maker.index.build import build_index
 from maker.index.options import ScaNNOptions, ScoreAH, Tree
@@ -38,7 +38,7 @@ def manifest(path):
 def test_the_curve_rises_and_meets_what_a_file_of_that_budget_finds(tmp_path):
     index = build_index(ITEMS, ScaNNOptions("dot_product", tree=Tree(100, 10), score_ah=ScoreAH(1)))
     truth = exact_neighbours(ITEMS, ASKED, "dot_product")
-    points = measure_curve(index, [40, 4, 100, 40], ASKED, truth, 10, tmp_path / "s.tflite")
+    points = measure_curve(search_constants(index), [40, 4, 100, 40], ASKED, truth, 10, tmp_path / "s.tflite")
     assert [p["leaves_scanned"] for p in points] == [4, 40, index.blocks]
     assert [p["share_scanned"] for p in points] == [round(b / index.blocks, 6) for b in (4, 40, index.blocks)]
     assert points[0]["recall"] < points[1]["recall"] < points[2]["recall"]

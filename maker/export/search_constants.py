@@ -89,7 +89,7 @@ class SearchConstants:
 
 
 def search_constants(index: Index) -> SearchConstants:
-    """Makes the constants of an index. Rows are quantised when they are written, so that they are never all in memory."""
+    """Makes the constants of an index. Rows are quantised when they are written, so that large ones are never all in memory."""
     shape = (index.blocks, index.block)
     ids = None
     if _has_ids(index):
@@ -122,7 +122,7 @@ def _table(coder: RowCoder, shape: tuple[int, ...]) -> RowTable:
             stored = coder.decode(quantised, first)
             norms.reshape(-1)[part] = np.einsum("nd,nd->n", stored, stored)
         first += len(block)
-    return RowTable(coder, Chunks(_codes(coder), (*shape, coder.width), coder.dtype), scales, norms)
+    return RowTable(coder, Chunks(_Codes(coder), (*shape, coder.width), coder.dtype), scales, norms)
 
 
 def index_bytes(coder: RowCoder) -> int:
@@ -182,10 +182,24 @@ def _leaves(index: Index) -> Leaves | None:
     )
 
 
-def _codes(coder: RowCoder) -> Iterator[np.ndarray]:
-    """The codes of all rows, block by block, padding last."""
-    first = 0
-    for block in coder.row_blocks():
-        yield coder.encode(block, first).codes
-        first += len(block)
-    yield np.zeros((coder.index.padding, coder.width), coder.dtype)
+class _Codes:
+    """The codes of all rows, block by block, padding last; rounded by queries, which takes long, they are kept for the next file."""
+
+    def __init__(self, coder: RowCoder) -> None:
+        self._coder = coder
+        self._kept: list[np.ndarray] = []
+
+    def __iter__(self) -> Iterator[np.ndarray]:
+        if self._kept:
+            return iter(self._kept)
+        if self._coder.rounding is None:
+            return self._encoded()
+        self._kept = list(self._encoded())
+        return iter(self._kept)
+
+    def _encoded(self) -> Iterator[np.ndarray]:
+        first = 0
+        for block in self._coder.row_blocks():
+            yield self._coder.encode(block, first).codes
+            first += len(block)
+        yield np.zeros((self._coder.index.padding, self._coder.width), self._coder.dtype)

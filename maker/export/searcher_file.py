@@ -17,7 +17,7 @@ from maker.encoders.tokenizer_file import TokenizerFile
 from maker.errors import BuildError, DataError
 from maker.export import digest, golden
 from maker.export.description import searcher_metadata
-from maker.export.search_constants import search_constants
+from maker.export.search_constants import SearchConstants, search_constants
 from maker.export.search_graph import no_results_for_empty_text, search
 from maker.graph.model import Model
 from maker.graph.packed_weights import LIGHT
@@ -41,6 +41,7 @@ class SearcherContent:
 
     Attributes:
         index: The index.
+        constants: Those of the index with any budget, if they were made before; saves making them again.
         metadata: One entry per item.
         towers: Towers by kind; empty for a file that takes only embeddings as queries.
         k: Number of neighbours that a signature returns.
@@ -59,6 +60,7 @@ class SearcherContent:
     """
 
     index: Index
+    constants: SearchConstants | None = None
     metadata: Sequence[bytes]
     towers: dict[str, AnyTower] = field(default_factory=dict)
     k: int = DEFAULT_K
@@ -172,7 +174,7 @@ def check_dimensions(towers: Mapping[str, AnyTower], dimension: int) -> None:
 def search_model(content: SearcherContent, normalized: bool) -> Model:
     """The graph: `embed_*` and `search_*` for each tower, and `search_embedding`; all search the same constants."""
     model = Model("pocket-searcher")
-    constants = search_constants(content.index)
+    constants = search_constants(content.index) if content.constants is None else replace(content.constants, index=content.index)
     dimension = int(content.index.embeddings.shape[1])
     unit = normalized and content.normalized is None
     # TFLite Metadata describes the first subgraphs, so those of the signatures come before the parts that they call.

@@ -194,6 +194,7 @@ def write_index(items: IndexedItems, output: Path, settings: IndexSettings, cont
     chosen = choose_index(embeddings, settings, queries, rest, output, lengths)
     written = SearcherContent(
         index=chosen.index,
+        constants=chosen.constants,
         metadata=items.metadata,
         towers=towers,
         k=settings.k,

@@ -9,10 +9,9 @@ from typing import Any
 
 import numpy as np
 
-from maker.export.search_constants import search_constants
+from maker.export.search_constants import SearchConstants
 from maker.export.search_graph import search
 from maker.graph.model import Model
-from maker.index.build import Index
 from maker.index.ties import right_results
 from maker.progress import say
 from maker.workspace import atomic
@@ -27,14 +26,14 @@ INCHES, DPI = (10.0, 4.0), 100
 
 
 def measure_curve(
-    index: Index, budgets: Sequence[int], queries: np.ndarray, truth: np.ndarray, k: int, beside: Path
+    constants: SearchConstants, budgets: Sequence[int], queries: np.ndarray, truth: np.ndarray, k: int, beside: Path
 ) -> list[dict[str, Any]]:
     """Measures recall and latency for several budgets.
 
     It writes one file with a signature per budget over the same rows, and calls the signatures in turn, so that noise affects all alike.
 
     Args:
-        index: A partitioned index.
+        constants: Those of a partitioned index.
         budgets: Numbers of leaves to scan.
         queries: `(q, d)` float32; at most 300 are used.
         truth: `(q, t)` the nearest items of each query by exact search.
@@ -45,12 +44,12 @@ def measure_curve(
         One point per budget, ascending: `leaves_scanned`, `share_scanned`, `recall` of the true neighbours, for which equally near items
         are equally right, `p50_ms` and `p99_ms` of the bare signature on one thread, called from Python.
     """
-    budgets = sorted(set(budgets))
+    index, budgets = constants.index, sorted(set(budgets))
     chosen = np.linspace(0, len(queries) - 1, min(QUERIES, len(queries))).astype(int)
     found: list[list[np.ndarray]] = [[] for _ in budgets]
     times = np.zeros((len(budgets), len(chosen)))
     with scratch(beside) as path:
-        _write(index, budgets, max(k, truth.shape[1]), path)
+        _write(constants, budgets, max(k, truth.shape[1]), path)
         options = BaseOptions(str(path), num_threads=1)
         with ModelFile(options) as file:
             runners = SignatureRunners(file, options)
@@ -76,8 +75,8 @@ def measure_curve(
     ]
 
 
-def _write(index: Index, budgets: Sequence[int], k: int, path: Path) -> None:
-    model, constants = Model("curve"), search_constants(index)
+def _write(constants: SearchConstants, budgets: Sequence[int], k: int, path: Path) -> None:
+    model, index = Model("curve"), constants.index
     for budget in budgets:
         g = model.subgraph(str(budget))
         query = g.tensor("query", (1, index.embeddings.shape[1]), np.float32)

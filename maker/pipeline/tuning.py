@@ -13,7 +13,7 @@ import numpy as np
 from maker.errors import BuildError
 from maker.evaluation.file_parts import ROWS, largest_parts
 from maker.evaluation.index_quality import exact_neighbours
-from maker.export.search_constants import index_bytes
+from maker.export.search_constants import SearchConstants, index_bytes, search_constants
 from maker.export.search_graph import rescored
 from maker.index.build import Index, build_index, default_options, with_routing
 from maker.index.options import DEFAULT_K, PARTITIONERS, ScaNNOptions, Tree
@@ -155,6 +155,7 @@ class Chosen:
         rows: One entry per type of rows: `rows`, `bytes_per_item`, and `recall` when all rows are scanned.
         target: The recall that the index was tuned for; None if it was not tuned for one.
         held_out: Whether other queries measure the index than those that tuned it.
+        constants: The constants of the index, if they were made.
     """
 
     index: Index
@@ -162,6 +163,7 @@ class Chosen:
     rows: list[dict[str, Any]]
     target: float | None = None
     held_out: bool = True
+    constants: SearchConstants | None = None
 
     def against(self, recall: float) -> dict[str, Any]:
         """What the report says of the target, beside the recall of the queries that measure the index; empty without a target.
@@ -241,7 +243,9 @@ def choose_index(
         index = with_routing(index, queries.routing, _routing_targets(index, queries.routing, settings.seed), settings.seed)
     if settings.share is not None:
         index = index.with_share(settings.share).with_capacity_for(settings.k)
-        return Chosen(index, measure_curve(index, [index.budget], measuring, truth, settings.k, output), rows)
+        constants = search_constants(index)
+        curve = measure_curve(constants, [index.budget], measuring, truth, settings.k, output)
+        return Chosen(index, curve, rows, constants=constants)
     if settings.max_ms is not None:
         return _by_time(index, settings.max_ms, measuring, truth, settings.k, rows, output)
     # A neighbour is found if its leaf is scanned and quantisation keeps it among the first ten.
@@ -256,8 +260,9 @@ def choose_index(
         index = tune(index, measuring, truth, settings.recall / max_recall)
     index = index.with_capacity_for(settings.k)
     budgets = {min(index.blocks, max(1, round(index.budget * multiple))) for multiple in CURVE_BUDGETS}
-    curve = measure_curve(index, sorted(budgets), measuring, truth, settings.k, output)
-    return Chosen(index, curve, rows, settings.recall, queries.are_split)
+    constants = search_constants(index)
+    curve = measure_curve(constants, sorted(budgets), measuring, truth, settings.k, output)
+    return Chosen(index, curve, rows, settings.recall, queries.are_split, constants)
 
 
 def _is_free(embeddings: np.ndarray, settings: IndexSettings, options: ScaNNOptions) -> bool:
@@ -318,14 +323,16 @@ def _by_time(
     least = -(-k // index.block)
     largest = max(least, math.ceil(MAX_TIMED_SHARE * index.blocks))
     budgets = sorted({int(b) for b in np.geomspace(least, largest, TIMED_BUDGETS).round()})
-    points = measure_curve(index, budgets, queries, truth, k, output)
+    constants = search_constants(index)
+    points = measure_curve(constants, budgets, queries, truth, k, output)
     times = np.maximum.accumulate([point["p50_ms"] for point in points])
     if times[0] > max_ms:
         say(f"warning: a query that scans only {least} leaves takes {times[0]} ms, more than the maximum of {max_ms} ms")
     budget = int(np.interp(max_ms, times, [point["leaves_scanned"] for point in points]))
     index = index.with_budget(budget)
-    again = measure_curve(index, [budget], queries, truth, k, output)
-    return Chosen(index, sorted([p for p in points if p["leaves_scanned"] != budget] + again, key=lambda p: p["leaves_scanned"]), rows)
+    again = measure_curve(constants, [budget], queries, truth, k, output)
+    curve = sorted([p for p in points if p["leaves_scanned"] != budget] + again, key=lambda p: p["leaves_scanned"])
+    return Chosen(index, curve, rows, constants=constants)
 
 
 def _types_of_rows(coder: RowCoder, queries: np.ndarray, truth: np.ndarray, max_recall: float) -> list[dict[str, Any]]:
