@@ -36,7 +36,14 @@ def _two_cores():
 
 def start(encoder: Path, photos: Path, output: Path) -> subprocess.Popen[str]:
     command = [sys.executable, "-m", "maker.cli", "embed", str(encoder), str(photos), "--kind", "image", "--output", str(output)]
-    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True)
+    return subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True, preexec_fn=hear_interrupts
+    )
+
+
+def hear_interrupts() -> None:
+    """A background job would ignore them."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 def wait_for(condition, seconds=60):
@@ -148,6 +155,8 @@ def test_a_script_without_a_main_guard_runs_once(encoder, many_photos, tmp_path)
 INTERRUPTED = """
 import signal
 from multiprocessing import util
+
+signal.signal(signal.SIGINT, signal.default_int_handler)  # also where a background job is to ignore it
 
 from maker.collection.engines import Local
 
