@@ -29,8 +29,7 @@ MANY_LEAVES = 256  # from this number on, a few more or less do not matter
 LEAVES_PER_GROUP = 5  # a query scores all groups, then the leaves of some: small groups are selected more precisely than large ones
 MANY_GROUPS, MOST_LEAVES_PER_GROUP = 1000, 64  # beyond MANY_GROUPS, groups grow up to that size
 LARGE_GROUP_SLACK = 1.25  # capacity of a large group, relative to its mean size
-SAMPLE_PER_CENTROID, LARGEST_SAMPLE = 160, 100_000  # rows that prices of fewer leave over are scattered over distant leaves,
-REFINED_SAMPLE_PER_CENTROID = 64  # unless leaves are refined
+SAMPLE_PER_CENTROID, LARGEST_SAMPLE = 160, 100_000  # rows that prices of fewer leave over are scattered over distant leaves
 PRICING_ROUNDS, PRICE_STEPS = 1, 30
 NEAREST_CENTROIDS = 32  # that a row chooses from
 CHOICES = 8  # centroids that `_fill` offers each row
@@ -108,8 +107,7 @@ def _groups(embeddings: Rows, leaves: int, rows_per_leaf: int, rng: np.random.Ge
     """The items of each group; every group but the last fills whole leaves."""
     items = np.arange(len(embeddings), dtype=np.int32)
     count, capacity = group_shape(leaves)
-    sampled = REFINED_SAMPLE_PER_CENTROID if leaves <= MOST_REFINED * count else SAMPLE_PER_CENTROID
-    priced = _priced_centroids(embeddings, items, np.full(count, capacity * rows_per_leaf), rng, train, sampled)
+    priced = _priced_centroids(embeddings, items, np.full(count, capacity * rows_per_leaf), rng, train)
     choices = _choices(embeddings, items, priced)
     demand = np.bincount(choices.centroids[:, 0], minlength=count) / rows_per_leaf
     sizes = apportioned(demand, capacity, leaves) * rows_per_leaf
@@ -134,10 +132,9 @@ def _priced_centroids(
     capacity: np.ndarray,
     rng: np.random.Generator,
     train: Trainer,
-    sampled: int = SAMPLE_PER_CENTROID,
 ) -> _PricedCentroids:
     """Learns centroids and prices from a sample of the items; `capacity` is `(c,)`, in rows of all items."""
-    size = min(len(items), sampled * len(capacity), LARGEST_SAMPLE)
+    size = min(len(items), SAMPLE_PER_CENTROID * len(capacity), LARGEST_SAMPLE)
     chosen = np.sort(rng.choice(len(items), size, replace=False)) if size < len(items) else slice(None)
     sample = np.asarray(embeddings[items[chosen]], np.float32)
     centroids = train(sample, len(capacity))

@@ -14,7 +14,7 @@ from maker.index.clustering import BLOCK
 from maker.index.metric import Rows
 
 ITERATIONS = 4
-PRICE_STEPS, FIRST_STEP, STEPS_OF_ONE_SIZE, SHRINK = 20, 0.3, 10, 0.7  # as in `maker.index.assignment`
+PRICE_STEPS, FIRST_STEP, STEPS_OF_ONE_SIZE, SHRINK = 50, 0.3, 10, 0.7  # as in `maker.index.assignment`; of 20, rows are left over
 
 
 def centroids_within(embeddings: Rows, groups: Sequence[np.ndarray], leaves: np.ndarray, rng: np.random.Generator) -> np.ndarray:
