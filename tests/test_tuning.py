@@ -15,6 +15,7 @@ from maker.index.rows import fine_coder, row_coder
 from maker.index.tune import rows_recall
 from maker.pipeline.index import split_queries
 from maker.pipeline.index_curve import measure_curve
+from maker.pipeline.report import target_in_words
 from maker.pipeline.tuning import IndexSettings, Queries, choose_index
 from task.format import archive
 from task.text import TextSearcher
@@ -236,3 +237,9 @@ def test_the_command_tunes_by_given_queries_and_keeps_curve_and_picture(tmp_path
 def test_settings_out_of_range_are_refused(wrong):
     with pytest.raises(BuildError, match=next(iter(wrong))):
         IndexSettings(**wrong)
+
+
+def test_a_missed_target_is_said_with_what_helps():
+    near = {"queries": 500, "tuned_recall": 0.948, "target": 0.95, "met": False}
+    assert target_in_words(near).endswith("the target of 0.95 is not met: ask for a little more with --recall")
+    assert target_in_words({**near, "tuned_recall": 0.93}).endswith("the target of 0.95 is not met")

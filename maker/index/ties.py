@@ -26,10 +26,10 @@ def right_results(embeddings: np.ndarray, query: np.ndarray, found: Sequence[int
     Returns:
         The number of right results, at most k.
     """
-    others = np.setdiff1d(found, truth)
-    right = len(np.intersect1d(found, truth))
-    others = others[others >= 0]
-    if len(others):
+    true, distinct = set(truth.tolist()), set(np.asarray(found).tolist())
+    right = len(distinct & true)
+    others = [item for item in distinct - true if item >= 0]
+    if others:
         rows = np.asarray(embeddings[np.concatenate([truth, others])], np.float64)
         scores = rows @ query.astype(np.float64) if distance == "dot_product" else -((rows - query) ** 2).sum(1)
         least = scores[: len(truth)].min()

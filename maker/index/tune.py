@@ -168,17 +168,19 @@ def rows_recalls(
     numbers, scores = _best_rows(coder, index.asked(queries), max(kept))
     fine = [approximate_fine_coder(one) for one in indexes]
     right = np.zeros(len(indexes))
-    for query, items, scanned, true in zip(queries, index.order[numbers], scores, truth, strict=True):
-        rows = np.asarray(index.embeddings[items], np.float32)
+    for begin in range(0, len(queries), QUERIES_AT_A_TIME):
+        part = slice(begin, begin + QUERIES_AT_A_TIME)
+        items, asked, true = index.order[numbers[part]], queries[part], truth[part]
         again: dict[tuple[str | None, int], np.ndarray] = {}  # scores by finer rows, which several indexes share
         for place, (one, coder_of_one, count) in enumerate(zip(indexes, fine, kept, strict=True)):
-            best = items[:count]
+            best = items[:, :count]
             if coder_of_one is not None:
                 key = (one.rescorer, coder_of_one.dimension)
                 if key not in again:
-                    again[key] = _rescored(one, coder_of_one, query, rows, scanned)
-                best = best[np.argsort(-again[key][:count], kind="stable")]
-            right[place] += right_results(index.embeddings, query, best[:k], true, index.distance) / k
+                    again[key] = _rescored(one, coder_of_one, asked, items, scores[part])
+                best = np.take_along_axis(best, np.argsort(-again[key][:, :count], axis=1, kind="stable"), axis=1)
+            found = zip(asked, best[:, :k], true, strict=True)
+            right[place] += sum(right_results(index.embeddings, *of_query, index.distance) for of_query in found) / k
     return [float(value) for value in right / len(queries)]
 
 
@@ -219,10 +221,13 @@ def _best_stored(coder: RowCoder, queries: np.ndarray, rows: np.ndarray, count: 
     return np.take_along_axis(rows, order, axis=1), np.take_along_axis(scores, order, axis=1)
 
 
-def _rescored(index: Index, fine: RowCoder, query: np.ndarray, embeddings: np.ndarray, scanned: np.ndarray) -> np.ndarray:
-    """The scores of `(n, d)` embeddings by the finer rows of the index, `(n,)`; `scanned` are their scores by the scanned rows."""
-    rows = embeddings if index.rest is None else embeddings @ index.rest.items
-    scores = _scores(index.distance, fine.index.asked(query[None]), fine.decode(fine.encode(rows, 0), 0))[0]
+def _rescored(index: Index, fine: RowCoder, queries: np.ndarray, items: np.ndarray, scanned: np.ndarray) -> np.ndarray:
+    """The scores of the items of each query by the finer rows of the index, `(q, c)`; `scanned` are those by the scanned rows."""
+    numbers, places = np.unique(items, return_inverse=True)
+    rows = np.asarray(index.embeddings[numbers], np.float32)
+    stored = fine.decode(fine.encode(rows if index.rest is None else rows @ index.rest.items, 0), 0)
+    asked = zip(fine.index.asked(queries), places.reshape(items.shape), strict=True)
+    scores = np.concatenate([_scores(index.distance, query[None], stored[of_query]) for query, of_query in asked])
     return scores if index.rest is None else scores + scanned
 
 

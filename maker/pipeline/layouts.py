@@ -105,8 +105,9 @@ def choose_layout(
     found = _measured(index, directions, queries, truth, k, recall, most_bytes)
     fitting = [one for one in found if most_bytes is None or one.size <= most_bytes]
     if not fitting:
-        best = min(found, key=lambda one: one.size)  # the caller says that it does not fit
-    elif all(math.isinf(one.cost) for one in fitting):
+        smallest = min(found, key=lambda one: one.size)
+        return with_layout(index, directions, smallest.layout)  # the caller says that it does not fit
+    if all(math.isinf(one.cost) for one in fitting):
         best = max(fitting, key=lambda one: one.recall)
     else:
         least = min(one.cost for one in fitting)
