@@ -16,6 +16,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
+from maker import interrupts
 from maker.commands import (
     build,
     classify,
@@ -138,13 +139,8 @@ def _terminable() -> Iterator[None]:
 
 def _find_temporary_folder() -> None:
     """Lets `tempfile` find the system's temporary folder: it tries folders with a file, which an interrupt would leave."""
-    if not hasattr(signal, "pthread_sigmask"):  # Windows
-        return
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, (signal.SIGTERM, signal.SIGINT))
-    try:
+    with interrupts.blocked(signal.SIGTERM, signal.SIGINT):
         tempfile.gettempdir()
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def _interrupt(*_: object) -> None:

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from multiprocessing.process import BaseProcess
 from typing import Any, Protocol, TypeVar
 
+from maker import interrupts
 from maker.errors import UsageError
 from maker.graph.quiet_runtime import quiet_runtime
 
@@ -72,7 +73,7 @@ class Local:
             try:
                 begun: deque[Future[R]] = deque()
                 for number in range(len(jobs)):
-                    with _interrupts_held(), _main_module_hidden():
+                    with interrupts.held(), _main_module_hidden():
                         begun.extend(pool.submit(_do, job) for job in jobs[number + len(begun) : number + AHEAD * workers])
                     yield number, begun.popleft().result()
             except BaseException:  # an interrupted run starts no further job
@@ -154,8 +155,7 @@ def _start_worker(work: Callable[[Any], Any]) -> None:
     if parent is not None:
         threading.Thread(target=_end_with, args=(parent,), daemon=True).start()
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent ends the workers when it is interrupted
-    if hasattr(signal, "pthread_sigmask"):
-        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
+    interrupts.unblock(signal.SIGINT)
     quiet_runtime()
     _work = work
 
@@ -163,41 +163,6 @@ def _start_worker(work: Callable[[Any], Any]) -> None:
 def _end_with(parent: BaseProcess) -> None:
     parent.join()
     os._exit(1)
-
-
-@contextmanager
-def _interrupts_held() -> Iterator[None]:
-    """Lets SIGINT and SIGTERM wait while worker processes start: a worker whose parent leaves it half started prints a traceback.
-
-    Ctrl-C reaches the workers too. They start with SIGINT blocked, until `_start_worker` ignores it.
-    """
-    if threading.current_thread() is not threading.main_thread():  # only the main thread is interrupted
-        yield
-        return
-    came: list[int] = []
-    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        for number in before:
-            signal.signal(number, lambda number, _: came.append(number))
-        with _sigint_blocked():
-            yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, signal.SIG_DFL if handler is None else handler)  # None: set by another language
-        for held in dict.fromkeys(came):
-            signal.raise_signal(held)
-
-
-@contextmanager
-def _sigint_blocked() -> Iterator[None]:
-    if not hasattr(signal, "pthread_sigmask"):  # Windows
-        yield
-        return
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
-    try:
-        yield
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 @contextmanager
