@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import TypeAlias
 
@@ -53,19 +53,19 @@ def ranks_by_groups(index: Index, queries: np.ndarray, truth: np.ndarray) -> Ran
 
 def tuned(index: Index, ranks: Ranks, target: float) -> Index:
     """As `tune`, of what `ranks_by_groups` found."""
-    largest = 0 if index.group_of is None else int(np.bincount(index.group_of).max())
     best, least = index, math.inf
     for groups, of_leaves in ranks:
         budget = _least_budget(of_leaves, target)
         candidate = replace(index, groups_searched=groups, budget=budget)
-        cost = scored_rows(candidate, largest)
+        cost = scored_rows(candidate)
         if budget <= index.blocks and cost < least:  # a larger budget means that so few groups cannot reach the target
             best, least = candidate.with_budget(budget), cost
     return best
 
 
-def scored_rows(index: Index, largest: int = 0) -> int:
-    """How many rows and leaves a query scores, selecting groups and leaves included; `largest` is the size of the largest group."""
+def scored_rows(index: Index) -> int:
+    """How many rows and leaves a query scores, selecting groups and leaves included; a group counts as the largest one."""
+    largest = 0 if index.group_of is None else int(np.bincount(index.group_of).max())
     return index.groups_searched * (largest + SELECTION_COST) + index.budget * (index.block + SELECTION_COST)
 
 
@@ -214,21 +214,27 @@ def _best_stored(coder: RowCoder, queries: np.ndarray, rows: np.ndarray, count: 
     scores = np.empty(rows.shape, np.float32)
     for begin in range(0, len(queries), QUERIES_AT_A_TIME):
         part = slice(begin, begin + QUERIES_AT_A_TIME)
-        numbers, places = np.unique(rows[part], return_inverse=True)
-        stored, asked = coder.stored(numbers), zip(queries[part], places.reshape(rows[part].shape), strict=True)
-        scores[part] = np.concatenate([_scores(coder.index.distance, query[None], stored[of_query]) for query, of_query in asked])
+        scores[part] = _scores_of_some(coder.index.distance, queries[part], rows[part], coder.stored)
     order = np.argsort(-scores, axis=1, kind="stable")[:, :count]
     return np.take_along_axis(rows, order, axis=1), np.take_along_axis(scores, order, axis=1)
 
 
 def _rescored(index: Index, fine: RowCoder, queries: np.ndarray, items: np.ndarray, scanned: np.ndarray) -> np.ndarray:
     """The scores of the items of each query by the finer rows of the index, `(q, c)`; `scanned` are those by the scanned rows."""
-    numbers, places = np.unique(items, return_inverse=True)
-    rows = np.asarray(index.embeddings[numbers], np.float32)
-    stored = fine.decode(fine.encode(rows if index.rest is None else rows @ index.rest.items, 0), 0)
-    asked = zip(fine.index.asked(queries), places.reshape(items.shape), strict=True)
-    scores = np.concatenate([_scores(index.distance, query[None], stored[of_query]) for query, of_query in asked])
+
+    def stored(numbers: np.ndarray) -> np.ndarray:
+        rows = np.asarray(index.embeddings[numbers], np.float32)
+        return fine.decode(fine.encode(rows if index.rest is None else rows @ index.rest.items, 0), 0)
+
+    scores = _scores_of_some(index.distance, fine.index.asked(queries), items, stored)
     return scores if index.rest is None else scores + scanned
+
+
+def _scores_of_some(distance: str, queries: np.ndarray, numbers: np.ndarray, stored: Callable[[np.ndarray], np.ndarray]) -> np.ndarray:
+    """The scores for each query of the rows with its numbers, `(q, c)`; `stored` gives rows by number, and is asked for each row once."""
+    distinct, places = np.unique(numbers, return_inverse=True)
+    rows, asked = stored(distinct), zip(queries, places.reshape(numbers.shape), strict=True)
+    return np.concatenate([_scores(distance, query[None], rows[of_query]) for query, of_query in asked])
 
 
 def _scores(distance: str, queries: np.ndarray, rows: np.ndarray) -> np.ndarray:

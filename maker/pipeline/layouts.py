@@ -124,7 +124,6 @@ def _measured(
 ) -> list[Measured]:
     found = []
     index = replace(index, moments=None)  # rounding to the nearest is faster, and nearly as good
-    largest = 0 if index.group_of is None else int(np.bincount(index.group_of).max())
     for scanned in SCANNED if most_bytes is None else SCANNED_TO_FIT:
         head = replace(with_layout(index, directions, Layout(scanned, "rest4", RESTS[0])), rescorer=None, rest=None)
         coder = row_coder(head)
@@ -138,7 +137,7 @@ def _measured(
             # With leaves, `tuned` keeps a margin; without, the rows themselves have to.
             margin = 0.0 if ranks is not None else math.sqrt(reached * (1 - reached) / min(truth.size, MEASURED))
             if reached - margin >= recall:
-                rows = len(index.order) if ranks is None else scored_rows(tuned(one, ranks, recall / reached), largest)
+                rows = len(index.order) if ranks is None else scored_rows(tuned(one, ranks, recall / reached))
                 cost = rows * (scanned + PER_ROW) + count * (PER_CANDIDATE + PER_RESCORED * layout.rest)
             found.append(Measured(layout, size, reached, cost))
     return found
