@@ -57,15 +57,11 @@ def build(data: DataSet, label: str, file: Path, settings: IndexSettings) -> Row
 
 def measure(rows: list[Row], queries: np.ndarray, rounds: int) -> None:
     """Asks all files in turns."""
-    for row in rows:
-        options = BaseOptions(str(row.file), num_threads=1)
-        with ModelFile(options) as file:
-            runners = SignatureRunners(file, options)
-            row.found = [runners.run("search_embedding", query[None])["ids"][0] for query in queries]
-            runners.close()
     options = [BaseOptions(str(row.file), num_threads=1) for row in rows]
     files = [ModelFile(one) for one in options]
     opened = [SignatureRunners(file, one) for file, one in zip(files, options, strict=True)]
+    for row, runners in zip(rows, opened, strict=True):
+        row.found = [runners.run("search_embedding", query[None])["ids"][0] for query in queries]
     for _ in range(rounds):
         for query in queries:
             for row, runners in zip(rows, opened, strict=True):
